@@ -1,0 +1,148 @@
+"""The state that flows pass along, the context that they run in, and what a role tells about itself.
+
+A flow is a LangGraph `StateGraph(FlowState, context_schema=FlowContext)`. Its nodes are functions
+`async (state, runtime) -> update`; they take their model by role name from `runtime.context`, so a flow is written once
+and bound to models by the campaign.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Annotated, Any, Protocol, TypedDict, TypeVar
+
+from langgraph.runtime import Runtime
+
+from ..errors import FlowError
+from ..models.contract import Model, Reply, Request, Sampling
+from ..prompts.library import PromptLibrary
+from ..storage.records import Chunk, Decision, Draft, Entity, Relation, Task, Verdict
+
+
+def merge(left: dict[str, Any], right: dict[str, Any]) -> dict[str, Any]:
+    """Reducer of `values`: later keys win."""
+    return {**left, **right}
+
+
+class FlowState(TypedDict, total=False):
+    """What a flow starts with (`task` and its records) and what its nodes add.
+
+    `drafts` and `verdicts` only ever grow: a node returns the new ones. `proposal` is the proposer's answer,
+    `round` counts refinements, `decision` and `reasons` end the flow, `values` is free for the user's own keys.
+    """
+
+    task: Task
+    chunks: list[Chunk]
+    entities: list[Entity]
+    relations: list[Relation]
+    proposal: dict[str, Any]
+    drafts: Annotated[list[Draft], operator.add]
+    verdicts: Annotated[list[Verdict], operator.add]
+    round: int
+    decision: Decision
+    reasons: tuple[str, ...]
+    values: Annotated[dict[str, Any], merge]
+
+
+class Pool(Protocol):
+    """What is accepted already, and what is in flight: the novelty gate asks it before a critic is paid."""
+
+    def claim(self, text: str, owner: str) -> str | None:
+        """Takes `text` for `owner` (a task id); returns the id that holds an equal text already, or None."""
+        ...
+
+
+@dataclass(frozen=True)
+class FlowContext:
+    """What nodes find in `runtime.context`: models by role (`default` stands in), prompts, and the pool."""
+
+    models: Mapping[str, Model]
+    prompts: PromptLibrary = field(default_factory=PromptLibrary)
+    pool: Pool | None = None
+
+    def model(self, role: str) -> Model:
+        """Returns the model bound to `role`, or the one bound to `default`; raises `FlowError` when neither is."""
+        model = self.models.get(role) or self.models.get("default")
+        if model is None:
+            raise FlowError(
+                f"no model is bound to role '{role}'; bound are {', '.join(sorted(self.models)) or 'none'}; "
+                f"add it, or a model called 'default'"
+            )
+        return model
+
+    async def ask(
+        self,
+        role: str,
+        prompt: str,
+        variables: Mapping[str, Any],
+        *,
+        task: Task | None = None,
+        sampling: Sampling | None = None,
+        sample: int = 0,
+    ) -> Reply:
+        """Renders `prompt`, asks `role`'s model, and returns the reply, parsed when the prompt names a schema.
+
+        `task` gives the seed and the books their line. Raises `PromptError`, `FlowError`, `ModelError` or
+        `BudgetExceeded`.
+        """
+        template = self.prompts.get(prompt)
+        if sampling is None:
+            sampling = Sampling(
+                temperature=template.temperature,
+                max_tokens=template.max_tokens,
+                seed=None if task is None else task.seed,
+            )
+        return await self.model(role).complete(
+            Request(
+                messages=template.render(variables),
+                schema=template.schema,
+                sampling=sampling,
+                prompt=prompt,
+                version=template.version,
+                variables=variables,
+                sample=sample,
+                task="" if task is None else task.id,
+                role=role,
+            )
+        )
+
+
+Node = Callable[[FlowState, Runtime[FlowContext]], Awaitable[dict[str, Any]]]
+AnyNode = TypeVar("AnyNode", bound=Callable[..., Any])
+
+
+@dataclass(frozen=True)
+class NodeInfo:
+    """What a node tells the flow check: the role whose model it asks, its prompt and the variables it gives to it,
+    the state keys that it reads and writes."""
+
+    role: str | None = None
+    prompt: str | None = None
+    variables: frozenset[str] = frozenset()
+    reads: frozenset[str] = frozenset()
+    writes: frozenset[str] = frozenset()
+
+
+def describe(
+    *,
+    role: str | None = None,
+    prompt: str | None = None,
+    variables: tuple[str, ...] = (),
+    reads: tuple[str, ...] = (),
+    writes: tuple[str, ...] = (),
+) -> Callable[[AnyNode], AnyNode]:
+    """Decorates a node with its `NodeInfo`, which `info_of` reads back."""
+
+    def attach(node: AnyNode) -> AnyNode:
+        info = NodeInfo(role, prompt, frozenset(variables), frozenset(reads), frozenset(writes))
+        node.__gristmill__ = info  # type: ignore[attr-defined]  # a plain function carries it, no class needed
+        return node
+
+    return attach
+
+
+def info_of(node: object) -> NodeInfo | None:
+    """Returns what `describe` attached to a node, or None for a node that tells nothing."""
+    found = getattr(node, "__gristmill__", None)
+    return found if isinstance(found, NodeInfo) else None

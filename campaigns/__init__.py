@@ -1,0 +1,1 @@
+"""Campaigns: plan, run, count and stop. Knows no prompt and no provider."""

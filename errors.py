@@ -1,0 +1,144 @@
+"""Every error gristmill raises on purpose.
+
+    GristmillError
+    ├── ConfigError            a campaign, option or command line that cannot work; names the key and the mend
+    │   ├── PromptError        a template that is missing, malformed, or asks for a variable nobody gives
+    │   └── FlowError          a StateGraph that cannot run: unknown role or key, unreachable node, endless loop
+    ├── DocumentError          one document that cannot be read; carries a reason code, the run goes on
+    ├── StoreError             the run's store refused
+    │   ├── RunLocked          another process holds the run
+    │   └── StoreFull          the disk is full; nothing committed is lost
+    ├── BudgetExceeded         the token, money or time budget is spent; the campaign stops and can be resumed
+    └── ModelError             one model call failed
+        ├── RequestRefused     4xx: the request itself is wrong, never retried
+        │   └── AccessDenied   401, 403 or a spent quota: stops the campaign
+        ├── Overloaded         429, 5xx, 408, 409: retried, honouring Retry-After
+        ├── Unreachable        connection refused, reset or unresolvable: retried
+        ├── DeadlineExceeded   our own total deadline passed: retried
+        └── BadReply           the server answered with something unusable: HTML, cut JSON, no choices, null content
+            ├── Truncated      finish_reason was `length`
+            └── SchemaMismatch the text does not parse into the schema asked for; carries the raw text
+
+A message names the offending value and the mend. No message ever carries a credential.
+"""
+
+from __future__ import annotations
+
+
+class GristmillError(Exception):
+    """Base of every error that gristmill raises on purpose."""
+
+
+class ConfigError(GristmillError):
+    """A campaign, option or command line that cannot work."""
+
+
+class PromptError(ConfigError):
+    """A prompt template that is missing, malformed, or asks for a variable that nobody gives."""
+
+
+class FlowError(ConfigError):
+    """A StateGraph that cannot run as a flow."""
+
+
+class DocumentError(GristmillError):
+    """One document that cannot be read.
+
+    `reason` is a stable code: `unreadable`, `empty`, `binary`, `encoding`, `unsupported`,
+    `malformed`, `missing_extra`, `duplicate`, `too_large`.
+    """
+
+    def __init__(self, name: str, reason: str, detail: str) -> None:
+        super().__init__(f"{name}: {reason}: {detail}")
+        self.name = name
+        self.reason = reason
+        self.detail = detail
+
+
+class StoreError(GristmillError):
+    """The run's store refused an operation."""
+
+
+class RunLocked(StoreError):
+    """Another process holds the run's lock."""
+
+
+class StoreFull(StoreError):
+    """The disk is full. The transaction was rolled back; everything committed before is intact."""
+
+
+class BudgetExceeded(GristmillError):
+    """A budget is spent. `kind` is `tokens`, `usd` or `time`."""
+
+    def __init__(self, kind: str, message: str) -> None:
+        super().__init__(message)
+        self.kind = kind
+
+
+class ModelError(GristmillError):
+    """One model call failed. `retry_after` is the server's own wish in seconds, when it gave one."""
+
+    reason = "model_error"
+    retryable = False
+
+    def __init__(
+        self, message: str, *, status: int | None = None, retry_after: float | None = None, raw: str | None = None
+    ) -> None:
+        super().__init__(message)
+        self.status = status
+        self.retry_after = retry_after
+        self.raw = raw
+
+
+class RequestRefused(ModelError):
+    """The server says that the request itself is wrong (4xx). Never retried."""
+
+    reason = "request_refused"
+
+
+class AccessDenied(RequestRefused):
+    """Wrong or missing credentials, or a spent quota. Stops the campaign: every further call would fail too."""
+
+    reason = "access_denied"
+
+
+class Overloaded(ModelError):
+    """The server cannot take the request now (429, 5xx, 408, 409)."""
+
+    reason = "overloaded"
+    retryable = True
+
+
+class Unreachable(ModelError):
+    """No connection: refused, reset, unresolvable, or a TLS failure."""
+
+    reason = "unreachable"
+    retryable = True
+
+
+class DeadlineExceeded(ModelError):
+    """The call's total deadline passed, however slowly the bytes still dripped."""
+
+    reason = "deadline"
+    retryable = True
+
+
+class BadReply(ModelError):
+    """The server said 200 and answered with something unusable. `raw` keeps what came."""
+
+    reason = "bad_reply"
+    retryable = True
+
+
+class Truncated(BadReply):
+    """The reply was cut at max_tokens (`finish_reason` is `length`)."""
+
+    reason = "truncated"
+    retryable = False
+
+
+class SchemaMismatch(BadReply):
+    """The reply's text does not parse into the schema that was asked for."""
+
+    reason = "schema_mismatch"
+    retryable = False

@@ -1,0 +1,1 @@
+"""Measures of text and of items: grounding, answers, language, duplicates. Pure functions; they call no model."""

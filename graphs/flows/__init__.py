@@ -1,0 +1,1 @@
+"""Flows: LangGraph StateGraphs over the published state, their check before a run, and their picture."""

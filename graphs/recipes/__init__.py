@@ -1,0 +1,1 @@
+"""Recipes: a planner (what to make next) and a flow (how), one file a system."""

@@ -1,0 +1,176 @@
+"""Loads and renders prompt templates.
+
+A template is a Markdown file: YAML front matter (`description`, `schema`, optional `temperature`, `max_tokens`), then a
+`## system` and a `## user` part, each Jinja text. Templates are operator files only: rendering is sandboxed, immutable
+and strict, and text from documents or models enters as values, wrapped by the `data` filter, never as template source.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import yaml
+from jinja2 import StrictUndefined, Template, TemplateError, TemplateSyntaxError, UndefinedError, meta
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+from pydantic import BaseModel
+
+from ..errors import PromptError
+from ..storage.records import Message
+from . import schemas
+
+BUILT_IN = Path(__file__).parent
+NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
+PART = re.compile(r"^## (system|user)[ \t]*$", re.MULTILINE)
+
+
+def data(value: object) -> str:
+    """Wraps untrusted text in a pair of tags that the text itself cannot contain.
+
+    The tag carries a hash of the text, so it is the same in every call (the call cache and a server's prefix cache
+    depend on that) and a document would have to contain the hash of itself to close it.
+    """
+    text = str(value)
+    mark = hashlib.blake2b(text.encode(), digest_size=6).hexdigest()
+    return f"<data-{mark}>\n{text}\n</data-{mark}>"
+
+
+def _environment() -> ImmutableSandboxedEnvironment:
+    # autoescape would turn `<` of a passage into `&lt;`: prompts are plain text, not HTML.
+    environment = ImmutableSandboxedEnvironment(
+        undefined=StrictUndefined, autoescape=False, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=False
+    )
+    environment.filters["data"] = data
+    return environment
+
+
+_ENVIRONMENT = _environment()
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """A template ready to render. `version` is the hash of its file, `variables` are the names that it reads."""
+
+    name: str
+    version: str
+    description: str
+    path: Path
+    parts: tuple[tuple[str, Template], ...]
+    variables: frozenset[str]
+    schema: type[BaseModel] | None = None
+    temperature: float | None = None
+    max_tokens: int | None = None
+
+    def render(self, variables: Mapping[str, Any]) -> tuple[Message, ...]:
+        """Renders the messages.
+
+        Raises:
+            PromptError: a variable is missing, or the template fails; names both.
+        """
+        try:
+            return tuple(
+                Message(role=role, content=template.render(variables).strip()) for role, template in self.parts
+            )
+        except UndefinedError as error:
+            raise PromptError(
+                f"prompt '{self.name}' ({self.path}) asks for a variable that it was not given: {error.message}; "
+                f"it was given {', '.join(sorted(variables)) or 'nothing'}"
+            ) from error
+        except TemplateError as error:
+            raise PromptError(f"prompt '{self.name}' ({self.path}) failed to render: {error}") from error
+
+
+@dataclass(frozen=True)
+class PromptLibrary:
+    """Finds prompts by name: the user's folders first, in order, then the built-in ones."""
+
+    folders: tuple[Path, ...] = ()
+    _loaded: dict[str, Prompt] = field(default_factory=dict, compare=False, repr=False)
+
+    @classmethod
+    def of(cls, folders: Sequence[str | Path] = ()) -> PromptLibrary:
+        """Makes a library over `folders`; raises `PromptError` when one does not exist."""
+        paths = tuple(Path(folder) for folder in folders)
+        for path in paths:
+            if not path.is_dir():
+                raise PromptError(f"prompt folder '{path}' does not exist; create it or remove it from `prompts`")
+        return cls(paths)
+
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        """All names, sorted."""
+        return tuple(sorted({path.stem for folder in (*self.folders, BUILT_IN) for path in folder.glob("*.md")}))
+
+    def get(self, name: str) -> Prompt:
+        """Returns the prompt called `name`; raises `PromptError` naming what exists when there is none."""
+        found = self._loaded.get(name)
+        if found is None:
+            found = self._loaded[name] = self._load(name)
+        return found
+
+    def _load(self, name: str) -> Prompt:
+        if NAME.fullmatch(name):  # a name is never a path
+            for folder in (*self.folders, BUILT_IN):
+                path = folder / f"{name}.md"
+                if path.is_file():
+                    return read_prompt(path)
+        raise PromptError(f"no prompt is called '{name}'; there are: {', '.join(self.names)}")
+
+
+def read_prompt(path: Path) -> Prompt:
+    """Reads one template file; raises `PromptError` naming the file and what is wrong with it."""
+    source = path.read_text(encoding="utf-8")
+    header, body = _split_front_matter(source, path)
+    pieces = PART.split(body)
+    if len(pieces) < 3 or pieces[0].strip():
+        raise PromptError(f"prompt file {path} needs a line '## system' or '## user' before its text")
+    parts: list[tuple[str, Template]] = []
+    variables: set[str] = set()
+    for role, text in zip(pieces[1::2], pieces[2::2], strict=True):
+        try:
+            variables |= meta.find_undeclared_variables(_ENVIRONMENT.parse(text))
+            parts.append((role, _ENVIRONMENT.from_string(text)))
+        except TemplateSyntaxError as error:
+            raise PromptError(f"prompt file {path}, '{role}' part, line {error.lineno}: {error.message}") from error
+    schema = None
+    if schema_name := header.pop("schema", None):
+        schema = getattr(schemas, str(schema_name), None)
+        if not (isinstance(schema, type) and issubclass(schema, BaseModel)):
+            raise PromptError(
+                f"prompt file {path} names schema '{schema_name}', which prompts/schemas.py does not have"
+            )
+    known = {"description", "temperature", "max_tokens"}
+    if unknown := set(header) - known:
+        raise PromptError(
+            f"prompt file {path} has unknown front matter {', '.join(sorted(unknown))}; known are "
+            f"{', '.join(sorted(known | {'schema'}))}"
+        )
+    return Prompt(
+        name=path.stem,
+        version=hashlib.blake2b(source.encode(), digest_size=6).hexdigest(),
+        description=str(header.get("description", "")),
+        path=path,
+        parts=tuple(parts),
+        variables=frozenset(variables),
+        schema=schema,
+        temperature=header.get("temperature"),
+        max_tokens=header.get("max_tokens"),
+    )
+
+
+def _split_front_matter(source: str, path: Path) -> tuple[dict[str, Any], str]:
+    if not source.startswith("---\n") or "\n---\n" not in source[3:]:
+        raise PromptError(f"prompt file {path} needs YAML front matter between two lines '---' at its top")
+    head, body = source[4:].split("\n---\n", 1)
+    try:
+        header = yaml.safe_load(head) or {}
+    except yaml.YAMLError as error:
+        raise PromptError(f"prompt file {path} has front matter that is not YAML: {error}") from error
+    if not isinstance(header, dict):
+        raise PromptError(f"prompt file {path} has front matter that is not a mapping: {head!r}")
+    return header, body

@@ -1,0 +1,112 @@
+"""What each built-in prompt is answered with. A prompt's front matter names one of these as its `schema`.
+
+They keep to what strict structured output allows everywhere: no free-form maps, no unions, every field required or
+defaulted to an empty value. Quotes are verbatim text from the source; a caller locates them and never trusts them.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class Answer(BaseModel):
+    """Base of all answers. Unknown fields are ignored: models add them, and they harm nobody."""
+
+    model_config = ConfigDict(extra="ignore")
+
+
+class ExtractedEntity(Answer):
+    name: str = Field(min_length=1)
+    type: str
+    description: str = ""
+    quote: str = ""
+
+
+class ExtractedRelation(Answer):
+    source: str = Field(min_length=1)
+    target: str = Field(min_length=1)
+    type: str
+    description: str = ""
+    quote: str = ""
+
+
+class ExtractedGraph(Answer):
+    """Answers `extract-graph`."""
+
+    entities: list[ExtractedEntity]
+    relations: list[ExtractedRelation]
+
+
+class Summary(Answer):
+    """Answers `summarise-entity`."""
+
+    summary: str = Field(min_length=1)
+
+
+class Proposal(Answer):
+    """Answers `propose-question`. `suitable` is false when the passage cannot carry a question of this kind."""
+
+    suitable: bool
+    topic: str = ""
+    quote: str = ""
+    angle: str = ""
+
+
+class QuestionAnswer(Answer):
+    """Answers `write-question-answer` and `edit-question-answer`. `evidence` holds verbatim quotes."""
+
+    question: str = Field(min_length=1)
+    answer: str = Field(min_length=1)
+    evidence: list[str] = Field(default_factory=list)
+
+
+class Score(Answer):
+    name: str
+    value: float = Field(ge=0, le=1)
+
+
+class Judgement(Answer):
+    """Answers every `judge-*` prompt. `reasons` are codes from the prompt's list; `evidence` holds verbatim quotes."""
+
+    decision: Literal["accept", "revise", "reject"]
+    scores: list[Score] = Field(default_factory=list)
+    reasons: list[str] = Field(default_factory=list)
+    comment: str = ""
+    evidence: list[str] = Field(default_factory=list)
+
+
+class Suggestions(Answer):
+    """Answers `suggest-edits`."""
+
+    suggestions: list[str]
+
+
+class PassageQuestion(Answer):
+    question: str = Field(min_length=1)
+    answer: str = Field(min_length=1)
+
+
+class Passage(Answer):
+    """Answers `write-entity-passage` and `revise-entity-passage`."""
+
+    title: str = ""
+    text: str = Field(min_length=1)
+    questions: list[PassageQuestion] = Field(default_factory=list)
+    evidence: list[str] = Field(default_factory=list)
+
+
+class Problem(Answer):
+    """Answers `write-problem`. `needs` names the knowledge points that the problem cannot be solved without."""
+
+    problem: str = Field(min_length=1)
+    needs: list[str] = Field(default_factory=list)
+
+
+class Solution(Answer):
+    """Answers `solve-problem`. `answer` is the final answer alone, `evidence` holds verbatim quotes."""
+
+    reasoning: str = ""
+    answer: str = Field(min_length=1)
+    evidence: list[str] = Field(default_factory=list)

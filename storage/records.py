@@ -1,0 +1,244 @@
+"""The records that travel: documents, chunks, facts, tasks, drafts, verdicts, items.
+
+All are frozen pydantic models with content-hash ids, so that the same input gives the same ids on every machine.
+Nothing here knows where a record is kept or which model wrote it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+import orjson
+from pydantic import BaseModel, ConfigDict, Field
+
+
+def content_id(kind: str, *parts: object) -> str:
+    """Returns `kind-` and 24 hex digits of BLAKE2b over the canonical JSON of `parts` (any JSON values)."""
+    payload = orjson.dumps([kind, *parts], option=orjson.OPT_SORT_KEYS)
+    return f"{kind}-{hashlib.blake2b(payload, digest_size=12).hexdigest()}"
+
+
+class Record(BaseModel):
+    """Base of all records: frozen, and an unknown field is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Span(Record):
+    """Characters `[start, end)` of one chunk's text. `quote` is that text, kept so that a span can be checked."""
+
+    chunk: str
+    start: int = Field(ge=0)
+    end: int = Field(ge=0)
+    quote: str = ""
+
+
+class Document(Record):
+    """One seed document as plain text.
+
+    `name` is what the user calls it (a path relative to the folder given, with `#row` for rows of a table);
+    `media_type` says what it was read from; `sections` are headings as (offset, level, title), ascending.
+    """
+
+    id: str
+    name: str
+    text: str
+    media_type: str = "text/plain"
+    title: str = ""
+    sections: tuple[tuple[int, int, str], ...] = ()
+    meta: dict[str, Any] = Field(default_factory=dict)
+
+    @classmethod
+    def of(cls, name: str, text: str, **fields: Any) -> Document:
+        """Makes a document whose id is the hash of its text."""
+        return cls(id=content_id("doc", text), name=name, text=text, **fields)
+
+
+class Chunk(Record):
+    """A contiguous piece of a document: `document.text[start:end] == text`, exactly.
+
+    `headings` is the heading path above `start`, outermost first; `tokens` counts `text` by the splitter's tokenizer.
+    """
+
+    id: str
+    document: str
+    index: int = Field(ge=0)
+    start: int = Field(ge=0)
+    end: int = Field(ge=0)
+    text: str
+    headings: tuple[str, ...] = ()
+    tokens: int = 0
+
+    @classmethod
+    def of(cls, document: str, index: int, start: int, end: int, text: str, **fields: Any) -> Chunk:
+        """Makes a chunk whose id is the hash of its document's id and its span."""
+        return cls(id=content_id("chunk", document, start, end), document=document, index=index, start=start, end=end,
+                   text=text, **fields)  # fmt: skip
+
+
+class Entity(Record):
+    """A node of the knowledge graph. `name` is the most frequent surface form; `mentions` lead back to the source."""
+
+    id: str
+    name: str
+    type: str
+    description: str = ""
+    aliases: tuple[str, ...] = ()
+    mentions: tuple[Span, ...] = ()
+
+
+class Relation(Record):
+    """A typed edge of the knowledge graph between two entity ids, with the spans that state it."""
+
+    id: str
+    source: str
+    target: str
+    type: str
+    description: str = ""
+    weight: float = 1.0
+    mentions: tuple[Span, ...] = ()
+
+
+class Message(Record):
+    """One chat message; `role` is `system`, `user`, `assistant` or `tool`."""
+
+    role: str
+    content: str
+
+
+class Task(Record):
+    """One unit of work that a planner drew. Its id is the hash of everything below, so a redraw is the same task.
+
+    `kind` names the draw (`pair`, `hop2`, `chunk`, ...); `attributes` are JSON values such as a question kind.
+    """
+
+    id: str
+    kind: str
+    chunks: tuple[str, ...] = ()
+    entities: tuple[str, ...] = ()
+    relations: tuple[str, ...] = ()
+    attributes: dict[str, Any] = Field(default_factory=dict)
+    seed: int = 0
+
+    @classmethod
+    def of(
+        cls,
+        kind: str,
+        *,
+        chunks: tuple[str, ...] = (),
+        entities: tuple[str, ...] = (),
+        relations: tuple[str, ...] = (),
+        attributes: dict[str, Any] | None = None,
+        seed: int = 0,
+    ) -> Task:
+        """Makes a task with its deterministic id."""
+        attributes = attributes or {}
+        return cls(
+            id=content_id("task", kind, chunks, entities, relations, attributes, seed),
+            kind=kind,
+            chunks=chunks,
+            entities=entities,
+            relations=relations,
+            attributes=attributes,
+            seed=seed,
+        )
+
+
+class Decision(StrEnum):
+    """What a critic or verifier decides about a draft."""
+
+    ACCEPT = "accept"
+    REVISE = "revise"
+    REJECT = "reject"
+
+
+class Status(StrEnum):
+    """Where a task or an item stands. `PENDING` is a task's alone."""
+
+    PENDING = "pending"
+    ACCEPTED = "accepted"
+    REJECTED = "rejected"
+    FAILED = "failed"
+
+
+class Draft(Record):
+    """One version of an item. `fields` are the parsed parts (question, answer, ...); `by` is the role that wrote it."""
+
+    index: int
+    by: str
+    messages: tuple[Message, ...]
+    fields: dict[str, Any] = Field(default_factory=dict)
+    evidence: tuple[Span, ...] = ()
+    prompt: str = ""
+    model: str = ""
+    note: str = ""
+
+
+class Verdict(Record):
+    """A critic's or verifier's decision on draft `draft`.
+
+    `reasons` are stable codes (`ungrounded`, `trivial`, `duplicate`, ...); `scores` are in [0, 1].
+    """
+
+    by: str
+    draft: int
+    decision: Decision
+    reasons: tuple[str, ...] = ()
+    scores: dict[str, float] = Field(default_factory=dict)
+    text: str = ""
+    evidence: tuple[Span, ...] = ()
+    prompt: str = ""
+    model: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What calls cost: counts, tokens, US dollars, seconds of model time. Cached calls cost nothing but are counted."""
+
+    calls: int = 0
+    cached_calls: int = 0
+    input_tokens: int = 0
+    output_tokens: int = 0
+    usd: float = 0.0
+    seconds: float = 0.0
+
+    def __add__(self, other: Usage) -> Usage:
+        return Usage(
+            calls=self.calls + other.calls,
+            cached_calls=self.cached_calls + other.cached_calls,
+            input_tokens=self.input_tokens + other.input_tokens,
+            output_tokens=self.output_tokens + other.output_tokens,
+            usd=self.usd + other.usd,
+            seconds=self.seconds + other.seconds,
+        )
+
+
+class Item(Record):
+    """One synthesized sample with its whole story.
+
+    `kind` is what it trains: `qa`, `reasoning`, `pretraining`, ... Pretraining text is one assistant message.
+    `chunks` and `evidence` lead to the source; `prompts` maps prompt name to version, `models` role to model.
+    A failed item keeps the raw model text in `raw`.
+    """
+
+    id: str
+    task: str
+    kind: str
+    status: Status
+    reasons: tuple[str, ...] = ()
+    messages: tuple[Message, ...] = ()
+    fields: dict[str, Any] = Field(default_factory=dict)
+    chunks: tuple[str, ...] = ()
+    entities: tuple[str, ...] = ()
+    evidence: tuple[Span, ...] = ()
+    attributes: dict[str, Any] = Field(default_factory=dict)
+    drafts: tuple[Draft, ...] = ()
+    verdicts: tuple[Verdict, ...] = ()
+    prompts: dict[str, str] = Field(default_factory=dict)
+    models: dict[str, str] = Field(default_factory=dict)
+    usage: Usage = Usage()
+    error: str = ""
+    raw: str = ""
