@@ -91,7 +91,7 @@ class Reply:
 
     choices: tuple[Choice, ...] = ()
     embeddings: tuple[tuple[float, ...], ...] = ()
-    usage: Usage = Usage()
+    usage: Usage = field(default_factory=Usage)
     model: str = ""
     parsed: BaseModel | None = None
     raw: bytes = b""
