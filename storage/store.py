@@ -1,0 +1,333 @@
+"""The run store: one SQLite file in the run's folder, the record of truth of a campaign.
+
+Writes go through group commit and are durable when they return. A task's result is written once: the statement that
+stores it does nothing unless the task is still pending. Reads are short and by key. Nothing here knows what a flow is.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Self
+
+import orjson
+
+from ..errors import StoreError
+from .lock import RunLock
+from .records import Chunk, Document, Entity, Item, Relation, Status, Task
+from .writer import GroupWriter, Statement, connect, translate
+
+FILE = "run.sqlite3"
+VERSION = 1
+
+SCHEMA = """
+CREATE TABLE marks (name TEXT PRIMARY KEY, value TEXT NOT NULL);
+CREATE TABLE documents (id TEXT PRIMARY KEY, name TEXT NOT NULL, body TEXT NOT NULL);
+CREATE TABLE skipped (name TEXT PRIMARY KEY, reason TEXT NOT NULL, detail TEXT NOT NULL);
+CREATE TABLE chunks (seq INTEGER PRIMARY KEY, id TEXT UNIQUE NOT NULL, document TEXT NOT NULL, body TEXT NOT NULL);
+CREATE TABLE extractions (chunk TEXT PRIMARY KEY, reason TEXT NOT NULL, body TEXT NOT NULL);
+CREATE TABLE entities (id TEXT PRIMARY KEY, body TEXT NOT NULL);
+CREATE TABLE relations (id TEXT PRIMARY KEY, body TEXT NOT NULL);
+CREATE TABLE tasks (seq INTEGER PRIMARY KEY, id TEXT UNIQUE NOT NULL, status TEXT NOT NULL, body TEXT NOT NULL);
+CREATE INDEX tasks_status ON tasks (status, seq);
+CREATE TABLE items (seq INTEGER PRIMARY KEY, id TEXT UNIQUE NOT NULL, task TEXT NOT NULL, status TEXT NOT NULL,
+                    reason TEXT NOT NULL, body TEXT NOT NULL);
+CREATE INDEX items_status ON items (status, reason);
+CREATE INDEX items_task ON items (task);
+CREATE TABLE calls (key TEXT PRIMARY KEY, raw BLOB NOT NULL);
+"""
+
+ADD_TASK = "INSERT OR IGNORE INTO tasks (id, status, body) VALUES (?, 'pending', ?)"
+ADD_ITEM = (
+    "INSERT OR IGNORE INTO items (id, task, status, reason, body) SELECT ?, ?, ?, ?, ? "
+    "WHERE EXISTS (SELECT 1 FROM tasks WHERE id = ?2 AND status = 'pending')"
+)
+END_TASK = "UPDATE tasks SET status = ? WHERE id = ? AND status = 'pending'"
+SET_MARK = "INSERT INTO marks (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value"
+
+
+@dataclass(frozen=True, slots=True)
+class Books:
+    """Counts of a run. They balance: planned = accepted + rejected + failed + pending."""
+
+    planned: int = 0
+    accepted: int = 0
+    rejected: int = 0
+    failed: int = 0
+    pending: int = 0
+
+    @property
+    def balanced(self) -> bool:
+        return self.planned == self.accepted + self.rejected + self.failed + self.pending
+
+
+class RunStore:
+    """A run's folder, opened. `create` and `resume` write; `read` only looks, also while another process writes."""
+
+    def __init__(self, folder: Path, connection: sqlite3.Connection, writer: GroupWriter | None, lock: RunLock) -> None:
+        self.folder = folder
+        self._read = connection
+        self._writer = writer
+        self._lock = lock
+        self.chunk = lru_cache(maxsize=4096)(self._chunk)  # tasks of a document run close together
+
+    @classmethod
+    def open(cls, folder: Path) -> Self:
+        """Opens the run in `folder` for writing, making it when it is not there.
+
+        Raises:
+            RunLocked: another process works on it; the message has its pid.
+            StoreError: the folder cannot be written, or another version of gristmill made it.
+        """
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            lock = RunLock(folder)
+            lock.acquire()
+        except OSError as error:
+            raise translate(error, folder) from error
+        try:
+            connection = connect(folder / FILE)
+            _migrate(connection, folder)
+            return cls(folder, connection, GroupWriter(folder / FILE), lock)
+        except sqlite3.Error as error:
+            lock.release()
+            raise translate(error, folder) from error
+        except BaseException:
+            lock.release()
+            raise
+
+    @classmethod
+    def read(cls, folder: Path) -> Self:
+        """Opens the run in `folder` for reading; raises `StoreError` when there is none."""
+        if not (folder / FILE).is_file():
+            raise StoreError(f"no run is in {folder}: it has no {FILE}; runs are made by `gristmill run CAMPAIGN`")
+        try:
+            connection = connect(folder / FILE, read_only=True)
+            _check_version(connection, folder)
+        except sqlite3.Error as error:
+            raise translate(error, folder) from error
+        return cls(folder, connection, None, RunLock(folder))
+
+    async def close(self) -> None:
+        """Commits what still waits and frees the run for other processes."""
+        if self._writer is not None:
+            await self._writer.close()
+            self._writer = None
+        self._read.close()
+        self._lock.release()
+
+    async def _write(self, *statements: Statement) -> None:
+        if self._writer is None:
+            raise StoreError(f"the run in {self.folder} is open for reading only")
+        await self._writer.write(*statements)
+
+    def with_every_commit(self, also: Callable[[], Iterable[Statement]]) -> None:
+        """Adds `also()`'s rows to every transaction (what was spent goes with what was bought)."""
+        if self._writer is not None:
+            self._writer.also = also
+
+    # marks: what a restart reads
+
+    def mark(self, name: str) -> Any:
+        """Returns the JSON value of a mark, or None."""
+        row = self._read.execute("SELECT value FROM marks WHERE name = ?", (name,)).fetchone()
+        return None if row is None else orjson.loads(row[0])
+
+    async def set_mark(self, name: str, value: Any) -> None:
+        await self._write(mark_statement(name, value))
+
+    # documents and chunks
+
+    async def add_document(self, document: Document, chunks: Sequence[Chunk]) -> None:
+        """Stores a document with its chunks, in one transaction; a second time changes nothing."""
+        await self._write(
+            ("INSERT OR IGNORE INTO documents VALUES (?, ?, ?)", [(document.id, document.name, _json(document))]),
+            (
+                "INSERT OR IGNORE INTO chunks (id, document, body) VALUES (?, ?, ?)",
+                [(chunk.id, chunk.document, _json(chunk)) for chunk in chunks],
+            ),
+        )
+
+    async def add_skipped(self, name: str, reason: str, detail: str) -> None:
+        await self._write(("INSERT OR REPLACE INTO skipped VALUES (?, ?, ?)", [(name, reason, detail)]))
+
+    def skipped(self) -> list[tuple[str, str, str]]:
+        """Returns (name, reason, detail) of every document that could not be read."""
+        return self._read.execute("SELECT name, reason, detail FROM skipped ORDER BY name").fetchall()
+
+    def document(self, key: str) -> Document:
+        """Returns the document with id `key`; raises `StoreError` when there is none."""
+        return Document.model_validate_json(self._one("SELECT body FROM documents WHERE id = ?", key, "document"))
+
+    def document_name(self, key: str) -> str:
+        return str(self._one("SELECT name FROM documents WHERE id = ?", key, "document"))
+
+    def _chunk(self, key: str) -> Chunk:
+        return Chunk.model_validate_json(self._one("SELECT body FROM chunks WHERE id = ?", key, "chunk"))
+
+    def chunks(self) -> Iterator[Chunk]:
+        """Yields all chunks in the order of the documents given."""
+        for (body,) in self._read.execute("SELECT body FROM chunks ORDER BY seq"):
+            yield Chunk.model_validate_json(body)
+
+    def count(self, table: str) -> int:
+        """Returns the number of rows of `documents`, `chunks`, `entities`, `relations`, `calls`, ..."""
+        if table not in ("documents", "skipped", "chunks", "extractions", "entities", "relations", "calls", "items"):
+            raise StoreError(f"no table is called '{table}'")
+        return int(self._read.execute(f"SELECT count(*) FROM {table}").fetchone()[0])  # noqa: S608  # from the list above
+
+    # the graph
+
+    async def add_extraction(self, chunk: str, body: str, *, reason: str = "") -> None:
+        """Stores what one chunk gave (JSON), or, with `reason`, why it gave nothing."""
+        await self._write(("INSERT OR REPLACE INTO extractions VALUES (?, ?, ?)", [(chunk, reason, body)]))
+
+    def extractions(self) -> Iterator[tuple[str, str, str]]:
+        """Yields (chunk id, reason or "", body) in the order of the chunks."""
+        yield from self._read.execute(
+            "SELECT e.chunk, e.reason, e.body FROM extractions e JOIN chunks c ON c.id = e.chunk ORDER BY c.seq"
+        )
+
+    async def set_graph(self, entities: Iterable[Entity], relations: Iterable[Relation], ledger: Any) -> None:
+        """Replaces the stored graph, in one transaction."""
+        await self._write(
+            ("DELETE FROM entities WHERE id <> ?", [("",)]),
+            ("DELETE FROM relations WHERE id <> ?", [("",)]),
+            ("INSERT INTO entities VALUES (?, ?)", [(entity.id, _json(entity)) for entity in entities]),
+            ("INSERT INTO relations VALUES (?, ?)", [(relation.id, _json(relation)) for relation in relations]),
+            mark_statement("graph", ledger),
+        )
+
+    def graph(self) -> tuple[list[Entity], list[Relation]]:
+        entities = [
+            Entity.model_validate_json(body)
+            for (body,) in self._read.execute("SELECT body FROM entities ORDER BY rowid")
+        ]
+        relations = [
+            Relation.model_validate_json(body)
+            for (body,) in self._read.execute("SELECT body FROM relations ORDER BY rowid")
+        ]
+        return entities, relations
+
+    # tasks and items
+
+    async def plan(self, tasks: Sequence[Task], *marks: Statement) -> None:
+        """Stores tasks as pending; those that are planned already stay as they are."""
+        await self._write((ADD_TASK, [(task.id, _json(task)) for task in tasks]), *marks)
+
+    def is_planned(self, task: str) -> bool:
+        return self._read.execute("SELECT 1 FROM tasks WHERE id = ?", (task,)).fetchone() is not None
+
+    def pending(self, after: int = 0, limit: int = 1000) -> list[tuple[int, Task]]:
+        """Returns up to `limit` pending tasks with their sequence numbers, those above `after`, in order."""
+        rows = self._read.execute(
+            "SELECT seq, body FROM tasks WHERE status = 'pending' AND seq > ? ORDER BY seq LIMIT ?", (after, limit)
+        )
+        return [(seq, Task.model_validate_json(body)) for seq, body in rows]
+
+    async def finish(self, task: str, status: Status, items: Sequence[Item]) -> None:
+        """Ends a task with its items, in one transaction; does nothing when the task has ended already."""
+        await self._write(
+            (
+                ADD_ITEM,
+                [
+                    (item.id, task, item.status.value, item.reasons[0] if item.reasons else "", _json(item))
+                    for item in items
+                ],
+            ),
+            (END_TASK, [(status.value, task)]),
+        )
+
+    async def retry_failed(self) -> int:
+        """Makes failed tasks pending again and forgets their failed items; returns how many."""
+        failed = self.books().failed
+        await self._write(
+            ("DELETE FROM items WHERE task IN (SELECT id FROM tasks WHERE status = ?)", [(Status.FAILED.value,)]),
+            ("UPDATE tasks SET status = 'pending' WHERE status = ?", [(Status.FAILED.value,)]),
+        )
+        return failed
+
+    def books(self) -> Books:
+        """Counts the tasks by status. `planned` is counted on its own, so that balance is a fact and not a sum."""
+        counts = dict(self._read.execute("SELECT status, count(*) FROM tasks GROUP BY status"))
+        planned = int(self._read.execute("SELECT count(*) FROM tasks").fetchone()[0])
+        return Books(planned=planned, **{status.value: counts.get(status.value, 0) for status in Status})
+
+    def reasons(self) -> dict[tuple[str, str], int]:
+        """Returns the number of items by (status, first reason)."""
+        rows = self._read.execute("SELECT status, reason, count(*) FROM items GROUP BY status, reason ORDER BY 3 DESC")
+        return {(status, reason): count for status, reason, count in rows}
+
+    def items(self, status: Status | None = None) -> Iterator[Item]:
+        """Yields items in the order they were finished, all or those of one status."""
+        where, values = ("", ()) if status is None else (" WHERE status = ?", (status.value,))
+        connection = connect(self.folder / FILE, read_only=True)  # a long read of its own, beside the short ones
+        try:
+            for (body,) in connection.execute(f"SELECT body FROM items{where} ORDER BY seq", values):  # noqa: S608
+                yield Item.model_validate_json(body)
+        finally:
+            connection.close()
+
+    def item(self, key: str) -> Item:
+        """Returns the item whose id, or whose task's id, starts with `key`.
+
+        Raises:
+            StoreError: none does, or more than one; the message says which.
+        """
+        prefix = key.replace("\\", "").replace("%", "").replace("_", "")
+        rows = self._read.execute(
+            "SELECT id, body FROM items WHERE id LIKE ? OR task LIKE ? LIMIT 3", (f"{prefix}%", f"{prefix}%")
+        ).fetchall()
+        if len(rows) != 1:
+            found = "no item's" if not rows else "more than one item's"
+            raise StoreError(f"{found} id starts with '{key}'; `gristmill status {self.folder}` shows some ids")
+        return Item.model_validate_json(rows[0][1])
+
+    # calls: the cache of raw replies
+
+    async def get(self, key: str) -> bytes | None:
+        """Returns the raw reply kept under `key`, or None."""
+        row = self._read.execute("SELECT raw FROM calls WHERE key = ?", (key,)).fetchone()
+        return None if row is None else bytes(row[0])
+
+    async def put(self, key: str, raw: bytes) -> None:
+        """Keeps a raw reply; returns when it is durable."""
+        await self._write(("INSERT OR IGNORE INTO calls VALUES (?, ?)", [(key, raw)]))
+
+    def _one(self, sql: str, key: str, noun: str) -> str:
+        row = self._read.execute(sql, (key,)).fetchone()
+        if row is None:
+            raise StoreError(f"the run in {self.folder} has no {noun} with id '{key}'")
+        return str(row[0])
+
+
+def mark_statement(name: str, value: Any) -> Statement:
+    """Returns the statement that sets a mark, to go with others in one transaction."""
+    return SET_MARK, [(name, orjson.dumps(value).decode())]
+
+
+def _json(record: Document | Chunk | Entity | Relation | Task | Item) -> str:
+    return record.model_dump_json(exclude_defaults=True)
+
+
+def _migrate(connection: sqlite3.Connection, folder: Path) -> None:
+    if connection.execute("PRAGMA user_version").fetchone()[0] == 0:
+        connection.executescript(f"BEGIN IMMEDIATE;{SCHEMA}PRAGMA user_version = {VERSION};COMMIT;")
+    _check_version(connection, folder)
+
+
+def _check_version(connection: sqlite3.Connection, folder: Path) -> None:
+    found = connection.execute("PRAGMA user_version").fetchone()[0]
+    if found != VERSION:
+        raise StoreError(
+            f"the run in {folder} has store version {found}, this gristmill reads {VERSION}; "
+            f"use the gristmill that made it, or start a new run under another name"
+        )
+
+
+def usage_mark(spent: Mapping[str, float]) -> Statement:
+    """Returns the statement that records what the run has spent so far."""
+    return mark_statement("spent", dict(spent))
