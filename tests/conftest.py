@@ -1,0 +1,97 @@
+"""What all tests share: no network beyond this machine, no key or proxy of the user's, a real Redis."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from redis_server import RedisServer
+
+# Nothing in a test may reach for a hub or a price list.
+os.environ.update(HF_HUB_OFFLINE="1", LITELLM_LOCAL_MODEL_COST_MAP="True", DO_NOT_TRACK="1")
+
+KEYS = ("OPENAI_API_KEY", "ANTHROPIC_API_KEY", "GEMINI_API_KEY", "MISTRAL_API_KEY", "GROQ_API_KEY", "HF_TOKEN")
+PROXIES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
+CANARY = "canary-do-not-print"
+
+
+class NetworkTouched(AssertionError):
+    """A test connected to another machine. Not an OSError: no client may take it for a server that is down."""
+
+
+def is_loopback(address: Any) -> bool:
+    """Whether a socket address (a path, or host and port) stays on this machine."""
+    if not isinstance(address, tuple):
+        return True
+    try:
+        return ipaddress.ip_address(str(address[0]).split("%")[0]).is_loopback
+    except ValueError:
+        return address[0] == "localhost"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def loopback_only() -> Iterator[None]:
+    """Make every connection of this process that leaves the machine a failure."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("connect", "connect_ex"):
+            real = getattr(socket.socket, name)
+
+            def guarded(self: socket.socket, address: Any, real: Any = real) -> Any:
+                if self.family in (socket.AF_INET, socket.AF_INET6) and not is_loopback(address):
+                    raise NetworkTouched(f"a test connected to {address!r}; serve what it needs on 127.0.0.1")
+                return real(self, address)
+
+            patch.setattr(socket.socket, name, guarded)
+        yield
+
+
+@pytest.fixture(autouse=True)
+def no_ambient_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hide the user's keys and proxies: a test sees the same environment everywhere."""
+    for name in KEYS:
+        monkeypatch.delenv(name, raising=False)
+    for name in PROXIES:
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.upper(), raising=False)
+
+
+@pytest.fixture
+def canary_keys(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+    """Set every provider's key to a value that must never turn up in a log, a store, an error or a repr.
+
+    Grep what the test made for `canary-do-not-print`; the dict has each variable's whole value.
+    """
+    keys = {name: f"sk-{CANARY}-{name.lower().replace('_', '-')}" for name in KEYS}
+    for name, value in keys.items():
+        monkeypatch.setenv(name, value)
+    return keys
+
+
+@pytest.fixture(scope="session")
+def shared_redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
+    """One real Redis for the whole session; never skipped, never to be killed by a test."""
+    server = RedisServer(tmp_path_factory.mktemp("redis"))
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def redis_url(shared_redis: RedisServer) -> str:
+    """URL of a real Redis, shared by all tests: use key names of your own."""
+    return shared_redis.url
+
+
+@pytest.fixture
+def own_redis(tmp_path: Path) -> Iterator[RedisServer]:
+    """A real Redis of this test's own, to kill and start again."""
+    server = RedisServer(tmp_path / "redis")
+    server.start()
+    yield server
+    server.stop()
