@@ -115,13 +115,15 @@ AnyNode = TypeVar("AnyNode", bound=Callable[..., Any])
 @dataclass(frozen=True)
 class NodeInfo:
     """What a node tells the flow check: the role whose model it asks, its prompt and the variables it gives to it,
-    the state keys that it reads and writes."""
+    the state keys that it reads and writes. `parts` are the infos of a node that runs several nodes in one step; it
+    then asks nothing itself."""
 
     role: str | None = None
     prompt: str | None = None
     variables: frozenset[str] = frozenset()
     reads: frozenset[str] = frozenset()
     writes: frozenset[str] = frozenset()
+    parts: tuple[NodeInfo, ...] = ()
 
 
 def describe(
@@ -131,11 +133,12 @@ def describe(
     variables: tuple[str, ...] = (),
     reads: tuple[str, ...] = (),
     writes: tuple[str, ...] = (),
+    parts: tuple[NodeInfo, ...] = (),
 ) -> Callable[[AnyNode], AnyNode]:
     """Decorates a node with its `NodeInfo`, which `info_of` reads back."""
 
     def attach(node: AnyNode) -> AnyNode:
-        info = NodeInfo(role, prompt, frozenset(variables), frozenset(reads), frozenset(writes))
+        info = NodeInfo(role, prompt, frozenset(variables), frozenset(reads), frozenset(writes), parts)
         node.__gristmill__ = info  # type: ignore[attr-defined]  # a plain function carries it, no class needed
         return node
 
