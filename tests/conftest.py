@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
 from redis_server import RedisServer
 
 # Nothing in a test may reach for a hub or a price list.
