@@ -1,0 +1,53 @@
+"""Finds texts that are the same but for case, white space, punctuation and typography.
+
+Near duplicates (another wording of the same thing) are not found here.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+
+from .folding import fold, words
+
+
+def normalise(text: str) -> str:
+    """Returns the words of `text`, folded and joined by one space; equal results mean a duplicate.
+
+    A text without words (`?!`, an emoji) is its folded self, so that two different ones stay different.
+    """
+    return " ".join(words(text)) or fold(text).text.strip()
+
+
+class ExactPool:
+    """The texts that are taken, each by one owner: accepted already or in flight. Implements `agents.state.Pool`.
+
+    Keeps 16-byte hashes, no texts. For one event loop; not for threads.
+    """
+
+    def __init__(self, accepted: Iterable[tuple[str, str]] = ()) -> None:
+        """Makes a pool that holds `accepted`, pairs of (text, owner); the first owner of a text keeps it."""
+        self._owner_of: dict[bytes, str] = {}
+        self._held_by: dict[str, set[bytes]] = {}
+        for text, owner in accepted:
+            self.claim(text, owner)
+
+    def __len__(self) -> int:
+        return len(self._owner_of)
+
+    def claim(self, text: str, owner: str) -> str | None:
+        """Takes `text` for `owner`; returns the other owner that holds an equal text already, or None.
+
+        Claiming one's own text again is no duplicate, so a task may be run again.
+        """
+        key = hashlib.blake2b(normalise(text).encode("utf-8", "surrogatepass"), digest_size=16).digest()
+        holder = self._owner_of.setdefault(key, owner)
+        if holder != owner:
+            return holder
+        self._held_by.setdefault(owner, set()).add(key)
+        return None
+
+    def release(self, owner: str) -> None:
+        """Frees all that `owner` holds: its task was rejected or failed. Harmless for an owner that holds nothing."""
+        for key in self._held_by.pop(owner, ()):
+            del self._owner_of[key]
