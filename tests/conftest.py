@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import os
 import socket
 from collections.abc import Iterator
@@ -10,28 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from isolation import CANARY, KEYS, PROXIES, NetworkTouched, is_loopback
 from redis_server import RedisServer
 
 # Nothing in a test may reach for a hub or a price list.
 os.environ.update(HF_HUB_OFFLINE="1", LITELLM_LOCAL_MODEL_COST_MAP="True", DO_NOT_TRACK="1")
-
-KEYS = ("OPENAI_API_KEY", "ANTHROPIC_API_KEY", "GEMINI_API_KEY", "MISTRAL_API_KEY", "GROQ_API_KEY", "HF_TOKEN")
-PROXIES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
-CANARY = "canary-do-not-print"
-
-
-class NetworkTouched(AssertionError):
-    """A test connected to another machine. Not an OSError: no client may take it for a server that is down."""
-
-
-def is_loopback(address: Any) -> bool:
-    """Whether a socket address (a path, or host and port) stays on this machine."""
-    if not isinstance(address, tuple):
-        return True
-    try:
-        return ipaddress.ip_address(str(address[0]).split("%")[0]).is_loopback
-    except ValueError:
-        return address[0] == "localhost"
 
 
 @pytest.fixture(scope="session", autouse=True)
