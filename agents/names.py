@@ -1,0 +1,148 @@
+"""How entity names are compared: a key that equal names share, and where a name occurs in a text.
+
+The rules are light and context-free, so that a name has the same key (and an entity the same id) in every campaign.
+Nothing here knows a graph or a model.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterator
+from functools import lru_cache
+
+MAX_NAME = 200  # characters; a longer "name" is a sentence that a model put in the wrong field
+
+_SPACE = re.compile(r"\s+")
+_ARTICLE = re.compile(r"(?:the|an|a) (?=.{4})")
+_POSSESSIVE = re.compile(r"(?:['\u2019]s|(?<=s)['\u2019])$")
+_DOTTED = re.compile(r"(?:^|[\s(])(?:\w\.){2,9}$")
+_PARENTHESES = re.compile(r"([^()]{1,200}?) ?\(([^()]{1,200})\)")
+_FOLLOWING = re.compile(r"\s{0,3}\(([^()\s]{2,12})\)")
+# Letters of scripts that put spaces between words. Others (Chinese, Japanese, Thai, ...) have no word edge to test.
+_WORD = "0-9A-Za-z_\u00c0-\u0dff"
+
+
+def tidy(name: str) -> str:
+    """Returns `name` on one line without the quotes and punctuation around it, or "" when nothing else is there."""
+    text = _SPACE.sub(" ", unicodedata.normalize("NFKC", name)).strip()
+    start, end = 0, len(text)
+    while start < end and _is_edge(text[start]) and text[start] != "(":
+        start += 1
+    while end > start and _is_edge(text[end - 1]) and text[end - 1] not in ")%+#":  # C++, C# and 5% keep their ends
+        end -= 1
+    if text[end : end + 1] == "." and _DOTTED.search(text[start : end + 1]):
+        end += 1  # U.S. keeps its dot
+    text = text[start:end]
+    # An unpaired bracket is punctuation; a paired one holds an acronym or tells two names apart.
+    if text.count("(") != text.count(")"):
+        text = text.strip("() ")
+    return text
+
+
+def _is_edge(character: str) -> bool:
+    return unicodedata.category(character)[0] in "PZC" or character in "`^~|<>="
+
+
+@lru_cache(maxsize=65_536)
+def split_alias(name: str) -> tuple[str, str]:
+    """Splits `Long Name (LN)` and `LN (Long Name)` into the long name and its acronym; "" when there is none.
+
+    A parenthesis that is no acronym of the rest stays: `Mercury (planet)` is another name than `Mercury`.
+    """
+    name = tidy(name)
+    found = _PARENTHESES.fullmatch(name)
+    if found is None:
+        return name, ""
+    outer, inner = found[1].strip(), found[2].strip()
+    if abbreviates(inner, outer):
+        return outer, inner
+    if abbreviates(outer, inner):
+        return inner, outer
+    return name, ""
+
+
+def abbreviates(short: str, long: str) -> bool:
+    """Tells whether `short` is an acronym of the whole of `long`.
+
+    Its letters are, in order, the first letters of the words of `long`, each followed by any letters of that word
+    (DNA takes two of deoxyribonucleic); only words of up to four letters may be passed over. Stricter than Schwartz
+    and Hearst (PSB 2003), who look for the long form in running text; here it is given.
+    """
+    wanted = "".join(letter for letter in short.removesuffix("s") if letter.isalnum())
+    if not 2 <= len(wanted) <= 10 or sum(letter.isupper() for letter in wanted) < 2:
+        return False
+    wanted = wanted.casefold()
+    words = [word for word in re.split(r"[\s\-/]+", long.casefold()) if word]
+    reached = {0}  # how many letters may be used up by the words so far
+    for index, word in enumerate(words):
+        after = set(reached) if index and len(word) <= 4 else set()
+        for used in reached:
+            letters = iter(word)
+            if used < len(wanted) and next(letters) == wanted[used]:
+                used += 1
+                after.add(used)
+                for letter in letters:
+                    if used < len(wanted) and letter == wanted[used]:
+                        used += 1
+                        after.add(used)
+        reached = after
+    return len(words) > 1 and len(wanted) in reached
+
+
+@lru_cache(maxsize=65_536)
+def name_key(name: str) -> str:
+    """Returns what equal names share, or "" when nothing of the name is left.
+
+    NFKC, case, whitespace, punctuation around, a leading article, a possessive ending and the plural of the last word
+    make no difference; an acronym in parentheses is left out. One capitalised word keeps its `s`: Adams is not Adam.
+    """
+    long, _ = split_alias(name)
+    words = _POSSESSIVE.sub("", long).split(" ")
+    if len(words) > 1 or not words[0].istitle():
+        words[-1] = _singular(words[-1])
+    key = " ".join(words).rstrip(".").casefold().replace("\u2019", "'")
+    return _ARTICLE.sub("", key, count=1) if _ARTICLE.match(key) else key
+
+
+def _singular(word: str) -> str:
+    if word[:-1].isupper() and word.endswith("s") and len(word) > 2:
+        return word[:-1]  # LLMs
+    if len(word) < 4 or not word.isalpha() or not word.isascii() or word.isupper():
+        return word
+    if word.endswith("ies") and len(word) > 4:
+        return f"{word[:-3]}y"
+    if word.endswith(("sses", "shes", "ches", "xes", "zes")):
+        return word[:-2]
+    if word.endswith("s") and not word.endswith(("ss", "us", "is", "as", "os", "ics")):
+        return word[:-1]
+    return word
+
+
+def occurrences(name: str, text: str) -> Iterator[tuple[int, int]]:
+    """Yields the spans at which `name` stands in `text` as whole words, any whitespace between its words.
+
+    A lower-case name matches in any case. Another name matches as it is written, and in any case only where it is
+    never written so and is not all capitals: `US` must not match `us`.
+    """
+    words = name.split()
+    if not words:
+        return
+    body = r"\s+".join(re.escape(word) for word in words)
+    before = rf"(?<![{_WORD}])" if re.match(f"[{_WORD}]", name.strip()) else ""
+    after = rf"(?![{_WORD}])" if re.search(f"[{_WORD}]$", name.strip()) else ""
+    pattern = before + body + after
+    found = [match.span() for match in re.finditer(pattern, text, re.IGNORECASE if name.islower() else 0)]
+    if not found and not name.isupper():
+        found = [match.span() for match in re.finditer(pattern, text, re.IGNORECASE)]
+    yield from found
+
+
+def acronyms_after(name: str, text: str) -> tuple[str, ...]:
+    """Returns the acronyms of `name` that the text itself introduces, as in `... the name (TN) ...`, sorted."""
+    found = set()
+    for _, end in occurrences(name, text):
+        match = _FOLLOWING.match(text, end)
+        if match and abbreviates(match[1], name):
+            found.add(match[1])
+    return tuple(sorted(found))
