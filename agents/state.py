@@ -108,7 +108,12 @@ class FlowContext:
         )
 
 
-Node = Callable[[FlowState, Runtime[FlowContext]], Awaitable[dict[str, Any]]]
+class Node(Protocol):
+    """An async function of a flow. The parameters keep these names: LangGraph hands `runtime` over by name."""
+
+    def __call__(self, state: FlowState, runtime: Runtime[FlowContext]) -> Awaitable[dict[str, Any]]: ...
+
+
 AnyNode = TypeVar("AnyNode", bound=Callable[..., Any])
 
 

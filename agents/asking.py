@@ -1,0 +1,101 @@
+"""What every role does around a model call: ask for an answer of a known shape, keep it as a draft or a verdict."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeVar
+
+from langgraph.runtime import Runtime
+from pydantic import BaseModel
+
+from ..errors import FlowError
+from ..evals.grounding import locate
+from ..models.contract import Reply
+from ..storage.records import Draft, Span
+from .messages import Messages
+from .state import FlowContext, FlowState
+from .variables import Given, gather
+
+Expected = TypeVar("Expected", bound=BaseModel)
+
+
+async def ask(
+    state: FlowState,
+    runtime: Runtime[FlowContext],
+    *,
+    role: str,
+    prompt: str,
+    variables: Sequence[str],
+    given: Given | None = None,
+    more: Mapping[str, Any] | None = None,
+    sample: int = 0,
+) -> Reply:
+    """Asks `role` by `prompt` with the variables named, and with `more`, which are values already."""
+    values = gather(state, variables, given)
+    if more:
+        values.update(more)
+    return await runtime.context.ask(role, prompt, values, task=state["task"], sample=sample)
+
+
+def parsed_as(expected: type[Expected], reply: Reply, role: str, prompt: str) -> Expected:
+    """Returns the reply's parsed answer; raises `FlowError` when the prompt is answered by another schema."""
+    if isinstance(reply.parsed, expected):
+        return reply.parsed
+    found = "no schema" if reply.parsed is None else f"schema {type(reply.parsed).__name__}"
+    raise FlowError(
+        f"prompt '{prompt}' is answered by {found}, and role '{role}' needs {expected.__name__}; "
+        f"put 'schema: {expected.__name__}' into the prompt's front matter"
+    )
+
+
+def answer_fields(reply: Reply) -> dict[str, Any]:
+    """Returns the parsed answer as JSON values, or `{"text": ...}` for a prompt that names no schema."""
+    return {"text": reply.text} if reply.parsed is None else reply.parsed.model_dump(mode="json")
+
+
+def spans_of(quotes: Sequence[str], state: FlowState) -> tuple[tuple[Span, ...], list[str]]:
+    """Locates quotes in the task's chunks; returns the spans, each once, and the quotes that are nowhere."""
+    spans: dict[tuple[str, int, int], Span] = {}
+    lost: list[str] = []
+    for quote in quotes:
+        span = locate(quote, state.get("chunks", []))
+        if span is None:
+            lost.append(quote)
+        else:
+            spans.setdefault((span.chunk, span.start, span.end), span)
+    return tuple(spans.values()), lost
+
+
+def draft_of(
+    state: FlowState,
+    reply: Reply,
+    *,
+    by: str,
+    prompt: str,
+    messages: Messages,
+    fields: Mapping[str, Any] | None = None,
+    note: str = "",
+) -> Draft:
+    """Makes the next draft from a reply.
+
+    `fields` default to the answer's own. The quotes in `fields["evidence"]` stay there as the model gave them; those
+    found in the chunks become the draft's evidence spans.
+    """
+    fields = answer_fields(reply) if fields is None else dict(fields)
+    quotes = [quote for quote in fields.get("evidence") or [] if isinstance(quote, str)]
+    return Draft(
+        index=len(state.get("drafts", [])),
+        by=by,
+        messages=messages(fields, state),
+        fields=dict(fields),
+        evidence=spans_of(quotes, state)[0],
+        prompt=prompt,
+        model=reply.model,
+        note=note,
+    )
+
+
+def code_of(text: str) -> str:
+    """Returns text as a code: lower case, underscores; empty when nothing is left."""
+    return re.sub(r"[^a-z0-9]+", "_", text[:80].lower()).strip("_")

@@ -1,0 +1,41 @@
+"""The generator: writes the first draft of an item."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from langgraph.runtime import Runtime
+
+from .asking import ask, draft_of
+from .messages import Messages, question_answer
+from .state import FlowContext, FlowState, Node, describe
+from .variables import Given
+
+QUESTION_ANSWER = ("passage", "headings", "kind", "kind_description", "topic", "quote", "angle")
+
+
+def generator(
+    *,
+    role: str = "generator",
+    prompt: str = "write-question-answer",
+    messages: Messages = question_answer,
+    variables: tuple[str, ...] = QUESTION_ANSWER,
+    given: Given | None = None,
+) -> Node:
+    """Returns a node that appends a draft.
+
+    Args:
+        messages: how the answer's fields become chat messages; see `agents/messages.py`.
+        variables: the prompt variables that the node gives; see `agents/variables.py` for what is known.
+        given: further variables, or other values for known ones, as functions of the state.
+    """
+    names = tuple(dict.fromkeys((*variables, *(given or {}))))
+
+    @describe(
+        role=role, prompt=prompt, variables=names, reads=("task", "chunks", "entities", "proposal"), writes=("drafts",)
+    )
+    async def generate(state: FlowState, runtime: Runtime[FlowContext]) -> dict[str, Any]:
+        reply = await ask(state, runtime, role=role, prompt=prompt, variables=names, given=given)
+        return {"drafts": [draft_of(state, reply, by=role, prompt=prompt, messages=messages)]}
+
+    return generate

@@ -1,0 +1,71 @@
+"""How the parsed fields of a draft become the chat messages that a model is trained on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from difflib import get_close_matches
+from typing import Any
+
+from ..errors import ConfigError
+from ..storage.records import Message
+from .state import FlowState
+from .variables import passage_text
+
+Messages = Callable[[Mapping[str, Any], FlowState], tuple[Message, ...]]
+"""`(fields, state) -> messages`. A role takes one of the functions below or a user's own."""
+
+
+def question_answer(fields: Mapping[str, Any], _: FlowState) -> tuple[Message, ...]:
+    """The question from the user, the answer from the assistant: the model is to know it by heart."""
+    return _turns(str(fields.get("question", "")), str(fields.get("answer", "")))
+
+
+def question_on_passage(fields: Mapping[str, Any], state: FlowState) -> tuple[Message, ...]:
+    """The passage and the question from the user: the model is to read it (reading comprehension)."""
+    return _turns(f"{passage_text(state)}\n\n{fields.get('question', '')}", str(fields.get("answer", "")))
+
+
+def reasoning(fields: Mapping[str, Any], _: FlowState) -> tuple[Message, ...]:
+    """The problem from the user; the reasoning and then the answer from the assistant, once there is a solution."""
+    answer = str(fields.get("answer", ""))
+    steps = str(fields.get("reasoning", ""))
+    return _turns(str(fields.get("problem", "")), f"{steps}\n\nAnswer: {answer}" if steps and answer else answer)
+
+
+def pretraining(fields: Mapping[str, Any], _: FlowState) -> tuple[Message, ...]:
+    """Title, text and the questions with their answers as one assistant message: plain text to train on."""
+    blocks = [str(fields.get("title", "")), str(fields.get("text", ""))]
+    blocks += [f"Question: {pair['question']}\nAnswer: {pair['answer']}" for pair in fields.get("questions", [])]
+    return (Message(role="assistant", content="\n\n".join(block for block in blocks if block)),)
+
+
+def plain(fields: Mapping[str, Any], state: FlowState) -> tuple[Message, ...]:
+    """The passage from the user, the field `text` from the assistant: for a prompt that names no schema."""
+    return _turns(passage_text(state), str(fields.get("text", "")))
+
+
+def messages_of(kind: str) -> Messages:
+    """Returns the function for an item kind: `qa`, `qa-on-passage`, `reasoning`, `pretraining` or `text`.
+
+    Raises:
+        ConfigError: no function has that name; names the nearest.
+    """
+    if kind in _BY_KIND:
+        return _BY_KIND[kind]
+    near = get_close_matches(kind, _BY_KIND, n=1)
+    meant = f"; did you mean '{near[0]}'?" if near else ""
+    raise ConfigError(f"no messages are known for items of kind '{kind}'{meant} (there are: {', '.join(_BY_KIND)})")
+
+
+def _turns(user: str, assistant: str) -> tuple[Message, ...]:
+    asked = (Message(role="user", content=user),)
+    return (*asked, Message(role="assistant", content=assistant)) if assistant else asked
+
+
+_BY_KIND: Mapping[str, Messages] = {
+    "qa": question_answer,
+    "qa-on-passage": question_on_passage,
+    "reasoning": reasoning,
+    "pretraining": pretraining,
+    "text": plain,
+}

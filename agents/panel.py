@@ -1,0 +1,89 @@
+"""A panel of judges: several critics look at one draft at the same time, each for another thing, and must agree."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any
+
+from langgraph.runtime import Runtime
+
+from ..errors import ConfigError
+from ..storage.records import Decision, Verdict
+from .asking import ask
+from .critic import REASONS, verdict_of
+from .state import FlowContext, FlowState, Node, NodeInfo, describe
+from .variables import Given
+
+JUDGE_PROBLEM = ("passages", "points", "problem", "reasoning", "answer", "evidence")
+
+
+def panel(
+    judges: Mapping[str, str],
+    *,
+    prompt: str = "judge-problem",
+    variables: tuple[str, ...] = JUDGE_PROBLEM,
+    given: Given | None = None,
+    minimum: Mapping[str, float] | None = None,
+    agree: int | None = None,
+    reasons: tuple[str, ...] = REASONS,
+) -> Node:
+    """Returns a node that appends one verdict a judge and writes `decision` and `reasons`.
+
+    Args:
+        judges: judge name → role. The name is the prompt's variable `judge`, which says what to look for; roles may
+            differ, so that several models judge, as GSDP does.
+        agree: how many must accept; all of them when absent.
+
+    The decision is accept when enough accept, reject when so many reject that a mended draft is not worth its price
+    (more than `len(judges) - agree`), else revise. All calls are in flight at once; if one fails, the others are
+    awaited first (their answers are cached by then) and its error is raised.
+
+    Raises:
+        ConfigError: there is no judge, or `agree` is not between 1 and their number.
+    """
+    if not judges:
+        raise ConfigError("a panel needs at least one judge, as {'relevance': 'judge'}")
+    needed = len(judges) if agree is None else agree
+    if not 1 <= needed <= len(judges):
+        raise ConfigError(f"agree is {agree}; it must lie between 1 and the number of judges, {len(judges)}")
+    names = tuple(dict.fromkeys((*variables, *(given or {}))))
+    parts = tuple(
+        NodeInfo(role, prompt, frozenset((*names, "judge")), frozenset({"task", "chunks", "drafts"}))
+        for role in judges.values()
+    )
+
+    @describe(reads=("task", "chunks", "entities", "drafts"), writes=("verdicts", "decision", "reasons"), parts=parts)
+    async def judge(state: FlowState, runtime: Runtime[FlowContext]) -> dict[str, Any]:
+        async def one(name: str, role: str) -> Verdict:
+            reply = await ask(
+                state, runtime, role=role, prompt=prompt, variables=names, given=given, more={"judge": name}
+            )
+            return verdict_of(
+                state, reply, by=f"{role}:{name}", role=role, prompt=prompt, minimum=minimum or {}, reasons=reasons
+            )
+
+        answers = await asyncio.gather(*(one(name, role) for name, role in judges.items()), return_exceptions=True)
+        verdicts: list[Verdict] = []
+        for answer in answers:
+            if isinstance(answer, BaseException):
+                raise answer
+            verdicts.append(answer)
+        decision = _decide(verdicts, needed)
+        against = [verdict for verdict in verdicts if verdict.decision is not Decision.ACCEPT]
+        given_reasons = tuple(dict.fromkeys(reason for verdict in against for reason in verdict.reasons))
+        return {
+            "verdicts": verdicts,
+            "decision": decision,
+            "reasons": () if decision is Decision.ACCEPT else given_reasons,
+        }
+
+    return judge
+
+
+def _decide(verdicts: list[Verdict], needed: int) -> Decision:
+    accepted = sum(verdict.decision is Decision.ACCEPT for verdict in verdicts)
+    rejected = sum(verdict.decision is Decision.REJECT for verdict in verdicts)
+    if accepted >= needed:
+        return Decision.ACCEPT
+    return Decision.REJECT if rejected > len(verdicts) - needed else Decision.REVISE

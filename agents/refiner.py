@@ -1,0 +1,61 @@
+"""The refiner: a suggester says how to mend a draft, an editor does it (the suggester-editor pair of AgentInstruct)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from langgraph.runtime import Runtime
+
+from ..prompts.schemas import Suggestions
+from .asking import ask, draft_of, parsed_as
+from .messages import Messages, question_answer
+from .state import FlowContext, FlowState, Node, NodeInfo, describe
+from .variables import Given
+
+SUGGEST = ("passage", "question", "answer", "evidence", "kind", "reasons", "comment")
+EDIT = ("passage", "question", "answer", "evidence", "kind", "reasons")
+
+
+def refiner(
+    *,
+    role: str = "refiner",
+    suggest: str | None = "suggest-edits",
+    suggest_role: str | None = None,
+    suggest_variables: tuple[str, ...] = SUGGEST,
+    edit: str = "edit-question-answer",
+    variables: tuple[str, ...] = EDIT,
+    messages: Messages = question_answer,
+    given: Given | None = None,
+) -> Node:
+    """Returns a node that appends the mended draft and counts `round`.
+
+    Args:
+        role: the editor's role, and the suggester's unless `suggest_role` names another.
+        suggest: the suggester's prompt; None edits from the critic's reasons alone.
+        edit: the editor's prompt; it gets `suggestions` besides `variables` when there is a suggester.
+
+    The suggestions stay in the draft's note.
+    """
+    extra = tuple(given or {})
+    edit_names = tuple(dict.fromkeys((*variables, *extra)))
+    suggest_names = tuple(dict.fromkeys((*suggest_variables, *extra)))
+    suggester = suggest_role or role
+    reads = frozenset({"task", "chunks", "drafts", "verdicts"})
+    parts: tuple[NodeInfo, ...] = (
+        NodeInfo(role, edit, frozenset((*edit_names, *(("suggestions",) if suggest else ()))), reads),
+    )
+    if suggest:
+        parts = (NodeInfo(suggester, suggest, frozenset(suggest_names), reads), *parts)
+
+    @describe(reads=(*sorted(reads), "round"), writes=("drafts", "round"), parts=parts)
+    async def refine(state: FlowState, runtime: Runtime[FlowContext]) -> dict[str, Any]:
+        suggestions: list[str] = []
+        if suggest:
+            reply = await ask(state, runtime, role=suggester, prompt=suggest, variables=suggest_names, given=given)
+            suggestions = parsed_as(Suggestions, reply, suggester, suggest).suggestions
+        more = {"suggestions": suggestions} if suggest else None
+        reply = await ask(state, runtime, role=role, prompt=edit, variables=edit_names, given=given, more=more)
+        draft = draft_of(state, reply, by=role, prompt=edit, messages=messages, note="\n".join(suggestions))
+        return {"drafts": [draft], "round": state.get("round", 0) + 1}
+
+    return refine

@@ -1,0 +1,135 @@
+"""What prompts are told about a task: one small function of the state for each variable name.
+
+A role lists the names that it gives; `gather` looks each up here, then in the task's attributes, then in the state's
+`values`, so an attribute `persona` of a user's planner is the variable `persona` of a user's prompt.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from ..errors import FlowError
+from ..storage.records import Chunk, Decision, Draft, Relation, Verdict
+from .state import FlowState
+
+Given = Mapping[str, Callable[[FlowState], Any]]
+"""Variables that a flow adds to a role's own, or says otherwise: name → function of the state."""
+
+
+def gather(state: FlowState, names: Sequence[str], given: Given | None = None) -> dict[str, Any]:
+    """Returns the values of `names`; raises `FlowError` naming the variable that nothing provides."""
+    return {name: _value(state, name, given or {}) for name in names}
+
+
+def passage_text(state: FlowState) -> str:
+    """The text of the task's chunks, in order, with a blank line between two."""
+    return "\n\n".join(chunk.text for chunk in state.get("chunks", []))
+
+
+def passages(state: FlowState) -> list[dict[str, str]]:
+    """The task's chunks as `{title, text}`; the title is the heading path."""
+    return [{"title": " > ".join(chunk.headings), "text": chunk.text} for chunk in state.get("chunks", [])]
+
+
+def relation_lines(state: FlowState) -> list[str]:
+    """The task's relations, one readable line each: `Ada Lovelace - worked with - Charles Babbage: description`."""
+    names = {entity.id: entity.name for entity in state.get("entities", [])}
+    return [_relation_line(relation, names) for relation in state.get("relations", [])]
+
+
+def last_draft(state: FlowState) -> Draft:
+    """Returns the newest draft; raises `FlowError` when no generator ran before."""
+    drafts = state.get("drafts", [])
+    if not drafts:
+        raise FlowError("this node needs a draft and there is none yet; put a generator before it")
+    return drafts[-1]
+
+
+def objections(state: FlowState) -> list[Verdict]:
+    """Returns the verdicts on the newest draft that do not accept it."""
+    newest = last_draft(state).index
+    return [
+        verdict
+        for verdict in state.get("verdicts", [])
+        if verdict.draft == newest and verdict.decision is not Decision.ACCEPT
+    ]
+
+
+def objection_reasons(state: FlowState) -> tuple[str, ...]:
+    """Returns the reason codes of `objections`, each once, in the order they were given."""
+    return tuple(dict.fromkeys(reason for verdict in objections(state) for reason in verdict.reasons))
+
+
+def _value(state: FlowState, name: str, given: Given) -> Any:
+    if name in given:
+        return given[name](state)
+    if name in _BUILDERS:
+        return _BUILDERS[name](state)
+    drafts = state.get("drafts", [])
+    for place in (drafts[-1].fields if drafts else {}, state["task"].attributes, state.get("values", {})):
+        if name in place:
+            return place[name]
+    raise FlowError(
+        f"nothing provides the prompt variable '{name}' for task {state['task'].id}; set it as a task attribute or in "
+        f"the state's 'values', or give the role a function for it (given={{'{name}': ...}})"
+    )
+
+
+def _headings(state: FlowState) -> list[str]:
+    chunks: Sequence[Chunk] = state.get("chunks", [])
+    return list(chunks[0].headings) if chunks else []
+
+
+def _kind(state: FlowState) -> str:
+    task = state["task"]
+    return str(task.attributes.get("kind", task.kind))
+
+
+def _relation_line(relation: Relation, names: Mapping[str, str]) -> str:
+    source, target = names.get(relation.source), names.get(relation.target)
+    if source is None or target is None:  # an endpoint outside the task: its id would tell a model nothing
+        return relation.description or relation.type
+    line = f"{source} - {relation.type} - {target}"
+    return f"{line}: {relation.description}" if relation.description else line
+
+
+def _proposed(name: str) -> Callable[[FlowState], Any]:
+    return lambda state: state.get("proposal", {}).get(name, "")
+
+
+def _drafted(name: str, empty: Callable[[], Any]) -> Callable[[FlowState], Any]:
+    return lambda state: last_draft(state).fields.get(name, empty())
+
+
+_BUILDERS: Given = {
+    "passage": passage_text,
+    "headings": _headings,
+    "passages": passages,
+    "entities": lambda state: [
+        {"name": entity.name, "type": entity.type, "description": entity.description}
+        for entity in state.get("entities", [])
+    ],
+    "points": lambda state: [
+        {"name": entity.name, "description": entity.description} for entity in state.get("entities", [])
+    ],
+    "relations": relation_lines,
+    "path": lambda state: [entity.name for entity in state.get("entities", [])],
+    "relation": lambda state: state["task"].kind,
+    "kind": _kind,
+    "kind_description": lambda state: str(state["task"].attributes.get("kind_description", "")),
+    "form": lambda state: str(state["task"].attributes.get("form", "article")),
+    "topic": _proposed("topic"),
+    "quote": _proposed("quote"),
+    "angle": _proposed("angle"),
+    "question": _drafted("question", str),
+    "answer": _drafted("answer", str),
+    "title": _drafted("title", str),
+    "text": _drafted("text", str),
+    "questions": _drafted("questions", list),
+    "problem": _drafted("problem", str),
+    "reasoning": _drafted("reasoning", str),
+    "evidence": _drafted("evidence", list),
+    "reasons": lambda state: list(objection_reasons(state)),
+    "comment": lambda state: "\n".join(verdict.text for verdict in objections(state) if verdict.text),
+}

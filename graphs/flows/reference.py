@@ -1,0 +1,95 @@
+"""The reference flow: propose → generate → verify → critic ⇄ refiner → accept or reject.
+
+    propose ─ unsuitable ────────────────────────────→ END
+       ↓
+    generate → verify ─ rejected ──────────→ settle ─→ END
+                 ↑ ↓                           ↑
+            refine ← criticise ─ no round left ┘
+                        └─ accepted or rejected ─────→ END
+
+Every draft and every verdict stays in the state. A refined draft is verified again before the critic is paid again:
+an edit may lose the quote that grounded the answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from langgraph.graph import END, START, StateGraph
+
+from ...agents.state import FlowContext, FlowState, Node
+from ...agents.turns import in_turn
+from ...errors import FlowError
+from .routing import (
+    CRITICISE,
+    GENERATE,
+    PROPOSE,
+    REFINE,
+    SETTLE,
+    VERIFY,
+    after_checks,
+    after_critic,
+    after_proposal,
+    settle,
+)
+
+Flow = StateGraph[FlowState, FlowContext, FlowState, FlowState]
+MOST_ROUNDS = 100
+
+
+def reference_flow(
+    *,
+    proposer: Node | None,
+    generator: Node,
+    verifiers: Node | Sequence[Node] = (),
+    critic: Node | None,
+    refiner: Node | None = None,
+    max_rounds: int = 2,
+) -> Flow:
+    """Builds the reference flow from nodes; compile it once and run every task through it.
+
+    Args:
+        proposer: writes `proposal`, or sets `decision` to reject and ends the task unpaid; None starts at once.
+        generator: appends a draft.
+        verifiers: cheap checks that append verdicts; several run in one step, until one rejects.
+        critic: appends a verdict and writes `decision` and `reasons`; None accepts what the verifiers let pass.
+        refiner: appends the next draft and counts `round`; None makes every revision a rejection.
+        max_rounds: refinements a task may have; a revision after the last one is a rejection with its reasons.
+
+    Returns:
+        A graph that always ends with `decision` accept or reject, and with `reasons`.
+
+    Raises:
+        FlowError: `max_rounds` is negative or above 100.
+    """
+    if not 0 <= max_rounds <= MOST_ROUNDS:
+        raise FlowError(f"max_rounds is {max_rounds}; it must lie between 0 and {MOST_ROUNDS}")
+    refines = refiner is not None and max_rounds > 0
+    judged = SETTLE if critic is None else CRITICISE
+    checks = (verifiers,) if callable(verifiers) else tuple(verifiers)
+    checked = VERIFY if checks else GENERATE
+
+    flow = Flow(FlowState, context_schema=FlowContext)
+    flow.add_node(GENERATE, generator)
+    flow.add_node(SETTLE, settle)
+    flow.add_edge(SETTLE, END)
+    if proposer is None:
+        flow.add_edge(START, GENERATE)
+    else:
+        flow.add_node(PROPOSE, proposer)
+        flow.add_edge(START, PROPOSE)
+        flow.add_conditional_edges(PROPOSE, after_proposal, [GENERATE, END])
+    if checks:
+        flow.add_node(VERIFY, checks[0] if len(checks) == 1 else in_turn(*checks))
+        flow.add_conditional_edges(GENERATE, after_checks(VERIFY, refine=refines, max_rounds=max_rounds),
+                                   [VERIFY, SETTLE, *([REFINE] if refines else [])])  # fmt: skip
+    route = after_checks(judged, refine=refines, max_rounds=max_rounds)
+    flow.add_conditional_edges(checked, route, list(dict.fromkeys([judged, SETTLE, *([REFINE] if refines else [])])))
+    if critic is not None:
+        flow.add_node(CRITICISE, critic)
+        ends = [END, SETTLE, *([REFINE] if refines else [])]
+        flow.add_conditional_edges(CRITICISE, after_critic(refine=refines, max_rounds=max_rounds), ends)
+    if refiner is not None and refines:
+        flow.add_node(REFINE, refiner)
+        flow.add_edge(REFINE, VERIFY if checks else judged)
+    return flow
