@@ -67,8 +67,14 @@ def spans_of(quotes: Sequence[str], state: FlowState) -> tuple[tuple[Span, ...],
     return tuple(spans.values()), lost
 
 
+def label_of(runtime: Runtime[FlowContext], prompt: str) -> str:
+    """Returns `name@version`: what drafts and verdicts carry, so that an item says by which wording it was made."""
+    return f"{prompt}@{runtime.context.prompts.get(prompt).version}"
+
+
 def draft_of(
     state: FlowState,
+    runtime: Runtime[FlowContext],
     reply: Reply,
     *,
     by: str,
@@ -90,7 +96,7 @@ def draft_of(
         messages=messages(fields, state),
         fields=dict(fields),
         evidence=spans_of(quotes, state)[0],
-        prompt=prompt,
+        prompt=label_of(runtime, prompt),
         model=reply.model,
         note=note,
     )

@@ -15,7 +15,7 @@ from ..errors import ConfigError
 from ..models.contract import Reply
 from ..prompts.schemas import Judgement
 from ..storage.records import Decision, Verdict
-from .asking import ask, code_of, parsed_as, spans_of
+from .asking import ask, code_of, label_of, parsed_as, spans_of
 from .state import FlowContext, FlowState, Node, describe
 from .variables import Given, last_draft
 
@@ -73,7 +73,9 @@ def critic(
     )
     async def criticise(state: FlowState, runtime: Runtime[FlowContext]) -> dict[str, Any]:
         reply = await ask(state, runtime, role=role, prompt=prompt, variables=names, given=given)
-        verdict = verdict_of(state, reply, by=by or role, role=role, prompt=prompt, minimum=floors, reasons=reasons)
+        verdict = verdict_of(
+            state, runtime, reply, by=by or role, role=role, prompt=prompt, minimum=floors, reasons=reasons
+        )
         accepted = verdict.decision is Decision.ACCEPT
         return {
             "verdicts": [verdict],
@@ -86,6 +88,7 @@ def critic(
 
 def verdict_of(
     state: FlowState,
+    runtime: Runtime[FlowContext],
     reply: Reply,
     *,
     by: str,
@@ -118,6 +121,6 @@ def verdict_of(
         scores=scores,
         text="\n".join(notes),
         evidence=evidence,
-        prompt=prompt,
+        prompt=label_of(runtime, prompt),
         model=reply.model,
     )

@@ -36,6 +36,6 @@ def generator(
     )
     async def generate(state: FlowState, runtime: Runtime[FlowContext]) -> dict[str, Any]:
         reply = await ask(state, runtime, role=role, prompt=prompt, variables=names, given=given)
-        return {"drafts": [draft_of(state, reply, by=role, prompt=prompt, messages=messages)]}
+        return {"drafts": [draft_of(state, runtime, reply, by=role, prompt=prompt, messages=messages)]}
 
     return generate

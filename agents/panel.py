@@ -60,7 +60,14 @@ def panel(
                 state, runtime, role=role, prompt=prompt, variables=names, given=given, more={"judge": name}
             )
             return verdict_of(
-                state, reply, by=f"{role}:{name}", role=role, prompt=prompt, minimum=minimum or {}, reasons=reasons
+                state,
+                runtime,
+                reply,
+                by=f"{role}:{name}",
+                role=role,
+                prompt=prompt,
+                minimum=minimum or {},
+                reasons=reasons,
             )
 
         answers = await asyncio.gather(*(one(name, role) for name, role in judges.items()), return_exceptions=True)

@@ -55,7 +55,7 @@ def refiner(
             suggestions = parsed_as(Suggestions, reply, suggester, suggest).suggestions
         more = {"suggestions": suggestions} if suggest else None
         reply = await ask(state, runtime, role=role, prompt=edit, variables=edit_names, given=given, more=more)
-        draft = draft_of(state, reply, by=role, prompt=edit, messages=messages, note="\n".join(suggestions))
+        draft = draft_of(state, runtime, reply, by=role, prompt=edit, messages=messages, note="\n".join(suggestions))
         return {"drafts": [draft], "round": state.get("round", 0) + 1}
 
     return refine

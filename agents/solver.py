@@ -71,7 +71,9 @@ def solver(
         chosen = answers.index(vote.answer) if vote.answer in answers else 0
         fields = {**last_draft(state).fields, **solutions[chosen].model_dump(mode="json")}
         note = f"{vote.votes} of {vote.total} solutions agree" if samples > 1 else ""
-        draft = draft_of(state, replies[chosen], by=role, prompt=prompt, messages=messages, fields=fields, note=note)
+        draft = draft_of(
+            state, runtime, replies[chosen], by=role, prompt=prompt, messages=messages, fields=fields, note=note
+        )
         return {"drafts": [draft], "values": {ANSWERS: answers}}
 
     return solve

@@ -34,7 +34,7 @@ from .routing import (
 )
 
 Flow = StateGraph[FlowState, FlowContext, FlowState, FlowState]
-MOST_ROUNDS = 100
+MOST_ROUNDS = 30  # three steps a round, within the 100 steps that a campaign lets a task take
 
 
 def reference_flow(
@@ -60,7 +60,7 @@ def reference_flow(
         A graph that always ends with `decision` accept or reject, and with `reasons`.
 
     Raises:
-        FlowError: `max_rounds` is negative or above 100.
+        FlowError: `max_rounds` is negative or above 30.
     """
     if not 0 <= max_rounds <= MOST_ROUNDS:
         raise FlowError(f"max_rounds is {max_rounds}; it must lie between 0 and {MOST_ROUNDS}")
