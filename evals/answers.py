@@ -17,7 +17,7 @@ from .folding import fold
 RELATIVE_TOLERANCE = 1e-3
 _SCALES = {"thousand": 1e3, "million": 1e6, "billion": 1e9, "trillion": 1e12}
 _ARTICLES = re.compile(r"\b(?:a|an|the)\b")
-_PUNCTUATION = str.maketrans("", "", string.punctuation)
+_PUNCTUATION = re.compile(r"(?<=\d)[.,](?=\d)|(?<![\w.])(?:-\.?|\.)(?=\d)|(" + f"[{re.escape(string.punctuation)}])")
 _BOXED = re.compile(r"\\boxed\s*\{((?:[^{}]|\{[^{}]*\}){0,200})\}")
 _LATEX_FRACTION = re.compile(r"\\[dt]?frac\s*\{\s*([-+.\d]{1,40})\s*\}\s*\{\s*([-+.\d]{1,40})\s*\}")
 _TEN_TO = re.compile(r"\s{0,3}(?:[x\u00d7*]|\\times|\\cdot)\s{0,3}10\s{0,3}\^\s{0,3}\{?\s{0,3}([-+]?\d{1,4})\}?")
@@ -36,10 +36,11 @@ def normalise_answer(text: str) -> str:
     """Lower-cases, drops punctuation and the articles a, an, the, and joins white space.
 
     The normalisation of the SQuAD evaluation script (Rajpurkar et al. 2016, arXiv:1606.05250), after typographic
-    folding. An answer of punctuation or articles alone is kept as it is, so that `the` never equals an empty answer.
+    folding, but for two things: marks inside a number stay, so that 3.14 is not 314 and -5 is not 5; and an answer of
+    punctuation or articles alone stays as it is, so that it never equals an empty one.
     """
     folded = fold(text).text.strip()
-    bare = " ".join(_ARTICLES.sub(" ", folded.translate(_PUNCTUATION)).split())
+    bare = " ".join(_ARTICLES.sub(" ", _PUNCTUATION.sub(_unless_in_number, folded)).split())
     return bare or folded
 
 
@@ -89,11 +90,11 @@ def numeric_match(answer: str, expected: str, *, tolerance: float = RELATIVE_TOL
     return _close(left.value, right.value, tolerance) or _close(left.plain, right.plain, tolerance)
 
 
-def same_answer(answer: str, expected: str) -> bool:
+def same_answer(answer: str, expected: str, *, tolerance: float = RELATIVE_TOLERANCE) -> bool:
     """Compares as numbers when both texts are a number (with a unit at most), else by exact match."""
-    if exact_match(answer, expected):
-        return True
-    return _is_number(answer) and _is_number(expected) and numeric_match(answer, expected)
+    if _is_number(answer) and _is_number(expected):
+        return numeric_match(answer, expected, tolerance=tolerance)
+    return exact_match(answer, expected)
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +133,10 @@ def majority(answers: Sequence[str], *, same: Callable[[str, str], bool] = same_
     votes = max(groups.values())
     first = [answer for answer, count in groups.items() if count == votes]
     return Majority(first[0], votes, len(answers), tuple(first) if len(first) > 1 else ())
+
+
+def _unless_in_number(match: re.Match[str]) -> str:
+    return "" if match[1] else match[0]
 
 
 def _close(left: float, right: float, tolerance: float) -> bool:
