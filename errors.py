@@ -76,10 +76,16 @@ class BudgetExceeded(GristmillError):
 
 
 class ModelError(GristmillError):
-    """One model call failed. `retry_after` is the server's own wish in seconds, when it gave one."""
+    """One model call failed. `retry_after` is the server's own wish in seconds, when it gave one.
+
+    `tokens` are the input and output tokens that the failed call was billed for, as far as the server said so, and
+    `usd` is what they cost (the budget layer fills it in).
+    """
 
     reason = "model_error"
     retryable = False
+    tokens: tuple[int, int] = (0, 0)
+    usd: float = 0.0
 
     def __init__(
         self, message: str, *, status: int | None = None, retry_after: float | None = None, raw: str | None = None

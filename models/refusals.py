@@ -1,0 +1,105 @@
+"""What a status other than 200 means: which error, how long to wait, and what the server said about it."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Mapping
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+import orjson
+
+from ..errors import AccessDenied, ModelError, Overloaded, RequestRefused
+from .redact import redact
+
+SHOWN = 300  # characters of the server's own words
+RETRIED = frozenset({408, 409, 425, 429})
+QUOTA = frozenset({"insufficient_quota", "billing_hard_limit_reached", "account_deactivated", "billing_not_active"})
+MENDS = {
+    400: "mend the request, or the model's `extra` and sampling",
+    401: "check the key that api_key_env or api_key_file names",
+    402: "top up the account",
+    403: "check that the key may use this model",
+    404: "check the model's name and base_url (it usually ends in /v1); `gristmill doctor` lists the models",
+    413: "send less text at a time",
+    422: "mend the request, or the model's `extra` and sampling",
+}
+DURATION = re.compile(r"(?:(\d{1,6}(?:\.\d{1,9})?)(ms|s|m|h|d))")
+SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+
+
+def error_of(status: int, headers: Mapping[str, str], body: bytes, where: str) -> ModelError:
+    """Returns the error for a reply with `status`. `where` names the model and its server."""
+    text, codes = said(body)
+    message = f"{where}: status {status}: {text or 'no reason given'}"
+    if status in (401, 402, 403) or codes & QUOTA:
+        return AccessDenied(f"{message}; {MENDS.get(status, 'the quota is spent: top up the account')}", status=status)
+    if status >= 500 or status in RETRIED:
+        return Overloaded(message, status=status, retry_after=retry_after(headers))
+    if 300 <= status < 400:
+        # Followed, it would carry the key to a place that nobody named.
+        return RequestRefused(
+            f"{message}; redirects are not followed: set base_url to the final address", status=status
+        )
+    return RequestRefused(f"{message}; {MENDS.get(status, 'the request itself is wrong')}", status=status)
+
+
+def said(body: bytes) -> tuple[str, set[str]]:
+    """Returns the server's message, short and without credentials, and its error codes."""
+    try:
+        found: Any = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return _short(body.decode("utf-8", "replace")), set()
+    if isinstance(found, dict):
+        error = found.get("error", found)
+        if isinstance(error, dict):
+            text = error.get("message") or error.get("detail") or error.get("msg") or error
+            codes = {str(error[key]) for key in ("code", "type") if error.get(key)}
+            return _short(text if isinstance(text, str) else repr(text)), codes
+        return _short(str(error)), set()
+    return _short(repr(found)), set()
+
+
+def retry_after(headers: Mapping[str, str]) -> float | None:
+    """Returns the seconds that the server asks to wait, from Retry-After (RFC 9110) or the x-ratelimit headers."""
+    if (value := headers.get("retry-after-ms")) and (seconds := _number(value)) is not None:
+        return seconds / 1000
+    if value := headers.get("Retry-After"):
+        if (seconds := _number(value)) is not None:
+            return seconds
+        try:
+            return max(0.0, parsedate_to_datetime(value).timestamp() - time.time())
+        except (ValueError, TypeError, OverflowError):
+            return None
+    waits = []
+    for kind in ("requests", "tokens"):
+        # Only a limit that is used up is worth waiting for.
+        if (value := headers.get(f"x-ratelimit-reset-{kind}")) and _number(
+            headers.get(f"x-ratelimit-remaining-{kind}", "0")
+        ) in (0.0, None):
+            waits.append(_duration(value))
+    if value := headers.get("x-ratelimit-reset"):
+        waits.append(_duration(value))
+    return max((wait for wait in waits if wait is not None), default=None)
+
+
+def _duration(value: str) -> float | None:
+    """Reads `20ms`, `6m0s`, a number of seconds, or a Unix time."""
+    if (number := _number(value)) is not None:
+        return max(0.0, number - time.time()) if number > 1e9 else number
+    parts = DURATION.findall(value[:64])
+    return sum(float(amount) * SECONDS[unit] for amount, unit in parts) if parts else None
+
+
+def _number(value: str) -> float | None:
+    try:
+        number = float(value)
+    except ValueError:
+        return None
+    return number if 0 <= number < 1e12 else None
+
+
+def _short(text: str) -> str:
+    text = " ".join(redact(text).split())
+    return text if len(text) <= SHOWN else text[:SHOWN] + "…"
