@@ -1,0 +1,229 @@
+"""Checks a flow before anything is spent on it: what it needs, what it reads and writes, and where its edges lead.
+
+The check sees the graph's edges and what its nodes tell by `describe`. A node that tells nothing can hide a missing
+role or key from it, but no edge. Nothing runs here: neither nodes nor routing functions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import Any, TypedDict
+
+import networkx as nx
+from langgraph.graph import END, START, StateGraph
+from langgraph.graph.state import CompiledStateGraph
+
+from ...agents.state import FlowContext, FlowState, NodeInfo, info_of
+from ...errors import FlowError, PromptError
+from ...prompts.library import PromptLibrary
+
+AnyFlow = StateGraph[Any, Any, Any, Any] | CompiledStateGraph[Any, Any, Any, Any]
+_LOOP_COUNTER = "round"
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing that keeps a flow from running. `node` is empty when it concerns the whole flow.
+
+    `code` is one of `context_schema`, `missing_key`, `unknown_node`, `unreachable`, `no_end`, `endless_loop`,
+    `missing_role`, `unknown_prompt`, `missing_variables`, `unknown_key`, `invalid`.
+    """
+
+    code: str
+    node: str
+    message: str
+
+    def __str__(self) -> str:
+        return f"node '{self.node}': {self.message}" if self.node else self.message
+
+
+class _Edge(TypedDict):
+    conditional: bool
+
+
+def check_flow(graph: AnyFlow, *, roles: Collection[str], prompts: PromptLibrary) -> list[Problem]:
+    """Returns everything that is wrong with `graph`, in a stable order; an empty list when it can run.
+
+    Args:
+        graph: a `StateGraph` or what its `compile()` returned.
+        roles: the roles that have a model; `default` stands in for any role.
+        prompts: where the nodes' prompts are looked up.
+    """
+    builder = builder_of(graph)
+    problems = [*_schema_problems(builder), *_edge_problems(builder), *_loop_problems(builder)]
+    for name, node in builder.nodes.items():
+        inner = node.runnable
+        if isinstance(inner, CompiledStateGraph):
+            problems += [
+                Problem(found.code, f"{name}/{found.node}" if found.node else name, found.message)
+                for found in check_flow(inner, roles=roles, prompts=prompts)
+            ]
+        for info in infos_of(node):
+            problems += _info_problems(name, info, builder, roles, prompts)
+    if not problems:
+        try:
+            builder.validate()
+        except ValueError as error:
+            problems.append(Problem("invalid", "", f"LangGraph refuses the flow: {error}"))
+    return list(dict.fromkeys(problems))
+
+
+def require_flow(graph: AnyFlow, *, roles: Collection[str], prompts: PromptLibrary) -> None:
+    """Raises `FlowError` with all problems of `graph`, one a line, when there are any."""
+    problems = check_flow(graph, roles=roles, prompts=prompts)
+    if problems:
+        raise FlowError("the flow cannot run:\n" + "\n".join(f"- {problem}" for problem in problems))
+
+
+def builder_of(graph: AnyFlow) -> StateGraph[Any, Any, Any, Any]:
+    """Returns the `StateGraph` itself, also of a compiled one."""
+    return graph.builder if isinstance(graph, CompiledStateGraph) else graph
+
+
+def infos_of(node: Any) -> Iterator[NodeInfo]:
+    """Yields what a node of a builder tells of itself, then what its parts tell."""
+    waiting = [info_of(getattr(node.runnable, kind, None)) for kind in ("afunc", "func")]
+    queue = [info for info in waiting if info is not None][:1]
+    while queue:
+        info = queue.pop(0)
+        yield info
+        queue += info.parts
+
+
+def _schema_problems(builder: StateGraph[Any, Any, Any, Any]) -> Iterator[Problem]:
+    context = builder.context_schema
+    if not (isinstance(context, type) and issubclass(context, FlowContext)):
+        yield Problem(
+            "context_schema",
+            "",
+            "its nodes get no models: make it StateGraph(FlowState, context_schema=FlowContext), "
+            f"not context_schema={getattr(context, '__name__', context)}",
+        )
+    lacking = sorted(FlowState.__annotations__.keys() - builder.channels.keys())
+    if lacking:
+        yield Problem(
+            "missing_key",
+            "",
+            f"its state lacks {', '.join(lacking)}; derive the state from FlowState: class MyState(FlowState): ...",
+        )
+
+
+def _edges(builder: StateGraph[Any, Any, Any, Any]) -> nx.MultiDiGraph[str]:
+    """All edges that a run can take. A branch or a `Command` without declared targets may lead anywhere."""
+    edges: nx.MultiDiGraph[str] = nx.MultiDiGraph()
+    edges.add_nodes_from([START, END, *builder.nodes])
+    anywhere = [*builder.nodes, END]
+    for source, target in sorted(builder.edges):
+        edges.add_edge(source, target, conditional=False)
+    for sources, target in sorted(builder.waiting_edges):
+        for source in sources:
+            edges.add_edge(source, target, conditional=False)
+    for source, branches in builder.branches.items():
+        for branch in branches.values():
+            for target in anywhere if branch.ends is None else branch.ends.values():
+                edges.add_edge(source, target, conditional=True)
+    for source, node in builder.nodes.items():
+        for target in node.ends or ():
+            edges.add_edge(source, target, conditional=True)
+    return edges
+
+
+def _edge_problems(builder: StateGraph[Any, Any, Any, Any]) -> Iterator[Problem]:
+    edges = _edges(builder)
+    known = {START, END, *builder.nodes}
+    for name in sorted(set(edges) - known):
+        meant = _nearest(name, known)
+        yield Problem("unknown_node", name, f"an edge names it, and the flow has no such node{meant}")
+    reached = nx.descendants(edges, START)
+    ending = nx.ancestors(edges, END)
+    if END not in reached:
+        yield Problem("no_end", "", "no path leads from START to END; add an edge to END")
+    for name in builder.nodes:
+        if name not in reached:
+            yield Problem("unreachable", name, "no path leads to it from START; add an edge or remove it")
+        elif name not in ending and END in reached:
+            yield Problem("no_end", name, "no path leads from it to END; add an edge, or declare its Command's targets")
+
+
+def _loop_problems(builder: StateGraph[Any, Any, Any, Any]) -> Iterator[Problem]:
+    """A loop needs an edge that may be not taken, and a node in it that counts the rounds, or it may never stop."""
+    edges = _edges(builder)
+    always: nx.DiGraph[str] = nx.DiGraph(
+        (source, target) for source, target, choice in edges.edges(data="conditional") if not choice
+    )
+    forced = [sorted(loop) for loop in nx.strongly_connected_components(always) if _is_loop(always, loop)]
+    for loop in sorted(forced):
+        yield Problem(
+            "endless_loop",
+            loop[0],
+            f"the loop {_names(loop)} has no conditional edge out of it; route out of it with add_conditional_edges",
+        )
+    counting = {
+        name for name, node in builder.nodes.items() if any(_LOOP_COUNTER in info.writes for info in infos_of(node))
+    }
+    uncounted: nx.DiGraph[str] = nx.DiGraph(
+        (source, target) for source, target in edges.edges() if not {source, target} & counting
+    )
+    for loop in sorted(
+        sorted(found) for found in nx.strongly_connected_components(uncounted) if _is_loop(uncounted, found)
+    ):
+        if loop not in forced:
+            yield Problem(
+                "endless_loop",
+                loop[0],
+                f"the loop {_names(loop)} has no limit: no node in it writes '{_LOOP_COUNTER}'. Count there "
+                f"(return {{'{_LOOP_COUNTER}': state.get('{_LOOP_COUNTER}', 0) + 1}}), say so with "
+                f"@describe(writes=('{_LOOP_COUNTER}',)), and leave the loop when it is reached",
+            )
+
+
+def _is_loop(edges: nx.DiGraph[str], nodes: Collection[str]) -> bool:
+    return len(nodes) > 1 or any(edges.has_edge(name, name) for name in nodes)
+
+
+def _info_problems(
+    name: str,
+    info: NodeInfo,
+    builder: StateGraph[Any, Any, Any, Any],
+    roles: Collection[str],
+    prompts: PromptLibrary,
+) -> Iterator[Problem]:
+    if info.role is not None and info.role not in roles and "default" not in roles:
+        given = ", ".join(sorted(roles)) or "none"
+        yield Problem(
+            "missing_role",
+            name,
+            f"role '{info.role}' has no model (bound are: {given}); bind one to it, or one to 'default'"
+            + _nearest(info.role, roles),
+        )
+    if info.prompt is not None:
+        try:
+            template = prompts.get(info.prompt)
+        except PromptError as error:
+            yield Problem("unknown_prompt", name, f"{error}{_nearest(info.prompt, prompts.names)}")
+        else:
+            if lacking := sorted(template.variables - info.variables):
+                yield Problem(
+                    "missing_variables",
+                    name,
+                    f"prompt '{info.prompt}' ({template.path}) asks for {', '.join(lacking)}, which the node does "
+                    f"not give; it gives {', '.join(sorted(info.variables)) or 'nothing'}",
+                )
+    for verb, keys in (("reads", info.reads), ("writes", info.writes)):
+        for key in sorted(keys - builder.channels.keys()):
+            yield Problem(
+                "unknown_key",
+                name,
+                f"it {verb} '{key}', which the state does not have{_nearest(key, builder.channels)}",
+            )
+
+
+def _nearest(name: str, known: Collection[str]) -> str:
+    near = get_close_matches(name, sorted(known), n=1)
+    return f"; did you mean '{near[0]}'?" if near else ""
+
+
+def _names(loop: Collection[str]) -> str:
+    return " -> ".join(f"'{name}'" for name in loop)

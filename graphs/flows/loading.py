@@ -1,0 +1,78 @@
+"""Finds a user's flow by its name `module:attribute`."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+from langgraph.graph import StateGraph
+from langgraph.graph.state import CompiledStateGraph
+
+from ...errors import FlowError
+from .check import builder_of
+
+
+def load_flow(name: str) -> StateGraph[Any, Any, Any, Any]:
+    """Imports `module:attribute` and returns its `StateGraph`.
+
+    The attribute is a `StateGraph`, a compiled one, or a function without required parameters that returns either.
+    The working folder is on the import path for the time of this import, so `my_flow.py` beside the campaign file is
+    `my_flow:flow`. Importing a module runs it: name only your own.
+
+    Raises:
+        FlowError: the name is malformed, the module or attribute is missing or fails, or it is no flow.
+    """
+    module_name, colon, attribute = name.partition(":")
+    parts = [*module_name.split("."), *attribute.split(".")]
+    if not colon or not all(part.isidentifier() for part in parts):
+        raise FlowError(f"flow '{name}' is not of the form module:attribute, such as my_flow:flow")
+    found = _import(name, module_name)
+    for part in attribute.split("."):
+        if not hasattr(found, part):
+            near = get_close_matches(part, dir(found), n=1)
+            meant = f"; did you mean '{near[0]}'?" if near else ""
+            raise FlowError(f"flow '{name}': {module_name} has no attribute '{part}'{meant}")
+        found = getattr(found, part)
+    if callable(found) and not isinstance(found, StateGraph | CompiledStateGraph | type):
+        try:
+            found = found()
+        except Exception as error:  # a user's code may raise anything
+            raise FlowError(f"flow '{name}': calling it failed: {type(error).__name__}: {error}") from error
+    if not isinstance(found, StateGraph | CompiledStateGraph):
+        raise FlowError(
+            f"flow '{name}' is a {type(found).__name__}; it has to be a langgraph StateGraph or a function that "
+            "returns one"
+        )
+    return builder_of(found)
+
+
+def _import(name: str, module_name: str) -> Any:
+    with _importable(Path.cwd()):
+        importlib.invalidate_caches()  # the file may be younger than the import system's listing of the folder
+        try:
+            return importlib.import_module(module_name)
+        except ModuleNotFoundError as error:
+            if error.name and (module_name == error.name or module_name.startswith(f"{error.name}.")):
+                raise FlowError(
+                    f"flow '{name}': there is no module '{error.name}', neither installed nor in {Path.cwd()}"
+                ) from error
+            raise FlowError(f"flow '{name}': {module_name} needs a module that is missing: {error}") from error
+        except Exception as error:  # a user's module may raise anything
+            raise FlowError(
+                f"flow '{name}': importing {module_name} failed: {type(error).__name__}: {error}"
+            ) from error
+
+
+@contextmanager
+def _importable(folder: Path) -> Iterator[None]:
+    sys.path.insert(0, str(folder))
+    try:
+        yield
+    finally:
+        if str(folder) in sys.path:
+            sys.path.remove(str(folder))
