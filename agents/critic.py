@@ -108,6 +108,8 @@ def verdict_of(
     if low := [name for name, least in minimum.items() if scores.get(name, 0.0) < least]:
         codes |= dict.fromkeys(f"low_{name}" for name in low)
         decision = Decision.REVISE if decision is Decision.ACCEPT else decision
+        if unscored := [name for name in low if name not in scores]:
+            notes.append(f"no score was given for: {', '.join(unscored)}")
     if decision is not Decision.ACCEPT and not codes:
         codes = {UNSTATED: None}
     evidence, lost = spans_of(judgement.evidence, state)

@@ -1,0 +1,70 @@
+"""Keeps several kinds of draw at their shares, by what was accepted rather than by what was tried."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from typing import TypeVar
+
+from ...errors import ConfigError
+from .base import cell
+
+Drawn = TypeVar("Drawn")
+
+
+class Shares:
+    """Picks the name that is furthest behind its share.
+
+    `coverage` counts accepted and pending tasks by cell and is live. It is updated only when a batch is planned, so
+    what was picked since is counted here: else one batch would be of one kind.
+    """
+
+    def __init__(self, attribute: str, shares: Mapping[str, float], coverage: Mapping[str, int]) -> None:
+        """Raises `ConfigError` when a share is negative or all are 0; a name with share 0 is never picked."""
+        for name, share in shares.items():
+            if share < 0:
+                raise ConfigError(f"the share of '{name}' is {share}; give 0 or more")
+        self._shares = {name: share for name, share in shares.items() if share > 0}
+        if not self._shares:
+            raise ConfigError(f"no {attribute} has a share above 0; the recipe would draw nothing")
+        self._coverage = coverage
+        self._cells = {name: cell(attribute, name) for name in self._shares}
+        self._since: dict[str, int] = dict.fromkeys(self._shares, 0)
+        self._known = {name: coverage.get(key, 0) for name, key in self._cells.items()}
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names with a share, in the order given."""
+        return tuple(self._shares)
+
+    def pick(self, available: Collection[str]) -> str:
+        """Returns one of `available` (names with a share), the first given of those equally far behind."""
+        chosen = min((name for name in self._shares if name in available), key=self._progress)
+        self._since[chosen] += 1
+        return chosen
+
+    def _progress(self, name: str) -> float:
+        counted = self._coverage.get(self._cells[name], 0)
+        if counted != self._known[name]:
+            self._known[name] = counted
+            self._since[name] = 0
+        return (counted + self._since[name]) / self._shares[name]
+
+
+def shares_of(names: Collection[str], given: Mapping[str, float]) -> dict[str, float]:
+    """Returns each name's share, 1 where none is given; raises `ConfigError` for a share of a name that is not drawn."""
+    if unknown := [name for name in given if name not in names]:
+        raise ConfigError(f"shares names {', '.join(unknown)}, which is not drawn; drawn are {', '.join(names)}")
+    return {name: given.get(name, 1.0) for name in names}
+
+
+def by_shares(sources: Mapping[str, Iterator[Drawn]], shares: Shares) -> Iterator[tuple[str, Drawn]]:
+    """Takes from the source that is furthest behind its share, until all are exhausted."""
+    left = {name: sources[name] for name in shares.names if name in sources}
+    while left:
+        name = shares.pick(left)
+        try:
+            drawn = next(left[name])
+        except StopIteration:
+            del left[name]
+            continue
+        yield name, drawn
