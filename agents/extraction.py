@@ -193,10 +193,14 @@ def _sum(left: Mapping[str, int], right: Mapping[str, int]) -> dict[str, int]:
 
 
 class FoundEntity(Record):
-    """An entity as one chunk has it. `mentions` are the quote and every occurrence of the name, ascending."""
+    """An entity as one chunk has it. `mentions` are the quote and every occurrence of the name, ascending.
+
+    `typed` is false when nobody gave the type: it is the schema's fallback for a type that the schema does not list.
+    """
 
     name: str
     type: str
+    typed: bool = True
     descriptions: tuple[str, ...] = ()
     aliases: tuple[str, ...] = ()
     mentions: tuple[Span, ...] = ()

@@ -96,6 +96,7 @@ class _Name:
 class _Entity:
     name: str
     type: str
+    typed: bool
     descriptions: dict[str, None] = field(default_factory=dict)  # a dict is an ordered set
     aliases: set[str] = field(default_factory=set)
     mentions: set[Span] = field(default_factory=set)
@@ -140,6 +141,7 @@ class _Draft:
                 FoundEntity(
                     name=entity.name,
                     type=entity.type,
+                    typed=entity.typed,
                     descriptions=tuple(entity.descriptions),
                     aliases=tuple(sorted(entity.aliases)),
                     mentions=_ordered(entity.mentions),
@@ -179,12 +181,11 @@ class _Draft:
             counts["mended:name_absent"] += 1
         elif quoted is None:
             counts["mended:ungrounded" if found.quote.strip() else "mended:no_quote"] += 1
-        kind, known = self.schema.entity_type(found.type)
-        if not known:
+        if not self.schema.entity_type(found.type)[1]:
             counts["mended:unknown_type"] += 1
         if name.key in self.entities:
             counts["merged"] += 1
-        entity = self._entity(name, kind)
+        entity = self._entity(name, found.type)
         if quoted is not None:
             entity.mentions.add(quoted)
         _describe(entity.descriptions, found.description)
@@ -213,7 +214,7 @@ class _Draft:
         for name in (source, target):
             if name.key not in self.entities:
                 self.entity_counts["created"] += 1
-                self._entity(name, self.schema.entity_type("")[0])
+                self._entity(name, "")
         kind, known = self.schema.relation_type(found.type)
         if not known:
             counts["mended:unknown_type"] += 1
@@ -232,10 +233,11 @@ class _Draft:
         spans = self._spans(text) or (self._spans(alias) if alias else []) or self._spans(tidy(raw))
         return _Name(name_key(text), text, alias, tuple(spans))
 
-    def _entity(self, name: _Name, kind: str) -> _Entity:
-        entity = self.entities.get(name.key)
-        if entity is None:
-            entity = self.entities[name.key] = _Entity(name.text, kind)
+    def _entity(self, name: _Name, said: str) -> _Entity:
+        kind, known = self.schema.entity_type(said)
+        entity = self.entities.setdefault(name.key, _Entity(name.text, kind, known))
+        if known and not entity.typed:
+            entity.type, entity.typed = kind, True
         entity.aliases.update([name.alias] if name.alias else acronyms_after(name.text, self.chunk.text))
         entity.mentions.update(name.spans)
         return entity

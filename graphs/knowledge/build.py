@@ -1,0 +1,60 @@
+"""Builds a graph from chunks in one call, for scripts and tests. A campaign does the same with its own store."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+
+from ...agents.extraction import Extraction
+from ...agents.extractor import Extractor
+from ...agents.state import FlowContext
+from ...errors import AccessDenied, ModelError
+from ...storage.records import Chunk
+from .each import for_each
+from .graph import KnowledgeGraph
+from .merge import MergeBooks, merge_with_books
+
+
+@dataclass(frozen=True)
+class Build:
+    """A graph, the extractions it was made of, and the chunks that failed, each with its error."""
+
+    graph: KnowledgeGraph
+    books: MergeBooks
+    extractions: tuple[Extraction, ...]
+    failed: Mapping[str, ModelError]
+
+
+async def build(
+    chunks: Iterable[Chunk],
+    extract: Extractor,
+    context: FlowContext,
+    *,
+    concurrency: int = 16,
+    on_result: Callable[[Chunk, Extraction | ModelError], None] | None = None,
+) -> Build:
+    """Extracts from every chunk, `concurrency` at a time, and merges.
+
+    A chunk whose model call fails is reported and the rest goes on. `on_result` is called once a chunk, as they end.
+
+    Raises:
+        AccessDenied, BudgetExceeded, ConfigError: every further call would fail too.
+    """
+    done: dict[str, Extraction] = {}
+    failed: dict[str, ModelError] = {}
+
+    async def one(chunk: Chunk) -> None:
+        result: Extraction | ModelError
+        try:
+            result = done[chunk.id] = await extract(chunk, context)
+        except AccessDenied:
+            raise
+        except ModelError as error:
+            result = failed[chunk.id] = error
+        if on_result is not None:
+            on_result(chunk, result)
+
+    await for_each(chunks, one, concurrency=concurrency)
+    extractions = tuple(done[chunk] for chunk in sorted(done))
+    graph, books = merge_with_books(extractions)
+    return Build(graph, books, extractions, dict(sorted(failed.items())))
