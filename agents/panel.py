@@ -33,6 +33,7 @@ def panel(
     Args:
         judges: judge name → role. The name is the prompt's variable `judge`, which says what to look for; roles may
             differ, so that several models judge, as GSDP does.
+        minimum: least score in [0, 1] by judge, which is also the name of the score that the judge gives.
         agree: how many must accept; all of them when absent.
 
     The decision is accept when enough accept, reject when so many reject that a mended draft is not worth its price
@@ -56,6 +57,7 @@ def panel(
     @describe(reads=("task", "chunks", "entities", "drafts"), writes=("verdicts", "decision", "reasons"), parts=parts)
     async def judge(state: FlowState, runtime: Runtime[FlowContext]) -> dict[str, Any]:
         async def one(name: str, role: str) -> Verdict:
+            least = {name: minimum[name]} if minimum and name in minimum else {}
             reply = await ask(
                 state, runtime, role=role, prompt=prompt, variables=names, given=given, more={"judge": name}
             )
@@ -66,7 +68,7 @@ def panel(
                 by=f"{role}:{name}",
                 role=role,
                 prompt=prompt,
-                minimum=minimum or {},
+                minimum=least,
                 reasons=reasons,
             )
 

@@ -8,10 +8,12 @@ from types import MappingProxyType
 
 from ...errors import ConfigError
 from .base import Recipe
+from .entigraph import ENTIGRAPH
+from .graph_reasoning import GRAPH_REASONING
 from .grounded_qa import GROUNDED_QA
 from .rows import ROWS
 
-_RECIPES = MappingProxyType({found.name: found for found in (GROUNDED_QA, ROWS)})
+_RECIPES = MappingProxyType({found.name: found for found in (GROUNDED_QA, ENTIGRAPH, GRAPH_REASONING, ROWS)})
 
 
 def recipes() -> Mapping[str, Recipe]:

@@ -51,7 +51,7 @@ class Shares:
 
 
 def shares_of(names: Collection[str], given: Mapping[str, float]) -> dict[str, float]:
-    """Returns each name's share, 1 where none is given; raises `ConfigError` for a share of a name that is not drawn."""
+    """Returns each name's share, 1 where none is given; raises `ConfigError` for a name that is not drawn."""
     if unknown := [name for name in given if name not in names]:
         raise ConfigError(f"shares names {', '.join(unknown)}, which is not drawn; drawn are {', '.join(names)}")
     return {name: given.get(name, 1.0) for name in names}

@@ -1,0 +1,151 @@
+"""`graph-reasoning`: problems that need several knowledge points at once, solved, and judged by several judges.
+
+After GSDP, "A Graph-Based Synthetic Data Pipeline for Scaling High-Quality Reasoning Instructions" (Wang et al. 2024,
+arXiv:2412.08864).
+Faithful: knowledge points are nodes, joined where they occur together; explicit pairs (hop1) and the implicit
+relations hop2, hop3 and community each have a share of their own; a model writes a problem that needs all points of a
+combination, a model solves it, and several judges score problem and solution; a campaign ends when the quota is met or
+the combinations are exhausted.
+Not faithful: points come from the user's documents, not from 7,500 problems in mathematics, so a problem is solved from
+the passages that mention its points; points are merged by normalised name, not by embeddings; a hop combination has
+the points between its ends as well; a community gives combinations of `points` points each, not all of it. Added:
+evidence quotes, a novelty gate before the solver is paid, a vote over `solutions` answers, and judges that must agree,
+where the paper keeps what scores above a threshold.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from typing import Self
+
+from pydantic import Field, model_validator
+
+from ...agents.agreement import majority_agrees, value
+from ...agents.generator import generator
+from ...agents.grounding import grounding
+from ...agents.messages import reasoning
+from ...agents.novelty import novelty
+from ...agents.panel import panel
+from ...agents.solver import ANSWERS, solver
+from ...agents.turns import in_turn
+from ...errors import ConfigError
+from ...storage.records import Task
+from ..flows.reference import Flow, reference_flow
+from ..knowledge.graph import KnowledgeGraph
+from ..knowledge.samplers import Draw, draw_communities, draw_paths
+from .base import Options, PlanView, Recipe, lazily
+from .groups import WeightName, graph_of, group_rng, patiently, task_of, weight_of
+from .shares import Shares, by_shares, shares_of
+
+NAME = "graph-reasoning"
+RELATIONS = ("hop1", "hop2", "hop3", "community")
+WRITE = ("passages", "points", "relation", "path")
+
+
+class GraphReasoningOptions(Options):
+    """Options of `graph-reasoning`.
+
+    shares:      how the accepted items divide among `hop1`, `hop2`, `hop3` and `community`; 0 leaves one out.
+    points:      how many knowledge points of a community one problem combines.
+    combinations: how many such combinations a community gives, at most.
+    weight:      which points come first: those that few items touch, those with many relations, or none.
+    max_chunks:  a combination whose mentions need more chunks than this is left out.
+    solutions:   how often a problem is solved; with 2 or more the answer needs `least_share` of the votes.
+    judges:      judge → role. `relevance`, `correctness` and `difficulty` are known to the prompt, others are
+                 judged as their name says; bind the roles to different models for independent judgements.
+    agree:       how many judges must accept; all when absent.
+    minimum:     least score by judge for its acceptance.
+    """
+
+    shares: dict[str, float] = Field(default_factory=lambda: dict.fromkeys(RELATIONS, 1.0))
+    points: int = Field(default=3, ge=2, le=8)
+    combinations: int = Field(default=3, ge=1)
+    weight: WeightName = "coverage"
+    max_chunks: int = Field(default=4, ge=1)
+    solutions: int = Field(default=1, ge=1, le=64)
+    least_share: float = Field(default=0.5, gt=0, le=1)
+    judges: dict[str, str] = Field(
+        default_factory=lambda: {"relevance": "judge", "correctness": "judge", "difficulty": "judge"}, min_length=1
+    )
+    agree: int | None = Field(default=None, ge=1)
+    minimum: dict[str, float] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _names_are_known(self) -> Self:
+        """Raises `ConfigError` before anything is spent."""
+        Shares("draw", shares_of(RELATIONS, self.shares), {})
+        shares_of(self.judges, self.minimum)
+        if self.agree is not None and self.agree > len(self.judges):
+            raise ConfigError(f"agree is {self.agree}; there are only {len(self.judges)} judges")
+        return self
+
+
+@lazily
+def plan_graph_reasoning(view: PlanView, rng: random.Random, options: GraphReasoningOptions) -> Iterator[Task]:
+    """Draws combinations of knowledge points, each relation type by its share, until all are exhausted."""
+    graph = graph_of(view, NAME)
+    weight = weight_of(options.weight, view)
+    shares = Shares("draw", {name: options.shares.get(name, 0.0) for name in RELATIONS}, view.coverage)
+    seeds = {name: random.Random(rng.getrandbits(64)) for name in RELATIONS}  # noqa: S311  # reproducible draws
+    sources: dict[str, Iterator[tuple[str, ...]]] = {}
+    for hops in (1, 2, 3):
+        paths = draw_paths(graph, seeds[f"hop{hops}"], weight=weight, hops=hops, link="cooccurrence")
+        sources[f"hop{hops}"] = _members(patiently(paths, graph, chordless=hops > 1, max_chunks=options.max_chunks))
+    sources["community"] = _combinations(graph, seeds["community"], view, options)
+    for kind, members in by_shares(sources, shares):
+        task = task_of(graph, kind, members, ordered=kind != "community", max_chunks=options.max_chunks)
+        if task is not None:
+            yield task
+
+
+def _members(draws: Iterator[Draw]) -> Iterator[tuple[str, ...]]:
+    return (draw.entities for draw in draws)
+
+
+def _combinations(
+    graph: KnowledgeGraph, rng: random.Random, view: PlanView, options: GraphReasoningOptions
+) -> Iterator[tuple[str, ...]]:
+    """Draws `points` members of a community, `combinations` times each, the same ones whenever it is drawn."""
+    weight = weight_of(options.weight, view)
+    for draw in draw_communities(graph, rng, weight=weight, min_size=options.points):
+        members = sorted(draw.entities)
+        chance = group_rng("combinations", members, options.points)
+        seen: set[tuple[str, ...]] = set()
+        for _ in range(options.combinations):
+            chosen = tuple(sorted(chance.sample(members, options.points)))
+            if chosen not in seen:
+                seen.add(chosen)
+                yield chosen
+
+
+def graph_reasoning_flow(options: GraphReasoningOptions) -> Flow:
+    """Builds the flow: problem writer, novelty gate and solver in one step, checks, and the panel of judges."""
+    checks = [grounding(quoted_in=())]
+    if options.solutions > 1:
+        checks.append(majority_agrees(value(ANSWERS), least_share=options.least_share))
+    return reference_flow(
+        proposer=None,
+        generator=in_turn(
+            generator(prompt="write-problem", variables=WRITE, messages=reasoning),
+            novelty(fields=("problem",)),
+            solver(samples=options.solutions),
+        ),
+        verifiers=checks,
+        critic=panel(options.judges, agree=options.agree, minimum=options.minimum),
+        refiner=None,
+        max_rounds=0,
+    )
+
+
+GRAPH_REASONING = Recipe(
+    name=NAME,
+    summary="Problems that need several connected knowledge points, solved from the documents and judged by a panel.",
+    paper="GSDP, arXiv:2412.08864",
+    gives="reasoning",
+    needs=frozenset({"documents", "graph"}),
+    roles=("generator", "solver", "judge"),
+    options=GraphReasoningOptions,
+    planner=plan_graph_reasoning,
+    flow=graph_reasoning_flow,
+)
