@@ -3,7 +3,7 @@
 SHELL := /bin/sh
 BIN := .venv/bin
 # --no-compile: Python compiles what is imported, when it is; compiling all of it first takes a third of the time.
-PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input install --quiet --no-compile
+PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input install -qq --no-compile
 # What the tests exercise beside the core; every extra but the two that are gigabytes (vllm, embeddings).
 EXTRAS := language,litellm,parquet,redis
 # The stamps carry the checkout's own path: an environment does not survive being moved.
