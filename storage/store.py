@@ -141,13 +141,16 @@ class RunStore:
 
     # documents and chunks
 
-    async def add_document(self, document: Document, chunks: Sequence[Chunk]) -> None:
-        """Stores a document with its chunks, in one transaction; a second time changes nothing."""
+    async def add_documents(self, documents: Sequence[tuple[Document, Sequence[Chunk]]]) -> None:
+        """Stores documents with their chunks, in one transaction; those that are there already stay as they are."""
         await self._write(
-            ("INSERT OR IGNORE INTO documents VALUES (?, ?, ?)", [(document.id, document.name, _json(document))]),
+            (
+                "INSERT OR IGNORE INTO documents VALUES (?, ?, ?)",
+                [(document.id, document.name, _json(document)) for document, _ in documents],
+            ),
             (
                 "INSERT OR IGNORE INTO chunks (id, document, body) VALUES (?, ?, ?)",
-                [(chunk.id, chunk.document, _json(chunk)) for chunk in chunks],
+                [(chunk.id, chunk.document, _json(chunk)) for _, chunks in documents for chunk in chunks],
             ),
         )
 
@@ -228,6 +231,11 @@ class RunStore:
         )
         return [(seq, Task.model_validate_json(body)) for seq, body in rows]
 
+    def tasks(self) -> Iterator[tuple[Task, Status]]:
+        """Yields all tasks with their status, in the order they were planned."""
+        for body, status in self._read.execute("SELECT body, status FROM tasks ORDER BY seq"):
+            yield Task.model_validate_json(body), Status(status)
+
     async def finish(self, task: str, status: Status, items: Sequence[Item]) -> None:
         """Ends a task with its items, in one transaction; does nothing when the task has ended already."""
         await self._write(
@@ -260,6 +268,13 @@ class RunStore:
         """Returns the number of items by (status, first reason)."""
         rows = self._read.execute("SELECT status, reason, count(*) FROM items GROUP BY status, reason ORDER BY 3 DESC")
         return {(status, reason): count for status, reason, count in rows}
+
+    def example(self, status: str, reason: str) -> str:
+        """Returns the id of one item with this status and first reason, or an empty string."""
+        row = self._read.execute(
+            "SELECT id FROM items WHERE status = ? AND reason = ? LIMIT 1", (status, reason)
+        ).fetchone()
+        return "" if row is None else str(row[0])
 
     def items(self, status: Status | None = None) -> Iterator[Item]:
         """Yields items in the order they were finished, all or those of one status."""

@@ -1,0 +1,196 @@
+"""A campaign: a recipe over documents until a target of accepted items, a budget, or saturation is reached.
+
+`Campaign(...)` in Python and a TOML file say the same. Running it again resumes it: nothing that is committed is done
+twice, and only calls that were in flight when a process died are made again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Self
+
+from ..errors import ConfigError
+from ..graphs.recipes.base import Planner
+from ..models.contract import Model
+from ..models.layers.budget import Budget, Spent
+from ..models.layers.meter import Meter
+from ..models.spec import ModelSpec
+from ..storage.records import Usage
+from ..storage.store import Books, RunStore, usage_mark
+from .ingest import Ingested
+from .prepare import Flow, Prepared, bind, check_models, context_of, prepare
+from .progress import Progress
+from .run import Run
+from .spec import CampaignSpec, load_spec, make_spec
+from .stops import Stop
+
+
+@dataclass(frozen=True)
+class CampaignReport:
+    """How a campaign ended. `usage` is what this start spent; `reasons` counts items by (status, first reason)."""
+
+    name: str
+    folder: Path
+    stop: Stop
+    books: Books
+    reasons: dict[tuple[str, str], int]
+    usage: Usage
+    seconds: float
+    ingested: Ingested
+    files: tuple[Path, ...] = ()
+    left_out: dict[str, int] = field(default_factory=dict)
+
+
+class Campaign:
+    """A campaign that can be run.
+
+    Args:
+        name: the run's name.
+        documents: files, folders and globs.
+        flow: a StateGraph, or its `module:attribute`; in place of the recipe's flow.
+        planner: a planner, or its `module:attribute`; in place of the recipe's planner.
+        models: by name, each a string such as `openai_api/Qwen/Qwen2.5-7B-Instruct`, a `ModelSpec`, or a `Model`.
+        values: the other keys of `CampaignSpec`.
+
+    Raises:
+        ConfigError: a key is wrong; names it and the mend.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        documents: Sequence[str | Path],
+        *,
+        flow: Flow | str = "",
+        planner: Planner | str = "",
+        models: Mapping[str, str | ModelSpec | Model] | None = None,
+        **values: Any,
+    ) -> None:
+        given = models or {}
+        specs = {key: ModelSpec.of(value) for key, value in given.items() if isinstance(value, str | ModelSpec)}
+        self.models: dict[str, Model] = {
+            key: value for key, value in given.items() if not isinstance(value, str | ModelSpec)
+        }
+        self.spec = make_spec(
+            {
+                "name": name,
+                "documents": [str(path) for path in documents],
+                "flow": flow if isinstance(flow, str) else "",
+                "planner": planner if isinstance(planner, str) else "",
+                "models": specs,
+                **values,
+            }
+        )
+        self._flow = None if isinstance(flow, str) else flow
+        self._planner = None if isinstance(planner, str) else planner
+
+    @classmethod
+    def from_spec(cls, spec: CampaignSpec) -> Self:
+        """Makes a campaign of a validated spec."""
+        campaign = cls.__new__(cls)
+        campaign.spec, campaign.models, campaign._flow, campaign._planner = spec, {}, None, None
+        return campaign
+
+    @classmethod
+    def load(cls, path: str | Path, **overrides: Any) -> Self:
+        """Reads a campaign from a TOML file; `overrides` replace its top-level keys."""
+        return cls.from_spec(load_spec(path, **overrides))
+
+    def prepare(self) -> Prepared:
+        """Checks that recipe, flow, prompts and roles fit together; spends nothing, reaches no server."""
+        names = {*self.spec.models, *self.models}
+        if not names:
+            raise ConfigError('the campaign has no model; add [models.default] with model = "offline", or a real one')
+        for role, name in self.spec.roles.items():
+            if name not in names:
+                raise ConfigError(f"roles.{role}: no model is called '{name}'; there are {', '.join(sorted(names))}")
+        return prepare(self.spec, flow=self._flow, planner=self._planner, given=self.models)
+
+    def run(self, progress: Progress | None = None) -> CampaignReport:
+        """Runs the campaign to its end, resuming it when it was started before. See `execute`."""
+        return asyncio.run(self.execute(progress))
+
+    async def execute(self, progress: Progress | None = None, *, retry_failed: bool = False) -> CampaignReport:
+        """Runs the campaign on the current event loop.
+
+        Ctrl-C and SIGTERM drain it: tasks in flight finish, the rest stays pending. A second one ends it at once.
+
+        Raises:
+            ConfigError: something does not fit; nothing was spent.
+            RunLocked: another process works on this run.
+            AccessDenied: a server refuses the key or has no quota left; the run can be resumed.
+            StoreError: the store refused, e.g. a full disk; the run can be resumed.
+        """
+        progress = progress or Progress()
+        prepared = self.prepare()
+        await check_models(self.spec, prepared)
+        began = time.monotonic()
+        async with self._open(prepared) as run:
+            if retry_failed:
+                progress.say(f"{await run.store.retry_failed()} failed tasks are pending again")
+            stop, ingested = await run.go(progress)
+            return CampaignReport(
+                name=self.spec.name,
+                folder=self.spec.folder,
+                stop=stop,
+                books=run.store.books(),
+                reasons=run.store.reasons(),
+                usage=run.meter.total,
+                seconds=time.monotonic() - began,
+                ingested=ingested,
+            )
+
+    @asynccontextmanager
+    async def _open(self, prepared: Prepared) -> AsyncIterator[Run]:
+        spec = self.spec
+        store = RunStore.open(spec.folder)
+        try:
+            _same_identity(store, spec)
+            spent = store.mark("spent") or {}
+            budget = Budget(
+                tokens=spec.budget.tokens,
+                usd=spec.budget.usd,
+                spent=Spent(
+                    tokens=spent.get("tokens", 0), usd=spent.get("usd", 0.0), seconds=spent.get("seconds", 0.0)
+                ),
+            )
+            store.with_every_commit(
+                lambda: [
+                    usage_mark(
+                        {
+                            "tokens": budget.spent.tokens,
+                            "usd": budget.spent.usd,
+                            "seconds": budget.spent.seconds,
+                        }
+                    )
+                ]
+            )
+            await store.set_mark("campaign", spec.model_dump(mode="json"))
+            await store.set_mark("identity", spec.identity)
+            meter = Meter()
+            models, close = bind(spec, self.models, calls=lambda _: store, budget=budget, meter=meter)
+            try:
+                yield Run(spec, prepared, store, meter, context_of(prepared, models), spent.get("seconds", 0.0))
+            finally:
+                await close()
+        finally:
+            await store.close()
+
+
+def _same_identity(store: RunStore, spec: CampaignSpec) -> None:
+    before = store.mark("identity")
+    if before is None:
+        return
+    now = spec.identity
+    changed = sorted(key for key in now if before.get(key) != now[key])
+    if changed:
+        what = ", ".join(f"{key} (was {before.get(key)!r:.60}, is {now[key]!r:.60})" for key in changed)
+        raise ConfigError(
+            f"the run in {spec.folder} was started with other settings: {what}; "
+            f"put them back to resume it, or give the campaign another name"
+        )

@@ -1,0 +1,233 @@
+"""What the commands of the command line do. Each returns its exit code and raises what the library raises."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import orjson
+from rich.console import Console
+from rich.text import Text
+
+from ..errors import ConfigError
+from ..graphs.flows.loading import load_flow
+from ..graphs.flows.picture import mermaid
+from ..graphs.knowledge.export import write_graphml, write_json
+from ..graphs.knowledge.graph import KnowledgeGraph
+from ..graphs.recipes.catalogue import recipe as recipe_by_name
+from ..graphs.recipes.catalogue import recipes
+from ..models.redact import RedactingFilter
+from ..storage.store import RunStore
+from .campaign import Campaign, CampaignReport
+from .datasets import export_run
+from .doctor import diagnose, print_findings
+from .folders import find_run
+from .forecast import Forecast, forecast
+from .progress import progress_for
+from .report import books_dict, print_books, print_item, print_status, status_of
+from .starter import write_starter
+
+EARLY = {"tokens", "usd", "time", "rejecting"}
+
+
+def _console() -> Console:
+    return Console(highlight=False, soft_wrap=not sys.stdout.isatty())
+
+
+def _print_json(value: Any) -> None:
+    sys.stdout.buffer.write(orjson.dumps(value, option=orjson.OPT_INDENT_2, default=str) + b"\n")
+
+
+def init(name: str, documents: str, recipe: str, model: str, force: bool) -> int:
+    recipe_by_name(recipe)
+    path = write_starter(name, documents=documents, recipe=recipe, model=model, force=force)
+    console = _console()
+    console.print(f"wrote {path}")
+    if not Path(documents).exists():
+        console.print(f"next: put your documents into {documents}/, then: gristmill run {path}")
+    else:
+        console.print(f"next: gristmill run {path}")
+    return 0
+
+
+def run(
+    campaign: Path,
+    *,
+    dry_run: bool,
+    pilot: int,
+    retry_failed: bool,
+    plain: bool,
+    **overrides: Any,
+) -> int:
+    chosen = Campaign.load(campaign, **overrides)
+    console = _console()
+    if dry_run:
+        _print_forecast(console, chosen, asyncio.run(forecast(chosen, pilot=pilot)))
+        return 0
+    logging.getLogger("gristmill").addHandler(_log_to(chosen.spec.folder))
+    progress = progress_for(sys.stderr, plain=plain)
+    try:
+        report = asyncio.run(chosen.execute(progress, retry_failed=retry_failed))
+    finally:
+        progress.close()
+    files = asyncio.run(export_run(report.folder, chosen.spec.export)).files if report.books.accepted else ()
+    _print_report(console, report, files, campaign)
+    if report.stop.code == "interrupted":
+        return 130
+    return 3 if report.stop.code in EARLY else 0
+
+
+def status(run: Path, *, as_json: bool) -> int:
+    store = RunStore.read(find_run(run))
+    found = status_of(store)
+    if as_json:
+        _print_json(found)
+    else:
+        print_status(_console(), found)
+    return 0
+
+
+def show(item: str, *, run: Path | None, as_json: bool) -> int:
+    store = RunStore.read(find_run(run))
+    found = store.item(item)
+    if as_json:
+        _print_json(found.model_dump(mode="json"))
+    else:
+        print_item(_console(), found, store)
+    return 0
+
+
+def graph(run: Path, *, format_: str, out: Path | None, top: int) -> int:
+    store = RunStore.read(find_run(run))
+    if store.mark("graph") is None:
+        raise ConfigError(
+            f"the run in {store.folder} has no knowledge graph: its recipe needs none, or it is not built"
+        )
+    found = KnowledgeGraph(*store.graph())
+    console = _console()
+    if format_ == "summary":
+        stats = found.stats()
+        console.print(
+            f"{stats.entities} entities, {stats.relations} relations, {stats.mentions} mentions in {stats.chunks} chunks; "
+            f"{stats.components} components, the largest holds {stats.largest_component:.0%}"
+        )
+        for key in sorted(found.ids, key=lambda key: (-len(found.entities[key].mentions), key))[:top]:
+            entity = found.entities[key]
+            near = ", ".join(found.entities[one].name for one in found.neighbours(key)[:5])
+            line = f"  {entity.name} ({entity.type})  {len(entity.mentions)} mentions"
+            console.print(Text(line + (f"  - {near}" if near else "")))
+        return 0
+    path = out or store.folder / f"graph.{format_}"
+    (write_graphml if format_ == "graphml" else write_json)(found, path)
+    console.print(f"wrote {path}")
+    return 0
+
+
+def flow(source: str) -> int:
+    if source.endswith(".toml"):
+        chosen = Campaign.load(source).prepare().flow
+    elif ":" in source:
+        chosen = load_flow(source)
+    else:
+        found = recipe_by_name(source)
+        if found.flow is None:
+            raise ConfigError(f"recipe '{source}' has no flow of its own; there are flows in {_with_flows()}")
+        chosen = found.flow(found.options())
+    sys.stdout.write(mermaid(chosen) + "\n")
+    return 0
+
+
+def export(
+    run: Path,
+    *,
+    formats: Sequence[str],
+    out: Path | None,
+    validation: float | None,
+    license_: str | None,
+) -> int:
+    folder = find_run(run)
+    given = {"formats": tuple(formats) or None, "validation": validation, "license": license_}
+    report = asyncio.run(export_run(folder, None, out=out, **given))
+    console = _console()
+    for path, count in report.counts.items():
+        console.print(f"{count:>8}  {path}")
+    for reason, count in report.left_out.items():
+        console.print(f"{count:>8}  left out: {reason}", style="yellow")
+    return 0
+
+
+def doctor(campaign: Path | None, *, redis: str | None, as_json: bool) -> int:
+    spec = None if campaign is None else Campaign.load(campaign).spec
+    findings = asyncio.run(diagnose(spec, redis_url=redis))
+    if as_json:
+        _print_json([finding.model_dump(mode="json") for finding in findings])
+    else:
+        print_findings(_console(), findings)
+    return 0 if all(finding.ok is not False for finding in findings) else 1
+
+
+def _with_flows() -> str:
+    return ", ".join(name for name, found in recipes().items() if found.flow is not None)
+
+
+def _log_to(folder: Path) -> logging.Handler:
+    folder.mkdir(parents=True, exist_ok=True)
+    handler = logging.FileHandler(folder / "run.log", encoding="utf-8", delay=True)
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s %(message)s"))
+    handler.addFilter(RedactingFilter())
+    return handler
+
+
+def _print_report(console: Console, report: CampaignReport, files: Sequence[Path], campaign: Path) -> None:
+    console.print(Text(f"{report.name}: {report.stop.text}", style="bold"))
+    print_books(console, books_dict(report.books))
+    for (status_, reason), count in list(report.reasons.items())[:8]:
+        if reason:
+            console.print(Text(f"  {status_} {reason}: {count}", style="dim"))
+    for reason, count in report.ingested.skipped.items():
+        console.print(Text(f"  {count} documents skipped: {reason}", style="yellow"))
+    usage = report.usage
+    tokens = usage.input_tokens + usage.output_tokens
+    console.print(
+        f"{usage.calls} calls ({usage.cached_calls} from the cache), {tokens:,} tokens, ${usage.usd:.4f}, "
+        f"{report.seconds:.1f} s"
+    )
+    console.print(f"run folder: {report.folder}")
+    for path in files:
+        console.print(f"  {path}")
+    if report.stop.code in {"interrupted", "tokens", "usd", "time"}:
+        console.print(f"go on with: gristmill run {campaign}")
+    console.print(f"next: gristmill status {report.folder}")
+
+
+def _print_forecast(console: Console, campaign: Campaign, found: Forecast) -> None:
+    spec, total = campaign.spec, found.total
+    low, expected, high = found.tasks
+    lost = ", ".join(f"{reason} {count}" for reason, count in found.pilot_reasons.items())
+    console.print(Text(f"forecast for {spec.name}", style="bold"))
+    console.print(
+        f"pilot: {found.pilot_accepted} of {found.pilot_tasks} tasks accepted" + (f" ({lost})" if lost else "")
+    )
+    goal = f"{spec.target} accepted items" if spec.target else "every task"
+    console.print(f"{goal}: about {expected:,} tasks" + (f" ({low:,} to {high:,})" if low != high else ""))
+    if spec.target and expected * found.pilot_accepted / max(1, found.pilot_tasks) < spec.target:
+        console.print(
+            Text(
+                f"  the recipe draws {found.drawn:,} tasks from these documents: the target may be missed",
+                style="yellow",
+            )
+        )
+    if found.graph.calls:
+        console.print(f"knowledge graph: {found.graph.calls:,} calls over {found.chunks:,} chunks, included below")
+    console.print(
+        f"calls {total.calls:,}   tokens {total.input_tokens:,} in, {total.output_tokens:,} out   "
+        f"${total.usd:,.2f}   about {found.seconds / 60:,.1f} min at {spec.concurrency} in flight"
+    )
+    console.print(
+        f"the pilot spent {found.paid.calls} calls ({found.paid.cached_calls} from the cache), ${found.paid.usd:.4f}; "
+        f"its replies are kept, the campaign does not pay for them again"
+    )

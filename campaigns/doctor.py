@@ -1,0 +1,91 @@
+"""`gristmill doctor`: what is installed, what is reachable, and the mend for what is not."""
+
+from __future__ import annotations
+
+import platform
+import shutil
+import sys
+from importlib import metadata
+from pathlib import Path
+
+from rich.console import Console
+from rich.text import Text
+
+from ..errors import GristmillError
+from ..models.probe import probe
+from ..storage.redis_health import Health, redis_health
+from .prepare import prepare
+from .spec import CampaignSpec
+
+EXTRAS = {
+    "litellm": ("litellm", "other providers"),
+    "vllm": ("vllm", "vLLM in process"),
+    "redis": ("redis", "a fleet of workers"),
+    "pdf": ("pypdfium2", "PDF documents"),
+    "parquet": ("pyarrow", "Parquet in and out"),
+}
+MARKS = {True: ("ok  ", "green"), False: ("FAIL", "red"), None: ("-   ", "yellow")}
+
+
+async def diagnose(spec: CampaignSpec | None, *, redis_url: str | None) -> list[Health]:
+    """Looks at packages and disk, and at a campaign's flow, models and a Redis where they are given."""
+    findings = [_python(), *_packages(), _disk(Path(spec.runs) if spec else Path())]
+    if spec is not None:
+        findings.append(_campaign(spec))
+        for name, model in spec.models.items():
+            try:
+                found = await probe(model)
+            except GristmillError as error:
+                findings.append(Health(name=f"model {name}", ok=False, detail=str(error)))
+                continue
+            findings += [
+                Health(name=f"model {name}: {check.name}", ok=check.ok, detail=check.message, mend=check.mend)
+                for check in found.checks
+            ]
+    if redis_url:
+        findings += await redis_health(redis_url)
+    return findings
+
+
+def print_findings(console: Console, findings: list[Health]) -> None:
+    """Prints a line a finding, and its mend under it."""
+    for finding in findings:
+        mark, style = MARKS[finding.ok]
+        console.print(Text.assemble((mark, style), f"  {finding.name}: {finding.detail}"))
+        if finding.mend:
+            console.print(Text(f"        {finding.mend}", style=style))
+
+
+def _python() -> Health:
+    good = sys.version_info >= (3, 11)
+    return Health(name="python", ok=good, detail=platform.python_version(), mend="" if good else "use 3.11 or newer")
+
+
+def _packages() -> list[Health]:
+    found = [Health(name="gristmill", ok=True, detail=metadata.version("gristmill"))]
+    for extra, (package, purpose) in EXTRAS.items():
+        try:
+            found.append(Health(name=package, ok=True, detail=f"{metadata.version(package)}, for {purpose}"))
+        except metadata.PackageNotFoundError:
+            mend = f"pip install 'gristmill[{extra}]'"
+            found.append(Health(name=package, ok=None, detail=f"not installed; for {purpose}", mend=mend))
+    return found
+
+
+def _disk(folder: Path) -> Health:
+    while not folder.exists() and folder != folder.parent:
+        folder = folder.parent
+    free = shutil.disk_usage(folder).free / 2**30
+    good = free > 1
+    return Health(
+        name="disk", ok=good, detail=f"{free:.1f} GiB free for runs", mend="" if good else "free some space first"
+    )
+
+
+def _campaign(spec: CampaignSpec) -> Health:
+    try:
+        prepared = prepare(spec)
+    except GristmillError as error:
+        return Health(name="campaign", ok=False, detail=str(error))
+    roles = ", ".join(sorted(prepared.roles)) or "none named"
+    return Health(name="campaign", ok=True, detail=f"recipe, flow and prompts fit together; roles: {roles}")

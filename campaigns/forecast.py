@@ -1,0 +1,255 @@
+"""A forecast before the money is spent: a few pilot tasks run for real, and their cost is projected on the campaign.
+
+The pilot works in a scratch store, but its replies are kept in the run's own call cache: when the campaign then runs,
+what the pilot paid for is not paid again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import random
+import statistics
+import tempfile
+import time
+from collections import Counter
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from ..evals.duplicates import ExactPool
+from ..graphs.recipes.base import Planner, PlanView
+from ..models.layers.budget import Budget
+from ..models.layers.meter import Meter
+from ..models.spec import ModelSpec
+from ..storage.records import Chunk, Status, Task, Usage
+from ..storage.store import RunStore
+from .campaign import Campaign
+from .ingest import ingest
+from .knowledge import build_graph
+from .outcome import Outcome
+from .planning import Plan
+from .prepare import bind, check_models, context_of
+from .spec import CampaignSpec
+from .worker import Worker
+
+PILOT_CHUNKS = 8
+COUNT_LIMIT = 20_000
+CONFIDENCE = 0.8  # of the range that is given for the share of accepted items
+
+
+class PilotCalls:
+    """The run's call cache, as a pilot sees it: a hit is free to the run, but the forecast must count what it cost."""
+
+    def __init__(self, store: RunStore, spec: ModelSpec | None) -> None:
+        self.store = store
+        self.spec = spec
+        self.hits = Usage()
+
+    async def get(self, key: str) -> bytes | None:
+        raw = await self.store.get(key)
+        if raw is not None:
+            usage = orjson.loads(raw).get("usage") or {}
+            tokens_in, tokens_out = usage.get("prompt_tokens") or 0, usage.get("completion_tokens") or 0
+            usd = 0.0
+            if self.spec is not None:
+                usd = (tokens_in * self.spec.price_in + tokens_out * self.spec.price_out) / 1e6
+            self.hits += Usage(calls=1, input_tokens=tokens_in, output_tokens=tokens_out, usd=usd)
+        return raw
+
+    async def put(self, key: str, raw: bytes) -> None:
+        await self.store.put(key, raw)
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """What a campaign will take.
+
+    tasks:   (low, expected, high): a target needs more tasks than it has items, by the share that is accepted.
+    total:   the cost of the expected number of tasks, the graph's included; `graph` is that part alone.
+    seconds: wall time at the campaign's concurrency.
+    drawn:   tasks that the recipe can draw, counted up to `COUNT_LIMIT`; of a graph only the pilot's part is known.
+    pilot:   what the pilot tasks cost; `paid` is what this forecast spent, the graph's pilot included.
+    """
+
+    chunks: int
+    pilot_tasks: int
+    pilot_accepted: int
+    pilot_reasons: dict[str, int]
+    pilot: Usage
+    graph: Usage
+    tasks: tuple[int, int, int]
+    drawn: int
+    total: Usage
+    seconds: float
+    paid: Usage
+
+
+async def forecast(campaign: Campaign, *, pilot: int = 5) -> Forecast:
+    """Runs `pilot` tasks and projects them.
+
+    Raises what `Campaign.execute` raises.
+    """
+    spec, prepared = campaign.spec, campaign.prepare()
+    await check_models(spec, prepared)
+    store = RunStore.open(spec.folder)
+    try:
+        with tempfile.TemporaryDirectory(prefix="gristmill-pilot-") as scratch_folder:
+            scratch = RunStore.open(Path(scratch_folder))
+            meter, calls = Meter(), {}
+
+            def calls_of(name: str) -> PilotCalls:
+                calls[name] = PilotCalls(store, spec.models.get(name))
+                return calls[name]
+
+            budget = Budget(tokens=spec.budget.tokens, usd=spec.budget.usd)
+            models, close = bind(spec, campaign.models, calls=calls_of, budget=budget, meter=meter)
+
+            def spent() -> Usage:
+                total = meter.total
+                hits = sum((one.hits for one in calls.values()), Usage())
+                paid = replace(total, cached_calls=0, calls=total.calls - total.cached_calls)
+                return paid + hits
+
+            try:
+                await ingest(spec, scratch)
+                chunks = list(scratch.chunks())
+                context = context_of(prepared, models)
+                graph, extraction = None, Usage()
+                if prepared.needs_graph:
+                    some = _some(chunks, PILOT_CHUNKS, spec.seed)
+                    graph = await build_graph(
+                        spec.graph,
+                        scratch,
+                        some,
+                        context,
+                        concurrency=spec.concurrency,
+                        stopping=asyncio.Event(),
+                        on_chunk=lambda _: None,
+                    )
+                    extraction = _scaled(spent(), len(chunks) / len(some))
+                before, began = spent(), time.monotonic()
+                plan = Plan(
+                    scratch,
+                    prepared.planner,
+                    prepared.options,
+                    chunks=chunks,
+                    graph=graph,
+                    seed=spec.seed,
+                    window=max(pilot, 1),
+                    max_tasks=None,
+                )
+                pool = ExactPool()
+                worker = Worker(
+                    scratch,
+                    prepared.flow.compile(),
+                    replace(context, pool=pool),
+                    graph=graph,
+                    pool=pool,
+                    meter=meter,
+                    models={},
+                    kind=prepared.kind,
+                )
+                outcomes = await _run_pilot(plan, worker, pilot)
+                wall, cost = time.monotonic() - began, _minus(spent(), before)
+                drawn = _count(prepared.planner, PlanView(chunks=chunks, graph=graph), spec.seed, prepared.options)
+            finally:
+                await close()
+                await scratch.close()
+    finally:
+        await store.close()
+    return _project(spec, len(chunks), outcomes, extraction, cost, wall, drawn, meter.total)
+
+
+def _count(planner: Planner, view: PlanView, seed: int, options: Any) -> int:
+    """Counts what the planner draws, up to `COUNT_LIMIT`; nothing is stored, so it must not be asked twice for one."""
+    seen: set[str] = set()
+    view = replace(view, is_planned=seen.__contains__)
+    rng = random.Random(seed)  # noqa: S311  # as Plan draws
+    while len(seen) < COUNT_LIMIT:
+        new = {task.id for task in planner(view, 1000, rng, options)} - seen
+        if not new:
+            break
+        seen |= new
+    return len(seen)
+
+
+async def _run_pilot(plan: Plan, worker: Worker, pilot: int) -> list[Outcome]:
+    tasks: list[Task] = []
+    while len(tasks) < pilot and (task := await plan.next()) is not None:
+        tasks.append(task)
+    return list(await asyncio.gather(*[worker.run(task) for task in tasks]))
+
+
+def _project(
+    spec: CampaignSpec,
+    chunks: int,
+    outcomes: list[Outcome],
+    extraction: Usage,
+    cost: Usage,
+    wall: float,
+    drawn: int,
+    paid: Usage,
+) -> Forecast:
+    accepted = sum(outcome.status is Status.ACCEPTED for outcome in outcomes)
+    most = min(spec.max_tasks or math.inf, math.inf if extraction.calls or drawn >= COUNT_LIMIT else drawn)
+    if spec.target is None:
+        wanted = [float(spec.max_tasks or drawn)] * 3
+    else:
+        wanted = [spec.target / share for share in _share(accepted, len(outcomes))]
+    low, expected, high = (math.ceil(min(count, most)) for count in wanted)
+    # The pilot ran all its tasks at once, so its wall time is about one task's; more of them run side by side later.
+    side_by_side = max(1, min(spec.concurrency, expected))
+    return Forecast(
+        chunks=chunks,
+        pilot_tasks=len(outcomes),
+        pilot_accepted=accepted,
+        pilot_reasons=dict(Counter(outcome.reason for outcome in outcomes if outcome.reason)),
+        pilot=cost,
+        graph=extraction,
+        tasks=(low, expected, high),
+        drawn=drawn,
+        total=_scaled(cost, expected / max(1, len(outcomes))) + extraction,
+        seconds=wall * expected / side_by_side + extraction.seconds / max(1, min(spec.concurrency, chunks)),
+        paid=paid,
+    )
+
+
+def _share(accepted: int, of: int) -> tuple[float, float, float]:
+    """Returns (high, middle, low) of the Wilson interval of a share, none of them zero (Wilson 1927)."""
+    if of == 0:
+        return (1.0, 1.0, 1.0)
+    z = statistics.NormalDist().inv_cdf(0.5 + CONFIDENCE / 2)
+    p = accepted / of
+    centre = (p + z * z / (2 * of)) / (1 + z * z / of)
+    half = z / (1 + z * z / of) * math.sqrt(p * (1 - p) / of + z * z / (4 * of * of))
+    return (min(centre + half, 1.0), p or centre, max(centre - half, 0.01))
+
+
+def _some(chunks: list[Chunk], count: int, seed: int) -> list[Chunk]:
+    if len(chunks) <= count:
+        return chunks
+    chosen = set(random.Random(seed).sample(range(len(chunks)), count))  # noqa: S311  # a sample, no secret
+    return [chunk for index, chunk in enumerate(chunks) if index in chosen]
+
+
+def _scaled(usage: Usage, factor: float) -> Usage:
+    return Usage(
+        calls=round(usage.calls * factor),
+        input_tokens=round(usage.input_tokens * factor),
+        output_tokens=round(usage.output_tokens * factor),
+        usd=usage.usd * factor,
+        seconds=usage.seconds * factor,
+    )
+
+
+def _minus(left: Usage, right: Usage) -> Usage:
+    return Usage(
+        calls=left.calls - right.calls,
+        input_tokens=left.input_tokens - right.input_tokens,
+        output_tokens=left.output_tokens - right.output_tokens,
+        usd=left.usd - right.usd,
+        seconds=left.seconds - right.seconds,
+    )

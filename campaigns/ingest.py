@@ -1,0 +1,74 @@
+"""Documents in: reads what the campaign names, cuts it into chunks, and books what could not be read."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from ..errors import ConfigError
+from ..storage.chunking import chunk
+from ..storage.documents import Skipped, read_documents
+from ..storage.records import Chunk, Document
+from ..storage.store import RunStore
+from .spec import CampaignSpec
+
+BATCH = 500
+
+
+@dataclass
+class Ingested:
+    """What came in: documents, chunks, tokens, and the names skipped by reason."""
+
+    documents: int = 0
+    chunks: int = 0
+    tokens: int = 0
+    skipped: Counter[str] = field(default_factory=Counter)
+
+
+async def ingest(spec: CampaignSpec, store: RunStore, on_document: Callable[[str], None] | None = None) -> Ingested:
+    """Reads the campaign's documents into the store, once a run: a resumed run works on what it read first.
+
+    Raises:
+        ConfigError: a path does not exist, or nothing could be read; names what was skipped and why.
+    """
+    mark = store.mark("ingested")
+    if mark is not None:
+        return Ingested(**{**mark, "skipped": Counter(mark["skipped"])})
+    found = Ingested()
+    batch: list[tuple[Document, list[Chunk]]] = []
+    skipped: list[Skipped] = []
+    for document in read_documents(spec.documents, text_field=spec.text_field):
+        if on_document is not None:
+            on_document(document.name)
+        if isinstance(document, Skipped):
+            skipped.append(document)
+            found.skipped[document.reason] += 1
+            await store.add_skipped(document.name, document.reason, document.detail)
+            continue
+        chunks = chunk(document, max_tokens=spec.chunks.max_tokens, overlap=spec.chunks.overlap)
+        batch.append((document, chunks))
+        found.documents += 1
+        found.chunks += len(chunks)
+        found.tokens += sum(part.tokens for part in chunks)
+        if len(batch) >= BATCH:
+            await store.add_documents(batch)
+            batch = []
+    if batch:
+        await store.add_documents(batch)
+    if not found.chunks:
+        reasons = "".join(f"\n  {entry.name}: {entry.reason}: {entry.detail}" for entry in skipped[:10])
+        raise ConfigError(
+            f"documents: nothing could be read from {', '.join(spec.documents)}"
+            + (f"; {len(skipped)} were skipped:{reasons}" if skipped else "; there are no files")
+        )
+    await store.set_mark(
+        "ingested",
+        {
+            "documents": found.documents,
+            "chunks": found.chunks,
+            "tokens": found.tokens,
+            "skipped": dict(found.skipped),
+        },
+    )
+    return found

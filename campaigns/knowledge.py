@@ -1,0 +1,79 @@
+"""The graph phase: extracts every chunk once, merges what came, summarises what is long, and stores the graph.
+
+Every chunk fails alone: what went wrong is booked with the chunk, and the graph is made of the rest.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from ..agents.extraction import Extraction
+from ..agents.extractor import extractor
+from ..agents.state import FlowContext
+from ..errors import AccessDenied, BudgetExceeded, ConfigError, GristmillError, StoreError
+from ..graphs.knowledge.each import for_each
+from ..graphs.knowledge.graph import KnowledgeGraph
+from ..graphs.knowledge.merge import merge_with_books
+from ..graphs.knowledge.summarise import summarise
+from ..storage.records import Chunk
+from ..storage.store import RunStore
+from .spec import GraphSpec
+
+FATAL = (BudgetExceeded, AccessDenied, ConfigError, StoreError)
+
+
+async def build_graph(
+    spec: GraphSpec,
+    store: RunStore,
+    chunks: Sequence[Chunk],
+    context: FlowContext,
+    *,
+    concurrency: int,
+    stopping: asyncio.Event,
+    on_chunk: Callable[[str], None],
+) -> KnowledgeGraph | None:
+    """Builds the graph, or loads the one that an earlier start of this run has finished.
+
+    Returns None when `stopping` was set before it was done: the extractions made so far are stored.
+
+    Raises:
+        BudgetExceeded, AccessDenied, ConfigError, StoreError: the campaign must stop.
+    """
+    if store.mark("graph") is not None:
+        entities, relations = store.graph()
+        return KnowledgeGraph(entities, relations)
+    done = {chunk for chunk, _, _ in store.extractions()}
+    waiting = [chunk for chunk in chunks if chunk.id not in done]
+    extract = extractor(schema=spec.types, max_gleanings=spec.max_gleanings)
+
+    async def one(chunk: Chunk) -> None:
+        if stopping.is_set():
+            return
+        try:
+            body, reason = (await extract(chunk, context)).model_dump_json(), ""
+        except FATAL:
+            raise
+        except GristmillError as error:
+            body, reason = "", getattr(error, "reason", "failed")
+        await store.add_extraction(chunk.id, body, reason=reason)
+        on_chunk(chunk.id)
+
+    await for_each(waiting, one, concurrency=concurrency)
+    if stopping.is_set():
+        return None
+    failed = Counter(reason for _, reason, _ in store.extractions() if reason)
+    graph, books = merge_with_books(
+        Extraction.model_validate_json(body) for _, reason, body in store.extractions() if not reason
+    )
+    graph, summaries = await summarise(graph, context, max_tokens=spec.summary_tokens, concurrency=concurrency)
+    ledger: dict[str, Any] = {
+        "chunks": len(chunks),
+        "failed": dict(failed),
+        "merge": books.model_dump(mode="json"),
+        "summaries": summaries.model_dump(mode="json"),
+    }
+    await store.set_graph(graph.entities.values(), graph.relations.values(), ledger)
+    return graph

@@ -1,0 +1,121 @@
+"""The loop of a campaign: starts tasks while there is reason to, and drains when there is none.
+
+There is no barrier between tasks: one starts whenever one ends. What a task costs or answers is not known here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from ..errors import AccessDenied, BudgetExceeded
+from ..storage.records import Task
+from .outcome import Outcome
+from .planning import Plan
+from .stops import Stop, Stops
+from .worker import Worker
+
+
+class Loop:
+    """Runs a plan's tasks through a worker, `concurrency` at a time, until a stop.
+
+    `on_outcome` hears every committed outcome (progress). `drain()` asks for an orderly end: tasks in flight finish,
+    the rest stay pending; `cancel()` ends at once: tasks in flight stay pending too, their finished calls are cached.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        worker: Worker,
+        stops: Stops,
+        *,
+        concurrency: int,
+        on_outcome: Callable[[Task, Outcome], None],
+    ) -> None:
+        self._plan = plan
+        self._worker = worker
+        self._stops = stops
+        self._concurrency = concurrency
+        self._on_outcome = on_outcome
+        self._running: set[asyncio.Task[None]] = set()
+        self._changed = asyncio.Event()
+        self._stop: Stop | None = None
+        self._fatal: Exception | None = None
+
+    @property
+    def in_flight(self) -> int:
+        return len(self._running)
+
+    def drain(self, stop: Stop) -> None:
+        """Starts no more tasks."""
+        self._stop = self._stop or stop
+        self._changed.set()
+
+    def cancel(self) -> None:
+        """Ends the tasks in flight at once."""
+        for running in self._running:
+            running.cancel()
+
+    async def run(self) -> Stop:
+        """Runs to the end and says why it ended.
+
+        Raises:
+            AccessDenied, ConfigError, StoreError: what stopped every task; those in flight stay pending.
+        """
+        try:
+            while self._stop is None:
+                stop = self._stops.check() or await self._fill()
+                self._stop = self._stop or stop  # a drain may have come while the plan was drawing
+                if self._stop is None:
+                    await self._wait()
+            while self._running:
+                await self._wait()
+        finally:
+            self.cancel()
+            await asyncio.gather(*self._running, return_exceptions=True)
+        if self._fatal is not None:
+            raise self._fatal
+        return self._stops.check() or self._stop
+
+    async def _fill(self) -> Stop | None:
+        """Starts tasks up to what is allowed and useful; says so when there are none left."""
+        while len(self._running) < min(self._concurrency, self._stops.useful()):
+            task = await self._plan.next()
+            if self._stop is not None:  # something asked for the end while the plan was drawing
+                if task is not None:
+                    self._plan.take_back(task)
+                return self._stop
+            if task is None:
+                return None if self._running else Stop("exhausted", "every task that the recipe draws is done")
+            running = asyncio.create_task(self._run(task))
+            self._running.add(running)
+            running.add_done_callback(self._ended)
+        return None
+
+    async def _wait(self) -> None:
+        self._changed.clear()
+        # The time budget is a rule that no task's end announces.
+        try:
+            async with asyncio.timeout(1.0):
+                await self._changed.wait()
+        except TimeoutError:
+            return
+
+    def _ended(self, running: asyncio.Task[None]) -> None:
+        self._running.discard(running)
+        self._changed.set()
+
+    async def _run(self, task: Task) -> None:
+        try:
+            outcome = await self._worker.run(task)
+        except BudgetExceeded as error:
+            self.drain(Stop(error.kind, str(error)))  # others may still finish on what they have reserved
+        except Exception as error:
+            if self._fatal is None:
+                self._fatal = error
+            self.drain(Stop("denied" if isinstance(error, AccessDenied) else "error", str(error)))
+            self.cancel()
+        else:
+            self._plan.finished(task, outcome.status)
+            self._stops.count(outcome.status, outcome.reason)
+            self._on_outcome(task, outcome)

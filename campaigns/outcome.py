@@ -1,0 +1,123 @@
+"""How a flow's last state becomes what the books record: one status for the task, and its items."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ..agents.state import FlowState
+from ..errors import GristmillError, ModelError
+from ..models.redact import redact
+from ..storage.records import Decision, Draft, Item, Status, Task, Usage, Verdict, content_id
+
+RAW_LIMIT = 20_000  # characters of a failed reply that are kept: enough to see what the model did
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """A task's end. `reason` is the first reason code, empty when accepted."""
+
+    status: Status
+    items: tuple[Item, ...]
+    reason: str = ""
+
+
+def outcome_of(task: Task, state: FlowState, kind: str, models: Mapping[str, str], usage: Usage) -> Outcome:
+    """Makes a finished flow's outcome. A flow that made no draft and decided nothing has failed, and says so."""
+    drafts = state.get("drafts") or []
+    verdicts = state.get("verdicts") or []
+    decision, reasons = _decide(state, drafts, verdicts)
+    last = drafts[-1] if drafts else None
+    if decision is Decision.ACCEPT and last is None:
+        return failure(task, kind, "no_draft", "the flow ended without a draft", usage=usage)
+    status = Status.ACCEPTED if decision is Decision.ACCEPT else Status.REJECTED
+    roles = {draft.by for draft in drafts} | {verdict.by for verdict in verdicts}
+    item = Item(
+        id=content_id("item", task.id, 0),
+        task=task.id,
+        kind=kind,
+        status=status,
+        reasons=() if status is Status.ACCEPTED else (reasons or ("unspecified",)),
+        messages=last.messages if last else (),
+        fields=last.fields if last else {},
+        chunks=task.chunks,
+        entities=task.entities,
+        evidence=last.evidence if last else (),
+        attributes={"draw": task.kind, **task.attributes},
+        drafts=tuple(drafts),
+        verdicts=tuple(verdicts),
+        prompts=_prompts(drafts, verdicts),
+        models={role: models[role] for role in sorted(roles) if role in models},
+        usage=usage,
+    )
+    return Outcome(status, (item,), item.reasons[0] if item.reasons else "")
+
+
+def failure(
+    task: Task,
+    kind: str,
+    reason: str,
+    error: str,
+    *,
+    raw: str = "",
+    usage: Usage | None = None,
+) -> Outcome:
+    """Makes a failed task's outcome: one failed item that keeps the error and the raw model text."""
+    item = Item(
+        id=content_id("item", task.id, 0),
+        task=task.id,
+        kind=kind,
+        status=Status.FAILED,
+        reasons=(reason,),
+        chunks=task.chunks,
+        entities=task.entities,
+        attributes={"draw": task.kind, **task.attributes},
+        error=redact(error)[:2000],
+        raw=redact(raw)[:RAW_LIMIT],
+        usage=usage or Usage(),
+    )
+    return Outcome(Status.FAILED, (item,), reason)
+
+
+def failure_of(task: Task, kind: str, error: Exception, usage: Usage) -> Outcome:
+    """Makes the outcome of a task whose flow raised `error`."""
+    if isinstance(error, ModelError):
+        return failure(task, kind, error.reason, str(error), raw=error.raw or "", usage=usage)
+    reason = "flow_error" if isinstance(error, GristmillError) else f"flow_error:{type(error).__name__}"
+    return failure(task, kind, reason, f"{type(error).__name__}: {error}", usage=usage)
+
+
+def duplicate(outcome: Outcome, twin: str) -> Outcome:
+    """Turns an accepted outcome into a rejected one: `twin` holds the same text already."""
+    (item,) = outcome.items
+    verdict = Verdict(
+        by="pool",
+        draft=item.drafts[-1].index if item.drafts else 0,
+        decision=Decision.REJECT,
+        reasons=("duplicate",),
+        text=f"the same text is held by {twin}",
+    )
+    update = {"status": Status.REJECTED, "reasons": ("duplicate",), "verdicts": (*item.verdicts, verdict)}
+    return Outcome(Status.REJECTED, (item.model_copy(update=update),), "duplicate")
+
+
+def _decide(state: FlowState, drafts: list[Draft], verdicts: list[Verdict]) -> tuple[Decision, tuple[str, ...]]:
+    """Takes the flow's own decision; a flow that leaves none is judged by the verdicts on its last draft."""
+    decision = state.get("decision")
+    if decision:
+        return Decision(decision), tuple(state.get("reasons") or _reasons(verdicts))
+    last = drafts[-1].index if drafts else 0
+    against = [verdict for verdict in verdicts if verdict.draft == last and verdict.decision is not Decision.ACCEPT]
+    return (Decision.REJECT, _reasons(against)) if against else (Decision.ACCEPT, ())
+
+
+def _reasons(verdicts: list[Verdict]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(reason for verdict in verdicts for reason in verdict.reasons))
+
+
+def _prompts(drafts: list[Draft], verdicts: list[Verdict]) -> dict[str, str]:
+    """Maps prompt name to version; drafts and verdicts carry `name@version`."""
+    written: list[Any] = [*drafts, *verdicts]
+    pairs = (record.prompt.partition("@") for record in written if record.prompt)
+    return {name: version for name, _, version in pairs}

@@ -1,0 +1,93 @@
+"""The plan: draws tasks in windows, so that a campaign of a million tasks never stands in memory.
+
+Tasks of an earlier run that are still pending come first, in their order; then the planner is asked for new ones.
+"""
+
+from __future__ import annotations
+
+import random
+from collections import Counter, deque
+from collections.abc import Sequence
+from typing import Any
+
+from ..graphs.knowledge.graph import KnowledgeGraph
+from ..graphs.recipes.base import Planner, PlanView, coverage_keys
+from ..storage.records import Chunk, Status, Task
+from ..storage.store import RunStore
+
+PAGE = 1000
+
+
+class Plan:
+    """Hands out tasks one by one, `window` of them in memory at most (a resume adds one page).
+
+    `coverage` counts accepted and pending tasks by chunk, entity and cell, live: planners weigh by it.
+    """
+
+    def __init__(
+        self,
+        store: RunStore,
+        planner: Planner,
+        options: Any,
+        *,
+        chunks: Sequence[Chunk],
+        graph: KnowledgeGraph | None,
+        seed: int,
+        window: int,
+        max_tasks: int | None,
+    ) -> None:
+        self.coverage: Counter[str] = Counter()
+        self.planned = 0
+        self._store = store
+        self._planner = planner
+        self._options = options
+        self._window = window
+        self._max_tasks = max_tasks
+        self._rng = random.Random(seed)  # noqa: S311  # reproducible draws are the point, nothing secret hangs on it
+        self._view = PlanView(chunks=chunks, graph=graph, coverage=self.coverage, is_planned=store.is_planned)
+        self._queue: deque[Task] = deque()
+        self._after = 0
+        self._resuming = True
+        self._exhausted = False
+        for task, status in store.tasks():
+            self.planned += 1
+            if status in (Status.PENDING, Status.ACCEPTED):
+                self.coverage.update(coverage_keys(task))
+        self._resuming = self.planned > 0
+
+    async def next(self) -> Task | None:
+        """Returns the next task, or None when there will be no more."""
+        if not self._queue:
+            await self._refill()
+        return self._queue.popleft() if self._queue else None
+
+    def take_back(self, task: Task) -> None:
+        """Puts a task that was not run back to the front."""
+        self._queue.appendleft(task)
+
+    def finished(self, task: Task, status: Status) -> None:
+        """Tells the plan how a task ended: what was not accepted no longer counts as covered."""
+        if status is not Status.ACCEPTED:
+            self.coverage.subtract(coverage_keys(task))
+
+    async def _refill(self) -> None:
+        if self._resuming:
+            page = self._store.pending(self._after, PAGE)
+            if page:
+                self._after = page[-1][0]
+                self._queue.extend(task for _, task in page)
+                return
+            self._resuming = False
+        room = self._window if self._max_tasks is None else min(self._window, self._max_tasks - self.planned)
+        if room <= 0 or self._exhausted:
+            return
+        tasks = self._planner(self._view, room, self._rng, self._options)
+        new = [task for task in {task.id: task for task in tasks}.values() if not self._store.is_planned(task.id)]
+        if not new:
+            self._exhausted = True
+            return
+        await self._store.plan(new)
+        self.planned += len(new)
+        for task in new:
+            self.coverage.update(coverage_keys(task))
+        self._queue.extend(new)

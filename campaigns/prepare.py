@@ -1,0 +1,160 @@
+"""Everything that is checked before anything is spent: recipe, options, flow, prompts, roles, models."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from langgraph.graph import StateGraph
+from pydantic import BaseModel, ValidationError
+
+from ..agents.extractor import extractor
+from ..agents.state import FlowContext
+from ..errors import ConfigError
+from ..graphs.flows.check import builder_of, infos_of, require_flow
+from ..graphs.flows.loading import load_flow
+from ..graphs.recipes.base import Planner
+from ..graphs.recipes.catalogue import recipe as recipe_by_name
+from ..models.contract import Model
+from ..models.factory import build, wrap
+from ..models.layers.budget import Budget
+from ..models.layers.cache import CallStore
+from ..models.layers.meter import Meter
+from ..models.probe import check
+from ..prompts.library import PromptLibrary
+from .spec import CampaignSpec
+
+Flow = StateGraph[Any, Any, Any, Any]
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A campaign that can run. `kind` is what its items train; `roles` are those that its flow and its graph ask."""
+
+    flow: Flow
+    planner: Planner
+    options: BaseModel
+    kind: str
+    needs_graph: bool
+    roles: frozenset[str]
+    prompts: PromptLibrary
+
+
+def prepare(
+    spec: CampaignSpec,
+    *,
+    flow: Flow | None = None,
+    planner: Planner | None = None,
+    given: Collection[str] = (),
+) -> Prepared:
+    """Resolves names and checks that everything fits together. Spends nothing and reaches no server.
+
+    `flow` and `planner` are objects given in Python, in place of the names in `spec`; `given` are the names of models
+    that are objects too.
+
+    Raises:
+        ConfigError, FlowError, PromptError: what does not fit, and the mend.
+    """
+    prompts = PromptLibrary.of(spec.prompts)
+    if not spec.recipe and not spec.flow and flow is None:
+        raise ConfigError("the campaign names no recipe and no flow; give `recipe` (see docs/recipes.md) or `flow`")
+    chosen = recipe_by_name(spec.recipe or "rows")
+    options = _options(chosen.options, spec.options, chosen.name)
+    if flow is None:
+        if spec.flow:
+            flow = load_flow(spec.flow)
+        elif chosen.flow is not None:
+            flow = chosen.flow(options)
+        else:
+            raise ConfigError(f"recipe '{chosen.name}' plans tasks but has no flow of its own; give `flow`")
+    if planner is None:
+        planner = load(spec.planner, "planner") if spec.planner else chosen.planner
+    bound = frozenset(spec.roles) | frozenset(spec.models) | frozenset(given)
+    require_flow(flow, roles=bound, prompts=prompts)
+    roles = roles_of(flow)
+    needs_graph = "graph" in chosen.needs
+    if needs_graph:
+        roles |= {"extractor"}
+        extractor(schema=spec.graph.types, max_gleanings=spec.graph.max_gleanings)
+        for name in ("extract-graph", "summarise-entity"):
+            prompts.get(name)
+    return Prepared(flow, planner, options, chosen.gives, needs_graph, roles, prompts)
+
+
+def roles_of(flow: Flow) -> frozenset[str]:
+    """Returns the roles that a flow's nodes say they ask."""
+    infos = (info for node in builder_of(flow).nodes.values() for info in infos_of(node))
+    return frozenset(info.role for info in infos if info.role)
+
+
+def load(name: str, noun: str) -> Any:
+    """Imports `module:attribute`; raises `ConfigError` naming what is missing."""
+    module, _, attribute = name.partition(":")
+    if not module or not attribute:
+        raise ConfigError(f"{noun}: '{name}' is not of the form module:attribute")
+    try:
+        return getattr(importlib.import_module(module), attribute)
+    except ImportError as error:
+        raise ConfigError(f"{noun}: module '{module}' cannot be imported: {error}") from error
+    except AttributeError:
+        raise ConfigError(f"{noun}: module '{module}' has no attribute '{attribute}'") from None
+
+
+def bind(
+    spec: CampaignSpec,
+    given: Mapping[str, Model],
+    *,
+    calls: Callable[[str], CallStore],
+    budget: Budget | None,
+    meter: Meter,
+) -> tuple[dict[str, Model], Callable[[], Any]]:
+    """Builds each model's stack of layers once, and binds roles to them. `calls` gives a model's cache by its name.
+
+    Returns the models by role (each model's own name is a role too), and a function that closes them all.
+    """
+    stacks = {
+        name: build(source, calls=calls(name), budget=budget, meter=meter) for name, source in spec.models.items()
+    }
+    stacks |= {name: wrap(model, calls=calls(name), budget=budget, meter=meter) for name, model in given.items()}
+    by_role = {**stacks, **{role: stacks[name] for role, name in spec.roles.items() if name in stacks}}
+    for role, name in spec.roles.items():
+        if name not in stacks:
+            raise ConfigError(f"roles.{role}: no model is called '{name}'; there are {', '.join(sorted(stacks))}")
+
+    async def close() -> None:
+        for stack in stacks.values():
+            await stack.aclose()
+
+    return by_role, close
+
+
+async def check_models(spec: CampaignSpec, prepared: Prepared) -> None:
+    """Asks every server that the campaign will use whether it is there, takes the key, and has the model.
+
+    Raises:
+        ConfigError: the first that does not, with its address and the mend.
+    """
+    used = {spec.roles.get(role, role if role in spec.models else "default") for role in prepared.roles}
+    if not prepared.roles:  # a flow whose nodes tell nothing may ask any of them
+        used = set(spec.models)
+    for name in sorted(used & set(spec.models)):
+        await check(spec.models[name])
+
+
+def context_of(prepared: Prepared, models: Mapping[str, Model]) -> FlowContext:
+    """Makes the context that flows and extractors run in."""
+    return FlowContext(models=models, prompts=prepared.prompts)
+
+
+def _options(model: type[BaseModel], values: Mapping[str, Any], name: str) -> BaseModel:
+    try:
+        return model.model_validate(values)
+    except ValidationError as error:
+        known = ", ".join(model.model_fields) or "none"
+        lines = [
+            f"  options.{'.'.join(str(part) for part in problem['loc'])}: {problem['msg']}"
+            for problem in error.errors()
+        ]
+        raise ConfigError(f"recipe '{name}' has options {known}:\n" + "\n".join(lines)) from None

@@ -1,0 +1,166 @@
+"""What a person sees while a campaign runs: a live table in a terminal, plain lines anywhere else, nothing from Python.
+
+All three hear the same few calls; none of them knows how the work is done.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from typing import TextIO
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from ..models.layers.meter import Meter
+from ..storage.records import Status
+from .outcome import Outcome
+
+PLAIN_EVERY = 5.0  # seconds between two lines of the same phase
+
+
+class Progress:
+    """Counts, and shows nothing. `Plain` and `Live` show."""
+
+    def __init__(self) -> None:
+        self.meter = Meter()
+        self.target: int | None = None
+        self.counts: Counter[Status] = Counter()
+        self.reasons: Counter[str] = Counter()
+        self._phase = ""
+        self._done = 0
+        self._total: int | None = None
+        self._began = time.monotonic()
+        self._accepted_before = 0
+
+    def start(self, meter: Meter, *, target: int | None, accepted: int) -> None:
+        """Begins a run that has `accepted` items from earlier."""
+        self.meter, self.target, self._accepted_before = meter, target, accepted
+        self._began = time.monotonic()
+
+    def phase(self, name: str, total: int | None = None) -> None:
+        """A phase begins, of `total` steps where that is known."""
+        self._phase, self._done, self._total = name, 0, total
+        self._refresh(force=True)
+
+    def step(self, name: str = "") -> None:
+        """One step of the phase is done."""
+        self._done += 1
+        self._refresh()
+
+    def outcome(self, outcome: Outcome) -> None:
+        """One task ended."""
+        self.counts[outcome.status] += 1
+        if outcome.status is not Status.ACCEPTED:
+            self.reasons[outcome.reason] += 1
+        self._done += 1
+        self._refresh()
+
+    def say(self, text: str) -> None:
+        """A line for the person."""
+
+    def close(self) -> None:
+        """Nothing more will come."""
+
+    def _refresh(self, force: bool = False) -> None:
+        """Shows the counts again, not too often."""
+
+    # what both views say
+
+    @property
+    def accepted(self) -> int:
+        return self._accepted_before + self.counts[Status.ACCEPTED]
+
+    def _eta(self) -> str:
+        made = self.counts[Status.ACCEPTED]
+        if self.target is None or not made:
+            return "-"
+        seconds = (time.monotonic() - self._began) / made * max(0, self.target - self.accepted)
+        return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"
+
+    def _figures(self) -> str:
+        usage = self.meter.total
+        elapsed = max(time.monotonic() - self._began, 1e-6)
+        tokens = usage.input_tokens + usage.output_tokens
+        return (
+            f"{usage.calls} calls ({usage.calls / elapsed:.0f}/s, {usage.cached_calls} cached)  "
+            f"{tokens:,} tokens ({tokens / elapsed:,.0f}/s)  ${usage.usd:.4f}  ETA {self._eta()}"
+        )
+
+    def _why(self, limit: int = 4) -> str:
+        return ", ".join(f"{reason} {count}" for reason, count in self.reasons.most_common(limit))
+
+
+class Plain(Progress):
+    """Lines for logs and pipes: one when a phase begins, then one every few seconds."""
+
+    def __init__(self, stream: TextIO) -> None:
+        super().__init__()
+        self._stream = stream
+        self._last = 0.0
+
+    def say(self, text: str) -> None:
+        self._stream.write(f"{text}\n")
+        self._stream.flush()
+
+    def _refresh(self, force: bool = False) -> None:
+        now = time.monotonic()
+        if not force and now - self._last < PLAIN_EVERY:
+            return
+        self._last = now
+        if force:
+            self.say(f"{self._phase}" + (f" ({self._total})" if self._total is not None else ""))
+            return
+        of = f"/{self._total}" if self._total is not None else ""
+        line = f"{self._phase}: {self._done}{of}"
+        if self.counts:
+            why = f" ({self._why()})" if self.reasons else ""
+            line += (
+                f"  accepted {self.accepted}  rejected {self.counts[Status.REJECTED]}"
+                f"  failed {self.counts[Status.FAILED]}{why}"
+            )
+        self.say(f"{line}  {self._figures()}")
+
+
+class LiveTable(Progress):
+    """A table that redraws itself in a terminal."""
+
+    def __init__(self, console: Console) -> None:
+        super().__init__()
+        self._console = console
+        self._live = Live(console=console, refresh_per_second=8, get_renderable=self._render, transient=True)
+        self._live.start()
+
+    def say(self, text: str) -> None:
+        self._console.print(Text(text))
+
+    def close(self) -> None:
+        self._live.stop()
+
+    def _render(self) -> Group:
+        table = Table.grid(padding=(0, 2))
+        of = f" of {self._total}" if self._total is not None else ""
+        table.add_row(Text(self._phase, style="bold"), Text(f"{self._done}{of}"))
+        if self.counts or self.target:
+            table.add_row(
+                Text(f"accepted {self.accepted}", style="green"),
+                Text(f"rejected {self.counts[Status.REJECTED]}", style="yellow"),
+                Text(f"failed {self.counts[Status.FAILED]}", style="red" if self.counts[Status.FAILED] else ""),
+                Text(self._why(), style="dim"),
+            )
+        rows: list[Table | ProgressBar | Text] = [table]
+        if self.target:
+            rows.append(ProgressBar(total=self.target, completed=min(self.accepted, self.target), width=60))
+        elif self._total:
+            rows.append(ProgressBar(total=self._total, completed=self._done, width=60))
+        rows.append(Text(self._figures(), style="dim"))
+        return Group(*rows)
+
+
+def progress_for(stream: TextIO, *, plain: bool = False) -> Progress:
+    """Chooses the live table for a terminal, lines for anything else."""
+    console = Console(file=stream)
+    return Plain(stream) if plain or not console.is_terminal else LiveTable(console)

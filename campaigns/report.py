@@ -1,0 +1,180 @@
+"""What a run says in words: the books, why items were lost, an item's story, the end of a campaign."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from ..storage.lock import RunLock
+from ..storage.records import Decision, Draft, Item, Span, Status, Verdict
+from ..storage.store import Books, RunStore
+
+STYLES = {Status.ACCEPTED: "green", Status.REJECTED: "yellow", Status.FAILED: "red", Status.PENDING: "cyan"}
+
+
+def status_of(store: RunStore) -> dict[str, Any]:
+    """Returns everything that `gristmill status` shows, as JSON values."""
+    books = store.books()
+    campaign = store.mark("campaign") or {}
+    return {
+        "folder": str(store.folder),
+        "name": campaign.get("name", store.folder.name),
+        "recipe": campaign.get("recipe") or campaign.get("flow"),
+        "target": campaign.get("target"),
+        "budget": campaign.get("budget"),
+        "worked_on_by": RunLock.holder(store.folder),
+        "stop": store.mark("stop"),
+        "spent": store.mark("spent"),
+        "documents": store.mark("ingested"),
+        "skipped": [dict(zip(("name", "reason", "detail"), row, strict=True)) for row in store.skipped()],
+        "graph": store.mark("graph"),
+        "entities": store.count("entities"),
+        "relations": store.count("relations"),
+        "calls_kept": store.count("calls"),
+        "books": books_dict(books),
+        "reasons": [
+            {"status": status, "reason": reason, "items": count} for (status, reason), count in store.reasons().items()
+        ],
+        "examples": {reason: store.example(status, reason) for status, reason in list(store.reasons())[:8]},
+    }
+
+
+def books_dict(books: Books) -> dict[str, Any]:
+    return {
+        "planned": books.planned,
+        "accepted": books.accepted,
+        "rejected": books.rejected,
+        "failed": books.failed,
+        "pending": books.pending,
+        "balanced": books.balanced,
+    }
+
+
+def print_status(console: Console, status: dict[str, Any]) -> None:
+    """Prints what `status_of` returned."""
+    console.print(Text(f"{status['name']}  ({status['folder']})", style="bold"))
+    pid, stop = status["worked_on_by"], status["stop"]
+    if pid is not None:
+        console.print(Text(f"running, process {pid}", style="green"))
+    elif stop:
+        console.print(Text(f"stopped: {stop['text']}"))
+    else:
+        console.print(Text("not running, and not finished: the same `gristmill run` command goes on", style="yellow"))
+    found = status["documents"]
+    if found:
+        graph = f"; {status['entities']} entities, {status['relations']} relations" if status["entities"] else ""
+        console.print(
+            Text(f"{found['documents']} documents, {found['chunks']} chunks, {found['tokens']:,} tokens{graph}")
+        )
+    for row in status["skipped"][:20]:
+        console.print(Text(f"  skipped {row['name']}: {row['reason']}: {row['detail']}", style="yellow"))
+    if len(status["skipped"]) > 20:
+        console.print(Text(f"  and {len(status['skipped']) - 20} more skipped; --json lists them", style="yellow"))
+    if status["graph"] and status["graph"]["failed"]:
+        console.print(Text(f"  chunks without extraction: {status['graph']['failed']}", style="yellow"))
+    print_books(console, status["books"])
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    for column in ("status", "reason", "items", "example"):
+        table.add_column(column, justify="right" if column == "items" else "left")
+    for row in status["reasons"]:
+        style = STYLES[Status(row["status"])]
+        example = status["examples"].get(row["reason"], "")
+        table.add_row(Text(row["status"], style=style), Text(row["reason"] or "-"), str(row["items"]), Text(example))
+    if status["reasons"]:
+        console.print(table)
+    spent = status["spent"]
+    if spent:
+        console.print(
+            Text(
+                f"spent {spent['tokens']:,} tokens, ${spent['usd']:.4f}, {spent['seconds']:.0f} s; "
+                f"{status['calls_kept']} replies are kept"
+            )
+        )
+
+
+def print_books(console: Console, books: dict[str, Any]) -> None:
+    """Prints the balance, as a sum that anybody can check."""
+    line = Text(f"planned {books['planned']} = ")
+    for index, status in enumerate((Status.ACCEPTED, Status.REJECTED, Status.FAILED, Status.PENDING)):
+        line.append(" + " if index else "")
+        line.append(f"{status.value} {books[status.value]}", style=STYLES[status])
+    if not books["balanced"]:
+        line.append("   THE BOOKS DO NOT BALANCE: please report this", style="bold red")
+    console.print(line)
+
+
+def print_item(console: Console, item: Item, store: RunStore) -> None:
+    """Prints an item's story: where it comes from, every draft with the verdicts on it, and the decision."""
+    console.print(Text(f"{item.id}  {item.kind}", style="bold"), Text(item.status.value, style=STYLES[item.status]))
+    console.print(Text(f"task {item.task}  " + "  ".join(f"{key}={value}" for key, value in item.attributes.items())))
+    for key in item.chunks:
+        chunk = store.chunk(key)
+        where = f"{store.document_name(chunk.document)}, characters {chunk.start} to {chunk.end}"
+        console.print(Text(f"\nsource  {where}" + (f"  ({' > '.join(chunk.headings)})" if chunk.headings else "")))
+        cited = [span for draft in item.drafts for span in draft.evidence if span.chunk == key]
+        console.print(_passage(chunk.text, cited))
+    for draft in item.drafts:
+        _print_draft(console, draft, item)
+        for verdict in item.verdicts:
+            if verdict.draft == draft.index:
+                _print_verdict(console, verdict)
+    if not item.drafts:
+        for verdict in item.verdicts:
+            _print_verdict(console, verdict)
+    console.print()
+    why = f" because {', '.join(item.reasons)}" if item.reasons else ""
+    console.print(Text(f"decision  {item.status.value}{why}", style=STYLES[item.status]))
+    if item.error:
+        console.print(Text(f"error  {item.error}", style="red"))
+    if item.raw:
+        console.print(Text(f"raw reply\n{item.raw}", style="dim"))
+    usage = item.usage
+    console.print(
+        Text(
+            f"cost  {usage.calls} calls ({usage.cached_calls} cached), {usage.input_tokens} tokens in, "
+            f"{usage.output_tokens} out, ${usage.usd:.4f}",
+            style="dim",
+        )
+    )
+    made = [f"{name}@{version}" for name, version in item.prompts.items()]
+    made += [f"{role}: {model}" for role, model in item.models.items()]
+    if made:
+        console.print(Text("made by  " + "  ".join(made), style="dim"))
+
+
+def _passage(text: str, spans: list[Span]) -> Text:
+    passage = Text(text)
+    for span in spans:
+        passage.stylize("bold underline", span.start, span.end)
+    return passage
+
+
+def _print_draft(console: Console, draft: Draft, item: Item) -> None:
+    console.print(
+        Text(f"\ndraft {draft.index} by {draft.by}" + (f" ({draft.note})" if draft.note else ""), style="bold")
+    )
+    for message in draft.messages:
+        console.print(Text(f"{message.role}: {message.content}"))
+    for span in draft.evidence:
+        console.print(Text(f"  cites {span.start}-{span.end}: “{span.quote}”", style="dim"))
+
+
+def _print_verdict(console: Console, verdict: Verdict) -> None:
+    styles = {Decision.ACCEPT: "green", Decision.REVISE: "cyan", Decision.REJECT: "yellow"}
+    scores = ", ".join(f"{name} {value:.2f}" for name, value in verdict.scores.items())
+    line = Text(f"  {verdict.by}: ")
+    line.append(verdict.decision.value, style=styles[verdict.decision])
+    line.append(f" {', '.join(verdict.reasons)}" if verdict.reasons else "")
+    line.append(f"  [{scores}]" if scores else "", style="dim")
+    console.print(line)
+    if verdict.text:
+        console.print(Text(f"    {verdict.text}", style="dim"))
+
+
+def example_line(folder: Path) -> str:
+    """The next command to type after a run."""
+    return f"gristmill status {folder}"

@@ -1,0 +1,226 @@
+"""What a campaign is, as data: the same keys in a TOML file and in Python, validated before anything is spent."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import tomllib
+from pathlib import Path
+from typing import Any, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from ..agents.extraction import DEFAULT, GraphSchema, Specs
+from ..errors import ConfigError
+from ..models.spec import ModelSpec
+
+
+class Part(BaseModel):
+    """Base of all parts of a campaign: frozen, and an unknown key is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class ChunkSpec(Part):
+    """How documents are cut: at most `max_tokens` tokens a chunk, `overlap` of them shared with the one before."""
+
+    max_tokens: int = Field(default=512, ge=16, le=100_000)
+    overlap: int = Field(default=0, ge=0)
+
+    @model_validator(mode="after")
+    def _overlap_is_smaller(self) -> Self:
+        if self.overlap >= self.max_tokens:
+            raise ValueError(f"overlap {self.overlap} must be smaller than max_tokens {self.max_tokens}")
+        return self
+
+
+class GraphSpec(Part):
+    """How the knowledge graph is extracted: types as tables of `name = "description"`, the built-in ones when empty.
+
+    `max_gleanings` is how often a chunk is asked for what was missed; entities whose descriptions are longer than
+    `summary_tokens` together are summarised.
+    """
+
+    entity_types: Specs = ()
+    relation_types: Specs = ()
+    max_gleanings: int = Field(default=1, ge=0, le=10)
+    summary_tokens: int = Field(default=300, ge=50, le=3000)
+
+    @property
+    def types(self) -> GraphSchema:
+        """The schema to extract by."""
+        return GraphSchema(
+            entity_types=self.entity_types or DEFAULT.entity_types,
+            relation_types=self.relation_types or DEFAULT.relation_types,
+        )
+
+
+class BudgetSpec(Part):
+    """Limits of what the whole run may spend, resumes included. None is no limit."""
+
+    tokens: int | None = Field(default=None, gt=0)
+    usd: float | None = Field(default=None, gt=0)
+    minutes: float | None = Field(default=None, gt=0)
+
+
+class StopSpec(Part):
+    """When a campaign gives up. Each rule looks at the last `window` finished tasks, and not before `after` of them.
+
+    rejection_ratio:   stop when more than this share was not accepted: the flow or the model does not fit the task.
+    saturation_ratio:  stop when more than this share was rejected as a duplicate: nothing new is left to draw.
+    """
+
+    rejection_ratio: float = Field(default=0.98, gt=0, le=1)
+    saturation_ratio: float = Field(default=0.8, gt=0, le=1)
+    after: int = Field(default=100, ge=10)
+    window: int = Field(default=200, ge=10)
+
+
+class ExportSpec(Part):
+    """What is written when the campaign ends. `validation` is the share of items held out, split by document."""
+
+    formats: tuple[str, ...] = ("jsonl", "chat")
+    validation: float = Field(default=0.0, ge=0, lt=1)
+    license: str = ""
+
+
+class CampaignSpec(Part):
+    """A whole campaign as data.
+
+    name:       the run's name; the run's folder is `runs/name`.
+    documents:  files, folders and globs, relative to the campaign file.
+    recipe:     a recipe by name; with `flow` given it may be left out, then one task is planned for each chunk.
+    flow:       `module:attribute` of the user's own StateGraph, run in place of the recipe's flow.
+    planner:    `module:attribute` of the user's own planner, in place of the recipe's.
+    options:    the recipe's own options.
+    models:     models by name. One called `default` stands in for every role that `roles` does not name.
+    roles:      role → model name.
+    prompts:    folders whose templates win over the built-in ones of the same name.
+    target:     stop at this many accepted items; None means until tasks or budget are spent.
+    max_tasks:  plan at most this many tasks.
+    concurrency: tasks in flight at most.
+    """
+
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")
+    documents: tuple[str, ...] = Field(min_length=1)
+    recipe: str = ""
+    flow: str = ""
+    planner: str = ""
+    options: dict[str, Any] = Field(default_factory=dict)
+    models: dict[str, ModelSpec] = Field(default_factory=dict)
+    roles: dict[str, str] = Field(default_factory=dict)
+    prompts: tuple[str, ...] = ()
+    target: int | None = Field(default=None, gt=0)
+    max_tasks: int | None = Field(default=None, gt=0)
+    seed: int = 0
+    concurrency: int = Field(default=32, ge=1, le=10_000)
+    runs: str = "runs"
+    text_field: str = "text"
+    chunks: ChunkSpec = ChunkSpec()
+    graph: GraphSpec = GraphSpec()
+    budget: BudgetSpec = BudgetSpec()
+    stop: StopSpec = StopSpec()
+    export: ExportSpec = ExportSpec()
+
+    @field_validator("documents", "prompts", mode="before")
+    @classmethod
+    def _one_is_a_list(cls, value: Any) -> Any:
+        if isinstance(value, str | os.PathLike):
+            raise ValueError(f"must be a list, write [{str(value)!r}]")
+        return value
+
+    @model_validator(mode="after")
+    def _names_agree(self) -> Self:
+        for role, model in self.roles.items():
+            if self.models and model not in self.models:
+                raise ValueError(f"roles.{role} names model '{model}', but models has {_listed(self.models)}")
+        return self
+
+    @property
+    def folder(self) -> Path:
+        """The run's folder."""
+        return Path(self.runs) / self.name
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """What must stay the same when a run is resumed: the rest (target, budget, models, ...) may change."""
+        data = self.model_dump(mode="json", include={"recipe", "flow", "planner", "options", "seed", "chunks"})
+        return {**data, "graph": self.graph.model_dump(mode="json"), "text_field": self.text_field}
+
+
+def make_spec(values: dict[str, Any], *, where: str = "campaign") -> CampaignSpec:
+    """Validates `values`; raises `ConfigError` with one line for each key that is wrong, and its mend."""
+    try:
+        return CampaignSpec.model_validate(values)
+    except ValidationError as error:
+        lines = [f"  {_line(problem)}" for problem in error.errors()]
+        raise ConfigError(f"{where} cannot run:\n" + "\n".join(lines)) from None
+
+
+def load_spec(path: str | Path, **overrides: Any) -> CampaignSpec:
+    """Reads a campaign from a TOML file. Its relative paths are meant from the file's folder.
+
+    Raises:
+        ConfigError: no such file, not TOML, or keys that are wrong; names them and the mend.
+    """
+    path = Path(path)
+    try:
+        values = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ConfigError(f"no campaign file is at {path}; `gristmill init` writes one") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"campaign file {path} cannot be read: {error}") from error
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"campaign file {path} is not TOML: {error}") from error
+    values.update({key: value for key, value in overrides.items() if value is not None})
+    spec = make_spec(values, where=f"campaign file {path}")
+    base = path.parent
+    runs = spec.runs if "runs" in overrides and overrides["runs"] is not None else _under(base, spec.runs)
+    return spec.model_copy(
+        update={
+            "documents": tuple(_under(base, name) for name in spec.documents),
+            "prompts": tuple(_under(base, name) for name in spec.prompts),
+            "runs": runs,
+            "models": {
+                name: model.model_copy(update={"api_key_file": _under(base, model.api_key_file)})
+                if model.api_key_file
+                else model
+                for name, model in spec.models.items()
+            },
+        }
+    )
+
+
+def _under(base: Path, name: str | os.PathLike[str]) -> str:
+    return os.path.normpath(base / Path(name).expanduser())
+
+
+def _listed(names: Any) -> str:
+    return ", ".join(f"'{name}'" for name in sorted(names)) or "none"
+
+
+def _line(problem: Any) -> str:
+    """Turns one of pydantic's problems into `key: what is wrong; mend`."""
+    location = [str(part) for part in problem["loc"]]
+    key = ".".join(location) or "campaign"
+    if problem["type"] == "extra_forbidden":
+        known = _keys_at(location[:-1])
+        near = difflib.get_close_matches(location[-1], known, 1)
+        mend = f"did you mean '{near[0]}'?" if near else f"known keys here are {', '.join(sorted(known))}"
+        return f"{key}: no such key; {mend}"
+    if problem["type"] == "missing":
+        return f"{key}: is missing; add it"
+    given = problem.get("input")
+    shown = "" if isinstance(given, dict | BaseModel) or given is None else f", not {given!r:.80}"
+    return f"{key}: {problem['msg'].removeprefix('Value error, ')}{shown}"
+
+
+def _keys_at(location: list[str]) -> list[str]:
+    model: type[BaseModel] = CampaignSpec
+    for part in location:
+        field = model.model_fields.get(part)
+        if part == "models":
+            model = ModelSpec
+        elif field is not None and isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            model = field.annotation
+    return list(model.model_fields)

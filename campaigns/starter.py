@@ -1,0 +1,75 @@
+"""The campaign file that `gristmill init` writes."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from ..errors import ConfigError
+from .spec import make_spec
+
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+
+TEMPLATE = """\
+# A gristmill campaign. `gristmill run {name}.toml` runs it; the same command goes on where it stopped.
+
+name = "{name}"
+documents = ["{documents}"]        # files, folders, globs: md, txt, html, pdf, docx, csv, jsonl, parquet
+recipe = "{recipe}"                # docs/recipes.md says which there are
+target = 100                       # stop at this many accepted items
+concurrency = 32                   # tasks in flight at most
+seed = 0
+
+# [options]                        # the recipe's own options
+# flow = "my_flow:graph"           # your own StateGraph in place of the recipe's (at the top, above the tables)
+
+[models.default]
+model = "{model}"
+{server}
+# [models.judge]                   # another model for some roles
+# model = "openai_api/gpt-4o-mini"
+# api_key_env = "OPENAI_API_KEY"   # the key's name in the environment, never the key
+# price_in = 0.15                  # US dollars per million tokens
+# price_out = 0.60
+
+# [roles]
+# critic = "judge"
+
+[budget]                           # limits of the whole run; without one there is none
+# tokens = 2_000_000
+# usd = 5.0
+# minutes = 60
+
+[export]
+formats = ["jsonl", "chat"]        # also parquet, alpaca, sharegpt, dpo, text, huggingface
+validation = 0.1                   # share of items held out, split by document
+"""
+
+SERVER = 'base_url = "http://localhost:8000/v1"\n'
+
+
+def write_starter(name: str, *, documents: str, recipe: str, model: str, force: bool) -> Path:
+    """Writes `name.toml` into the current folder; raises `ConfigError` when it is there or a value cannot be."""
+    name = name.removesuffix(".toml")
+    if not NAME.fullmatch(name):
+        raise ConfigError(f"'{name}' cannot name a campaign; use letters, digits, '.', '_' and '-'")
+    make_spec({"name": name, "documents": [documents], "recipe": recipe, "models": {"default": {"model": model}}})
+    for value in (documents, recipe, model):
+        if not value.isprintable() or '"' in value or "\\" in value:
+            raise ConfigError(
+                f"'{value}' has a character that a TOML string cannot hold as it is; edit the file by hand"
+            )
+    path = Path(f"{name}.toml")
+    text = TEMPLATE.format(
+        name=name,
+        documents=documents,
+        recipe=recipe,
+        model=model,
+        server=SERVER if model.startswith("openai_api/") else "",
+    )
+    try:
+        with path.open("w" if force else "x", encoding="utf-8") as file:
+            file.write(text)
+    except FileExistsError:
+        raise ConfigError(f"{path} is there already; --force replaces it") from None
+    return path

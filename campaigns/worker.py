@@ -1,0 +1,93 @@
+"""Runs one task through the flow and turns what happens into an outcome. Every task fails alone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from langgraph.errors import GraphRecursionError
+
+from ..agents.state import FlowContext, FlowState
+from ..errors import AccessDenied, BudgetExceeded, ConfigError, StoreError
+from ..evals.duplicates import ExactPool
+from ..graphs.knowledge.graph import KnowledgeGraph
+from ..models.layers.meter import Meter
+from ..storage.records import Status, Task
+from ..storage.store import RunStore
+from .outcome import Outcome, duplicate, failure, failure_of, outcome_of
+
+# What concerns the whole campaign and no single task: the task stays pending, the campaign stops.
+FATAL = (BudgetExceeded, AccessDenied, ConfigError, StoreError)
+
+
+class Worker:
+    """Runs tasks. `app` is the compiled flow, `models` maps role to model name for the items' lineage."""
+
+    def __init__(
+        self,
+        store: RunStore,
+        app: Any,
+        context: FlowContext,
+        *,
+        graph: KnowledgeGraph | None,
+        pool: ExactPool,
+        meter: Meter,
+        models: Mapping[str, str],
+        kind: str,
+        recursion_limit: int = 100,
+    ) -> None:
+        self._store = store
+        self._app = app
+        self._context = context
+        self._graph = graph
+        self._pool = pool
+        self._meter = meter
+        self._models = models
+        self._kind = kind
+        self._config = {"recursion_limit": recursion_limit}
+        self._limit = recursion_limit
+
+    async def run(self, task: Task) -> Outcome:
+        """Runs `task`, commits its outcome, and returns it.
+
+        Raises:
+            BudgetExceeded, AccessDenied, ConfigError, StoreError: the campaign must stop; the task stays pending.
+        """
+        outcome = await self._outcome(task)
+        if outcome.status is Status.ACCEPTED:
+            twin = self._pool.claim(_text_of(outcome), task.id)
+            if twin is not None:
+                outcome = duplicate(outcome, twin)
+        if outcome.status is not Status.ACCEPTED:
+            self._pool.release(task.id)
+        await self._store.finish(task.id, outcome.status, outcome.items)
+        return outcome
+
+    async def _outcome(self, task: Task) -> Outcome:
+        try:
+            state = await self._app.ainvoke(self._start(task), context=self._context, config=self._config)
+        except FATAL:
+            self._pool.release(task.id)
+            raise
+        except GraphRecursionError:
+            return failure(
+                task,
+                self._kind,
+                "endless_loop",
+                f"the flow took more than {self._limit} steps without an end; give its loop a limit",
+                usage=self._meter.take(task.id),
+            )
+        except Exception as error:  # a user's flow may raise anything; it costs this task and no other
+            return failure_of(task, self._kind, error, self._meter.take(task.id))
+        return outcome_of(task, state, self._kind, self._models, self._meter.take(task.id))
+
+    def _start(self, task: Task) -> FlowState:
+        state: FlowState = {"task": task, "chunks": [self._store.chunk(key) for key in task.chunks]}
+        if self._graph is not None:
+            state["entities"] = [self._graph.entities[key] for key in task.entities]
+            state["relations"] = [self._graph.relations[key] for key in task.relations]
+        return state
+
+
+def _text_of(outcome: Outcome) -> str:
+    return "\n".join(message.content for item in outcome.items for message in item.messages)

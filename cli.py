@@ -1,0 +1,147 @@
+"""The command line: `gristmill COMMAND`. Options and help stand here; what a command does is in campaigns/commands.
+
+Commands are imported when they run, so that `gristmill --help` answers at once.
+"""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import click
+
+from .errors import GristmillError
+
+EXAMPLES = """
+\b
+Examples:
+  gristmill init my-campaign            write a campaign file to start from
+  gristmill run my-campaign.toml        run it, or go on where it stopped
+  gristmill run my-campaign.toml --dry-run
+  gristmill status runs/my-campaign     the books, and why items were rejected
+  gristmill show ITEM --run runs/my-campaign
+  gristmill export runs/my-campaign --format alpaca --format huggingface
+"""
+
+
+def _call(command: str, **options: Any) -> None:
+    """Runs `campaigns/commands.py:command`; an error of ours is one message on stderr and exit code 1."""
+    try:
+        code = getattr(import_module(f"{__package__}.campaigns.commands"), command)(**options)
+    except GristmillError as error:
+        click.echo(f"gristmill: {error}", err=True)
+        sys.exit(1)
+    except BrokenPipeError:
+        sys.stderr.close()  # the reader has gone (`gristmill status | head`); say nothing more
+        sys.exit(141)
+    sys.exit(code)
+
+
+@click.group(epilog=EXAMPLES, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(package_name="gristmill")
+def main() -> None:
+    """Verified, diverse instruction data from seed documents, every item led back to its source."""
+
+
+@main.command()
+@click.argument("name")
+@click.option("--documents", default="documents", show_default=True, help="Folder of seed documents.")
+@click.option("--recipe", default="grounded-qa", show_default=True, help="What to make; see docs/recipes.md.")
+@click.option("--model", default="offline", show_default=True, help="For example openai_api/Qwen/Qwen2.5-7B-Instruct.")
+@click.option("--force", is_flag=True, help="Replace a file that is there.")
+def init(**options: Any) -> None:
+    """Write NAME.toml, a campaign file to start from."""
+    _call("init", **options)
+
+
+@main.command()
+@click.argument("campaign", type=click.Path(path_type=Path))
+@click.option("--target", type=int, help="Stop at this many accepted items.")
+@click.option("--max-tasks", type=int, help="Plan at most this many tasks.")
+@click.option("--concurrency", type=int, help="Tasks in flight at most.")
+@click.option("--runs", type=str, help="Folder that holds the run folders.")
+@click.option(
+    "--dry-run", is_flag=True, help="Run a few pilot tasks and print a forecast of calls, tokens, money, time."
+)
+@click.option("--pilot", type=int, default=5, show_default=True, help="Pilot tasks of a dry run.")
+@click.option("--retry-failed", is_flag=True, help="Make failed tasks pending again first.")
+@click.option("--plain", is_flag=True, help="Lines in place of the live table.")
+def run(**options: Any) -> None:
+    """Run the campaign of a TOML file, or go on where it stopped.
+
+    Ctrl-C drains: tasks in flight finish, the rest stays pending. The same command resumes.
+
+    Exit codes: 0 ended as planned, 1 an error, 3 stopped early (budget, too many rejections), 130 interrupted.
+    """
+    _call("run", **options)
+
+
+@main.command()
+@click.argument("run", type=click.Path(path_type=Path))
+@click.option("--json", "as_json", is_flag=True, help="As one JSON object.")
+def status(**options: Any) -> None:
+    """Show the books of RUN: what is planned, accepted, rejected, failed, pending, and why.
+
+    RUN is a run's folder, a campaign file, or the name of a run in ./runs.
+    """
+    _call("status", **options)
+
+
+@main.command()
+@click.argument("item")
+@click.option("--run", type=click.Path(path_type=Path), help="The run; by default the newest in ./runs.")
+@click.option("--json", "as_json", is_flag=True, help="As one JSON object.")
+def show(**options: Any) -> None:
+    """Show an item's whole story: source, drafts, verdicts, decision.
+
+    ITEM is the start of an item's or a task's id.
+    """
+    _call("show", **options)
+
+
+@main.command()
+@click.argument("run", type=click.Path(path_type=Path))
+@click.option("--format", "format_", type=click.Choice(["summary", "graphml", "json"]), default="summary")
+@click.option("--out", type=click.Path(path_type=Path), help="File to write.")
+@click.option("--top", type=int, default=15, show_default=True, help="Entities in the summary.")
+def graph(**options: Any) -> None:
+    """Show or write the knowledge graph of RUN."""
+    _call("graph", **options)
+
+
+@main.command()
+@click.argument("source")
+def flow(**options: Any) -> None:
+    """Check a flow and print it as Mermaid.
+
+    SOURCE is a recipe's name, `module:attribute` of a StateGraph, or a campaign file.
+    """
+    _call("flow", **options)
+
+
+@main.command()
+@click.argument("run", type=click.Path(path_type=Path))
+@click.option(
+    "--format", "formats", multiple=True, help="jsonl, parquet, chat, alpaca, sharegpt, dpo, text, huggingface."
+)
+@click.option("--out", type=click.Path(path_type=Path), help="Folder to write to; by default RUN/export.")
+@click.option("--validation", type=float, help="Share of items held out, split by document.")
+@click.option("--license", "license_", help="Licence named on the dataset card, e.g. cc-by-4.0.")
+def export(**options: Any) -> None:
+    """Write the items of RUN as datasets."""
+    _call("export", **options)
+
+
+@main.command()
+@click.argument("campaign", type=click.Path(path_type=Path), required=False)
+@click.option("--redis", help="A Redis to look at, redis://host:port.")
+@click.option("--json", "as_json", is_flag=True, help="As one JSON object.")
+def doctor(**options: Any) -> None:
+    """Check what is reachable: packages, models, structured output, Redis."""
+    _call("doctor", **options)
+
+
+if __name__ == "__main__":
+    main()
