@@ -15,7 +15,7 @@ from ..evals.grounding import locate
 from ..prompts.schemas import ExtractedEntity, ExtractedGraph, ExtractedRelation
 from ..storage.records import Chunk, Span, Usage
 from .extraction import DEFAULT, Books, Extraction, FoundEntity, FoundRelation, GraphSchema
-from .names import MAX_NAME, acronyms_after, name_key, occurrences, split_alias, tidy
+from .names import MAX_NAME, acronyms_after, name_key, occurrences, split_alias, tidy, without_article
 from .state import FlowContext
 
 Extractor = Callable[[Chunk, FlowContext], Awaitable[Extraction]]
@@ -228,6 +228,8 @@ class _Draft:
     def _resolve(self, raw: str) -> _Name:
         """Finds a name as the model wrote it, or its long form or acronym alone, in the chunk."""
         text, alias = split_alias(raw)
+        if not self._spans(text):
+            text = without_article(text)
         if " " not in text and text[1:].islower() and any(span.quote.islower() for span in self._spans(text.lower())):
             text = text.lower()  # the passage writes it small somewhere, so it is a common noun: Enzymes, enzymes
         spans = self._spans(text) or (self._spans(alias) if alias else []) or self._spans(tidy(raw))

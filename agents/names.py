@@ -14,7 +14,7 @@ from functools import lru_cache
 MAX_NAME = 200  # characters; a longer "name" is a sentence that a model put in the wrong field
 
 _SPACE = re.compile(r"\s+")
-_ARTICLE = re.compile(r"(?:the|an|a) (?=.{4})")
+_ARTICLE = re.compile(r"(?:the|an|a) (?=.{4})", re.IGNORECASE)  # The Who keeps it: WHO is another
 _POSSESSIVE = re.compile(r"(?:['\u2019]s|(?<=s)['\u2019])$")
 _DOTTED = re.compile(r"(?:^|[\s(])(?:\w\.){2,9}$")
 _PARENTHESES = re.compile(r"([^()]{1,200}?) ?\(([^()]{1,200})\)")
@@ -101,8 +101,13 @@ def name_key(name: str) -> str:
     words = _POSSESSIVE.sub("", long).split(" ")
     if len(words) > 1 or not words[0].istitle():
         words[-1] = _singular(words[-1])
-    key = " ".join(words).rstrip(".").casefold().replace("\u2019", "'")
-    return _ARTICLE.sub("", key, count=1) if _ARTICLE.match(key) else key
+    return without_article(" ".join(words).rstrip(".").casefold().replace("\u2019", "'"))
+
+
+def without_article(name: str) -> str:
+    """Returns the name without a leading article, unless little would be left."""
+    match = _ARTICLE.match(name)
+    return name[match.end() :] if match else name
 
 
 def _singular(word: str) -> str:

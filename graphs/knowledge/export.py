@@ -37,8 +37,7 @@ def write_json(graph: KnowledgeGraph, path: str | Path) -> None:
             "graph": {"format": FORMAT, "version": VERSION},
             "nodes": [_node(entity) for entity in graph.entities.values()],
             "edges": [_edge(relation) for relation in graph.relations.values()],
-        },
-        option=orjson.OPT_INDENT_2,
+        }
     )
     _replace(Path(path), lambda file: file.write(content))
 
