@@ -6,6 +6,7 @@ stores it does nothing unless the task is still pending. Reads are short and by 
 
 from __future__ import annotations
 
+import glob
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -292,9 +293,8 @@ class RunStore:
         Raises:
             StoreError: none does, or more than one; the message says which.
         """
-        prefix = key.replace("\\", "").replace("%", "").replace("_", "")
         rows = self._read.execute(
-            "SELECT id, body FROM items WHERE id LIKE ? OR task LIKE ? LIMIT 3", (f"{prefix}%", f"{prefix}%")
+            "SELECT id, body FROM items WHERE id GLOB ? OR task GLOB ? LIMIT 2", (f"{glob.escape(key)}*",) * 2
         ).fetchall()
         if len(rows) != 1:
             found = "no item's" if not rows else "more than one item's"

@@ -1,0 +1,199 @@
+"""The run store: durable when it returns, written once, balanced, one process a run, clean on a full disk."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from gristmill.errors import RunLocked, StoreError, StoreFull
+from gristmill.storage.records import Chunk, Document, Item, Status, Task
+from gristmill.storage.store import FILE, RunStore, usage_mark
+
+
+def task(number: int) -> Task:
+    return Task.of("chunk", attributes={"n": number})
+
+
+def item(of: Task, status: Status = Status.ACCEPTED, *, reason: str = "", text: str = "") -> Item:
+    reasons = (reason,) if reason else ()
+    return Item(id=f"item-{of.id}", task=of.id, kind="qa", status=status, reasons=reasons, fields={"text": text})
+
+
+@pytest.fixture
+async def store(tmp_path: Path):
+    opened = RunStore.open(tmp_path / "run")
+    yield opened
+    await opened.close()
+
+
+async def test_books_balance_at_every_step(store: RunStore) -> None:
+    tasks = [task(n) for n in range(10)]
+    await store.plan(tasks)
+    ends = [Status.ACCEPTED, Status.REJECTED, Status.FAILED]
+    for number, one in enumerate(tasks[:9]):
+        await store.finish(one.id, ends[number % 3], [item(one, ends[number % 3], reason="r" if number % 3 else "")])
+        books = store.books()
+        assert books.balanced
+        assert books.pending == 9 - number
+    assert (books.planned, books.accepted, books.rejected, books.failed) == (10, 3, 3, 3)
+    assert store.reasons() == {("accepted", ""): 3, ("rejected", "r"): 3, ("failed", "r"): 3}
+
+
+async def test_a_result_is_written_once(store: RunStore) -> None:
+    one = task(1)
+    await store.plan([one])
+    await store.finish(one.id, Status.ACCEPTED, [item(one, text="first")])
+    await store.finish(one.id, Status.REJECTED, [item(one, Status.REJECTED, text="second")])
+    assert store.books().accepted == 1
+    assert store.books().rejected == 0
+    assert [found.fields["text"] for found in store.items()] == ["first"]
+
+
+async def test_planning_again_keeps_what_is_finished(store: RunStore) -> None:
+    tasks = [task(n) for n in range(3)]
+    await store.plan(tasks)
+    await store.finish(tasks[0].id, Status.ACCEPTED, [item(tasks[0])])
+    await store.plan(tasks)
+    assert store.books().planned == 3
+    assert [found for _, found in store.pending()] == tasks[1:]
+    assert store.is_planned(tasks[0].id)
+    assert not store.is_planned("task-unknown")
+
+
+async def test_failed_tasks_can_be_tried_again(store: RunStore) -> None:
+    tasks = [task(n) for n in range(3)]
+    await store.plan(tasks)
+    await store.finish(tasks[0].id, Status.FAILED, [item(tasks[0], Status.FAILED, reason="unreachable")])
+    await store.finish(tasks[1].id, Status.ACCEPTED, [item(tasks[1])])
+    assert await store.retry_failed() == 1
+    books = store.books()
+    assert (books.planned, books.accepted, books.failed, books.pending) == (3, 1, 0, 2)
+    assert [found.task for found in store.items()] == [tasks[1].id]
+
+
+async def test_many_writers_share_few_commits(store: RunStore) -> None:
+    commits = 0
+
+    def count() -> list[tuple[str, list[tuple[str, str]]]]:
+        nonlocal commits
+        commits += 1
+        return [usage_mark({"tokens": commits})]
+
+    store.with_every_commit(count)
+    await asyncio.gather(*[store.put(f"key{n}", b"{}") for n in range(500)])
+    assert store.count("calls") == 500
+    assert commits < 50
+    assert store.mark("spent") == {"tokens": commits}
+
+
+def test_what_was_awaited_survives_kill_9(tmp_path: Path) -> None:
+    script = """
+import asyncio, os, sys
+from pathlib import Path
+from gristmill.storage.store import RunStore
+async def main():
+    store = RunStore.open(Path(sys.argv[1]))
+    for n in range(20):
+        await store.put(f"key{n}", b"raw")
+    print("committed", flush=True)
+    await asyncio.sleep(60)
+asyncio.run(main())
+"""
+    process = subprocess.Popen([sys.executable, "-c", script, str(tmp_path / "run")], stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    assert process.stdout.readline() == "committed\n"
+    with pytest.raises(RunLocked, match=str(process.pid)):
+        RunStore.open(tmp_path / "run")
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    process.stdout.close()
+    store = RunStore.open(tmp_path / "run")  # the kernel freed the lock
+    assert store.count("calls") == 20
+    assert asyncio.run(store.get("key7")) == b"raw"
+    asyncio.run(store.close())
+
+
+async def test_the_lock_names_its_holder_and_is_freed(tmp_path: Path) -> None:
+    first = RunStore.open(tmp_path / "run")
+    with pytest.raises(RunLocked, match=f"process {os.getpid()}"):
+        RunStore.open(tmp_path / "run")
+    await first.close()
+    second = RunStore.open(tmp_path / "run")
+    await second.close()
+
+
+async def test_reading_works_beside_a_writer_and_after_it(tmp_path: Path) -> None:
+    writer = RunStore.open(tmp_path / "run")
+    await writer.plan([task(1)])
+    reader = RunStore.read(tmp_path / "run")
+    assert reader.books().pending == 1
+    with pytest.raises(StoreError, match="reading only"):
+        await reader.plan([task(2)])
+    await writer.close()
+    assert RunStore.read(tmp_path / "run").books().pending == 1
+    await reader.close()
+
+
+async def test_a_full_disk_rolls_back_and_heals(store: RunStore) -> None:
+    await store.put("before", b"kept")
+    writer = store._writer
+    assert writer is not None
+    pages = writer._connection.execute("PRAGMA page_count").fetchone()[0]
+    writer._connection.execute(f"PRAGMA max_page_count = {pages + 2}")  # SQLite's own SQLITE_FULL, as on a full disk
+    with pytest.raises(StoreFull, match="free some space"):
+        await store.put("large", b"x" * 1_000_000)
+    assert await store.get("before") == b"kept"
+    assert await store.get("large") is None
+    writer._connection.execute("PRAGMA max_page_count = 1000000")
+    await store.put("after", b"works again")
+    assert await store.get("after") == b"works again"
+
+
+async def test_documents_chunks_and_extractions_come_back_as_they_went_in(store: RunStore) -> None:
+    document = Document.of("a.md", "Heading\n\nText with “quotes” and \U0001d518nicode.", title="Heading", meta={"row": 1})
+    chunks = [
+        Chunk.of(document.id, 0, 0, 7, document.text[:7]),
+        Chunk.of(document.id, 1, 9, len(document.text), document.text[9:], headings=("Heading",)),
+    ]
+    await store.add_documents([(document, chunks)])
+    await store.add_documents([(document, chunks)])
+    assert store.document(document.id) == document
+    assert list(store.chunks()) == chunks
+    assert store.chunk(chunks[1].id) == chunks[1]
+    await store.add_extraction(chunks[1].id, "{}")
+    await store.add_extraction(chunks[0].id, "", reason="truncated")
+    assert list(store.extractions()) == [(chunks[0].id, "truncated", ""), (chunks[1].id, "", "{}")]
+    with pytest.raises(StoreError, match="no chunk with id"):
+        store.chunk("chunk-none")
+
+
+async def test_items_are_found_by_the_start_of_their_id(store: RunStore) -> None:
+    tasks = [task(n) for n in range(2)]
+    await store.plan(tasks)
+    for one in tasks:
+        await store.finish(one.id, Status.ACCEPTED, [item(one)])
+    assert store.item(f"item-{tasks[0].id}").task == tasks[0].id
+    assert store.item(tasks[1].id[:20]).task == tasks[1].id
+    with pytest.raises(StoreError, match="more than one"):
+        store.item("item-task")
+    with pytest.raises(StoreError, match="no item"):
+        store.item("%")
+
+
+def test_another_version_is_refused_with_the_mend(tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    folder.mkdir()
+    connection = sqlite3.connect(folder / FILE)
+    connection.execute("PRAGMA user_version = 99")
+    connection.close()
+    with pytest.raises(StoreError, match="version 99"):
+        RunStore.open(folder)
+    with pytest.raises(StoreError, match="no run is in"):
+        RunStore.read(tmp_path / "nothing")
