@@ -4,8 +4,10 @@ SHELL := /bin/sh
 BIN := .venv/bin
 # --no-compile: Python compiles what is imported, when it is; compiling all of it first takes a third of the time.
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input install -qq --no-compile
-# What the tests exercise beside the core; every extra but the two that are gigabytes (vllm, embeddings).
-EXTRAS := language,litellm,parquet,redis
+# What the tests exercise beside the core: every extra but those that are gigabytes.
+EXTRAS = $$($(BIN)/python -c 'import tomllib; \
+  extras = tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"]; \
+  print(",".join(sorted(set(extras) - {"embeddings", "vllm"})))')
 # The stamps carry the checkout's own path: an environment does not survive being moved.
 PLACE := $(shell pwd | cksum | cut -d' ' -f1)
 CORE := .venv/.core-$(PLACE)
@@ -70,7 +72,7 @@ $(CORE): pyproject.toml
 $(DEV): $(CORE)
 	@echo 'installing the tools and the extras under test'
 	@$(PIP) --upgrade 'pip>=25.1'
-	@$(PIP) --editable '.[$(EXTRAS)]' --group dev
+	@$(PIP) --editable ".[$(EXTRAS)]" --group dev
 	@rm -f .venv/.dev-* && touch $@
 
 $(VLLM): .ci/vllm_env

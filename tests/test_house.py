@@ -290,13 +290,6 @@ def test_every_module_says_what_it_is() -> None:
     assert [str(path) for path in sources() if not ast.get_docstring(tree(path))] == []
 
 
-def test_makefile_tests_every_light_extra() -> None:
-    extras = set(settings()["project"]["optional-dependencies"])  # type: ignore[index]
-    line = re.search(r"^EXTRAS := (.*)$", (ROOT / "Makefile").read_text(), re.MULTILINE)
-    assert line
-    assert extras - {"vllm", "embeddings"} <= set(line[1].split(",")), "add the new extra to EXTRAS in the Makefile"
-
-
 def test_walk_packages_finds_what_the_tree_has() -> None:
     """The installed package is this checkout, whole."""
     with warnings.catch_warnings():
