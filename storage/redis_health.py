@@ -20,7 +20,7 @@ class Health(Record):
     mend: str = ""
 
 
-async def redis_health(url: str, *, timeout: float = 5.0) -> list[Health]:
+async def redis_health(url: str, *, patience: float = 5.0) -> list[Health]:
     """Asks the Redis at `url`; an unreachable one is a finding, not an error. No credential is ever repeated."""
     parts = urlsplit(url)
     shown = f"{parts.scheme}://{parts.hostname or '?'}:{_port(url)}"
@@ -29,7 +29,7 @@ async def redis_health(url: str, *, timeout: float = 5.0) -> list[Health]:
     except ImportError:
         return [Health(name="redis", ok=False, detail="not installed", mend="pip install 'gristmill[redis]'")]
     try:
-        client = redis.from_url(url, socket_timeout=timeout, socket_connect_timeout=timeout)
+        client = redis.from_url(url, socket_timeout=patience, socket_connect_timeout=patience)
     except ValueError as error:
         return [Health(name="redis", ok=False, detail=f"{shown}: {error}", mend="give redis://host:port")]
     try:
@@ -86,5 +86,5 @@ def _persistence(info: dict[str, Any]) -> Health:
         name="redis persistence",
         ok=True if append_only else None,
         detail="append-only file is on" if append_only else "append-only file is off",
-        mend="" if append_only else "CONFIG SET appendonly yes: without it a restart of Redis costs re-runs (never data)",
+        mend="" if append_only else "CONFIG SET appendonly yes: without it a restart costs re-runs, never data",
     )

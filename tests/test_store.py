@@ -157,7 +157,8 @@ async def test_a_full_disk_rolls_back_and_heals(store: RunStore) -> None:
 
 
 async def test_documents_chunks_and_extractions_come_back_as_they_went_in(store: RunStore) -> None:
-    document = Document.of("a.md", "Heading\n\nText with “quotes” and \U0001d518nicode.", title="Heading", meta={"row": 1})
+    text = "Heading\n\nText with “quotes” and \U0001d518nicode."
+    document = Document.of("a.md", text, title="Heading", meta={"row": 1})
     chunks = [
         Chunk.of(document.id, 0, 0, 7, document.text[:7]),
         Chunk.of(document.id, 1, 9, len(document.text), document.text[9:], headings=("Heading",)),
