@@ -9,6 +9,7 @@ from typing import NoReturn
 from ..errors import ConfigError
 from .redact import MARK, register
 
+LEAST = 12  # characters of a credential in the environment; shorter values may be words that logs need
 LARGEST = 16_384  # bytes of a key file; a longer file is not a key
 
 
@@ -67,6 +68,13 @@ def read_key(env: str | None, file: str | None) -> Secret | None:
             raise ConfigError(f"api_key_file {path} is larger than {LARGEST} bytes, so it is no key; name another file")
         return _checked(body.decode("utf-8", "replace").strip(), f"api_key_file {path}")
     return None
+
+
+def know_environment() -> None:
+    """Makes every credential that stands in the environment known to `redact`, for libraries that read them there."""
+    for name, value in os.environ.items():
+        if name.upper().endswith(("_KEY", "_TOKEN", "_SECRET", "_PASSWORD")) and len(value) >= LEAST:
+            register(value)
 
 
 def _checked(value: str, source: str) -> Secret:

@@ -14,8 +14,10 @@ from .layers.limiter import Limited, Limiter
 from .layers.meter import Meter, Metered
 from .layers.repair import Repair
 from .layers.retry import Retry
+from .litellm_api import LiteLLM
 from .openai_api import OpenAIApi
 from .spec import ModelSpec
+from .vllm_engine import VLLMEngine
 
 NO_DEFAULTS = Sampling()
 
@@ -70,9 +72,5 @@ def transport(spec: ModelSpec) -> Model:
 
         return Offline()
     if spec.backend == "litellm":
-        from .litellm_api import LiteLLM  # imports litellm: seconds, and an extra
-
         return LiteLLM.of(spec)
-    from .vllm_engine import VLLMEngine  # imports vllm and torch, an extra
-
     return VLLMEngine.of(spec)

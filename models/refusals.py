@@ -32,6 +32,11 @@ SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 def error_of(status: int, headers: Mapping[str, str], body: bytes, where: str) -> ModelError:
     """Returns the error for a reply with `status`. `where` names the model and its server."""
     text, codes = said(body)
+    return by_status(status, headers, text, codes, where)
+
+
+def by_status(status: int, headers: Mapping[str, str], text: str, codes: set[str], where: str) -> ModelError:
+    """Returns the error for `status`, when the server's message and error codes are read already."""
     message = f"{where}: status {status}: {text or 'no reason given'}"
     if status in (401, 402, 403) or codes & QUOTA:
         return AccessDenied(f"{message}; {MENDS.get(status, 'the quota is spent: top up the account')}", status=status)

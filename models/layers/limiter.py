@@ -179,7 +179,7 @@ class Limited(Layer):
                 reply = await self.inner.complete(request)
             except ModelError as error:
                 limiter.leave(started, probe, error)
-                if limiter.open and is_down(error):
+                if limiter.open and error.retryable and is_down(error):
                     continue
                 raise
             except BaseException:
