@@ -1,0 +1,1 @@
+"""A model without a network: it answers gristmill's own prompts by extractive rules. It knows no prompt text."""

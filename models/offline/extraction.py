@@ -1,0 +1,256 @@
+"""Extracts a graph from a passage and sums up what was said of an entity: `extract-graph`, `summarise-entity`.
+
+Entities are the passage's terms. Relations come from clauses (subject, verb, object), then from two terms standing in one
+sentence. Dates and figures are no entities here: two documents that share a year have nothing to say about each other.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ...prompts.schemas import ExtractedEntity, ExtractedGraph, ExtractedRelation, Summary
+from .clauses import Clause, head_phrase, is_generic
+from .judging import texts
+from .lexicon import GENERAL_TYPES, RELATION_CUES, RELATION_VERBS, TYPE_CUES
+from .reading import Reading, Term, kind_of, read, strip_article
+from .sentences import content_stems, one_line, split, stem, words
+
+FIRST, MORE = 16, 10  # entities of a first answer, and of a gleaning
+MAX_RELATIONS = 40
+_COMPLEMENT = re.compile(r"(?:an?|one of the|the) ((?:[A-Za-z][\w-]* ?){1,5})")
+_COMPLEMENT_END = re.compile(
+    r"\b(?:of|in|on|at|that|which|who|for|from|by|with|to|used|made|built|and|near|between|formed)\b"
+)
+_SITE = re.compile(r"\b(?:in|off|on|near|at|along) (?:the )?$")
+_FLIPPED = {"causes", "uses", "prevents", "affects", "has_part"}  # "X is caused by Y" says that Y causes X
+
+
+def extract(variables: Mapping[str, Any]) -> ExtractedGraph:
+    """Answers `extract-graph`; with `found`, only what is not in that list, and relations that name it."""
+    reading = read(str(variables["passage"]))
+    found = {_key(name) for name in texts(variables.get("found"))}
+    entity_types = _types(variables.get("entity_types"))
+    relation_types = _types(variables.get("relation_types"))
+    terms = [t for t in _worthy(reading) if not found & {_key(t.name), *map(_key, t.aliases)}]
+    chosen = terms[: MORE if found else FIRST]
+    known = [t for t in _worthy(reading) if found & {_key(t.name), *map(_key, t.aliases)}]
+    entities = {t.name: _entity(reading, t, entity_types) for t in chosen}
+    relations = _relations(reading, [*chosen, *known], entities, entity_types, relation_types, found)
+    return ExtractedGraph(entities=list(entities.values()), relations=relations)
+
+
+def _key(name: str) -> str:
+    return " ".join(stem(word) for word in words(strip_article(name)))
+
+
+def _worthy(reading: Reading) -> list[Term]:
+    """Returns terms worth an entity: no fragments of longer terms, nothing general."""
+    kept: list[Term] = []
+    for term in reading.terms:
+        inside = any(
+            term.name != other.name and term.name in other.name and set(term.sentences) <= set(other.sentences)
+            for other in reading.terms
+        )
+        if not inside and not is_generic(term.name) and 2 <= len(term.name) <= 80:
+            kept.append(term)
+    return kept
+
+
+def _types(value: object) -> list[tuple[str, str]]:
+    listed = value if isinstance(value, Sequence) and not isinstance(value, str) else []
+    pairs = [
+        (str(t["name"]), str(t.get("description", ""))) if isinstance(t, Mapping) else (str(t), "") for t in listed
+    ]
+    return pairs or [("concept", "")]
+
+
+def choose_type(kind: str, types: Sequence[tuple[str, str]], cues: Mapping[str, Sequence[str]]) -> str:
+    """Returns the user's type that fits a kind best by name, then by description; else the most general one."""
+    spelled = [(name, name.lower().replace("_", " ")) for name, _ in types]
+    for cue in cues.get(kind, ()):
+        for name, low in spelled:
+            if re.search(rf"\b{re.escape(cue)}", low):
+                return name
+    for cue in cues.get(kind, ()):
+        for name, description in types:
+            if re.search(rf"\b{re.escape(cue)}", description.lower()):
+                return name
+    for general in (*GENERAL_TYPES, "related", "associated"):
+        for name, low in spelled:
+            if low.startswith(general):
+                return name
+    return types[-1][0]
+
+
+def _entity(reading: Reading, term: Term, types: Sequence[tuple[str, str]]) -> ExtractedEntity:
+    chosen = _best_sentence(reading, term)
+    sentence = reading.sentences[chosen]
+    description = sentence.text
+    if term.aliases and term.aliases[0] not in description:
+        description = f"{description} It is also called {term.aliases[0]}."
+    return ExtractedEntity(
+        name=term.name, type=choose_type(term.kind, types, TYPE_CUES), description=description, quote=sentence.quote
+    )
+
+
+def _best_sentence(reading: Reading, term: Term) -> int:
+    """Returns the sentence that says most about a term: it defines it, else it is about it, else the first one."""
+
+    def worth(index: int) -> tuple[float, int]:
+        clause = reading.clauses[index]
+        value = 0.5 if reading.sentences[index].complete else 0.0
+        if clause is not None and term.name.lower() in clause.subject.lower():
+            value += 1 + (clause.shape == "copula") + bool(clause.apposition)
+            value -= 0.1 * len(clause.subject.split())
+        return value, -index
+
+    return max(term.sentences, key=worth)
+
+
+def _relations(
+    reading: Reading,
+    terms: Sequence[Term],
+    entities: dict[str, ExtractedEntity],
+    entity_types: Sequence[tuple[str, str]],
+    relation_types: Sequence[tuple[str, str]],
+    found: set[str],
+) -> list[ExtractedRelation]:
+    made: dict[tuple[str, str], ExtractedRelation] = {}
+
+    def relate(source: str, target: str, kind: str, description: str, index: int) -> None:
+        pair = (source, target)
+        if source == target or pair in made or (target, source) in made or len(made) >= MAX_RELATIONS:
+            return
+        if found and source not in entities and target not in entities:
+            return  # both were there before this gleaning
+        made[pair] = ExtractedRelation(
+            source=source,
+            target=target,
+            type=choose_type(kind, relation_types, RELATION_CUES),
+            description=description,
+            quote=reading.sentences[index].quote,
+        )
+
+    for index, clause in enumerate(reading.clauses):
+        if clause is None:
+            continue
+        subject = _term_in(_subject_text(reading, index, clause), terms)
+        if subject is None:
+            continue
+        statement = one_line(reading.sentences[index].text)
+        rest = head_phrase(clause.rest)
+        complement = _complement(clause)
+        if complement and not is_generic(complement):
+            target = _term_in(complement, terms, whole=True)
+            name = target.name if target else complement
+            if target is None and name.lower() != subject.name.lower() and not found:
+                kind = kind_of(name) if name[0].isupper() else "term"
+                entities.setdefault(
+                    name,
+                    ExtractedEntity(
+                        name=name, type=choose_type(kind, entity_types, TYPE_CUES), description=statement,
+                        quote=reading.sentences[index].quote,
+                    ),
+                )  # fmt: skip
+            if target is not None or not found:
+                relate(subject.name, name, "is_a", f"{subject.name} is {clause.rest.split(' ')[0]} {name}.", index)
+        for target in _terms_in(f"{clause.apposition}, {rest}" if clause.apposition else rest, terms)[:3]:
+            kind, flipped = _relation_kind(clause, rest, target)
+            source, goal = (target.name, subject.name) if flipped else (subject.name, target.name)
+            relate(source, goal, kind, statement, index)
+    for sentence in reading.sentences:
+        inside = [t for t in terms if sentence.index in t.sentences and sentence.complete]
+        inside = [t for t in inside if not any(t is not o and t.name in o.name for o in inside)][:4]
+        for source_term, target_term in zip(inside, inside[1:], strict=False):
+            relate(source_term.name, target_term.name, "related", sentence.text, sentence.index)
+    return list(made.values())
+
+
+def _subject_text(reading: Reading, index: int, clause: Clause) -> str:
+    antecedent = reading.antecedents[index]
+    return f"{antecedent[0]} {clause.subject}" if antecedent else clause.subject
+
+
+def _complement(clause: Clause) -> str:
+    """Returns what a subject is said to be, without article and without what follows: `tidal barrage`."""
+    source = (
+        clause.rest if clause.shape == "copula" and clause.aux in {"is", "are", "was", "were"} else clause.apposition
+    )
+    match = _COMPLEMENT.match(source)
+    if match is None or clause.aux in {"was", "were"} and source.startswith("the "):
+        return ""
+    phrase = _COMPLEMENT_END.split(match.group(1), maxsplit=1)[0].strip()
+    return (
+        phrase if 1 <= len(phrase.split()) <= 4 and not re.match(r"(?:most|more|very|first|\w+est)\b", phrase) else ""
+    )
+
+
+def _relation_kind(clause: Clause, rest: str, target: Term) -> tuple[str, bool]:
+    """Returns a relation's kind and whether it runs from the object to the subject."""
+    at = rest.find(target.name)
+    if at >= 0 and _SITE.search(rest[:at]) and (target.kind == "place" or target.name[0].isupper()):
+        return "located_in", False
+    if at < 0:
+        return ("located_in", False) if target.kind == "place" or target.name[0].isupper() else ("related", False)
+    for kind, verbs in RELATION_VERBS.items():
+        if clause.base in verbs and clause.base != "be":
+            passive_by = clause.shape == "passive" and rest.startswith("by ")
+            if kind == "made_by":
+                return kind, not passive_by
+            if clause.shape == "passive" and not passive_by and kind not in {"located_in"}:
+                return "related", False
+            return kind, passive_by and kind in _FLIPPED
+    return ("compares", False) if " than " in rest[:at] else ("related", False)
+
+
+def _terms_in(text: str, terms: Sequence[Term]) -> list[Term]:
+    low = text.lower()
+    found: list[tuple[int, Term]] = []
+    for term in terms:
+        for name in (term.name, *term.aliases):
+            match = re.search(rf"(?<!\w){re.escape(name.lower())}(?!\w)", low)
+            if match:
+                found.append((match.start(), term))
+                break
+    found.sort(key=lambda pair: pair[0])
+    return [t for _, t in found if not any(t is not o and t.name.lower() in o.name.lower() for _, o in found)]
+
+
+def _term_in(text: str, terms: Sequence[Term], whole: bool = False) -> Term | None:
+    """Returns the longest term in a text (or, with `whole`, the term that is the text)."""
+    if whole:
+        return next((t for t in terms if _key(text) in {_key(t.name), *map(_key, t.aliases)}), None)
+    return max(_terms_in(text, terms), key=lambda t: (len(t.name), t.score), default=None)
+
+
+def summarise(variables: Mapping[str, Any]) -> Summary:
+    """Answers `summarise-entity`: the sentences that say most, none twice, within `max_words`, the definition first."""
+    name = str(variables.get("name", ""))
+    limit = max(1, int(variables.get("max_words") or 80))
+    sentences: list[str] = []
+    for description in texts(variables.get("descriptions")):
+        sentences += [s.text for s in split(description)] or [one_line(description)]
+    kept: list[tuple[int, str, set[str]]] = []
+    for number, sentence in enumerate(s for s in sentences if s):
+        stems = content_stems(sentence)
+        twin = next((k for k in kept if len(stems & k[2]) > 0.75 * max(1, min(len(stems), len(k[2])))), None)
+        if twin is None:
+            kept.append((number, sentence, stems))
+        elif len(stems) > len(twin[2]):
+            kept[kept.index(twin)] = (twin[0], sentence, stems)
+    defining = re.compile(rf"(?:the |an? )?{re.escape(name.lower())}(?: \([^)]{{1,40}}\))? (?:is|are|was|were|means)\b")
+    named = name.lower()
+    kept.sort(key=lambda k: (not defining.match(k[1].lower()), named not in k[1].lower(), k[0]))
+    chosen: list[tuple[int, str]] = []
+    used = 0
+    for number, sentence, _ in kept:
+        count = len(sentence.split())
+        if used + count <= limit:
+            chosen.append((-1 if not chosen else number, sentence))
+            used += count
+    if not chosen:
+        first = kept[0][1] if kept else name or "nothing is known"
+        return Summary(summary=" ".join(first.split()[:limit]))
+    return Summary(summary=" ".join(sentence for _, sentence in sorted(chosen)))

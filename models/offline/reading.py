@@ -1,0 +1,396 @@
+"""A passage as the rules see it: its sentences, their clauses, its terms. Kept per passage in a bounded cache.
+
+A term is what a question can be about: a name, an acronym, a defined expression, or a phrase that the passage repeats.
+Multi-word phrases are runs of words between stop words, verbs and punctuation (after RAKE, Rose et al. 2010), kept
+when repeated, defined or standing as a subject.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from dataclasses import dataclass
+from functools import lru_cache
+
+from .clauses import Clause, is_generic, parse
+from .lexicon import (
+    AUXILIARIES,
+    DETERMINERS,
+    GENERIC,
+    KIND_WORDS,
+    NOUN_VERBS,
+    PARTICIPLES,
+    PREPOSITIONS,
+    PRONOUNS,
+    STOPWORDS,
+    VERBS,
+)
+from .sentences import MAX_SENTENCE, Sentence, content_stems, one_line, split, stem
+
+TOKEN = re.compile(r"\d+(?:,\d{3})*(?:\.\d+)?%?(?![^\W_])|[^\W_]+(?:[-'’._][^\W_]+)*|[^\w\s]")
+_LONG_FORM = re.compile(r"\(([A-Z][A-Za-z0-9-]{1,9}s?)\)")
+_CONNECTORS = frozenset("of the de la le von van du and for".split())
+_TITLES = frozenset("dr mr mrs ms prof professor sir lord lady saint st king queen president".split())
+_MONTHS = frozenset("january february march april may june july august september october november december".split())
+_WEEKDAYS = frozenset("monday tuesday wednesday thursday friday saturday sunday".split())
+_NATIONALITIES = frozenset(
+    "french english german british american european chinese italian spanish dutch russian greek latin".split()
+)
+MAX_TERMS = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Term:
+    """One term. `sentences` are the indexes of the sentences that name it; `quote` is how the passage first writes it."""
+
+    name: str
+    kind: str
+    score: float
+    sentences: tuple[int, ...]
+    aliases: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """One passage, read. `clauses[i]` belongs to `sentences[i]`; `antecedents[i]` is what its pronoun stands for."""
+
+    passage: str
+    sentences: tuple[Sentence, ...]
+    clauses: tuple[Clause | None, ...]
+    antecedents: tuple[tuple[str, int] | None, ...]
+    terms: tuple[Term, ...]
+    proper: frozenset[str]
+
+    def topic(self, index: int) -> str:
+        """Returns what sentence `index` is about: its subject's term, else the best term in it."""
+        text = self.sentences[index].text
+        clause = self.clauses[index]
+        inside = [term for term in self.terms if index in term.sentences]
+        if clause is not None and not clause.pronoun:
+            subject = strip_article(clause.subject)
+            for term in sorted(inside, key=lambda t: -len(t.name)):
+                if term.name in subject:
+                    return term.name
+            if not is_generic(subject) and len(subject) < 80:
+                return subject
+        antecedent = self.antecedents[index]
+        if antecedent is not None:
+            return strip_article(antecedent[0])
+        if inside:
+            return max(inside, key=lambda t: t.score).name
+        return " ".join(text.split()[:6]).strip(" .,;:")
+
+    def find(self, quote: str) -> int | None:
+        """Returns the index of the sentence that a quote stands in or overlaps most; None when it is nowhere."""
+        wanted = one_line(quote)
+        if not wanted:
+            return None
+        for sentence in self.sentences:
+            if wanted in sentence.text or (len(sentence.text) > 30 and sentence.text in wanted):
+                return sentence.index
+        stems = content_stems(wanted)
+        if not stems:
+            return None
+        best = max(
+            self.sentences,
+            key=lambda s: len(stems & content_stems(s.text)) / (3 + len(content_stems(s.text))),
+            default=None,
+        )
+        if best is None or len(stems & content_stems(best.text)) < 0.6 * len(stems):
+            return None
+        return best.index
+
+    def lowered(self, phrase: str) -> str:
+        """Returns a sentence's subject as it stands inside a sentence: `The barrage` becomes `the barrage`."""
+        first, _, rest = phrase.partition(" ")
+        if first in self.proper or first[1:] != first[1:].lower() or any(c.isdigit() for c in first):
+            return phrase
+        if first.lower() not in STOPWORDS and rest[:1].isupper():
+            return phrase
+        return first.lower() + (" " + rest if rest else "")
+
+
+def strip_article(phrase: str) -> str:
+    """Returns `phrase` without a leading determiner or possessive."""
+    first, _, rest = phrase.partition(" ")
+    return rest if rest and first.lower() in DETERMINERS else phrase
+
+
+@lru_cache(maxsize=256)
+def read(passage: str) -> Reading:
+    """Reads a passage; the last 256 readings are kept."""
+    sentences = split(passage)
+    clauses = tuple(parse(s.text) if s.complete else None for s in sentences)
+    proper = _proper_words(sentences)
+    return Reading(
+        passage=passage,
+        sentences=sentences,
+        clauses=clauses,
+        antecedents=_antecedents(sentences, clauses),
+        terms=_terms(sentences, clauses, proper),
+        proper=proper,
+    )
+
+
+def _proper_words(sentences: tuple[Sentence, ...]) -> frozenset[str]:
+    """Returns the words that are capitalised where no sentence begins, or that carry inner capitals."""
+    found: set[str] = set()
+    lower: set[str] = set()
+    for sentence in sentences:
+        if _is_title(sentence):
+            continue
+        for i, match in enumerate(TOKEN.finditer(sentence.text)):
+            token = match.group()
+            if not token[0].isalpha():
+                continue
+            if token[0].isupper():
+                if i > 0 or token[1:] != token[1:].lower():
+                    found.add(token)
+            else:
+                lower.add(token)
+    return frozenset(w for w in found if w.lower() not in STOPWORDS and (w.lower() not in lower or w.isupper()))
+
+
+def _is_title(sentence: Sentence) -> bool:
+    """Whether a fragment is written in title case, where capitals name nothing."""
+    named = [w for w in sentence.text.split() if w[0].isalpha() and w.lower() not in STOPWORDS]
+    return not sentence.complete and len(named) > 3 and sum(w[0].isupper() for w in named) > 0.6 * len(named)
+
+
+def _antecedents(
+    sentences: tuple[Sentence, ...], clauses: tuple[Clause | None, ...]
+) -> tuple[tuple[str, int] | None, ...]:
+    """Resolves `It`, `They` and `Its X` to the subject of the sentence before, when that is in the same paragraph.
+
+    Only a chain of clauses that the rules read is followed: anything else leaves the pronoun unresolved.
+    """
+    found: list[tuple[str, int] | None] = []
+    previous: tuple[str, int] | None = None
+    for sentence, clause in zip(sentences, clauses, strict=True):
+        before = sentences[sentence.index - 1] if sentence.index else None
+        if clause is None or (before is not None and before.block != sentence.block):
+            previous = None
+        if clause is None:
+            found.append(None)
+            continue
+        first = clause.subject.split()[0].lower()
+        if first in {"it", "its", "they", "their", "he", "his", "she", "her"} and previous is not None:
+            plural = first in {"they", "their"}
+            subject = previous[0]
+            last = subject.split()[-1].lower()
+            is_plural = " and " in subject or (last.endswith("s") and not last.endswith(("ss", "us", "is")))
+            found.append(previous if plural == is_plural or first in {"he", "his", "she", "her"} else None)
+            if found[-1] is None:
+                previous = None
+            continue
+        found.append(None)
+        if first in {"this", "these", "that", "those", "such", "we"} or first in PRONOUNS or is_generic(clause.subject):
+            previous = None
+        else:
+            previous = (clause.subject, sentence.index)
+    return tuple(found)
+
+
+def kind_of(name: str, definition: str = "") -> str:
+    """Guesses the kind of a term (`person`, `place`, ...) from its definition's head noun, else its own last words."""
+    head = re.split(
+        r"\b(?:of|in|on|at|that|which|who|for|from|by|with|used|near|to|and)\b|[,;(]", definition, maxsplit=1
+    )[0]
+    for text in (head, name):
+        tokens = [t.lower() for t in TOKEN.findall(text) if t[0].isalpha()]
+        for token in reversed(tokens[-3:]):
+            singular = token[:-1] if token.endswith("s") and not token.endswith("ss") else token
+            for kind, cues in KIND_WORDS.items():
+                if token in cues or singular in cues:
+                    if kind == "person" and text is name and not name[0].isupper():
+                        continue
+                    return kind
+    first = name.split()[0].lower().rstrip(".")
+    if first in _TITLES:
+        return "person"
+    return "term"
+
+
+def _runs(text: str) -> list[list[re.Match[str]]]:
+    """Returns runs of capitalised tokens, joined over connectors: `Rance Tidal Power Station`, `Bay of Fundy`."""
+    runs: list[list[re.Match[str]]] = []
+    current: list[re.Match[str]] = []
+    pending: list[re.Match[str]] = []
+    for match in TOKEN.finditer(text):
+        token = match.group()
+        capital = token[0].isupper() or (current and token[0].isdigit() and not pending and token.isalnum())
+        if capital:
+            current += [*pending, match]
+            pending = []
+        elif current and token.lower() in {"of", "de", "la", "von", "van", "du"} and not pending:
+            pending = [match]
+        elif pending and token in {"the"}:
+            pending.append(match)
+        else:
+            if current:
+                runs.append(current)
+            current, pending = [], []
+    if current:
+        runs.append(current)
+    return runs
+
+
+def _phrases(text: str) -> list[str]:
+    """Returns lower-case runs of one to four content words between stop words, verbs and punctuation."""
+    found: list[str] = []
+    current: list[re.Match[str]] = []
+
+    def close() -> None:
+        if 1 <= len(current) <= 4:
+            last = current[-1].group().lower()
+            adjective = last.endswith(("ing", "ous", "ful", "ive", "able", "ic", "al"))
+            if last not in GENERIC and not adjective:
+                found.append(text[current[0].start() : current[-1].end()])
+        current.clear()
+
+    for match in TOKEN.finditer(text):
+        token, low = match.group(), match.group().lower()
+        breaks = (
+            not token[0].isalpha()
+            or low in STOPWORDS
+            or low.endswith("ly")
+            or (low in VERBS and VERBS[low][0] not in NOUN_VERBS and (VERBS[low][1] != "do" or not current))
+            or (low in PARTICIPLES and not current)
+            or len(token) < 3
+        )
+        if breaks:
+            close()
+        else:
+            current.append(match)
+    close()
+    return found
+
+
+def _terms(
+    sentences: tuple[Sentence, ...], clauses: tuple[Clause | None, ...], proper: frozenset[str]
+) -> tuple[Term, ...]:
+    where: dict[str, list[int]] = {}
+    names: dict[str, Counter[str]] = {}
+    boost: Counter[str] = Counter()
+    definitions: dict[str, str] = {}
+    aliases: dict[str, str] = {}  # key of the short form -> key of the long form
+
+    def add(name: str, index: int, weight: float) -> str:
+        key = " ".join(stem(w) for w in name.split())
+        names.setdefault(key, Counter())[name] += 1
+        if not where.setdefault(key, []) or where[key][-1] != index:
+            where[key].append(index)
+        boost[key] += weight  # type: ignore[assignment]  # a Counter of floats
+        return key
+
+    phrases: Counter[str] = Counter()
+    phrase_at: list[tuple[str, str, int]] = []
+    for sentence, clause in zip(sentences, clauses, strict=True):
+        if len(sentence.text) > MAX_SENTENCE or _is_title(sentence):
+            continue
+        for run in _runs(sentence.text):
+            name = _name_of(run, sentence.text, proper)
+            if name:
+                add(name, sentence.index, 2.0)
+        for match in _LONG_FORM.finditer(sentence.text):
+            short = match.group(1)
+            long = _long_form(sentence.text[: match.start()].rstrip(), short)
+            if long:
+                short_key = add(short, sentence.index, 2.0)
+                aliases[short_key] = add(long, sentence.index, 2.0)
+        for phrase in _phrases(sentence.text):
+            key = " ".join(stem(w) for w in phrase.split())
+            phrases[key] += 1
+            phrase_at.append((key, phrase, sentence.index))
+        if clause is not None and not clause.pronoun:
+            subject = re.sub(r"\s*\([^()]{0,60}\)", "", strip_article(clause.subject))
+            defining = clause.shape == "copula" and clause.rest.lower().startswith(("a ", "an ", "the ", "one of"))
+            plain = len(subject.split()) <= 4 and not is_generic(subject) and _is_phrase(subject)
+            if plain and (defining or clause.apposition):
+                subject = subject if subject.split()[0] in proper or subject[1:2].isupper() else _lower_first(subject)
+                key = add(subject, sentence.index, 3.0)
+                definitions.setdefault(key, re.sub(r"^(?:an?|the) ", "", (clause.apposition or clause.rest).lower()))
+            elif plain:
+                subject = subject if subject.split()[0] in proper or subject[1:2].isupper() else _lower_first(subject)
+                if len(subject.split()) > 1 or phrases[stem(subject)] > 1:
+                    add(subject, sentence.index, 1.0)
+    for key, phrase, index in phrase_at:
+        multi = " " in phrase
+        if key in where or (multi and phrases[key] >= 2) or (phrases[key] >= 3 and len(phrase) >= 5):
+            add(_lower_first(phrase) if phrase.split()[0] not in proper else phrase, index, 0.5 if multi else 0.3)
+    terms: list[Term] = []
+    for key, counted in names.items():
+        target = aliases.get(key)
+        if target is not None and target in names:
+            continue
+        shorts = tuple(names[short].most_common(1)[0][0] for short, long in aliases.items() if long == key)
+        name = counted.most_common(1)[0][0]
+        seen = sorted({*where[key], *(i for short, long in aliases.items() if long == key for i in where[short])})
+        score = boost[key] + len(seen) + 0.3 * len(name.split())
+        terms.append(Term(name, kind_of(name, definitions.get(key, "")), score, tuple(seen), shorts))
+    terms.sort(key=lambda t: (-t.score, t.sentences[0], t.name))
+    return tuple(terms[:MAX_TERMS])
+
+
+def _lower_first(phrase: str) -> str:
+    second = phrase.partition(" ")[2][:1]
+    if second.isupper():
+        return phrase
+    return phrase[0].lower() + phrase[1:] if phrase[1:2].islower() or len(phrase) == 1 else phrase
+
+
+def _is_phrase(subject: str) -> bool:
+    """Whether a subject is one plain noun phrase: no preposition but `of`, no number, no conjunction."""
+    for word in subject.split():
+        low = word.lower().strip(",")
+        if (
+            low in (PREPOSITIONS - {"of"}) | {"and", "or", "that", "which"} | AUXILIARIES
+            or word[0].isdigit()
+            or "," in word
+        ):
+            return False
+    return True
+
+
+def _name_of(run: list[re.Match[str]], text: str, proper: frozenset[str]) -> str:
+    """Returns the name in a run of capitalised tokens, or an empty string when it is no name of anything."""
+    while run and (run[0].group().lower() in STOPWORDS or run[0].group().lower() in PRONOUNS):
+        run = run[1:]
+    while run and run[-1].group().lower() in STOPWORDS:
+        run = run[:-1]
+    if not run:
+        return ""
+    first = run[0]
+    opening = not text[: first.start()].strip(" \"'“‘(")
+    if opening and first.group() not in proper and len(run) == 1:
+        return ""  # capitalised for standing first
+    if opening and first.group() not in proper and first.group().lower() in VERBS:
+        run = run[1:]
+    tokens = [match.group() for match in run]
+    if all(t.lower() in _MONTHS | _WEEKDAYS | _NATIONALITIES or t[0].isdigit() for t in tokens):
+        return ""
+    if len(tokens) == 1 and (
+        len(tokens[0]) < 2 or tokens[0].lower() in GENERIC or tokens[0].lower().rstrip(".") in _TITLES
+    ):
+        return ""
+    if len(tokens) > 7:
+        return ""
+    name = text[run[0].start() : run[-1].end()]
+    return re.sub(r"['’]s$", "", name)
+
+
+def _long_form(before: str, short: str) -> str:
+    """Returns the words before `(ABC)` whose initials spell it (Schwartz and Hearst 2003, initials only)."""
+    letters = [c.lower() for c in short.rstrip("s") if c.isalpha()]
+    tokens = list(re.finditer(r"[^\W_]+", before[-160:]))
+    if len(letters) < 2 or len(tokens) < 2:
+        return ""
+    offset = max(0, len(before) - 160)
+    for count in range(min(len(tokens), len(letters) + 3), 1, -1):
+        chosen = tokens[-count:]
+        if chosen[0].group()[0].lower() != letters[0] or chosen[0].group().lower() in STOPWORDS:
+            continue
+        initials = iter([t.group()[0].lower() for t in chosen])
+        if all(letter in initials for letter in letters):
+            return before[offset + chosen[0].start() :]
+    return ""
