@@ -124,7 +124,10 @@ def flow(**options: Any) -> None:
 @main.command()
 @click.argument("run", type=click.Path(path_type=Path))
 @click.option(
-    "--format", "formats", multiple=True, help="jsonl, parquet, chat, alpaca, sharegpt, dpo, text, huggingface."
+    "--format",
+    "formats",
+    multiple=True,
+    help="jsonl, parquet, chat, alpaca, sharegpt, dpo, text, huggingface, rejects; may be repeated.",
 )
 @click.option("--out", type=click.Path(path_type=Path), help="Folder to write to; by default RUN/export.")
 @click.option("--validation", type=float, help="Share of items held out, split by document.")

@@ -74,7 +74,7 @@ def run(
         report = asyncio.run(chosen.execute(progress, retry_failed=retry_failed))
     finally:
         progress.close()
-    files = asyncio.run(export_run(report.folder, chosen.spec.export)).files if report.books.accepted else ()
+    files = export_run(report.folder).files if report.books.accepted else ()
     _print_report(console, report, files, campaign)
     if report.stop.code == "interrupted":
         return 130
@@ -112,8 +112,8 @@ def graph(run: Path, *, format_: str, out: Path | None, top: int) -> int:
     if format_ == "summary":
         stats = found.stats()
         console.print(
-            f"{stats.entities} entities, {stats.relations} relations, {stats.mentions} mentions in {stats.chunks} chunks; "
-            f"{stats.components} components, the largest holds {stats.largest_component:.0%}"
+            f"{stats.entities} entities, {stats.relations} relations, {stats.mentions} mentions "
+            f"in {stats.chunks} chunks; {stats.components} components, the largest holds {stats.largest_component:.0%}"
         )
         for key in sorted(found.ids, key=lambda key: (-len(found.entities[key].mentions), key))[:top]:
             entity = found.entities[key]
@@ -150,13 +150,16 @@ def export(
     license_: str | None,
 ) -> int:
     folder = find_run(run)
-    given = {"formats": tuple(formats) or None, "validation": validation, "license": license_}
-    report = asyncio.run(export_run(folder, None, out=out, **given))
+    report = export_run(folder, formats=formats, out=out, validation=validation, license_=license_)
     console = _console()
-    for path, count in report.counts.items():
-        console.print(f"{count:>8}  {path}")
-    for reason, count in report.left_out.items():
-        console.print(f"{count:>8}  left out: {reason}", style="yellow")
+    for name, sides in report.counts.items():
+        console.print(f"{name}: " + ", ".join(f"{side} {count}" for side, count in sides.items()))
+        for reason, count in report.left_out[name].items():
+            console.print(Text(f"  left out, {reason}: {count}", style="dim"))
+    for path in report.files:
+        console.print(f"  {path}")
+    for note in report.notes:
+        console.print(Text(note, style="dim"))
     return 0
 
 

@@ -39,8 +39,8 @@ async def diagnose(spec: CampaignSpec | None, *, redis_url: str | None) -> list[
                 findings.append(Health(name=f"model {name}", ok=False, detail=str(error)))
                 continue
             findings += [
-                Health(name=f"model {name}: {check.name}", ok=check.ok, detail=check.message, mend=check.mend)
-                for check in found.checks
+                Health(name=f"model {name}: {tried.name}", ok=tried.works, detail=tried.seen, mend=tried.mend)
+                for tried in found.findings
             ]
     if redis_url:
         findings += await redis_health(redis_url)

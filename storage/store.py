@@ -117,6 +117,10 @@ class RunStore:
         if self._writer is not None:
             await self._writer.close()
             self._writer = None
+        self.close_reading()
+
+    def close_reading(self) -> None:
+        """Closes a store that was opened by `read`."""
         self._read.close()
         self._lock.release()
 
@@ -168,6 +172,10 @@ class RunStore:
 
     def document_name(self, key: str) -> str:
         return str(self._one("SELECT name FROM documents WHERE id = ?", key, "document"))
+
+    def document_of(self, chunk: str) -> str:
+        """Returns the id of a chunk's document."""
+        return str(self._one("SELECT document FROM chunks WHERE id = ?", chunk, "chunk"))
 
     def _chunk(self, key: str) -> Chunk:
         return Chunk.model_validate_json(self._one("SELECT body FROM chunks WHERE id = ?", key, "chunk"))
