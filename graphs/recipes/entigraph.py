@@ -5,9 +5,9 @@ Faithful: entities are extracted first, then a model writes about pairs and trip
 questions on the group at the end of each text; every linked pair before any is written about again; coverage of pairs
 is the measure of progress; the text names its subject, so that it stands by itself.
 Not faithful: pairs and triples are those that a relation or a shared chunk links, over all documents, not all
-combinations within one document, and `distant` pairs, written about with a neighbour that they share, join documents; the model reads the
-chunks that mention the group, not the whole document; texts have several forms. Added: a novelty gate, a critic and a
-refiner (the paper filters nothing). Mixing in replay data and the training itself are left to the trainer.
+combinations within one document; `distant` pairs, written about with a neighbour that both have, join documents; the
+model reads the chunks that mention the group, not the whole document; texts have several forms. Added: a novelty gate,
+a critic and a refiner (the paper filters nothing). Mixing in replay data and the training are left to the trainer.
 """
 
 from __future__ import annotations
