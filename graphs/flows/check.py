@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from difflib import get_close_matches
-from typing import Any, TypedDict
+from typing import Any
 
 import networkx as nx
 from langgraph.graph import END, START, StateGraph
@@ -37,10 +37,6 @@ class Problem:
 
     def __str__(self) -> str:
         return f"node '{self.node}': {self.message}" if self.node else self.message
-
-
-class _Edge(TypedDict):
-    conditional: bool
 
 
 def check_flow(graph: AnyFlow, *, roles: Collection[str], prompts: PromptLibrary) -> list[Problem]:
@@ -151,7 +147,7 @@ def _loop_problems(builder: StateGraph[Any, Any, Any, Any]) -> Iterator[Problem]
     """A loop needs an edge that may be not taken, and a node in it that counts the rounds, or it may never stop."""
     edges = _edges(builder)
     always: nx.DiGraph[str] = nx.DiGraph(
-        (source, target) for source, target, choice in edges.edges(data="conditional") if not choice
+        (source, target) for source, target, data in edges.edges(data=True) if not data["conditional"]
     )
     forced = [sorted(loop) for loop in nx.strongly_connected_components(always) if _is_loop(always, loop)]
     for loop in sorted(forced):

@@ -1,0 +1,165 @@
+"""The dataset card: README.md of a Hugging Face dataset folder.
+
+What models and documents wrote is escaped: it can neither leave its code block nor start a tag, a link or a table cell.
+"""
+
+from __future__ import annotations
+
+import html
+import re
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+import yaml
+
+from ..records import Item
+from .shapes import Row
+
+EXAMPLES = 3
+_LONGEST_EXAMPLE_TEXT = 600  # characters of each string in an example row
+_SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"),
+          (10_000_000, "1M<n<10M"), (100_000_000, "10M<n<100M"))  # fmt: skip
+_MARKUP = re.compile(r"([\\`*_{}\[\]()#+!|~-])")
+
+_TEXT = {"dtype": "string"}
+FEATURES: list[dict[str, Any]] = [
+    {"name": "id", **_TEXT},
+    {"name": "task", **_TEXT},
+    {"name": "kind", **_TEXT},
+    {"name": "messages", "list": [{"name": "role", **_TEXT}, {"name": "content", **_TEXT}]},
+    {"name": "documents", "list": "string"},
+    {"name": "chunks", "list": "string"},
+    {
+        "name": "evidence",
+        "list": [
+            {"name": "chunk", **_TEXT},
+            {"name": "start", "dtype": "int64"},
+            {"name": "end", "dtype": "int64"},
+            {"name": "quote", **_TEXT},
+        ],
+    },
+    {"name": "fields", **_TEXT},
+    {"name": "attributes", **_TEXT},
+    {"name": "models", **_TEXT},
+    {"name": "prompts", **_TEXT},
+    {"name": "refinements", "dtype": "int64"},
+]
+"""Types of the columns. Without them a reader guesses from the first rows, and fails when a list is empty in these."""
+
+
+@dataclass(frozen=True)
+class CardInfo:
+    """What the items themselves do not say. `license` is a Hugging Face identifier, such as `cc-by-4.0`.
+
+    `pending` counts tasks that have no item yet; `languages` are ISO 639 codes.
+    """
+
+    name: str = "dataset"
+    recipe: str = ""
+    license: str = "unknown"
+    languages: tuple[str, ...] = ()
+    description: str = ""
+    pending: int = 0
+
+
+@dataclass
+class Tally:
+    """Counts over all items: how many by status and by reason, and which models and prompts made them."""
+
+    statuses: Counter[str] = field(default_factory=Counter)
+    reasons: Counter[str] = field(default_factory=Counter)
+    models: dict[str, set[str]] = field(default_factory=dict)
+    prompts: dict[str, set[str]] = field(default_factory=dict)
+
+    def add(self, item: Item) -> None:
+        """Counts one item. One with several reasons counts under each of them."""
+        self.statuses[item.status.value] += 1
+        self.reasons.update(item.reasons)
+        for role, model in item.models.items():
+            self.models.setdefault(role, set()).add(model)
+        for prompt, version in item.prompts.items():
+            self.prompts.setdefault(prompt, set()).add(version)
+
+
+def card_text(info: CardInfo, tally: Tally, counts: Mapping[str, int], note: str, examples: list[Row]) -> str:
+    """Returns the whole README.md. `counts` are rows by side (`train`, `validation`), `note` says how they were split.
+
+    A side without rows is not listed in the header: the library `datasets` refuses to open a folder that has one.
+    """
+    rows = sum(counts.values())
+    listed = [side for side, count in counts.items() if count] or ["train"]
+    front = {
+        "pretty_name": info.name,
+        "license": info.license,
+        **({"language": list(info.languages)} if info.languages else {}),
+        "size_categories": [next((name for limit, name in _SIZES if rows < limit), "n>100M")],
+        "tags": ["synthetic", "gristmill"],
+        "configs": [
+            {
+                "config_name": "default",
+                "data_files": [{"split": side, "path": f"data/{side}.jsonl"} for side in listed],
+            }
+        ],
+        "dataset_info": {"config_name": "default", "features": FEATURES},
+    }
+    statuses = {**tally.statuses, **({"pending": info.pending} if info.pending else {})}
+    parts = [
+        f"---\n{yaml.safe_dump(front, sort_keys=False, allow_unicode=True)}---\n",
+        f"# {_inline(info.name)}\n",
+        _inline(info.description) + "\n" if info.description else "",
+        f"Synthetic data made with gristmill, recipe {_inline(info.recipe) or 'not named'}. "
+        f"Licence: {_inline(info.license)}.\n",
+        "## Rows\n",
+        _table("split", "rows", counts),
+        f"{_inline(note)}\n",
+        "## Items by status\n",
+        _table("status", "items", dict(sorted(statuses.items()))),
+        "## Reasons of rejection and failure\n" if tally.reasons else "",
+        _table("reason", "items", dict(tally.reasons.most_common())) if tally.reasons else "",
+        "## Models\n" if tally.models else "",
+        _table("role", "models", _joined(tally.models)) if tally.models else "",
+        "## Prompts\n" if tally.prompts else "",
+        _table("prompt", "versions", _joined(tally.prompts)) if tally.prompts else "",
+        "## Columns\n",
+        "`messages` is what to train on. `documents`, `chunks` and `evidence` lead back to the source: a span is "
+        "characters `[start, end)` of its chunk. `fields`, `attributes`, `models` and `prompts` are JSON text.\n",
+        "## Example rows\n" if examples else "",
+        *(_block(example) for example in examples),
+    ]
+    return "\n".join(part for part in parts if part)
+
+
+def _table(left: str, right: str, rows: Mapping[str, object]) -> str:
+    lines = [f"| {left} | {right} |", "|---|---|"]
+    lines += [f"| {_inline(str(key))} | {_inline(str(value))} |" for key, value in rows.items()]
+    return "\n".join(lines) + "\n"
+
+
+def _joined(values: Mapping[str, set[str]]) -> dict[str, str]:
+    return {key: ", ".join(sorted(found)) for key, found in sorted(values.items())}
+
+
+def _inline(text: str) -> str:
+    """Escapes text for a Markdown paragraph or table cell, on one line."""
+    return _MARKUP.sub(r"\\\1", html.escape(" ".join(text.split()), quote=False))
+
+
+def _block(row: Row) -> str:
+    """Returns `row` as JSON in a fence longer than any run of backticks in it."""
+    body = orjson.dumps(_shortened(row), option=orjson.OPT_INDENT_2).decode()
+    longest = max((len(run) for run in re.findall(r"`+", body)), default=0)
+    fence = "`" * max(3, longest + 1)
+    return f"{fence}json\n{body}\n{fence}\n"
+
+
+def _shortened(value: Any) -> Any:
+    if isinstance(value, str):
+        return value if len(value) <= _LONGEST_EXAMPLE_TEXT else value[:_LONGEST_EXAMPLE_TEXT] + "..."
+    if isinstance(value, list):
+        return [_shortened(one) for one in value]
+    if isinstance(value, dict):
+        return {key: _shortened(one) for key, one in value.items()}
+    return value

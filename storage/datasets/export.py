@@ -1,0 +1,227 @@
+"""Exports items as datasets, one folder a format: `OUT/chat/train.jsonl`, `OUT/chat/validation.jsonl`, ...
+
+Items are read twice, one after another: to count and to decide the split, then to write. None are held in memory but
+those that wait for a partner in a preference pair. File names are fixed words; nothing of an item is in a path.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from pathlib import Path
+
+from ...errors import ConfigError
+from ..records import Item, Status
+from .card import EXAMPLES, CardInfo, Tally, card_text
+from .pairs import RejectionPairs, refinement_pairs, rejection_pair
+from .shapes import SHAPES, LeftOut, Row, record
+from .split import Side, Split, Splitter
+from .writers import Output, disk_errors, require_parquet, sole_writer
+
+DocumentsOf = Callable[[Item], Sequence[str]]
+FORMATS = (*SHAPES, "dpo", "rejects")
+"""`jsonl` (whole records), `chat`, `sharegpt`, `alpaca`, `text`, `parquet`, `huggingface`, `dpo`, and `rejects`: the
+whole records of all items that were not accepted."""
+
+SPANS_BOTH_SIDES = "spans_both_sides"
+_SIDES: tuple[Side, Side] = ("train", "validation")
+
+
+@dataclass(frozen=True)
+class ExportReport:
+    """What an export wrote.
+
+    counts:   format → side → rows.
+    left_out: format → reason → items. For all formats but `dpo`, items = rows + left out. For `dpo`, whose rows are
+              pairs, it counts candidates: refused pairs by reason, and accepted items without any as `no_pair`.
+    files:    every file that was written.
+    notes:    sentences that a person should read, first of all how the split was made.
+    """
+
+    items: int
+    counts: dict[str, dict[str, int]]
+    left_out: dict[str, dict[str, int]]
+    files: tuple[Path, ...]
+    notes: tuple[str, ...]
+
+
+def export(
+    items: Iterable[Item],
+    *,
+    documents_of: DocumentsOf,
+    out: Path,
+    formats: Sequence[str],
+    validation: float = 0.0,
+    card: CardInfo | None = None,
+) -> ExportReport:
+    """Writes `items` into `out` in each of `formats`; all files appear together at the end, or none do.
+
+    Args:
+        items: items of every status; only accepted ones become training rows, the others count by status, go to
+            `rejects` and are the worse half of pairs. An iterator is spooled to a temporary file, anything else is
+            iterated twice.
+        documents_of: ids of the documents that an item was made from; what shares a document stays on one side.
+        out: a folder, made when it is missing. Files of an earlier export are replaced.
+        formats: names from `FORMATS`.
+        validation: the share of accepted items, in [0, 1), to hold out.
+        card: what the dataset card says besides what the items tell.
+
+    Raises:
+        ConfigError: an unknown format, a bad share, a missing extra, or a folder that cannot be written.
+        StoreFull: the disk is full; the files of an earlier export are intact.
+        RunLocked: another process exports into `out`.
+    """
+    _require_formats(formats)
+    splitter = Splitter(validation)
+    with ExitStack() as stack:
+        stack.enter_context(sole_writer(out))
+        spool = stack.enter_context(tempfile.TemporaryFile(dir=out)) if isinstance(items, Iterator) else None
+        tally, rejections, total = Tally(), RejectionPairs(), 0
+        for item in items:
+            total += 1
+            tally.add(item)
+            if item.status is Status.ACCEPTED:
+                splitter.add(item.id, documents_of(item))
+            if "dpo" in formats:
+                rejections.note(item)
+            if spool is not None:
+                with disk_errors(out):
+                    spool.write(item.model_dump_json().encode() + b"\n")
+        again: Iterable[Item] = items
+        if spool is not None:
+            spool.seek(0)
+            again = (Item.model_validate_json(line) for line in spool)
+        split = splitter.decide()
+        output = stack.enter_context(Output())
+        run = _Export(out, tuple(dict.fromkeys(formats)), split, documents_of, output, rejections)
+        for item in again:
+            run.take(item)
+        return run.finish(tally, card or CardInfo(), total)
+
+
+def _require_formats(formats: Sequence[str]) -> None:
+    if isinstance(formats, str) or not formats:
+        raise ConfigError(f"formats is {formats!r}; give a list of names from {', '.join(FORMATS)}")
+    for name in formats:
+        if name not in FORMATS:
+            near = get_close_matches(name, FORMATS, n=1, cutoff=0.4)
+            meant = f"; did you mean '{near[0]}'?" if near else ""
+            raise ConfigError(f"there is no export format '{name}'{meant} (there are: {', '.join(FORMATS)})")
+    if "parquet" in formats:
+        require_parquet()
+
+
+@dataclass
+class _Export:
+    """The second pass: one item at a time into all formats."""
+
+    out: Path
+    formats: tuple[str, ...]
+    split: Split
+    documents_of: DocumentsOf
+    output: Output
+    rejections: RejectionPairs
+    counts: dict[str, Counter[str]] = field(default_factory=dict)
+    left_out: dict[str, Counter[str]] = field(default_factory=dict)
+    examples: list[Row] = field(default_factory=list)
+    unpaired: set[str] = field(default_factory=set)  # accepted items without a pair whose partner may still come
+
+    def __post_init__(self) -> None:
+        for name in self.formats:
+            self.counts[name] = Counter(dict.fromkeys(self.sides(name), 0))
+            self.left_out[name] = Counter()
+            for side in self.sides(name):  # a side without rows is an empty file, not a missing one
+                self.output.writer(self.path(name, side))
+
+    def sides(self, name: str) -> tuple[Side, ...]:
+        return _SIDES if self.split.validation and name != "rejects" else _SIDES[:1]
+
+    def path(self, name: str, side: Side) -> Path:
+        if name == "rejects":
+            return self.out / name / "rejects.jsonl"
+        folder = self.out / name / "data" if name == "huggingface" else self.out / name
+        return folder / f"{side}.{'parquet' if name == 'parquet' else 'jsonl'}"
+
+    def put(self, name: str, side: Side, row: Row) -> None:
+        path = self.path(name, side)
+        writer = self.output.writer(path)
+        with disk_errors(path):
+            writer.write(row)
+        self.counts[name][side] += 1
+
+    def take(self, item: Item) -> None:
+        documents = self.documents_of(item)
+        accepted = item.status is Status.ACCEPTED
+        side = self.split.side(item.id, documents)
+        for name in self.formats:
+            if name == "dpo":
+                self.take_pairs(item, side)
+            elif name == "rejects":
+                if accepted:
+                    self.left_out[name]["accepted"] += 1
+                else:
+                    self.put(name, "train", record(item, documents))
+            elif not accepted:
+                self.left_out[name][item.status.value] += 1
+            elif side is None:
+                self.left_out[name][SPANS_BOTH_SIDES] += 1
+            else:
+                self.take_row(name, side, item, documents)
+
+    def take_row(self, name: str, side: Side, item: Item, documents: Sequence[str]) -> None:
+        try:
+            row = SHAPES[name](item, documents)
+        except LeftOut as left_out:
+            self.left_out[name][left_out.reason] += 1
+            return
+        self.put(name, side, row)
+        if name == "huggingface" and len(self.examples) < EXAMPLES:
+            self.examples.append(row)
+
+    def take_pairs(self, item: Item, side: Side | None) -> None:
+        accepted = item.status is Status.ACCEPTED
+        if accepted:
+            self.unpaired.add(item.id)
+            for found in refinement_pairs(item):
+                self.put_pair(item, found, side)
+        for better, worse in self.rejections.match(item):
+            both = dict.fromkeys([*self.documents_of(better), *self.documents_of(worse)])
+            self.put_pair(better, rejection_pair(better, worse), self.split.side(better.id, both))
+        if accepted and item.id in self.unpaired and not self.rejections.waits(item):
+            self.unpaired.discard(item.id)
+            self.left_out["dpo"]["no_pair"] += 1
+
+    def put_pair(self, better: Item, pair: Row | LeftOut, side: Side | None) -> None:
+        if isinstance(pair, LeftOut):
+            self.left_out["dpo"][pair.reason] += 1
+        elif side is None:
+            self.left_out["dpo"][SPANS_BOTH_SIDES] += 1
+        else:
+            self.put("dpo", side, pair)
+            self.unpaired.discard(better.id)
+
+    def finish(self, tally: Tally, card: CardInfo, total: int) -> ExportReport:
+        texts = {}
+        if "huggingface" in self.formats:
+            counts = self.counts["huggingface"]
+            texts[self.out / "huggingface" / "README.md"] = card_text(
+                card, tally, counts, self.split.note, self.examples
+            )
+        if self.unpaired:
+            self.left_out["dpo"]["no_pair"] += len(self.unpaired)
+        # Validation files of an earlier export go first: at no moment may one lie beside a train file of another split.
+        stale = [self.path(name, "validation") for name in self.formats if name != "rejects"]
+        files = self.output.commit(texts, stale)
+        empty = [name for name, counts in self.counts.items() if not counts.total()]
+        notes = [self.split.note, *(f"format '{name}' has no rows" for name in empty)]
+        return ExportReport(
+            items=total,
+            counts={name: dict(counts) for name, counts in self.counts.items()},
+            left_out={name: dict(reasons) for name, reasons in self.left_out.items()},
+            files=tuple(files),
+            notes=tuple(notes),
+        )

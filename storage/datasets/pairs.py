@@ -1,0 +1,149 @@
+"""Preference pairs: what was accepted against what was turned down, for the very same prompt.
+
+Two sources. *Refinement*: the accepted text against an earlier draft of the same item that a verdict sent back or
+rejected. *Rejection*: an accepted item against a rejected one of the same kind and prompt, made from the same task or
+chunks. A pair is made only when the verdict speaks against the answer: a duplicate is not a worse answer.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+import orjson
+
+from ..records import Decision, Draft, Item, Message, Status, Verdict
+from .shapes import LeftOut, Row, turns
+
+NOT_ABOUT_THE_ANSWER = frozenset(
+    {"duplicate", "near_duplicate", "unsuitable", "trivial", "too_easy", "wrong_kind", "off_topic", "unanswerable"}
+)
+
+
+@dataclass
+class RejectionPairs:
+    """Matches accepted with rejected items by prompt, in two passes over the same items.
+
+    The first (`note`) keeps 16 bytes for each item, the second (`match`) only items whose prompt both sides have.
+    """
+
+    _accepted: set[bytes] = field(default_factory=set)
+    _rejected: set[bytes] = field(default_factory=set)
+    _waiting: dict[bytes, tuple[list[Item], list[Item]]] = field(default_factory=dict)
+
+    def note(self, item: Item) -> None:
+        """Remembers the prompt of an accepted or rejected item."""
+        if (key := _key(item)) is not None:
+            (self._accepted if item.status is Status.ACCEPTED else self._rejected).add(key)
+
+    def waits(self, item: Item) -> bool:
+        """Says whether a partner of `item` may still come."""
+        key = _key(item)
+        return key is not None and key in self._accepted and key in self._rejected
+
+    def match(self, item: Item) -> Iterator[tuple[Item, Item]]:
+        """Yields (accepted, rejected) for each partner of `item` that came before it."""
+        key = _key(item)
+        if key is None or not self.waits(item):
+            return
+        accepted, rejected = self._waiting.setdefault(key, ([], []))
+        if item.status is Status.ACCEPTED:
+            accepted.append(item)
+            yield from ((item, other) for other in rejected if _same_source(item, other))
+        else:
+            rejected.append(item)
+            yield from ((other, item) for other in accepted if _same_source(item, other))
+
+
+def rejection_pair(accepted: Item, rejected: Item) -> Row | LeftOut:
+    """Returns the pair of two items with the same prompt, or why there is none."""
+    verdict = _last(rejected.verdicts, Decision.REJECT, Decision.REVISE)
+    try:
+        return _pair(
+            accepted,
+            rejected.messages[-1],
+            origin="rejection",
+            rejected_from=rejected.id,
+            reasons=rejected.reasons,
+            critique=verdict.text if verdict is not None else "",
+        )
+    except LeftOut as left_out:
+        return left_out
+
+
+def refinement_pairs(item: Item) -> Iterator[Row | LeftOut]:
+    """Yields, for each draft of an accepted item that a verdict turned down, a pair or why there is none.
+
+    The last draft is no worse half, unless a person edited it: then the item's messages are not the draft's.
+    """
+    for draft in item.drafts:
+        if draft.messages == item.messages:
+            continue
+        against = [
+            verdict
+            for verdict in item.verdicts
+            if verdict.draft == draft.index and verdict.decision is not Decision.ACCEPT
+        ]
+        if not against:
+            continue
+        reasons = tuple(dict.fromkeys(reason for verdict in against for reason in verdict.reasons))
+        try:
+            yield _refinement(item, draft, reasons, "\n".join(verdict.text for verdict in against if verdict.text))
+        except LeftOut as left_out:
+            yield left_out
+
+
+def _refinement(item: Item, draft: Draft, reasons: tuple[str, ...], critique: str) -> Row:
+    if reasons and set(reasons) <= NOT_ABOUT_THE_ANSWER:
+        raise LeftOut("reason_not_about_the_answer")
+    if not _answered(item.messages) or not _answered(draft.messages):
+        raise LeftOut("no_prompt")
+    if draft.messages[:-1] != item.messages[:-1]:
+        raise LeftOut("prompt_changed")
+    return _pair(
+        item,
+        draft.messages[-1],
+        origin="refinement",
+        rejected_from=f"{item.id}/draft/{draft.index}",
+        reasons=reasons,
+        critique=critique,
+    )
+
+
+def _pair(
+    item: Item, rejected: Message, *, origin: str, rejected_from: str, reasons: Sequence[str], critique: str
+) -> Row:
+    if rejected.content.split() == item.messages[-1].content.split():
+        raise LeftOut("same_answer")
+    return {
+        "prompt": turns(item.messages[:-1]),
+        "chosen": turns(item.messages[-1:]),
+        "rejected": turns([rejected]),
+        "origin": origin,
+        "chosen_from": item.id,
+        "rejected_from": rejected_from,
+        "reasons": list(reasons),
+        "critique": critique,
+    }
+
+
+def _key(item: Item) -> bytes | None:
+    """Hashes kind and prompt; None for an item that can be on neither side of a pair."""
+    if item.status not in (Status.ACCEPTED, Status.REJECTED) or not _answered(item.messages):
+        return None
+    if item.status is Status.REJECTED and item.reasons and set(item.reasons) <= NOT_ABOUT_THE_ANSWER:
+        return None
+    return hashlib.blake2b(orjson.dumps([item.kind, turns(item.messages[:-1])]), digest_size=16).digest()
+
+
+def _answered(messages: Sequence[Message]) -> bool:
+    return len(messages) > 1 and messages[-1].role == "assistant" and bool(messages[-1].content.strip())
+
+
+def _same_source(left: Item, right: Item) -> bool:
+    return left.task == right.task or (bool(left.chunks) and set(left.chunks) == set(right.chunks))
+
+
+def _last(verdicts: Sequence[Verdict], *decisions: Decision) -> Verdict | None:
+    return next((verdict for verdict in reversed(verdicts) if verdict.decision in decisions), None)

@@ -1,0 +1,124 @@
+"""How one accepted item becomes a row of each format.
+
+A shape takes an `Item` and returns a row of JSON values, or raises `LeftOut` with a reason code that the export counts.
+Every row carries the item's `id`, so that it leads back to its source.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import orjson
+
+from ..records import Item, Message
+
+Row = dict[str, Any]
+Shape = Callable[[Item, Sequence[str]], Row]
+"""`(item, document ids) -> row`."""
+
+_SHAREGPT_NAMES = {"system": "system", "user": "human", "assistant": "gpt", "tool": "tool"}
+
+
+class LeftOut(Exception):
+    """An item that a format cannot hold. Never leaves this package: the export counts `reason`."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+def record(item: Item, documents: Sequence[str]) -> Row:
+    """The whole record: every draft, verdict and span, and the documents that it came from."""
+    return {**item.model_dump(mode="json"), "documents": list(documents)}
+
+
+def chat(item: Item, _: Sequence[str]) -> Row:
+    """`messages` with `role` and `content`, as the OpenAI API and TRL's SFTTrainer read them."""
+    return {"id": item.id, "messages": turns(_dialogue(item))}
+
+
+def sharegpt(item: Item, _: Sequence[str]) -> Row:
+    """`conversations` with `from` (system, human, gpt, tool) and `value`."""
+    return {
+        "id": item.id,
+        "conversations": [
+            {"from": _SHAREGPT_NAMES[message.role], "value": message.content} for message in _dialogue(item)
+        ],
+    }
+
+
+def alpaca(item: Item, _: Sequence[str]) -> Row:
+    """`instruction`, `input` (empty), `output`, and `system` (empty without one); one exchange only."""
+    messages = list(_dialogue(item))
+    system = messages.pop(0).content if messages[0].role == "system" else ""
+    if [message.role for message in messages] != ["user", "assistant"]:
+        raise LeftOut("several_turns")
+    return {
+        "id": item.id,
+        "instruction": messages[0].content,
+        "input": "",
+        "output": messages[1].content,
+        "system": system,
+    }
+
+
+def text(item: Item, _: Sequence[str]) -> Row:
+    """`text` for pretraining: the contents of all messages but the system's, a blank line between two."""
+    content = "\n\n".join(message.content for message in item.messages if message.role != "system")
+    if not content.strip():
+        raise LeftOut("no_text")
+    return {"id": item.id, "text": content}
+
+
+def flat(item: Item, documents: Sequence[str]) -> Row:
+    """Columns of one type each, for tables: what has free keys (`fields`, `attributes`) is JSON text."""
+    if not item.messages:
+        raise LeftOut("no_messages")
+    return {
+        "id": item.id,
+        "task": item.task,
+        "kind": item.kind,
+        "messages": turns(item.messages),
+        "documents": list(documents),
+        "chunks": list(item.chunks),
+        "evidence": [span.model_dump() for span in item.evidence],
+        "fields": _json(item.fields),
+        "attributes": _json(item.attributes),
+        "models": _json(item.models),
+        "prompts": _json(item.prompts),
+        "refinements": max(0, len(item.drafts) - 1),
+    }
+
+
+SHAPES: Mapping[str, Shape] = {
+    "jsonl": record,
+    "chat": chat,
+    "sharegpt": sharegpt,
+    "alpaca": alpaca,
+    "text": text,
+    "parquet": flat,
+    "huggingface": flat,
+}
+
+
+def turns(messages: Sequence[Message]) -> list[dict[str, str]]:
+    """Returns messages as JSON values."""
+    return [{"role": message.role, "content": message.content} for message in messages]
+
+
+def _dialogue(item: Item) -> tuple[Message, ...]:
+    """The item's messages, when they end with what an assistant answered to a user."""
+    if not item.messages:
+        raise LeftOut("no_messages")
+    if not any(message.role == "user" for message in item.messages):
+        raise LeftOut("no_user_turn")
+    if item.messages[-1].role != "assistant" or not item.messages[-1].content.strip():
+        raise LeftOut("no_answer")
+    if unknown := {message.role for message in item.messages} - _SHAREGPT_NAMES.keys():
+        raise LeftOut(f"unknown_role_{min(unknown)[:20]}")
+    return item.messages
+
+
+def _json(value: Mapping[str, Any]) -> str:
+    return orjson.dumps(value, option=orjson.OPT_SORT_KEYS).decode()
