@@ -1,0 +1,472 @@
+"""Recipes: what their planners draw, and their flows end to end with scripted models."""
+
+from __future__ import annotations
+
+import random
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Sequence
+from itertools import combinations, pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from gristmill.agents.state import FlowContext
+from gristmill.errors import ConfigError
+from gristmill.evals.duplicates import ExactPool
+from gristmill.graphs.flows.check import require_flow
+from gristmill.graphs.knowledge.graph import KnowledgeGraph
+from gristmill.graphs.recipes.base import PlanView, Recipe, coverage_keys
+from gristmill.graphs.recipes.catalogue import recipe, recipes
+from gristmill.graphs.recipes.kinds import choose, taxonomy
+from gristmill.graphs.recipes.shares import Shares, by_shares
+from gristmill.models.scripted import Scripted
+from gristmill.prompts.library import PromptLibrary
+from gristmill.storage.records import Chunk, Decision, Entity, Relation, Span, Task
+
+DRAWING = ("grounded-qa", "entigraph", "graph-reasoning", "rows")
+
+
+def chunk_of(number: int, text: str = "") -> Chunk:
+    text = text or f"Chunk {number} says something of its own."
+    start = 1000 * (number % 4)
+    return Chunk.of(f"doc-{number // 4}", number % 4, start, start + len(text), text, headings=(f"Section {number}",))
+
+
+CHUNKS = [chunk_of(number) for number in range(12)]
+
+
+def graph_over(chunks: Sequence[Chunk], names_in: Sequence[Sequence[str]]) -> KnowledgeGraph:
+    """A graph in which chunk i mentions the entities `names_in[i]`, each related to the next one there."""
+    mentions: dict[str, list[Span]] = {}
+    relations = []
+    for chunk, names in zip(chunks, names_in, strict=True):
+        for name in names:
+            mentions.setdefault(name, []).append(Span(chunk=chunk.id, start=0, end=5))
+        for left, right in pairwise(names):
+            ends = {"source": f"entity-{left}", "target": f"entity-{right}"}
+            span = Span(chunk=chunk.id, start=0, end=5)
+            relations.append(Relation(id=f"relation-{left}-{right}", type="next to", mentions=(span,), **ends))
+    entities = [
+        Entity(id=f"entity-{name}", name=name, type="thing", mentions=tuple(spans)) for name, spans in mentions.items()
+    ]
+    return KnowledgeGraph(entities, relations)
+
+
+# a - b - c - d - e - f in a chain over chunks, and a triangle g h i in one chunk
+GRAPH = graph_over(CHUNKS[:6], [["a", "b"], ["b", "c"], ["c", "d"], ["d", "e"], ["e", "f"], ["g", "h", "i"]])
+
+
+class Books:
+    """What a campaign does for a planner: remembers what is planned and counts it as covered."""
+
+    def __init__(self, recipe: Recipe, graph: KnowledgeGraph | None = GRAPH, chunks: Sequence[Chunk] = CHUNKS) -> None:
+        self.recipe = recipe
+        self.coverage: Counter[str] = Counter()
+        self.tasks: dict[str, Task] = {}
+        self.graph, self.chunks = graph, chunks
+        self.restart()
+
+    def restart(self) -> None:
+        self.rng = random.Random(7)
+        self.view = PlanView(self.chunks, self.graph, self.coverage, self.tasks.__contains__)
+
+    def plan(self, count: int, **options: Any) -> list[Task]:
+        drawn = list(self.recipe.planner(self.view, count, self.rng, self.recipe.options.model_validate(options)))
+        assert len({task.id for task in drawn}) == len(drawn) <= count
+        assert not {task.id for task in drawn} & set(self.tasks)
+        for task in drawn:
+            self.tasks[task.id] = task
+            self.coverage.update(coverage_keys(task))
+        return drawn
+
+    def plan_all(self, step: int = 5, **options: Any) -> list[Task]:
+        tasks: list[Task] = []
+        while drawn := self.plan(step, **options):
+            tasks += drawn
+        assert self.plan(step, **options) == []
+        return tasks
+
+
+@pytest.mark.parametrize("name", DRAWING)
+def test_a_plan_is_the_same_in_steps_and_after_a_restart(name: str) -> None:
+    whole, restarted = Books(recipe(name)), Books(recipe(name))
+    everything = {task.id for task in whole.plan_all(step=1000)}
+    assert len(everything) > 5
+    restarted.plan(3)
+    restarted.restart()
+    restarted.plan(2)
+    restarted.restart()
+    restarted.plan_all(step=4)
+    assert set(restarted.tasks) == everything
+
+
+def test_equal_seeds_draw_equal_tasks_in_every_process() -> None:
+    script = (
+        "import sys; sys.path.insert(0, sys.argv[1]); import test_recipes as t\n"
+        "print([[task.id for task in t.Books(t.recipe(name)).plan(9)] for name in t.DRAWING])"
+    )
+    here = [[task.id for task in Books(recipe(name)).plan(9)] for name in DRAWING]
+    there = subprocess.run(
+        [sys.executable, "-c", script, str(Path(__file__).parent)],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={"PYTHONHASHSEED": "12345", "PATH": ""},
+    )
+    assert there.stdout.strip() == str(here)
+
+
+@pytest.mark.parametrize("name", DRAWING)
+def test_tasks_name_records_that_exist(name: str) -> None:
+    ids = {chunk.id for chunk in CHUNKS}
+    for task in Books(recipe(name)).plan_all():
+        assert task.chunks
+        assert set(task.chunks) <= ids
+        assert set(task.entities) <= set(GRAPH.entities)
+        assert set(task.relations) <= set(GRAPH.relations)
+        for entity in task.entities:
+            assert set(GRAPH.chunks_of(entity)) & set(task.chunks), "no chunk of the task mentions the entity"
+
+
+def test_rows_draw_each_chunk_once_a_pass_in_order() -> None:
+    tasks = Books(recipe("rows")).plan_all(passes=2, attributes={"tone": "plain"})
+    assert [task.chunks[0] for task in tasks] == [chunk.id for chunk in CHUNKS] * 2
+    assert {task.seed for task in tasks} == {0, 1}
+    assert tasks[0].attributes == {"tone": "plain"}
+
+
+def test_grounded_qa_asks_each_chunk_for_each_kind_once_and_spreads() -> None:
+    kinds = ("fact", "cause", "number")
+    books = Books(recipe("grounded-qa"))
+    first = books.plan(12, kinds=kinds)
+    assert len({task.chunks for task in first}) == 12
+    assert set(Counter(task.attributes["kind"] for task in first).values()) == {4}
+    books.plan_all(kinds=kinds)
+    assert len(books.tasks) == 36
+    assert len({(task.chunks, task.attributes["kind"]) for task in books.tasks.values()}) == 36
+    assert len(Books(recipe("grounded-qa")).plan_all(kinds=kinds, per_kind=2)) == 72
+
+
+def test_grounded_qa_makes_up_for_a_kind_that_is_rejected() -> None:
+    books = Books(recipe("grounded-qa"), chunks=[chunk_of(number) for number in range(300)])
+    for _ in range(30):
+        for task in books.plan(10, kinds=("fact", "cause")):
+            if task.attributes["kind"] == "cause" and len(books.tasks) % 3:
+                books.coverage.subtract(coverage_keys(task))  # the critic rejected it
+    drawn = Counter(task.attributes["kind"] for task in books.tasks.values())
+    assert drawn["cause"] > 1.5 * drawn["fact"]
+
+
+def test_grounded_qa_keeps_shares() -> None:
+    tasks = Books(recipe("grounded-qa"), chunks=[chunk_of(number) for number in range(100)]).plan(
+        100, kinds=("fact", "cause"), shares={"fact": 3}
+    )
+    assert Counter(task.attributes["kind"] for task in tasks) == {"fact": 75, "cause": 25}
+
+
+def test_entigraph_draws_pairs_triples_and_distant_pairs_each_once() -> None:
+    tasks = Books(recipe("entigraph")).plan_all()
+    by_kind: dict[str, list[tuple[str, ...]]] = {}
+    for task in tasks:
+        by_kind.setdefault(task.kind, []).append(tuple(name.removeprefix("entity-") for name in task.entities))
+    chain = [tuple(pair) for pair in ("ab", "bc", "cd", "de", "ef")]
+    assert sorted(by_kind["pair"]) == sorted([*chain, *combinations("ghi", 2)])
+    assert sorted(by_kind["distant"]) == [tuple(path) for path in ("abc", "bcd", "cde", "def")]
+    assert sorted(by_kind["triple"]) == sorted([*(tuple(path) for path in ("abc", "bcd", "cde", "def")), tuple("ghi")])
+    assert len({task.attributes["form"] for task in tasks}) > 2
+
+
+def test_entigraph_gives_each_group_another_form_in_each_pass() -> None:
+    tasks = Books(recipe("entigraph")).plan_all(passes=2, shares={"pair": 1})
+    forms: dict[tuple[str, ...], set[str]] = {}
+    for task in tasks:
+        forms.setdefault(task.entities, set()).add(task.attributes["form"])
+    assert len(tasks) == 16
+    assert all(len(found) == 2 for found in forms.values())
+
+
+def test_entigraph_prefers_entities_that_no_item_touches() -> None:
+    books = Books(recipe("entigraph"))
+    books.coverage.update({f"entity-{name}": 1000 for name in "abcdef"})
+    first = books.plan(3, shares={"pair": 1})
+    assert {name for task in first for name in task.entities} == {"entity-g", "entity-h", "entity-i"}
+
+
+def test_a_group_that_needs_too_many_chunks_is_left_out() -> None:
+    assert {task.entities for task in Books(recipe("entigraph")).plan_all(max_chunks=1, shares={"triple": 1})} == {
+        ("entity-g", "entity-h", "entity-i")
+    }
+
+
+def test_graph_reasoning_draws_paths_without_short_cuts_and_communities() -> None:
+    books = Books(recipe("graph-reasoning"))
+    first = books.plan(8)
+    assert set(Counter(task.kind for task in first).values()) == {2}
+    books.plan_all()
+    paths = {kind: set() for kind in ("hop1", "hop2", "hop3", "community")}  # type: dict[str, set[str]]
+    for task in books.tasks.values():
+        paths[task.kind].add("".join(name.removeprefix("entity-") for name in task.entities))
+    assert paths["hop1"] == {"ab", "bc", "cd", "de", "ef", "gh", "gi", "hi"}
+    assert paths["hop2"] == {"abc", "bcd", "cde", "def"}, "the triangle has short cuts"
+    assert paths["hop3"] == {"abcd", "bcde", "cdef"}
+    assert "ghi" in paths["community"]
+    assert all(len(combination) == 3 for combination in paths["community"])
+
+
+@pytest.mark.parametrize("name", ["entigraph", "graph-reasoning"])
+def test_graph_recipes_name_the_mend_without_a_graph(name: str) -> None:
+    with pytest.raises(ConfigError, match="knowledge graph"):
+        Books(recipe(name), graph=None).plan(1)
+    with pytest.raises(ConfigError, match="empty"):
+        Books(recipe(name), graph=KnowledgeGraph()).plan(1)
+
+
+def test_a_dense_graph_without_paths_ends_in_time() -> None:
+    names = [f"n{number}" for number in range(60)]
+    clique = graph_over(CHUNKS[:1], [names])
+    start = time.perf_counter()
+    kinds = {task.kind for task in Books(recipe("graph-reasoning"), graph=clique).plan_all(step=500)}
+    assert kinds == {"hop1", "community"}
+    assert time.perf_counter() - start < 10
+
+
+def test_a_large_plan_starts_at_once_and_is_walked_once() -> None:
+    books = Books(recipe("grounded-qa"), chunks=[chunk_of(number) for number in range(20_000)])
+    start = time.perf_counter()
+    for _ in range(20):
+        assert len(books.plan(100)) == 100
+    assert time.perf_counter() - start < 3
+
+
+def test_shares_count_a_batch_that_the_books_have_not_seen() -> None:
+    shares = Shares("draw", {"a": 2.0, "b": 1.0, "c": 0.0}, {})
+    picked = Counter(shares.pick(("a", "b", "c")) for _ in range(30))
+    assert picked == {"a": 20, "b": 10}
+    assert [name for name, _ in by_shares({"a": iter("x"), "b": iter("yz")}, Shares("draw", {"a": 1, "b": 1}, {}))] == [
+        "a",
+        "b",
+        "b",
+    ]
+
+
+def test_coverage_counts_chunks_entities_and_text_attributes() -> None:
+    task = Task.of("pair", chunks=("c1",), entities=("e1", "e2"), attributes={"form": "article", "n": 3})
+    assert coverage_keys(task) == ("c1", "e1", "e2", "draw=pair", "form=article")
+
+
+# the taxonomy and the options
+
+
+def test_the_taxonomy_has_default_kinds_in_each_group_but_reason() -> None:
+    assert len(taxonomy()) >= 25
+    assert {kind.group for kind in choose(())} >= {"recall", "relate", "rewrite"}
+    assert choose(("inference", "fact", "inference"))[0].name == "inference"
+    assert len(choose(("inference", "fact", "inference"))) == 2
+
+
+def test_a_users_taxonomy_adds_and_wins(tmp_path: Path) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text(
+        '[[kind]]\nname = "fact"\ndescription = "mine."\n[[kind]]\nname = "riddle"\ndescription = "rhymes."\n'
+    )
+    assert taxonomy(path)["fact"].description == "mine."
+    tasks = Books(recipe("grounded-qa")).plan_all(taxonomy=str(path), kinds=["riddle"])
+    assert {task.attributes["kind"] for task in tasks} == {"riddle"}
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("[[kind]\n", "is no TOML"),
+        ('[[kind]]\nname = "A B"\ndescription = "x"\n', "kind.0.name"),
+        ('[[kind]]\nname = "a"\ndescription = "x"\ngroups = "recall"\n', "kind.0.groups"),
+        ("", "kind"),
+    ],
+)
+def test_a_broken_taxonomy_is_named(tmp_path: Path, text: str, message: str) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text(text)
+    with pytest.raises(ConfigError, match=message):
+        taxonomy(path)
+    with pytest.raises(ConfigError, match="cannot be read"):
+        taxonomy(tmp_path / "absent.toml")
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "message"),
+    [
+        ("grounded-qa", {"kinds": ["causes"]}, "did you mean 'cause'"),
+        ("grounded-qa", {"kinds": ["fact"], "shares": {"cause": 2}}, "shares names cause"),
+        ("grounded-qa", {"kinds": ["fact"], "shares": {"fact": 0}}, "above 0"),
+        ("entigraph", {"shares": {"pairs": 1}}, "shares names pairs"),
+        ("entigraph", {"shares": {"pair": -1}}, "give 0 or more"),
+        ("graph-reasoning", {"shares": {"hop4": 1}}, "hop4"),
+        ("graph-reasoning", {"agree": 4}, "only 3 judges"),
+        ("graph-reasoning", {"minimum": {"beauty": 0.5}}, "beauty"),
+    ],
+)
+def test_options_that_cannot_work_are_refused_before_spending(name: str, options: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        recipe(name).options.model_validate(options)
+
+
+@pytest.mark.parametrize("name", DRAWING)
+def test_an_unknown_option_is_an_error(name: str) -> None:
+    with pytest.raises(ValidationError, match="Extra inputs"):
+        recipe(name).options.model_validate({"kindz": 1})
+
+
+def test_the_catalogue_names_the_nearest() -> None:
+    assert tuple(recipes()) == DRAWING
+    with pytest.raises(ConfigError, match="did you mean 'grounded-qa'"):
+        recipe("grounded_qa")
+
+
+# the flows
+
+
+@pytest.mark.parametrize("name", [name for name in DRAWING if name != "rows"])
+def test_a_recipes_flow_passes_the_flow_check_with_its_roles(name: str) -> None:
+    found = recipe(name)
+    assert found.flow is not None
+    require_flow(found.flow(found.options()), roles=set(found.roles), prompts=PromptLibrary())
+    for role in found.roles:
+        with pytest.raises(ConfigError, match=role):
+            require_flow(found.flow(found.options()), roles={*found.roles} - {role}, prompts=PromptLibrary())
+
+
+async def run(name: str, task: Task, model: Scripted, chunks: Sequence[Chunk], **options: Any) -> dict[str, Any]:
+    found = recipe(name)
+    assert found.flow is not None
+    entities = [GRAPH.entities[one] for one in task.entities]
+    relations = [GRAPH.relations[one] for one in task.relations]
+    state = {"task": task, "chunks": list(chunks), "entities": entities, "relations": relations}
+    context = FlowContext(models={"default": model}, pool=ExactPool())
+    end = await found.flow(found.options.model_validate(options)).compile().ainvoke(state, context=context)
+    assert end["decision"] in (Decision.ACCEPT, Decision.REJECT)
+    return end
+
+
+SOURCE = chunk_of(99, "Bees dance to show where flowers stand. The angle of the dance gives the direction to the sun.")
+QUOTE = "Bees dance to show where flowers stand."
+ACCEPT = {"decision": "accept"}
+
+
+async def test_grounded_qa_gives_question_and_answer() -> None:
+    task = Task.of("chunk", chunks=(SOURCE.id,), attributes={"kind": "cause"})
+    model = Scripted(
+        {
+            "propose-question": {"suitable": True, "topic": "bees", "quote": QUOTE},
+            "write-question-answer": {
+                "question": "Why do bees dance?",
+                "answer": "To show flowers.",
+                "evidence": [QUOTE],
+            },
+            "judge-question-answer": ACCEPT,
+        }
+    )
+    end = await run("grounded-qa", task, model, [SOURCE])
+    assert end["decision"] is Decision.ACCEPT
+    assert end["drafts"][0].messages[0].content == "Why do bees dance?"
+    assert model.requests[0].variables["kind_description"] == taxonomy()["cause"].description
+    end = await run("grounded-qa", task, model, [SOURCE], on_passage=True, propose=False)
+    assert end["drafts"][0].messages[0].content == f"{SOURCE.text}\n\nWhy do bees dance?"
+
+
+async def test_entigraph_gives_text_to_pretrain_on_and_mends_a_short_one() -> None:
+    task = Task.of(
+        "pair",
+        chunks=(SOURCE.id,),
+        entities=("entity-a", "entity-b"),
+        relations=("relation-a-b",),
+        attributes={"form": "lesson"},
+    )
+    long = {
+        "title": "Bees",
+        "text": "Bees dance where flowers stand. " * 10,
+        "questions": [{"question": "Who dances?", "answer": "Bees."}],
+        "evidence": [QUOTE],
+    }
+    model = Scripted(
+        {
+            "write-entity-passage": {"title": "Bees", "text": "Bees dance.", "evidence": [QUOTE]},
+            "revise-entity-passage": long,
+            "judge-entity-passage": [ACCEPT],
+        }
+    )
+    end = await run("entigraph", task, model, [SOURCE])
+    assert end["decision"] is Decision.ACCEPT
+    (message,) = end["drafts"][-1].messages
+    assert message.role == "assistant"
+    assert message.content.endswith("Question: Who dances?\nAnswer: Bees.")
+    revision = model.requests[1]
+    assert revision.variables["reasons"] == ["too_short"]
+    assert revision.variables["form"] == "lesson"
+    assert revision.variables["relations"] == ["a - next to - b"]
+    assert [entity["name"] for entity in revision.variables["entities"]] == ["a", "b"]
+
+
+def reasoning_script(**changed: Any) -> Scripted:
+    return Scripted(
+        {
+            "write-problem": {"problem": "Where do bees send each other?", "needs": ["a", "b"]},
+            "solve-problem": {"reasoning": "They dance.", "answer": "To flowers.", "evidence": [QUOTE]},
+            "judge-problem": ACCEPT,
+            **changed,
+        }
+    )
+
+
+REASONING_TASK = Task.of("hop1", chunks=(SOURCE.id,), entities=("entity-a", "entity-b"))
+
+
+async def test_graph_reasoning_gives_a_problem_with_its_solution() -> None:
+    model = reasoning_script()
+    end = await run("graph-reasoning", REASONING_TASK, model, [SOURCE])
+    assert end["decision"] is Decision.ACCEPT
+    assert [message.content for message in end["drafts"][-1].messages] == [
+        "Where do bees send each other?",
+        "They dance.\n\nAnswer: To flowers.",
+    ]
+    assert model.requests[0].variables["relation"] == "hop1"
+    assert model.requests[0].variables["path"] == ["a", "b"]
+    judges = [request.variables["judge"] for request in model.requests if request.prompt == "judge-problem"]
+    assert judges == ["relevance", "correctness", "difficulty"]
+
+
+async def test_graph_reasoning_rejects_when_one_judge_does() -> None:
+    def judge(request: Any) -> dict[str, Any]:
+        if request.variables["judge"] == "difficulty":
+            return {"decision": "reject", "reasons": ["too_easy"]}
+        return ACCEPT
+
+    end = await run("graph-reasoning", REASONING_TASK, reasoning_script(**{"judge-problem": judge}), [SOURCE])
+    assert (end["decision"], end["reasons"]) == (Decision.REJECT, ("too_easy",))
+    end = await run("graph-reasoning", REASONING_TASK, reasoning_script(**{"judge-problem": judge}), [SOURCE], agree=2)
+    assert end["decision"] is Decision.ACCEPT
+
+
+async def test_graph_reasoning_pays_no_judge_when_solutions_disagree() -> None:
+    def solve(request: Any) -> dict[str, Any]:
+        return {"answer": f"place {'abcd'[request.sample]}", "evidence": [QUOTE]}
+
+    model = reasoning_script(**{"solve-problem": solve})
+    end = await run("graph-reasoning", REASONING_TASK, model, [SOURCE], solutions=4)
+    assert (end["decision"], end["reasons"]) == (Decision.REJECT, ("no_majority",))
+    assert "judge-problem" not in [request.prompt for request in model.requests]
+
+
+async def test_graph_reasoning_pays_no_solver_for_a_twin() -> None:
+    found = recipe("graph-reasoning")
+    assert found.flow is not None
+    model = reasoning_script()
+    context = FlowContext(models={"default": model}, pool=ExactPool([("where do bees send each other", "task-twin")]))
+    state = {"task": REASONING_TASK, "chunks": [SOURCE]}
+    end = await found.flow(found.options()).compile().ainvoke(state, context=context)
+    assert (end["decision"], end["reasons"]) == (Decision.REJECT, ("duplicate",))
+    assert [request.prompt for request in model.requests] == ["write-problem"]
