@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import NamedTuple, cast
 
 from ..errors import ConfigError, DocumentError
-from .loaders.source import Loader, Skipped, Source
+from .loaders.source import Loader, Skipped, Source, printable
 from .records import Document
 
 __all__ = ["FORMATS", "Skipped", "read_documents"]
@@ -100,7 +100,7 @@ def _read(roots: list[list[_Root]], text_field: str, max_bytes: int) -> Iterator
     for root in (root for group in roots for root in group):
         for file in _files(root):
             # Two folders may hold the same relative path; then the path as it was given tells them apart.
-            name = file.name if file.name not in names else file.path.as_posix()
+            name = printable(file.name if file.name not in names else file.path.as_posix())
             names.add(name)
             if file.refusal:
                 yield Skipped(name=name, reason="unreadable", detail=file.refusal)
@@ -139,27 +139,22 @@ def _files(root: _Root) -> Iterator[_File]:
         yield _checked(_File(root.name or root.path.name, root.path))
         return
     base = root.path.resolve()
-    yield from _walk(base, base)
-
-
-def _walk(base: Path, folder: Path) -> Iterator[_File]:
-    try:
-        entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
-    except OSError as error:
-        name = folder.relative_to(base).as_posix()
-        yield _File(name, folder, f"folder cannot be listed: {error.strerror}")
-        return
-    for entry in entries:
-        if entry.name.startswith((".", "~$")):  # hidden files, and the locks that Word leaves
-            continue
-        path = Path(entry.path)
+    pending = [base]  # a stack and no recursion: folders may nest deeper than Python's frames
+    while pending:
+        path = pending.pop()
         name = path.relative_to(base).as_posix()
-        if entry.is_symlink() and not path.resolve().is_relative_to(base):
+        if path.is_symlink() and not path.resolve().is_relative_to(base):
             yield _File(name, path, f"is a link that leads outside of '{base.name}'; copy the file there instead")
-        elif entry.is_symlink() and path.is_dir():
+        elif path.is_symlink() and path.is_dir():
             continue  # a folder inside the root: its files come by their own paths
-        elif entry.is_dir(follow_symlinks=False):
-            yield from _walk(base, path)
+        elif path.is_dir():
+            try:
+                # Hidden files are passed over, and the locks that Word leaves.
+                names = [entry for entry in os.listdir(path) if not entry.startswith((".", "~$"))]
+            except OSError as error:
+                yield _File(name, path, f"folder cannot be listed: {error.strerror}")
+                continue
+            pending += [path / entry for entry in sorted(names, reverse=True)]
         else:
             yield _checked(_File(name, path))
 

@@ -61,6 +61,12 @@ def test_text(tmp_path: Path) -> None:
     assert (document.name, document.media_type) == ("a.txt", "text/plain")
 
 
+def test_text_title(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("Tide mills\n\nA tide mill is a mill.")
+    (tmp_path / "b.txt").write_text("A first sentence.\n\nA second one.")
+    assert [getattr(document, "title", None) for document in read(tmp_path)] == ["Tide mills", ""]
+
+
 def test_markdown_headings_are_parsed(tmp_path: Path) -> None:
     path = tmp_path / "a.md"
     path.write_text(
@@ -134,7 +140,7 @@ def test_html(tmp_path: Path) -> None:
     path = tmp_path / "a.html"
     path.write_text(
         "<!doctype html><title>Tidal &amp; Power</title><style>p{}</style><script>var x = '<h1>no</h1>'</script>"
-        "<header>Site name</header><nav><a href=/>Home</a></nav>"
+        "<!-- a comment --><header>Site name</header><nav><a href=/>Home</a></nav>"
         "<form><h1>Tidal <em>Power</em></h1><p>La&nbsp;Rance is a <b>tidal</b> station,\n wrapped. See "
         "<a href='http://127.0.0.1:1/x'>this page</a>.<img src='http://127.0.0.1:1/p.png' alt=plan>"
         "<h2>Barrages</h2><ul><li>first<ul><li>nested</ul><li>second</ul>"
@@ -149,7 +155,7 @@ def test_html(tmp_path: Path) -> None:
     assert "| Station | MW |\n| --- | --- |\n| La Rance | 240 |" in document.text
     assert "5 * 3 _under_ a < b" in document.text
     assert "falling water" in document.text
-    for absent in ("Home", "imprint", "Site name", "var x", "http", "secret"):
+    for absent in ("Home", "imprint", "Site name", "a comment", "var x", "http", "secret"):
         assert absent not in document.text
 
 
@@ -440,6 +446,15 @@ def test_a_file_without_permission(tmp_path: Path) -> None:
     path.write_text("x")
     path.chmod(0)
     assert refused(path).reason == "unreadable"
+
+
+def test_names_and_headers_that_are_no_text(tmp_path: Path) -> None:
+    (tmp_path / os.fsdecode(b"caf\xe9.txt")).write_text("text")
+    (tmp_path / os.fsdecode(b"caf\xe9.xyz")).write_text("text")
+    (tmp_path / "a.csv").write_bytes(b"text,caf\xe9\n1,2\n")
+    (tmp_path / "b.csv").write_bytes(b"body,caf\xe9\n1,2\n")
+    found = [(document.name, getattr(document, "reason", "")) for document in read(tmp_path)]
+    assert found == [("a.csv", "encoding"), ("b.csv", "malformed"), ("caf?.txt", ""), ("caf?.xyz", "unsupported")]
 
 
 def test_duplicates_name_the_first(tmp_path: Path) -> None:

@@ -32,7 +32,7 @@ def load_docx(source: Source) -> Iterator[Document | Skipped]:
     result = mammoth.convert_to_html(
         io.BytesIO(data), style_map=_STYLES, convert_image=mammoth.images.img_element(lambda image: {})
     )
-    text, _ = to_markdown(source.name, result.value)
+    text = to_markdown(source.name, result.value)
     sections = headings(text)
     notes = sorted({message.message for message in result.messages})[:20]
     yield Document.of(

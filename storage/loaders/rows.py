@@ -36,6 +36,8 @@ def load_csv(source: Source) -> Iterator[Document | Skipped]:
         reader = csv.reader(_chain(first, lines), delimiter=delimiter)
         header = [cell.strip() for cell in next(reader)]
         check_columns(source, header)
+        if any(map(_ESCAPED.search, header)):
+            raise DocumentError(source.name, "encoding", "its header has bytes that are not UTF-8; convert the file")
         number = 0
         while True:
             number += 1

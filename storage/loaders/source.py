@@ -6,8 +6,15 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from pydantic import field_validator
+
 from ...errors import DocumentError
 from ..records import Document, Record
+
+
+def printable(text: str) -> str:
+    """Returns `text` with lone surrogates as `?`: names and messages may hold bytes that were never text."""
+    return text.encode("utf-8", "replace").decode("utf-8")
 
 
 class Skipped(Record):
@@ -16,6 +23,11 @@ class Skipped(Record):
     name: str
     reason: str
     detail: str
+
+    @field_validator("name", "detail", mode="before")
+    @classmethod
+    def _printable(cls, value: str) -> str:
+        return printable(value)
 
     @classmethod
     def of(cls, error: DocumentError) -> Skipped:

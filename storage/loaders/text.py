@@ -25,7 +25,10 @@ _FRONT_MATTER = re.compile(r"---[ \t]*\n(.{0,65536}?)\n(?:---|\.\.\.)[ \t]*(?:\n
 def load_text(source: Source) -> Iterator[Document | Skipped]:
     """Yields the one document of a text file."""
     text, _ = decode(source.name, source.read())
-    yield Document.of(source.name, text, media_type="text/plain")
+    # A short first line that stands alone and is no sentence is the title.
+    found = re.match(r"\s*(\S.{0,99}?)[ \t]*\n[ \t]*\n", text)
+    title = found[1] if found and found[1][-1] not in ".,;:!?" else ""
+    yield Document.of(source.name, text, media_type="text/plain", title=title)
 
 
 def load_markdown(source: Source) -> Iterator[Document | Skipped]:
