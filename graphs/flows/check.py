@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from difflib import get_close_matches
-from typing import Any
+from typing import Any, get_type_hints
 
 import networkx as nx
+from langgraph.channels import BinaryOperatorAggregate
 from langgraph.graph import END, START, StateGraph
 from langgraph.graph.state import CompiledStateGraph
 
@@ -21,14 +22,17 @@ from ...prompts.library import PromptLibrary
 
 AnyFlow = StateGraph[Any, Any, Any, Any] | CompiledStateGraph[Any, Any, Any, Any]
 _LOOP_COUNTER = "round"
+_GROWING = {
+    name for name, hint in get_type_hints(FlowState, include_extras=True).items() if hasattr(hint, "__metadata__")
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
     """One thing that keeps a flow from running. `node` is empty when it concerns the whole flow.
 
-    `code` is one of `context_schema`, `missing_key`, `unknown_node`, `unreachable`, `no_end`, `endless_loop`,
-    `missing_role`, `unknown_prompt`, `missing_variables`, `unknown_key`, `invalid`.
+    `code` is one of `context_schema`, `missing_key`, `no_reducer`, `unknown_node`, `unreachable`, `no_end`,
+    `endless_loop`, `missing_role`, `unknown_prompt`, `missing_variables`, `unknown_key`, `invalid`.
     """
 
     code: str
@@ -97,13 +101,23 @@ def _schema_problems(builder: StateGraph[Any, Any, Any, Any]) -> Iterator[Proble
             "its nodes get no models: make it StateGraph(FlowState, context_schema=FlowContext), "
             f"not context_schema={getattr(context, '__name__', context)}",
         )
-    lacking = sorted(FlowState.__annotations__.keys() - builder.channels.keys())
+    # Not `builder.channels`: those also hold what single nodes declare as their input, which a task cannot fill.
+    channels = builder.schemas[builder.state_schema]
+    lacking = sorted(FlowState.__annotations__.keys() - channels.keys())
     if lacking:
         yield Problem(
             "missing_key",
             "",
             f"its state lacks {', '.join(lacking)}; derive the state from FlowState: class MyState(FlowState): ...",
         )
+    for key in sorted(_GROWING & channels.keys()):
+        if not isinstance(channels[key], BinaryOperatorAggregate):
+            yield Problem(
+                "no_reducer",
+                "",
+                f"its state declares '{key}' without a reducer, so each node would throw away what the others wrote; "
+                "derive the state from FlowState and leave the key out",
+            )
 
 
 def _edges(builder: StateGraph[Any, Any, Any, Any]) -> nx.MultiDiGraph[str]:
