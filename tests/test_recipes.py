@@ -162,6 +162,19 @@ def test_grounded_qa_makes_up_for_a_kind_that_is_rejected() -> None:
     assert drawn["cause"] > 1.5 * drawn["fact"]
 
 
+@pytest.mark.parametrize("restarts", [False, True])
+def test_grounded_qa_does_not_run_after_a_kind_that_nothing_gives(restarts: bool) -> None:
+    books = Books(recipe("grounded-qa"), chunks=[chunk_of(number) for number in range(400)])
+    for _ in range(40):
+        for task in books.plan(10, kinds=("fact", "cause", "number", "list")):
+            if task.attributes["kind"] == "number":
+                books.coverage.subtract(coverage_keys(task))
+        if restarts:
+            books.restart()
+    drawn = Counter(task.attributes["kind"] for task in books.tasks.values())
+    assert drawn["number"] < 0.4 * sum(drawn.values())
+
+
 def test_grounded_qa_keeps_shares() -> None:
     tasks = Books(recipe("grounded-qa"), chunks=[chunk_of(number) for number in range(100)]).plan(
         100, kinds=("fact", "cause"), shares={"fact": 3}

@@ -28,7 +28,7 @@ from ...agents.verifiers import length
 from ...storage.records import Decision, Task
 from ..flows.reference import Flow, reference_flow
 from ..knowledge.draws import Draw
-from ..knowledge.graph import KnowledgeGraph
+from ..knowledge.graph import KnowledgeGraph, Link
 from ..knowledge.samplers import draw_distant_pairs, draw_entities, draw_pairs, draw_triples
 from .base import Options, PlanView, Recipe, lazily
 from .groups import WeightName, graph_of, group_rng, patiently, task_of, weight_of
@@ -50,6 +50,7 @@ class EntiGraphOptions(Options):
     forms:      forms of text, in plain words; each group starts with another and gets `passes` of them.
     passes:     how many texts a group gets.
     weight:     which entities come first: those that few items touch, those with many relations, or none.
+    link:       what joins entities: a `relation`, a shared chunk (`cooccurrence`), or `any` of them.
     max_chunks: a group whose mentions need more chunks than this is left out: the prompt would not hold them.
     min_words:  shorter texts are sent back.
     max_rounds: how often a draft may be refined.
@@ -60,6 +61,7 @@ class EntiGraphOptions(Options):
     forms: tuple[str, ...] = Field(default=FORMS, min_length=1)
     passes: int = Field(default=1, ge=1)
     weight: WeightName = "coverage"
+    link: Link = "any"
     max_chunks: int = Field(default=4, ge=1)
     min_words: int = Field(default=40, ge=1)
     max_rounds: int = Field(default=1, ge=0, le=30)
@@ -80,7 +82,7 @@ def plan_entigraph(view: PlanView, rng: random.Random, options: EntiGraphOptions
     for turn in range(options.passes):
         sources = _sources(graph, view, rng, options)
         for kind, draw in by_shares(sources, shares):
-            members = draw.entities if kind != "distant" else _with_middle(graph, draw.entities)
+            members = draw.entities if kind != "distant" else _with_middle(graph, draw.entities, options.link)
             first = group_rng("form", kind, sorted(members)).randrange(len(options.forms))
             form = options.forms[(first + turn) % len(options.forms)]
             task = task_of(
@@ -96,10 +98,10 @@ def plan_entigraph(view: PlanView, rng: random.Random, options: EntiGraphOptions
                 yield task
 
 
-def _with_middle(graph: KnowledgeGraph, ends: tuple[str, ...]) -> tuple[str, ...]:
+def _with_middle(graph: KnowledgeGraph, ends: tuple[str, ...], link: Link) -> tuple[str, ...]:
     """Puts a neighbour that both ends have between them: without it nothing in the source relates them."""
     first, last = sorted(ends)
-    shared = sorted(set(graph.neighbours(first, link="any")) & set(graph.neighbours(last, link="any")))
+    shared = sorted(set(graph.neighbours(first, link=link)) & set(graph.neighbours(last, link=link)))
     return (first, group_rng("middle", first, last).choice(shared), last)
 
 
@@ -111,9 +113,9 @@ def _sources(
     seeds = {name: random.Random(rng.getrandbits(64)) for name in DRAWS}  # noqa: S311  # reproducible draws
     draws = {
         "entity": draw_entities(graph, seeds["entity"], weight=weight),
-        "pair": draw_pairs(graph, seeds["pair"], weight=weight, link="any"),
-        "distant": draw_distant_pairs(graph, seeds["distant"], weight=weight, link="any"),
-        "triple": draw_triples(graph, seeds["triple"], weight=weight, link="any"),
+        "pair": draw_pairs(graph, seeds["pair"], weight=weight, link=options.link),
+        "distant": draw_distant_pairs(graph, seeds["distant"], weight=weight, link=options.link),
+        "triple": draw_triples(graph, seeds["triple"], weight=weight, link=options.link),
     }
     return {
         name: patiently(found, graph, chordless=False, max_chunks=options.max_chunks) for name, found in draws.items()

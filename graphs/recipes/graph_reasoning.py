@@ -28,11 +28,12 @@ from ...agents.messages import reasoning
 from ...agents.novelty import novelty
 from ...agents.panel import panel
 from ...agents.solver import ANSWERS, solver
+from ...agents.state import FlowState
 from ...agents.turns import in_turn
 from ...errors import ConfigError
 from ...storage.records import Task
 from ..flows.reference import Flow, reference_flow
-from ..knowledge.graph import KnowledgeGraph
+from ..knowledge.graph import KnowledgeGraph, Link
 from ..knowledge.samplers import Draw, draw_communities, draw_paths
 from .base import Options, PlanView, Recipe, lazily
 from .groups import WeightName, graph_of, group_rng, patiently, task_of, weight_of
@@ -50,6 +51,7 @@ class GraphReasoningOptions(Options):
     points:      how many knowledge points of a community one problem combines.
     combinations: how many such combinations a community gives, at most.
     weight:      which points come first: those that few items touch, those with many relations, or none.
+    link:        what joins points on a path: a shared chunk (`cooccurrence`, as in the paper), a `relation`, or `any`.
     max_chunks:  a combination whose mentions need more chunks than this is left out.
     solutions:   how often a problem is solved; with 2 or more the answer needs `least_share` of the votes.
     judges:      judge → role. `relevance`, `correctness` and `difficulty` are known to the prompt, others are
@@ -62,6 +64,7 @@ class GraphReasoningOptions(Options):
     points: int = Field(default=3, ge=2, le=8)
     combinations: int = Field(default=3, ge=1)
     weight: WeightName = "coverage"
+    link: Link = "cooccurrence"
     max_chunks: int = Field(default=4, ge=1)
     solutions: int = Field(default=1, ge=1, le=64)
     least_share: float = Field(default=0.5, gt=0, le=1)
@@ -90,7 +93,7 @@ def plan_graph_reasoning(view: PlanView, rng: random.Random, options: GraphReaso
     seeds = {name: random.Random(rng.getrandbits(64)) for name in RELATIONS}  # noqa: S311  # reproducible draws
     sources: dict[str, Iterator[tuple[str, ...]]] = {}
     for hops in (1, 2, 3):
-        paths = draw_paths(graph, seeds[f"hop{hops}"], weight=weight, hops=hops, link="cooccurrence")
+        paths = draw_paths(graph, seeds[f"hop{hops}"], weight=weight, hops=hops, link=options.link)
         sources[f"hop{hops}"] = _members(patiently(paths, graph, chordless=hops > 1, max_chunks=options.max_chunks))
     sources["community"] = _combinations(graph, seeds["community"], view, options)
     for kind, members in by_shares(sources, shares):
@@ -119,6 +122,11 @@ def _combinations(
                 yield chosen
 
 
+def _path(state: FlowState) -> list[str]:
+    """The points' names in their order; none for a community, which has no order."""
+    return [] if state["task"].kind == "community" else [entity.name for entity in state.get("entities", [])]
+
+
 def graph_reasoning_flow(options: GraphReasoningOptions) -> Flow:
     """Builds the flow: problem writer, novelty gate and solver in one step, checks, and the panel of judges."""
     checks = [grounding(quoted_in=())]
@@ -127,7 +135,7 @@ def graph_reasoning_flow(options: GraphReasoningOptions) -> Flow:
     return reference_flow(
         proposer=None,
         generator=in_turn(
-            generator(prompt="write-problem", variables=WRITE, messages=reasoning),
+            generator(prompt="write-problem", variables=WRITE, messages=reasoning, given={"path": _path}),
             novelty(fields=("problem",)),
             solver(samples=options.solutions),
         ),

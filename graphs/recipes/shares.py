@@ -11,8 +11,15 @@ from .base import cell
 Drawn = TypeVar("Drawn")
 
 
+LEAST_RATE = 1 / 3  # a name is drawn at most three times as often as its share to make up for rejections
+ENOUGH = 30  # draws after which a name of which nothing was accepted is not made up for at all
+
+
 class Shares:
-    """Picks the name that is furthest behind its share.
+    """Picks the name that is furthest behind its share of what is accepted or pending.
+
+    A name whose tasks are mostly rejected is drawn more often, within the limits above: without them one that this
+    corpus cannot give (numbers, in a text without any) would soon be all that is drawn.
 
     `coverage` counts accepted and pending tasks by cell and is live. It is updated only when a batch is planned, so
     what was picked since is counted here: else one batch would be of one kind.
@@ -30,6 +37,9 @@ class Shares:
         self._cells = {name: cell(attribute, name) for name in self._shares}
         self._since: dict[str, int] = dict.fromkeys(self._shares, 0)
         self._known = {name: coverage.get(key, 0) for name, key in self._cells.items()}
+        # A resumed run knows what was accepted, not what was tried: take it that all were tried alike.
+        level = max(self._known[name] / share for name, share in self._shares.items())
+        self._tried = {name: level * share for name, share in self._shares.items()}
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -40,6 +50,7 @@ class Shares:
         """Returns one of `available` (names with a share), the first given of those equally far behind."""
         chosen = min((name for name in self._shares if name in available), key=self._progress)
         self._since[chosen] += 1
+        self._tried[chosen] += 1
         return chosen
 
     def _progress(self, name: str) -> float:
@@ -47,7 +58,9 @@ class Shares:
         if counted != self._known[name]:
             self._known[name] = counted
             self._since[name] = 0
-        return (counted + self._since[name]) / self._shares[name]
+        tried = self._tried[name]
+        rate = 1.0 if tried >= ENOUGH and counted <= 0 else LEAST_RATE
+        return max(counted + self._since[name], tried * rate) / self._shares[name]
 
 
 def shares_of(names: Collection[str], given: Mapping[str, float]) -> dict[str, float]:
