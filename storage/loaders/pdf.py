@@ -90,8 +90,11 @@ def _read_lines(source: Source, file: Any, pdfium: Any) -> tuple[list[_Line], li
     total = 0
     for number in range(len(file)):
         try:
-            textpage = file[number].get_textpage()
+            page = file[number]
+            textpage = page.get_textpage()
             found = list(_page_lines(textpage, number, pdfium.raw))
+            textpage.close()  # else every page stays in memory until the file is closed
+            page.close()
         except pdfium.PdfiumError:
             found = []
         if not found:
@@ -109,8 +112,9 @@ def _page_lines(textpage: Any, page: int, raw: Any) -> Iterator[_Line]:
     """Yields the page's lines with the size of type that most of their characters have, in points."""
     characters: list[str] = []
     sizes: Counter[float] = Counter()
-    for index in range(textpage.count_chars() + 1):
-        code = raw.FPDFText_GetUnicode(textpage, index) if index < textpage.count_chars() else 10
+    count = textpage.count_chars()
+    for index in range(count + 1):
+        code = raw.FPDFText_GetUnicode(textpage, index) if index < count else 10
         if code in (10, 13):
             text = "".join(characters).encode("utf-16", "surrogatepass").decode("utf-16", "replace")
             text = " ".join(text.split())
