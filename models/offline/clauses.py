@@ -15,7 +15,6 @@ from .lexicon import (
     DETERMINERS,
     GENERIC,
     HAVE,
-    MODALS,
     NOUN_VERBS,
     PARTICIPLES,
     PREPOSITIONS,
@@ -24,28 +23,21 @@ from .lexicon import (
     STOPWORDS,
     SUBORDINATORS,
     VERBS,
+    word_list,
 )
 
 TOKEN = re.compile(r"\d+(?:,\d{3})*(?:\.\d+)?%?|[^\W_]+(?:[-'’./][^\W_]+)*|[^\w\s]|_")
 MAX_SUBJECT = 14  # tokens
-_LEADERS = frozenset(
-    """however therefore moreover furthermore additionally finally today meanwhile instead thus also consequently
-    recently historically specifically notably nevertheless nonetheless similarly likewise often usually typically
-    generally currently now then hence further here overall still later originally traditionally unfortunately
-    additionally importantly interestingly conversely alternatively empirically theoretically""".split()
+_LEADERS = word_list("leaders")
+_ADVERBS = word_list("adverbs")
+_PLURAL_SUBJECTS = frozenset(
+    ["we", "they", "i", "you", "people", "data", "bacteria", "algae", "fish", "both", "many", "some", "most", "others"]
 )
-_ADVERBS = frozenset(
-    """also still often usually now then not only always never already just even later first once thus therefore
-    typically generally mainly mostly largely about roughly nearly widely commonly sometimes rarely fully well long
-    soon almost probably perhaps both all each far much further currently""".split()
-)
-_PLURAL_SUBJECTS = frozenset("we they i you people data bacteria algae fish both many some most others".split())
 _SENTENCE_END = " .!?\"'”’"
-_APPOSITIVE_HEADS = frozenset("a an the one which who also known called named formerly".split())
-_REDUCED = frozenset("by for as on at with using along near".split())
-_CLAUSE_ENDS = frozenset(
-    ", ; : ( and that which who what how whether when while because if to so than as where since although or".split()
-)
+_APPOSITIVE_HEADS = frozenset(["a", "an", "the", "one", "which", "who", "also", "known", "called", "named", "formerly"])
+_REDUCED = frozenset(["by", "for", "as", "on", "at", "with", "using", "along", "near"])
+_LINKING_ADVERBS = frozenset(["also", "then", "thus", "therefore", "still", "once"])
+_CLAUSE_ENDS = word_list("clause_ends")
 _BEFORE_NOUN = DETERMINERS | PREPOSITIONS | {"and", "or"}
 
 
@@ -121,14 +113,16 @@ def _finite(tokens: list[re.Match[str]], i: int, start: int) -> tuple[str, str] 
     if found is None or tokens[i].group()[0].isupper():
         return None
     base, aux = found
-    if head.lower() in DETERMINERS | PREPOSITIONS | {"to", "and", "or"} or not head[-1].isalnum() and head not in ")],":
+    if head.lower() in DETERMINERS | PREPOSITIONS | {"to", "and", "or"} or (
+        not head[-1].isalnum() and head not in ")],"
+    ):
         return None
     following = tokens[i + 1].group().lower() if i + 1 < len(tokens) else "."
     joined = any(t.group() == "and" for t in tokens[start:i])
     if aux == "do" and not (_is_plural(head) or joined):
         return None
     if aux == "does":
-        if _is_plural(head) and head.lower() != "data" or following in AUXILIARIES | {"of", ",", "and"}:
+        if (_is_plural(head) and head.lower() != "data") or following in AUXILIARIES | {"of", ",", "and"}:
             return None
         if VERBS.get(following, ("", ""))[1] == "do" and low not in {"helps", "lets", "makes"}:
             return None  # "most current approaches rely on": the noun
@@ -176,12 +170,12 @@ def _group(tokens: list[re.Match[str]], i: int, found: tuple[str, str]) -> tuple
     mark = j
     skip()
     word = tokens[j].group().lower() if j < len(tokens) else ""
-    adverb = " ".join(extra) + " " if extra else ""
+    adverb = "".join(f"{word} " for word in extra if word.lower() not in _LINKING_ADVERBS)
     if low in COPULAS:
         if word in PARTICIPLES or (word.endswith("ed") and len(word) > 4):
             main = PARTICIPLES.get(word, word)
             return j + 1, "passive", low, adverb + tokens[j].group(), main
-        if word.endswith("ing") and word[:-3] in VERBS or word.endswith("ing") and word[:-3] + "e" in VERBS:
+        if (word.endswith("ing") and word[:-3] in VERBS) or (word.endswith("ing") and word[:-3] + "e" in VERBS):
             return j + 1, "active", low, adverb + word, word[:-3] if word[:-3] in VERBS else word[:-3] + "e"
         return mark, "copula", low, "", "be"
     if low in HAVE:
@@ -197,7 +191,7 @@ def _group(tokens: list[re.Match[str]], i: int, found: tuple[str, str]) -> tuple
         if participle in PARTICIPLES:
             return j + 2, "passive", low, f"{adverb}be {participle}", PARTICIPLES[participle]
         return j + 1, "copula", low, "be", "be"
-    if word in VERBS and VERBS[word][1] == "do" or word == "have":
+    if (word in VERBS and VERBS[word][1] == "do") or word == "have":
         return j + 1, "active", low, adverb + word, word
     return j, "none", "", "", ""
 
@@ -302,6 +296,15 @@ _CUT = re.compile(
 )
 
 
+def first_clause(text: str) -> str:
+    """Returns `text` up to the clause that a comma and `and` or `but` open: `X, and Y is Z` gives `X`."""
+    for second in re.finditer(r", (?:and|but) (?=\w)", text):
+        following = text[second.end() :]
+        if parse(f"{following[0].upper()}{following[1:]}.") is not None:
+            return text[: second.start()]
+    return text
+
+
 def head_phrase(rest: str) -> str:
     """Returns `rest` up to the first subordinate clause: the object or complement, verbatim."""
     depth = 0
@@ -312,6 +315,7 @@ def head_phrase(rest: str) -> str:
             cut = match.start()
             break
     phrase = rest[:cut]
+    phrase = first_clause(phrase)
     # "X and is Y", "X and produced Y": a second verb phrase is another fact
     for second in re.finditer(r",? and (\w+)", phrase):
         low = second.group(1).lower()

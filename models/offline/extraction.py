@@ -179,7 +179,7 @@ def _complement(clause: Clause) -> str:
         clause.rest if clause.shape == "copula" and clause.aux in {"is", "are", "was", "were"} else clause.apposition
     )
     match = _COMPLEMENT.match(source)
-    if match is None or clause.aux in {"was", "were"} and source.startswith("the "):
+    if match is None or (clause.aux in {"was", "were"} and source.startswith("the ")):
         return ""
     phrase = _COMPLEMENT_END.split(match.group(1), maxsplit=1)[0].strip()
     return (

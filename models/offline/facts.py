@@ -9,15 +9,15 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from .clauses import Clause, head_phrase, is_generic, parse
-from .lexicon import DETERMINERS, PREPOSITIONS
+from .clauses import Clause, first_clause, head_phrase, is_generic, parse
+from .lexicon import DETERMINERS, PREPOSITIONS, word_list
 from .reading import Reading, kind_of, strip_article
 from .sentences import words
 
 _PARENTHESIS = re.compile(r"\s*\([^()]{0,80}\)")
 _DANGLING = re.compile(
     r"\b(?:it|its|itself|they|their|them|this|these|those|he|she|his|her|him|we|our|us|former|latter|such|above|below|"
-    r"here|there|following|respectively)\b",
+    r"here|there|following|respectively|(?:of|in|on|at|for|by|with|from|to) that)\b|\bof the two$",
     re.IGNORECASE,
 )
 _MONTH = r"(?:January|February|March|April|May|June|July|August|September|October|November|December)"
@@ -27,7 +27,11 @@ DATE = re.compile(
     rf"(?:(?:\d{{1,2}} )?{_MONTH} (?:\d{{1,2}},? )?)?(?:the )?(?:1[0-9]|20)\d\ds?(?: (?:and|to) (?:1[0-9]|20)\d\ds?)?\b"
 )
 _PLACE = re.compile(r"^(?:in|on|at|near|off|along|between|beside|around|within|across|inside|under|above) ")
-_PLACED = frozenset("locate situate find lie live stand grow occur nest breed inhabit roost winter build host".split())
+_PLACED = word_list("placed_verbs")
+_UNIQUE = re.compile(
+    r"the (?:\w+ ){0,2}?(?:only|main|first|last|best|most|second|third|chief|key|oldest|youngest|\w{3,}est|"
+    r"site|reason|problem|home|subject|result|case|way) "
+)
 QUANTITY = re.compile(
     r"^((?:about|around|nearly|up to|more than|over|at least|at most|roughly|approximately|almost|some|only|less than|"
     r"fewer than|between|an estimated) )?(\d+(?:,\d{3})*(?:\.\d+)?(?: (?:to|and|or) \d+(?:,\d{3})*(?:\.\d+)?)?"
@@ -37,18 +41,28 @@ QUANTITY = re.compile(
 )
 _DIMENSION = re.compile(r"^ (\w+) (long|wide|high|deep|tall|thick|old|across|away)\b")
 _HOW = {"across": "How far across", "away": "How far away"}
-_STRANDED = frozenset(
-    """depend-on rely-on consist-of result-in lead-to contribute-to belong-to refer-to feed-on focus-on depend-upon
-    suffer-from derive-from come-from originate-from benefit-from differ-from respond-to adapt-to convert-into
-    use-for use-as know-as call-as base-on connect-to compose-of flow-into regard-as associate-with cause-by protect-from
-    combine-with replace-by power-by drive-by apply-to correspond-to participate-in specialise-in account-for""".split()
-)
+_STRANDED = word_list("stranded")
 _BECAUSE = re.compile(r",? (because|due to|owing to|as a result of|since(?= (?:the|it|they|a|an|its|their)\b))")
-_LINKS = frozenset("cause trigger lead result produce".split())
+_LINKS = frozenset(["cause", "trigger", "lead", "result", "produce"])
+_OBJECT_PRONOUNS = frozenset(["it", "them", "him", "her", "us", "me", "itself", "themselves"])
+_NO_OBJECT_VERBS = word_list("no_object_verbs")
 _NO_OBJECT = re.compile(
     r"^(?:to|that|how|whether|not|very|more|most|so|as|only|even|if|when|and|or|not|able|available|up|down|out|off|back|"
     r"away|together|well|better|\w+ly|\w+ing)\b"
 )
+
+
+_OPENING = re.compile(
+    r"(?:it|its|they|their|he|she|his|her|such|we|our|however|therefore|thus|moreover|furthermore|also|but|and|so|hence|"
+    r"in addition|additionally|as a result|for example|for instance|in contrast|instead|similarly|consequently|finally)\b",
+    re.IGNORECASE,
+)
+_POINTING = re.compile(
+    r"\b(?:this|these|those|such|there|therefore|however|thus|above|below|following|former|latter|here)\b|"
+    r"\b(?:it|them|him|her|theirs|so)[.;,]|\b(?:of|in|on|at|for|by|with|from|to) that\b",
+    re.IGNORECASE,
+)
+_VAGUE = re.compile(r"the [a-z]+")  # a definite noun that nothing before it named
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +106,8 @@ class Stated:
             score -= 0.6
         if count > 18:
             score -= 0.3
+        if _VAGUE.fullmatch(self.clause.subject):
+            score -= 0.7 if kind == "definition" else 0.2
         question = question[0].upper() + question[1:]
         yield Candidate(
             kind, question, answer, self.evidence, self.topic, angle, score - 0.2 * (len(self.evidence) - 1)
@@ -111,18 +127,52 @@ def stated(reading: Reading, index: int) -> Stated | None:
         antecedent = reading.antecedents[index]
         if antecedent is None or (clause.pronoun is False and not remainder):
             return None
-        owner = reading.lowered(_PARENTHESIS.sub("", antecedent[0]))
+        owner, named_at = _resolved(reading, _PARENTHESIS.sub("", antecedent[0]), antecedent[1])
         subject = owner if not remainder else f"{owner}{possessive(owner)} {remainder}"
-        evidence = (index, antecedent[1])
+        evidence = tuple(dict.fromkeys((index, antecedent[1], named_at)))
     elif low == "we" and not remainder:
         subject = "the authors"
     elif low == "our":
         subject = f"the authors' {remainder}"
     else:
-        subject = reading.lowered(subject)
+        subject, named_at = _resolved(reading, subject, index)
+        evidence = tuple(dict.fromkeys((index, named_at)))
     if _DANGLING.search(subject) or (is_generic(subject) and low not in {"we", "our"}) or len(subject.split()) > 12:
         return None
     return Stated(reading, index, clause.renamed(subject), evidence, reading.topic(index))
+
+
+def _resolved(reading: Reading, subject: str, index: int) -> tuple[str, int]:
+    """Returns a subject as it stands inside a question, `the station` replaced by the station's name where the passage
+    names just one, and the index of the sentence that names it."""
+    article, _, noun = subject.partition(" ")
+    if article.lower() == "the" and noun.islower() and " " not in noun:
+        referent = reading.referent(noun, index)
+        if referent is not None:
+            return reading.lowered(_PARENTHESIS.sub("", referent[0])), referent[1]
+    return reading.lowered(subject), index
+
+
+def restated(reading: Reading, index: int) -> tuple[str, tuple[int, ...]] | None:
+    """Returns sentence `index` so that it can be read alone, and the sentences it then rests on.
+
+    A pronoun or a vague subject (`It`, `The station`) is replaced by the name that it stands for; None when that is open.
+    """
+    sentence, clause = reading.sentences[index], reading.clauses[index]
+    if not sentence.complete or _POINTING.search(sentence.text):
+        return None
+    if clause is None:
+        return None if _OPENING.match(sentence.text) else (sentence.text, (index,))
+    found = stated(reading, index)
+    if clause.rest.split(" ")[0].lower() in _OBJECT_PRONOUNS or re.search(r"\bof (?:them|it)\b", sentence.text):
+        return None
+    if found is None or clause.subject.lower() == "we" or clause.subject.lower().startswith("our "):
+        return None
+    if found.clause.subject == reading.lowered(clause.subject) or found.evidence == (index,):
+        return sentence.text, (index,)
+    at = sentence.text.find(clause.subject)
+    subject = found.clause.subject if at else found.clause.subject[0].upper() + found.clause.subject[1:]
+    return sentence.text[:at] + subject + sentence.text[at + len(clause.subject) :], found.evidence
 
 
 def possessive(owner: str) -> str:
@@ -136,12 +186,19 @@ def definitions(s: Stated) -> Iterator[Candidate]:
     sentence = s.reading.sentences[s.index].text
     plain = len(subject.split()) <= 6 and not re.search(r" (?:in|on|for|at|with|from|by) ", subject)
     rest = head_phrase(clause.rest) if clause.shape == "copula" else clause.rest
-    article = re.match(r"(?:an?|one of|any|the (?:\w+ ){1,3}(?:that|of|in|between|for|by|on|to|used)\b)", clause.rest)
+    article = re.match(r"(?:an?|one of|any) |the (?:\w+ ){1,3}(?:that|of|in|between|for|by|on|to|used)\b", clause.rest)
+    unique = _UNIQUE.match(clause.rest)
     if clause.shape == "copula" and plain and not subject.startswith("the authors"):
-        full = clause.rest if len(words(clause.rest)) <= 24 and ";" not in clause.rest else rest
+        whole = first_clause(clause.rest)
+        full = whole if len(words(whole)) <= 24 and ";" not in whole else rest
         who = kind_of(strip_article(subject), clause.rest) == "person"
         wh = "who" if who and clause.aux in {"is", "was"} else "what"
-        if article:
+        if unique and clause.aux in {"is", "was"}:
+            # "X is the largest Y": what Y asks for is X
+            answer = s.clause.subject
+            if len(words(rest)) <= 16 and not _DANGLING.search(rest):
+                yield from s.candidate("fact", f"what {clause.aux} {rest}?", answer, "what it is said of", 1.3)
+        elif article:
             yield from s.candidate("definition", f"{wh} {clause.aux} {subject}?", full, "what it is", 1.5)
         elif clause.aux == "are" and re.match(r"[a-z]", rest) and len(words(rest)) >= 4 and subject[-1] == "s":
             if re.search(r"\b(?:that|which|of|formed|made|found|where)\b", rest):
@@ -179,11 +236,15 @@ def facts(s: Stated) -> Iterator[Candidate]:
     date = DATE.search(rest)
     if date and (len(words(rest[: date.start()])) <= 12):
         before = rest[: date.start()]
-        if not before.rstrip().endswith((",", "and", "of")):
+        after = rest[date.end() :].strip()
+        ends = not after or after[0] in ",;(" or after.split()[0].lower() in PREPOSITIONS | {"and", "when", "as"}
+        if ends and not before.rstrip().endswith((",", "and", "of")):
             yield from s.candidate("fact", clause.ask("when", before), date.group(), "the date", 1.3)
     lead = DATE.match(clause.lead[:1].lower() + clause.lead[1:]) if clause.lead else None
     if lead and clause.lead[:1] + lead.group()[1:] == clause.lead[: lead.end()] and len(words(rest)) <= 14:
         yield from s.candidate("fact", clause.ask("when", rest), clause.lead, "the date", 1.2)
+    if rest.startswith("where ") and clause.base in _PLACED:
+        yield from s.candidate("fact", clause.ask("where"), rest, "the place", 1.0)
     if _PLACE.match(rest) and not DATE.match(rest) and (clause.base in _PLACED or clause.shape == "copula"):
         place = rest if len(words(rest)) <= 16 else rest.split(",")[0]
         if not re.match(r"(?:in|on|at) (?:\w+ )?(?:\d|order|addition|charge|line|use|danger|contrast|general)", place):
@@ -191,7 +252,7 @@ def facts(s: Stated) -> Iterator[Candidate]:
     if (
         clause.shape == "passive"
         and rest.startswith("by ")
-        and not re.match(r"by (?:\w+ing|the (?:end|time)|\d)\b", rest)
+        and not re.match(r"by (?:\w+ing|the (?:end|time)|\d+)\b", rest)
     ):
         agent = rest[3 : date.start()].rstrip() if date and date.start() > 3 else rest[3:]
         wh = "who" if kind_of(strip_article(agent), agent) == "person" or _is_personal(agent) else "what"
@@ -207,15 +268,18 @@ def facts(s: Stated) -> Iterator[Candidate]:
         yield from s.candidate("fact", f"{clause.ask('what')[:-1]} for?", rest, "its use", 1.2)
     elif clause.shape == "active" and clause.base != "have" and rest.startswith("that ") and len(words(rest)) <= 30:
         yield from s.candidate("fact", clause.ask("what"), rest, "what is claimed", 0.7)
-    elif clause.shape == "active" and rest and not _NO_OBJECT.match(rest):
+    elif (
+        clause.shape == "active"
+        and rest
+        and not _NO_OBJECT.match(rest)
+        and (clause.base != "have" or len(words(rest)) > 3)
+    ):
         first = rest.split()[0].lower()
-        if (
-            first in PREPOSITIONS
-            or QUANTITY.match(rest)
-            or clause.base in {"become", "seem", "remain", "appear", "make"}
-        ):
+        if first in PREPOSITIONS | _OBJECT_PRONOUNS or QUANTITY.match(rest) or clause.base in _NO_OBJECT_VERBS:
             return
         weak = first not in DETERMINERS and len(words(rest)) == 1
+        if date and date.end() == len(rest) and date.start() > 3:
+            rest = rest[: date.start()].rstrip()
         kind_scores = [("fact", 0.9 if weak else 1.1)]
         if clause.base in _LINKS:
             kind_scores.append(("cause", 1.0))
@@ -259,17 +323,28 @@ def figures(s: Stated) -> Iterator[Candidate]:
                 )
         elif noun and clause.shape == "active" and not year and not noun.group(1).startswith(("of", "and", "or", "to")):
             tail = rest[quantity.end() + noun.end() :]
+            of_what = re.match(
+                r" of (?:\d[\d.,]* )?[\w-]+(?: each| (?!and\b|in\b|a\b|per\b|on\b|at\b|for\b|to\b|from\b|by\b)[a-z]+)?",
+                tail,
+            )
+            tail = tail[of_what.end() :] if of_what else tail
             tail = "" if _DANGLING.search(tail) or len(words(tail)) > 8 else tail
-            unit = noun.group(1)
+            unit = noun.group(1) + (of_what.group() if of_what else "")
+            if tail.lstrip().startswith(("and ", ", and ")):
+                tail = ""
             yield from s.candidate(
-                "number", clause.ask(f"How many {unit}", tail), f"{quantity.group()} {unit}", "the number", 1.4
+                "number",
+                clause.ask(f"How many {unit}", tail),
+                quantity.group() + " " + noun.group(1),
+                "the number",
+                1.4,
             )
     of = re.match(
         r"((?:an?|the) (?:[a-z-]+ ){0,3}?(?:[a-z-]+)) of (?=(?:about |around |nearly |up to |more than |over |approximately )?\d)(.{1,60})",
         rest,
     )
     if of and clause.base in {"have", "reach", "achieve", "generate", "produce", "cover", "get", "attain"}:
-        value = re.split(r",| and (?!\d)| (?:in|on|by|at|with|for|from) ", of.group(2))[0]
+        value = re.split(r",(?!\d)| and (?!\d)| (?:in|on|by|at|with|for|from) ", of.group(2))[0]
         measure = strip_article(of.group(1))
         yield from s.candidate("number", clause.ask(f"What {measure}"), value, "the value", 1.5)
     share = re.search(
@@ -295,7 +370,10 @@ def causes(s: Stated) -> Iterator[Candidate]:
         reason = re.split(r";|, (?:which|while|but|so|whereas)\b", reason)[0]
     else:
         reason = head_phrase(reason)
-    yield from s.candidate("cause", clause.ask("why", clause.rest[: match.start()]), reason, "the reason", 1.5)
+    before = re.sub(
+        r",? (?:partly|mainly|mostly|largely|probably|simply|perhaps|in part)$", "", clause.rest[: match.start()]
+    )
+    yield from s.candidate("cause", clause.ask("why", before), reason, "the reason", 1.5)
 
 
 def of_clause(reading: Reading, index: int) -> Iterator[Candidate]:

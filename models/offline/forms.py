@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from .clauses import head_phrase, is_generic
-from .facts import Candidate, of_clause, second_subject, stated
+from .clauses import Clause, head_phrase, is_generic
+from .facts import Candidate, of_clause, restated, second_subject, stated
 from .lexicon import AUXILIARIES, DETERMINERS, PREPOSITIONS, PRONOUNS, STOPWORDS, VERBS
 from .reading import Reading, Term, strip_article
 from .sentences import NUMBER, Sentence, content_stems, words
@@ -15,11 +15,13 @@ BLANK = "____"
 _ITEM = r"[^,;:.()]{2,60}"
 _SERIES = re.compile(rf"{_ITEM}(?:, {_ITEM}){{1,8}},? (?:and|or) {_ITEM}|{_ITEM} (?:and|or) {_ITEM}")
 _EXAMPLES = re.compile(r"((?:[A-Za-z-]+ ){1,4}?)(?:, )?(?:,? such as|,? including|,? for example|, e\.g\.,?) ")
-_LISTING = frozenset("include contain comprise combine involve feature".split())
+_LISTING = frozenset(["include", "contain", "comprise", "combine", "involve", "feature"])
 _THAN = re.compile(
     r"\b(?:than|compared (?:with|to)|as \w+ as|similar to|different from|unlike|in contrast to|relative to) "
 )
-_CONTRAST = re.compile(r",? (?:while|whereas|but) ")
+VAGUE_SUBJECT = re.compile(r"The [a-z]+ (?:is|are|was|were|has|have|had|can|will|[a-z]+s|[a-z]+ed)\b")
+_NOT_COMPARED = frozenset(["that", "those", "in", "before", "expected", "half", "one", "previously"])
+_CONTRAST = re.compile(r", (?:while|whereas|but) | whereas ")
 _OPENING_PRONOUN = re.compile(
     r"\b(?:it|its|they|their|them|this|these|those|he|she|his|her|such|we|our)\b", re.IGNORECASE
 )
@@ -107,16 +109,7 @@ def comparisons(reading: Reading, index: int) -> Iterator[Candidate]:
             rest[match.end() :],
         )[0]
         if 1 <= len(words(other)) <= 7 and other[:1].isalpha() and not other[0].isdigit() and not is_generic(other):
-            if other.split()[0].lower() not in {
-                "that",
-                "those",
-                "in",
-                "before",
-                "expected",
-                "half",
-                "one",
-                "previously",
-            }:
+            if other.split()[0].lower() not in _NOT_COMPARED and not other.strip().endswith(("ones", "one", "others")):
                 yield from _whole(
                     s.evidence,
                     reading,
@@ -146,10 +139,12 @@ def relations(reading: Reading, index: int) -> Iterator[Candidate]:
     if clause is None:
         return
     for first in inside:
-        if first.name not in clause.subject:
+        if first.name not in clause.subject or not worth_naming(first):
             continue
         for second in inside:
-            if second.name in clause.rest and second.name not in clause.subject and not is_generic(second.name):
+            if second.name in clause.rest and second.name not in clause.subject and worth_naming(second):
+                if len(content_stems(sentence.text) - content_stems(f"{first.name} {second.name}")) < 2:
+                    continue  # the sentence says no more than the question
                 question = f"How is {named(first, sentence)} related to {named(second, sentence)}?"
                 score = 1.0 + 0.05 * min(first.score + second.score, 10)
                 yield from _whole(
@@ -158,11 +153,12 @@ def relations(reading: Reading, index: int) -> Iterator[Candidate]:
 
 
 def named(term: Term, sentence: Sentence) -> str:
-    """Returns a term with the article that the sentence gives to it."""
-    at = sentence.text.lower().find(term.name.lower())
-    before = sentence.text[: max(at, 0)].split()
-    article = before[-1].lower() if before else ""
-    return f"{article} {term.name}" if article in {"the", "a", "an"} else term.name
+    """Returns a term as the sentence writes it, singular or plural, with its article."""
+    found = re.search(rf"(?:\b(the|an?) )?(?<!\w)({re.escape(term.name)}(?:s|es)?)(?!\w)", sentence.text, re.IGNORECASE)
+    if found is None:
+        return term.name
+    surface = term.name[0] + found.group(2)[1:]
+    return f"{found.group(1).lower()} {surface}" if found.group(1) else surface
 
 
 def _whole(
@@ -182,94 +178,95 @@ def _whole(
 
 def blanks(reading: Reading, index: int) -> Iterator[Candidate]:
     """A sentence with one term or number left out."""
-    sentence = reading.sentences[index]
-    if not stands_alone(sentence) or len(words(sentence.text)) > 35:
+    alone = restated(reading, index)
+    if alone is None or len(words(alone[0])) > 35:
         return
+    text, evidence = alone
+    score = 0.6 if VAGUE_SUBJECT.match(text) else 1.0
     for term in reading.terms:
-        found = re.search(rf"(?<!\w){re.escape(term.name)}(?!\w)", sentence.text)
-        if index in term.sentences and found and len(re.findall(re.escape(term.name), sentence.text)) == 1:
-            rest = content_stems(sentence.text[: found.start()] + " " + sentence.text[found.end() :])
+        found = re.search(rf"(?<!\w){re.escape(term.name)}(?!\w)", text)
+        if found and index in term.sentences and worth_naming(term) and text.count(term.name) == 1:
+            longer = any(
+                term.name != other.name and term.name in other.name and other.name in text for other in reading.terms
+            )
+            if (
+                longer
+                or re.match(r" (?:of|for) [A-Z]", text[found.end() :])
+                or re.search(r"[A-Z]\w+ of $", text[: found.start()])
+            ):
+                continue  # a part of a longer name
+            rest = content_stems(text[: found.start()] + " " + text[found.end() :])
             if len(rest) >= 4 and not content_stems(term.name) <= rest:
-                left = sentence.text[: found.start()] + BLANK + sentence.text[found.end() :]
+                left = text[: found.start()] + BLANK + text[found.end() :]
+                angle = f"the blank for {term.name}"
                 yield Candidate(
                     "cloze",
                     f"Fill in the blank: {left}",
                     term.name,
-                    (index,),
+                    evidence,
                     term.name,
-                    f"the blank for {term.name}",
-                    1 + term.score / 20,
+                    angle,
+                    score + term.score / 20,
                 )
-    for found in NUMBER.finditer(sentence.text):
-        if len(NUMBER.findall(sentence.text)) <= 3 and sentence.text.count(found.group()) == 1:
-            left = sentence.text[: found.start()] + BLANK + sentence.text[found.end() :]
-            yield Candidate(
-                "cloze",
-                f"Fill in the blank: {left}",
-                found.group(),
-                (index,),
-                reading.topic(index),
-                f"the blank for {found.group()}",
-                1.0,
-            )
+    figures = list(NUMBER.finditer(text))
+    for found in figures if len(figures) <= 3 else ():
+        if text.count(found.group()) == 1:
+            left = text[: found.start()] + BLANK + text[found.end() :]
+            angle, topic = f"the blank for {found.group()}", reading.topic(index)
+            yield Candidate("cloze", f"Fill in the blank: {left}", found.group(), evidence, topic, angle, score)
 
 
 def truths(reading: Reading, index: int) -> Iterator[Candidate]:
-    """The sentence as a statement: as it stands, or with one number or name exchanged for another of the passage."""
-    sentence = reading.sentences[index]
-    if not stands_alone(sentence) or reading.clauses[index] is None or len(words(sentence.text)) > 30:
+    """The sentence as a statement: as it stands, or with one number or name exchanged so that it is false."""
+    alone = restated(reading, index)
+    clause = reading.clauses[index]
+    if alone is None or clause is None or len(words(alone[0])) > 30:
         return
+    text, evidence = alone
+    told = reading.sentences[index].text
     topic = reading.topic(index)
-    yield Candidate(
-        "true-false",
-        f"True or false: {sentence.text}",
-        f"True. {sentence.text}",
-        (index,),
-        topic,
-        "a true statement",
-        1.0,
-    )
-    here = NUMBER.search(sentence.text)
-    if here and sentence.text.count(here.group()) == 1:
+    score = 0.6 if VAGUE_SUBJECT.match(text) else 1.0
+
+    def claim(statement: str, verdict: str, angle: str) -> Candidate:
+        answer = f"{verdict}. {told}"
+        return Candidate("true-false", f"True or false: {statement}", answer, evidence, topic, angle, score)
+
+    yield claim(text, "True", "a true statement")
+    here = NUMBER.search(text)
+    if here and text.count(here.group()) == 1 and not re.search(r"\d (?:to|and|or) \d", text):
         swapped = _other_number(here.group())
         if swapped:
-            false = sentence.text[: here.start()] + swapped + sentence.text[here.end() :]
-            yield Candidate(
-                "true-false",
-                f"True or false: {false}",
-                f"False. {sentence.text}",
-                (index,),
-                topic,
-                "a false number",
-                1.1,
-            )
-    clause = reading.clauses[index]
-    subject = next(
-        (t for t in reading.terms if clause and index in t.sentences and strip_article(clause.subject) == t.name), None
-    )
-    if subject is None:
-        return
+            yield claim(text[: here.start()] + swapped + text[here.end() :], "False", "a false number")
+    subject = next((t for t in reading.terms if index in t.sentences and strip_article(clause.subject) == t.name), None)
+    other = subject and _exchange(reading, subject, index)
+    if subject is not None and other:
+        yield claim(text.replace(subject.name, other, 1), "False", f"a false name ({other})")
+
+
+def _exchange(reading: Reading, subject: Term, index: int) -> str:
+    """Returns another defined term of the same kind, number and article, which the sentence is not true of."""
+    sentence = reading.sentences[index]
+    defined = {strip_article(c.subject): i for i, c in enumerate(reading.clauses) if c is not None and _defining(c)}
+    if subject.kind == "term" and subject.name not in defined:
+        return ""
     for other in reading.terms:
-        if (
-            other.kind == subject.kind
-            and other.name not in sentence.text
-            and other.name[0].isupper() == subject.name[0].isupper()
-        ):
-            there = reading.sentences[other.sentences[0]]
-            articles = named(other, there) == other.name, named(subject, sentence) == subject.name
-            apart = not set(other.sentences) & set(subject.sentences) and articles[0] == articles[1]
-            if apart and other.name.endswith("s") == subject.name.endswith("s"):
-                false = sentence.text.replace(subject.name, other.name, 1)
-                yield Candidate(
-                    "true-false",
-                    f"True or false: {false}",
-                    f"False. {sentence.text}",
-                    (index,),
-                    topic,
-                    f"a false name ({other.name})",
-                    1.0,
-                )
-                return
+        at = defined.get(other.name) or defined.get(other.name[0].upper() + other.name[1:])
+        if at is None or at == index or other.kind != subject.kind or other.name in sentence.text:
+            continue
+        articles = named(other, reading.sentences[at]) == other.name, named(subject, sentence) == subject.name
+        capitals = other.name[0].isupper() == subject.name[0].isupper()
+        if capitals and articles[0] == articles[1] and other.name.endswith("s") == subject.name.endswith("s"):
+            return other.name
+    return ""
+
+
+def _defining(clause: Clause) -> bool:
+    return clause.shape == "copula" and clause.rest.startswith(("a ", "an ", "the "))
+
+
+def worth_naming(term: Term) -> bool:
+    """Whether a term can be asked about alone: a name, an expression of several words, or one that the passage defines."""
+    return not is_generic(term.name) and (term.name[0].isupper() or " " in term.name or term.score >= 4)
 
 
 def _other_number(found: str) -> str:
@@ -289,28 +286,24 @@ def _other_number(found: str) -> str:
 
 def summaries(reading: Reading, headings: tuple[str, ...]) -> Iterator[Candidate]:
     """What the passage says about a term that several of its sentences name, answered with two or three of them."""
-    for term in reading.terms[:8]:
-        about = [i for i in term.sentences if reading.sentences[i].complete]
-        if len(about) >= 2 and stands_alone(reading.sentences[about[0]]):
-            chosen = tuple(about[:3])
-            answer = " ".join(reading.sentences[i].text for i in chosen)
-            if len(words(answer)) <= 110:
-                question = f"Summarise what the passage says about {named(term, reading.sentences[chosen[0]])}."
-                yield Candidate(
-                    "summary", question, answer, chosen, term.name, f"a summary about {term.name}", 1 + term.score / 20
-                )
+    for term in [t for t in reading.terms if worth_naming(t)][:8]:
+        chosen: list[int] = []
+        for i in term.sentences:
+            follows = bool(chosen) and i == chosen[-1] + 1
+            if reading.sentences[i].complete and len(chosen) < 3 and (follows or stands_alone(reading.sentences[i])):
+                chosen.append(i)
+        answer = " ".join(reading.sentences[i].text for i in chosen)
+        if len(chosen) >= 2 and len(words(answer)) <= 110:
+            question = f"Summarise what the passage says about {named(term, reading.sentences[chosen[0]])}."
+            angle = f"a summary about {term.name}"
+            yield Candidate("summary", question, answer, tuple(chosen), term.name, angle, 1 + term.score / 20)
     best = [s.index for s in reading.sentences if stands_alone(s)][:2]
-    if len(best) == 2 and headings:
-        answer = " ".join(reading.sentences[i].text for i in best)
-        yield Candidate(
-            "summary",
-            f"What are the main points made under the heading “{headings[-1]}”?",
-            answer,
-            tuple(best),
-            headings[-1],
-            "the main points",
-            0.8,
-        )
+    answer = " ".join(reading.sentences[i].text for i in best)
+    heading = headings[-1] if headings else ""
+    stems = content_stems(heading)
+    if len(best) == 2 and stems and len(stems & content_stems(answer)) > 0.5 * len(stems):
+        question = f"What are the main points made under the heading “{heading}”?"
+        yield Candidate("summary", question, answer, tuple(best), heading, "the main points", 0.8)
 
 
 def of_sentence(reading: Reading, index: int) -> Iterator[Candidate]:

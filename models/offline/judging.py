@@ -14,18 +14,12 @@ from typing import Any
 from ...prompts.schemas import Judgement, Score
 from .facts import DATE
 from .forms import BLANK
+from .lexicon import word_list
 from .questions import kind_called
 from .reading import read
 from .sentences import content_stems, numbers, one_line, stem, words
 
-ASKING = frozenset(
-    stem(word)
-    for word in """what which who when where why how does do did is are was were passage text according state stated say
-    says name named list explain describe give given fill blank true false summarise summarize main point points made
-    heading example examples mean meant meaning stand related relation relate difference differ compare compared comparison
-    author authors many much percentage often long first following statement tell define definition called cause reason
-    happen purpose role kind type key mentioned document article used use find found""".split()
-)
+ASKING = frozenset(stem(word) for word in word_list("asking"))
 _DANGLING = re.compile(
     r"\b(?:it|its|they|their|them|he|she|his|her|these|those|this(?! (?:passage|text|document|article|sentence))|"
     r"that(?= (?:process|method|place|one|year|time)))\b",
@@ -79,6 +73,11 @@ def share(part: Iterable[str], whole: set[str]) -> float:
 def plain(text: str) -> str:
     """Returns `text` on one line, in lower case, with plain quotation marks: how quotes are compared."""
     return one_line(text).lower().replace("’", "'").replace("“", '"').replace("”", '"')
+
+
+def figures(text: str) -> set[str]:
+    """Returns the numbers of a text, in digits or words."""
+    return numbers(text) | {word.lower() for word in words(text) if _NUMBER_WORD.fullmatch(word)}
 
 
 def verbatim(quotes: Sequence[str], sources: Sequence[str]) -> tuple[list[str], list[str]]:
@@ -162,10 +161,10 @@ def check(passage: str, question: str, answer: str, evidence: Sequence[str], kin
     elif kind == "true-false":
         if not _VERDICT_WORD.match(answer):
             faults.append(Fault("wrong_kind", True, "the answer says neither true nor false"))
-    elif not told and not numbers(said):
+    elif not told and not figures(said):
         faults.append(Fault("trivial", False, "the answer says nothing"))
         nontrivial = 0.0
-    elif told <= content_stems(question) and not (numbers(said) - numbers(question)):
+    elif told <= content_stems(question) and not (figures(said) - figures(question)):
         faults.append(Fault("trivial", False, "the answer stands in the question already"))
         nontrivial = 0.2
     if len(words(passage)) > 80 and len(words(said)) > 0.7 * len(words(passage)):

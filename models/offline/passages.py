@@ -14,9 +14,10 @@ from typing import Any
 from ...prompts.schemas import Judgement, Passage, PassageQuestion
 from .forms import stands_alone
 from .judging import Checked, Fault, judgement, plain, share, texts, verbatim
+from .lexicon import word_list
 from .questions import candidates, draw
 from .reading import Reading, read
-from .sentences import content_stems, numbers, one_line, split, words
+from .sentences import content_stems, numbers, one_line, split, stem, words
 
 MAX_ABOUT, MAX_BOTH = 3, 3  # sentences about each entity, and about several
 LEAST_WORDS = 30
@@ -251,10 +252,7 @@ def statements(text: str) -> list[str]:
     return [t for t in one_line_sentences(text) if not t.endswith("?") and len(content_stems(t)) >= 4]
 
 
-_FRAME = content_stems(
-    "article lesson report subject consider side look explain understand begin connect connection connected belong together "
-    "related relate relation findings cover covers remember sum follows known meet taken set summary important overall both"
-)
+_FRAME = frozenset(stem(word) for word in word_list("framing"))
 
 
 def _supported(statement: str, source_stems: set[str], source_numbers: set[str]) -> bool:

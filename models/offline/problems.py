@@ -14,9 +14,10 @@ from typing import Any
 from ...prompts.schemas import Judgement, Problem, Solution
 from .forms import BLANK
 from .judging import Checked, Fault, judgement, share, texts, verbatim
+from .lexicon import word_list
 from .passages import Said, joined, mentions, names_of, readings_of, sentences_about
 from .questions import draw
-from .sentences import content_stems, numbers, one_line, words
+from .sentences import content_stems, numbers, one_line, stem, words
 
 _FIGURE = re.compile(
     r"(?<![\w.,])(\d+(?:,\d{3})*(?:\.\d+)?)(?: (million|billion|thousand))? ?"
@@ -24,9 +25,7 @@ _FIGURE = re.compile(
 )
 _SCALE = {"": 1.0, "thousand": 1e3, "million": 1e6, "billion": 1e9}
 _COMPARE = re.compile(r"Compare (.{1,200}?) with (.{1,200}?) by their figures in ([a-z%]{1,14}(?: per [a-z]{1,10})?)")
-_NOT_UNITS = frozenset(
-    "and the for was were with from that which when while its are not has had but than times".split()
-)
+_NOT_UNITS = word_list("no_units")
 
 
 @dataclass(frozen=True, slots=True)
@@ -326,7 +325,4 @@ def _difficulty(variables: Mapping[str, Any]) -> Outcome:
 
 
 # words of the task itself, which no source needs to have
-_TASK = content_stems(
-    "compare figure figures larger exceed missing find state known bear bears explain step steps connected connect leads lead "
-    "difference further answer problem follows therefore because given total sum result know solve calculate source words"
-)
+_TASK = frozenset(stem(word) for word in word_list("asking_problem"))

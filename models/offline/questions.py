@@ -25,8 +25,21 @@ _CUES: tuple[tuple[str, str], ...] = (
 )  # fmt: skip
 # kinds of the built-in taxonomy that ask for more than extraction can give: no question of such a kind is made
 BEYOND = frozenset(
-    """order condition exception inference calculation hypothetical application classification multiple-choice evaluation
-    misconception instruction extraction""".split()
+    [
+        "order",
+        "condition",
+        "exception",
+        "inference",
+        "calculation",
+        "hypothetical",
+        "application",
+        "classification",
+        "multiple-choice",
+        "evaluation",
+        "misconception",
+        "instruction",
+        "extraction",
+    ]
 )
 _NARROWED = {"attribution": r"\bby\?$|the authors", "purpose": r"\bfor\?$|^Why\b"}
 _NEAREST = {"attribution": "fact", "property": "fact", "example": "list", "purpose": "fact", "explanation": "summary"}

@@ -12,7 +12,7 @@ from collections import Counter
 from dataclasses import dataclass
 from functools import lru_cache
 
-from .clauses import Clause, is_generic, parse
+from .clauses import Clause, first_clause, is_generic, parse
 from .lexicon import (
     AUXILIARIES,
     DETERMINERS,
@@ -24,18 +24,16 @@ from .lexicon import (
     PRONOUNS,
     STOPWORDS,
     VERBS,
+    word_list,
 )
 from .sentences import MAX_SENTENCE, Sentence, content_stems, one_line, split, stem
 
 TOKEN = re.compile(r"\d+(?:,\d{3})*(?:\.\d+)?%?(?![^\W_])|[^\W_]+(?:[-'’._][^\W_]+)*|[^\w\s]")
 _LONG_FORM = re.compile(r"\(([A-Z][A-Za-z0-9-]{1,9}s?)\)")
-_CONNECTORS = frozenset("of the de la le von van du and for".split())
-_TITLES = frozenset("dr mr mrs ms prof professor sir lord lady saint st king queen president".split())
-_MONTHS = frozenset("january february march april may june july august september october november december".split())
-_WEEKDAYS = frozenset("monday tuesday wednesday thursday friday saturday sunday".split())
-_NATIONALITIES = frozenset(
-    "french english german british american european chinese italian spanish dutch russian greek latin".split()
-)
+_TITLES = word_list("titles")
+_MONTHS = word_list("months")
+_WEEKDAYS = word_list("weekdays")
+_NATIONALITIES = word_list("name_adjectives")
 MAX_TERMS = 60
 
 
@@ -60,6 +58,23 @@ class Reading:
     antecedents: tuple[tuple[str, int] | None, ...]
     terms: tuple[Term, ...]
     proper: frozenset[str]
+
+    def referent(self, noun: str, index: int) -> tuple[str, int] | None:
+        """Returns the named thing that `the <noun>` of sentence `index` points back to, and a sentence that names it.
+
+        That is the last subject before it whose name ends with the noun or that is said to be such a thing; two
+        different ones before it leave it open.
+        """
+        found: dict[str, int] = {}
+        for earlier in range(index):
+            clause = self.clauses[earlier]
+            if clause is None or not is_name(clause.subject):
+                continue
+            said = clause.rest if clause.shape == "copula" else clause.apposition
+            head = _HEAD_END.split(said, maxsplit=1)[0].split()
+            if clause.subject.split()[-1].lower() == noun or (said[:2] in {"a ", "an", "th"} and head[-1:] == [noun]):
+                found.setdefault(clause.subject, earlier)
+        return next(iter(found.items())) if len(found) == 1 else None
 
     def topic(self, index: int) -> str:
         """Returns what sentence `index` is about: its subject's term, else the best term in it."""
@@ -108,6 +123,18 @@ class Reading:
         if first.lower() not in STOPWORDS and rest[:1].isupper():
             return phrase
         return first.lower() + (" " + rest if rest else "")
+
+
+_HEAD_END = re.compile(
+    r"\b(?:of|in|on|at|that|which|who|for|from|by|with|used|near|to|and|across|between|behind)\b|[,;(]"
+)
+
+
+def is_name(subject: str) -> bool:
+    """Whether a subject is named by a capital beyond its first word, or holds more than an article and common words."""
+    named = [word for word in strip_article(subject).split() if word[0].isalpha()]
+    capitals = sum(word[0].isupper() for word in named)
+    return capitals > 1 or (capitals == 1 and subject.split()[0].lower() in DETERMINERS)
 
 
 def strip_article(phrase: str) -> str:
@@ -186,6 +213,8 @@ def _antecedents(
         found.append(None)
         if first in {"this", "these", "that", "those", "such", "we"} or first in PRONOUNS or is_generic(clause.subject):
             previous = None
+        elif first_clause(clause.rest) != clause.rest:
+            previous = None  # a second clause has a subject of its own: the pronoun may mean either
         else:
             previous = (clause.subject, sentence.index)
     return tuple(found)
@@ -232,7 +261,49 @@ def _runs(text: str) -> list[list[re.Match[str]]]:
             current, pending = [], []
     if current:
         runs.append(current)
-    return runs
+    joined: list[list[re.Match[str]]] = []
+    for run in runs:
+        # "the Wildfowl and Wetlands Trust": one body, told by its last word
+        before = joined[-1] if joined else None
+        if (
+            before is not None
+            and text[before[-1].end() : run[0].start()] == " and "
+            and text[: before[0].start()].lower().endswith("the ")
+            and run[-1].group().lower() in KIND_WORDS["organisation"]
+        ):
+            joined[-1] = [*before, *run]
+        else:
+            joined.append(run)
+    return joined
+
+
+def _is_adjective(word: str) -> bool:
+    """Whether a capitalised word is rather an adjective (`Danish`, `European`) that needs a noun after it."""
+    low = word.lower()
+    return low in _NATIONALITIES or (low.endswith(("ish", "ese", "opean", "erican")) and len(low) > 4)
+
+
+def _extended(run: list[re.Match[str]], text: str) -> str:
+    """Returns a name with the common nouns that follow it: `La Rance tidal power station`, `European eel`."""
+    start, end = run[0].start(), run[-1].end()
+    added = 0
+    for match in TOKEN.finditer(text, end):
+        token, low = match.group(), match.group().lower()
+        if match.start() != end + 1 or added == 3 or not token[0].islower() or low in STOPWORDS or low.endswith("ly"):
+            break
+        if (
+            (low in VERBS and VERBS[low][0] not in NOUN_VERBS)
+            or (low in PARTICIPLES and low not in VERBS)
+            or low.endswith("ed")
+        ):
+            break
+        end = match.end()
+        added += 1
+    name = text[start:end]
+    first = name.split()[0].lower()
+    if first in STOPWORDS and len(name.split()) > 2:
+        name = name[len(first) + 1 :]
+    return name if added and name.split()[-1].lower() not in GENERIC else ""
 
 
 def _phrases(text: str) -> list[str]:
@@ -285,13 +356,18 @@ def _terms(
 
     phrases: Counter[str] = Counter()
     phrase_at: list[tuple[str, str, int]] = []
+    usable = [s for s in sentences if len(s.text) <= MAX_SENTENCE and not _is_title(s)]
+    named = [(s, run, _name_of(run, s.text, proper)) for s in usable for run in _runs(s.text)]
+    extended = [_extended(run, s.text) if name else "" for s, run, name in named]
+    repeated = Counter(extended)
+    for (sentence, _, name), longer in zip(named, extended, strict=True):
+        if name and longer and (repeated[longer] > 1 or _is_adjective(name.split()[-1])):
+            add(longer, sentence.index, 2.0)
+        elif name and not _is_adjective(name):
+            add(name, sentence.index, 2.0)
     for sentence, clause in zip(sentences, clauses, strict=True):
         if len(sentence.text) > MAX_SENTENCE or _is_title(sentence):
             continue
-        for run in _runs(sentence.text):
-            name = _name_of(run, sentence.text, proper)
-            if name:
-                add(name, sentence.index, 2.0)
         for match in _LONG_FORM.finditer(sentence.text):
             short = match.group(1)
             long = _long_form(sentence.text[: match.start()].rstrip(), short)

@@ -11,7 +11,7 @@ from functools import lru_cache
 
 import sentencex  # type: ignore[import-untyped]  # the package ships no types
 
-from .lexicon import STOPWORDS
+from .lexicon import IRREGULAR_BASES, STOPWORDS
 
 MAX_PASSAGE = 200_000  # characters that are read of one passage; a chunk has about 2,000
 MAX_SENTENCES = 600
@@ -20,7 +20,7 @@ MIN_WORDS, MAX_WORDS = 4, 60
 
 WORD = re.compile(r"\d+(?:,\d{3})*(?:\.\d+)?(?![^\W_])|[^\W_]+(?:[-'’.][^\W_]+)*")
 NUMBER = re.compile(
-    r"(?<![\w.])[-−]?\d+(?:,\d{3})*(?:\.\d+)?(?:\s?%|\s(?:percent|per cent|million|billion|trillion)\b)?"
+    r"(?<![\w.])[-−]?\d+(?:,\d{3})*(?:\.\d+)?(?:\s?%|\s(?:percent|per cent|million|billion|trillion)\b|(?![^\W_]))"
 )
 _DIGITS = re.compile(r"\d+(?:,\d{3})*(?:\.\d+)?")
 _LIST_ITEM = re.compile(r"[ \t]{0,8}(?:[-*+•]|\d{1,3}[.)])[ \t]+")
@@ -59,6 +59,7 @@ def words(text: str) -> list[str]:
 def stem(word: str) -> str:
     """Returns a rough stem, for matching alone: `turbines` and `turbine`, `opened` and `opens` meet."""
     word = word.lower().replace("’", "'").removesuffix("'s").replace(",", "")
+    word = IRREGULAR_BASES.get(word, word)
     if len(word) < 4 or word[0].isdigit():
         return word
     for suffix, mend, least in (
