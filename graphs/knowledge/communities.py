@@ -9,6 +9,7 @@ from __future__ import annotations
 import random
 from collections import deque
 from collections.abc import Iterator
+from weakref import WeakKeyDictionary
 
 import networkx as nx
 
@@ -16,6 +17,9 @@ from ...errors import ConfigError
 from .draws import Draw, make_draw
 from .graph import KnowledgeGraph
 from .weights import Weight, WeightedPool, uniform
+
+_partitions: WeakKeyDictionary[KnowledgeGraph, dict[tuple[int, int, float], tuple[tuple[str, ...], ...]]]
+_partitions = WeakKeyDictionary()
 
 
 def find_communities(
@@ -58,9 +62,14 @@ def draw_communities(
     min_size: int = 3,
     max_size: int = 20,
     resolution: float = 1.0,
+    seed: int = 0,
 ) -> Iterator[Draw]:
-    """Draws communities of `min_size` to `max_size` entities, each once, by the mean weight of their entities."""
-    parts = find_communities(graph, seed=rng.getrandbits(32), max_size=max_size, resolution=resolution)
+    """Draws communities of `min_size` to `max_size` entities, each once, by the mean weight of their entities.
+
+    `seed` is that of the partition. It is apart from `rng`, so that every sampler of a graph draws from the same
+    communities; they are found once a graph, which takes seconds for some ten thousand entities.
+    """
+    parts = _remembered(graph, seed, max_size, resolution)
     members = {part[0]: part for part in parts if len(part) >= min_size}
 
     def mean(first: str) -> float:
@@ -71,6 +80,14 @@ def draw_communities(
         first = pool.pick()
         pool.remove(first)
         yield make_draw(graph, rng, "community", members[first])
+
+
+def _remembered(graph: KnowledgeGraph, seed: int, max_size: int, resolution: float) -> tuple[tuple[str, ...], ...]:
+    partitions = _partitions.setdefault(graph, {})
+    key = (seed, max_size, resolution)
+    if key not in partitions:
+        partitions[key] = find_communities(graph, seed=seed, max_size=max_size, resolution=resolution)
+    return partitions[key]
 
 
 def _louvain(links: nx.Graph[int], seed: int, resolution: float) -> list[list[int]]:
