@@ -14,10 +14,12 @@ import orjson
 from ..errors import BadReply, RequestRefused
 from ..storage.records import Usage
 from .contract import Choice, Reply, Request, TokenLogprob
+from .redact import redact
 from .schema import response_format
 
 PATHS = {"chat": "/chat/completions", "completion": "/completions", "embedding": "/embeddings"}
 SHOWN = 200  # characters of an unusable body that go into a message; `raw` keeps the rest
+KEPT = 256 * 1024  # bytes of an unusable body that its error carries
 RESERVED = frozenset({"model", "messages", "prompt", "input", "stream"})
 
 
@@ -225,6 +227,7 @@ def _whose(request: Request) -> str:
 
 
 def _bad(request: Request, why: str, raw: bytes, billed: tuple[int, int] = (0, 0)) -> BadReply:
-    error = BadReply(f"{why}{_whose(request)}", raw=raw.decode("utf-8", "replace"))
+    # A proxy's error page may repeat the request's headers, and this text goes into the store.
+    error = BadReply(f"{redact(why)}{_whose(request)}", raw=redact(raw[:KEPT].decode("utf-8", "replace")))
     error.tokens = billed
     return error
