@@ -11,6 +11,7 @@ from langgraph.runtime import Runtime
 from ..errors import ConfigError
 from ..storage.records import Decision, Verdict
 from .state import FlowContext, FlowState, Node, NodeInfo, describe, info_of, merge
+from .variables import objections
 
 _REDUCERS: dict[str, Callable[[Any, Any], Any]] = {"drafts": operator.add, "verdicts": operator.add, "values": merge}
 
@@ -18,7 +19,8 @@ _REDUCERS: dict[str, Callable[[Any, Any], Any]] = {"drafts": operator.add, "verd
 def in_turn(*nodes: Node) -> Node:
     """Returns a node that runs `nodes` one after another, each seeing what the ones before it wrote.
 
-    It stops at the first verdict that rejects, so put the cheap nodes first. Keys of a user's own state are replaced
+    It stops at the first verdict that rejects, so put the cheap nodes first, and does nothing when the newest draft was
+    rejected before. Keys of a user's own state are replaced
     by the later node, whatever reducer the state gives them.
 
     Raises:
@@ -33,6 +35,8 @@ def in_turn(*nodes: Node) -> Node:
 
     @describe(reads=tuple(reads), writes=tuple(writes), parts=infos)
     async def run(state: FlowState, runtime: Runtime[FlowContext]) -> dict[str, Any]:
+        if state.get("drafts") and state.get("decision") != Decision.ACCEPT and any(map(_rejects, objections(state))):
+            return {}
         seen: dict[str, Any] = dict(state)
         written: dict[str, Any] = {}
         for node in nodes:
@@ -41,7 +45,8 @@ def in_turn(*nodes: Node) -> Node:
                 combine = _REDUCERS.get(key)
                 written[key] = combine(written[key], value) if combine and key in written else value
                 seen[key] = combine(seen[key], value) if combine and key in seen else value
-            if any(_rejects(verdict) for verdict in update.get("verdicts", ())):
+            # a panel may accept although one judge rejects
+            if update.get("decision") != Decision.ACCEPT and any(map(_rejects, update.get("verdicts", ()))):
                 break
         return written
 

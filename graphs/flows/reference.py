@@ -80,9 +80,8 @@ def reference_flow(
         flow.add_edge(START, PROPOSE)
         flow.add_conditional_edges(PROPOSE, after_proposal, [GENERATE, END])
     if checks:
-        flow.add_node(VERIFY, checks[0] if len(checks) == 1 else in_turn(*checks))
-        flow.add_conditional_edges(GENERATE, after_checks(VERIFY, refine=refines, max_rounds=max_rounds),
-                                   [VERIFY, SETTLE, *([REFINE] if refines else [])])  # fmt: skip
+        flow.add_node(VERIFY, in_turn(*checks))
+        flow.add_edge(GENERATE, VERIFY)
     route = after_checks(judged, refine=refines, max_rounds=max_rounds)
     flow.add_conditional_edges(checked, route, list(dict.fromkeys([judged, SETTLE, *([REFINE] if refines else [])])))
     if critic is not None:
