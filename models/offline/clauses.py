@@ -214,17 +214,17 @@ def parse(sentence: str) -> Clause | None:
     apposition: tuple[int, int] | None = None
     i = start
     while i < min(len(tokens), start + MAX_SUBJECT + 10):
-        token = tokens[i].group()
-        low = token.lower()
-        if token in "([":
+        mark = tokens[i].group()
+        low = mark.lower()
+        if mark in "([":
             depth += 1
-        elif token in ")]":
+        elif mark in ")]":
             depth -= 1
         elif depth:
             pass
-        elif token in ";:?!–—" or low in SUBORDINATORS - {"as"}:
+        elif mark in ";:?!–—" or low in SUBORDINATORS - {"as"}:
             return None
-        elif token == ",":
+        elif mark == ",":
             following = tokens[i + 1].group().lower() if i + 1 < len(tokens) else ""
             closing = next((k for k in range(i + 2, min(i + 24, len(tokens))) if tokens[k].group() == ","), None)
             if following in _APPOSITIVE_HEADS and closing is not None and apposition is None and i > start:

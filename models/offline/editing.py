@@ -7,11 +7,11 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ...prompts.schemas import QuestionAnswer, Suggestions
-from .facts import possessive
 from .judging import check, share, texts, verbatim
 from .questions import about, answer_of, candidates, draw, kind_called
 from .reading import Reading, read
 from .sentences import content_stems, words
+from .stated import possessive
 
 TRIES = 12
 _ADVICE = {

@@ -1,21 +1,24 @@
 """Extracts a graph from a passage and sums up what was said of an entity: `extract-graph`, `summarise-entity`.
 
-Entities are the passage's terms. Relations come from clauses (subject, verb, object), then from two terms standing in one
-sentence. Dates and figures are no entities here: two documents that share a year have nothing to say about each other.
+Entities are the passage's terms. Relations come from clauses (subject, verb, object), then from two terms standing in
+one sentence. Dates and figures are no entities here: two documents that share a year have nothing to say about each
+other.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import Any
 
 from ...prompts.schemas import ExtractedEntity, ExtractedGraph, ExtractedRelation, Summary
 from .clauses import Clause, head_phrase, is_generic
 from .judging import texts
 from .lexicon import GENERAL_TYPES, RELATION_CUES, RELATION_VERBS, TYPE_CUES
-from .reading import Reading, Term, kind_of, read, strip_article
+from .reading import Reading, read
 from .sentences import content_stems, one_line, split, stem, words
+from .terms import Term, kind_of, strip_article
 
 FIRST, MORE = 16, 10  # entities of a first answer, and of a gleaning
 MAX_RELATIONS = 40
@@ -163,7 +166,7 @@ def _relations(
     for sentence in reading.sentences:
         inside = [t for t in terms if sentence.index in t.sentences and sentence.complete]
         inside = [t for t in inside if not any(t is not o and t.name in o.name for o in inside)][:4]
-        for source_term, target_term in zip(inside, inside[1:], strict=False):
+        for source_term, target_term in pairwise(inside):
             relate(source_term.name, target_term.name, "related", sentence.text, sentence.index)
     return list(made.values())
 

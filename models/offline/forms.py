@@ -5,26 +5,44 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from .clauses import Clause, head_phrase, is_generic
-from .facts import Candidate, of_clause, restated, second_subject, stated
+from .clauses import head_phrase, is_generic
+from .facts import of_clause, second_subject
 from .lexicon import AUXILIARIES, DETERMINERS, PREPOSITIONS, PRONOUNS, STOPWORDS, VERBS
-from .reading import Reading, Term, strip_article
-from .sentences import NUMBER, Sentence, content_stems, words
+from .reading import Reading
+from .sentences import Sentence, content_stems, words
+from .stated import Candidate, stated
+from .statements import blanks, named, truths, worth_naming
+from .terms import strip_article
 
-BLANK = "____"
 _ITEM = r"[^,;:.()]{2,60}"
+
+
 _SERIES = re.compile(rf"{_ITEM}(?:, {_ITEM}){{1,8}},? (?:and|or) {_ITEM}|{_ITEM} (?:and|or) {_ITEM}")
+
+
 _EXAMPLES = re.compile(r"((?:[A-Za-z-]+ ){1,4}?)(?:, )?(?:,? such as|,? including|,? for example|, e\.g\.,?) ")
+
+
 _LISTING = frozenset(["include", "contain", "comprise", "combine", "involve", "feature"])
+
+
 _THAN = re.compile(
     r"\b(?:than|compared (?:with|to)|as \w+ as|similar to|different from|unlike|in contrast to|relative to) "
 )
-VAGUE_SUBJECT = re.compile(r"The [a-z]+ (?:is|are|was|were|has|have|had|can|will|[a-z]+s|[a-z]+ed)\b")
-_NOT_COMPARED = frozenset(["that", "those", "in", "before", "expected", "half", "one", "previously"])
+
+
+_COMPARED_END = re.compile(r",|;| (?:in|by|because|which|that|who|when|for|on|is|are|was|were|do|does|did|has|have)\b")
+_UNCOMPARABLE = re.compile(
+    r"(?:that|those|in|before|expected|half|one|previously)\b|.*\b(?:ones?|others)$", re.IGNORECASE
+)
 _CONTRAST = re.compile(r", (?:while|whereas|but) | whereas ")
+
+
 _OPENING_PRONOUN = re.compile(
     r"\b(?:it|its|they|their|them|this|these|those|he|she|his|her|such|we|our)\b", re.IGNORECASE
 )
+
+
 _OPENING_LINK = re.compile(
     r"^(?:however|therefore|thus|moreover|furthermore|also|but|and|so|in addition|additionally|as a result|for example|"
     r"for instance|in contrast|instead|similarly|consequently|hence|finally)\b",
@@ -103,23 +121,10 @@ def comparisons(reading: Reading, index: int) -> Iterator[Candidate]:
         return
     subject, rest = s.clause.subject, s.clause.rest
     match = _THAN.search(rest)
-    if match:
-        other = re.split(
-            r",|;| (?:in|by|because|which|that|who|when|for|on|is|are|was|were|do|does|did|has|have)\b",
-            rest[match.end() :],
-        )[0]
-        if 1 <= len(words(other)) <= 7 and other[:1].isalpha() and not other[0].isdigit() and not is_generic(other):
-            if other.split()[0].lower() not in _NOT_COMPARED and not other.strip().endswith(("ones", "one", "others")):
-                yield from _whole(
-                    s.evidence,
-                    reading,
-                    index,
-                    "comparison",
-                    f"How does the passage compare {subject} with {other.strip()}?",
-                    subject,
-                    "the comparison",
-                    1.3,
-                )
+    other = _COMPARED_END.split(rest[match.end() :], maxsplit=1)[0].strip() if match else ""
+    if 1 <= len(words(other)) <= 7 and other[0].isalpha() and not is_generic(other) and not _UNCOMPARABLE.match(other):
+        question = f"How does the passage compare {subject} with {other}?"
+        yield from _whole(s.evidence, reading, index, "comparison", question, subject, "the comparison", 1.3)
     contrast = _CONTRAST.search(rest)
     if contrast:
         other = second_subject(rest[contrast.end() :])
@@ -152,15 +157,6 @@ def relations(reading: Reading, index: int) -> Iterator[Candidate]:
                 )
 
 
-def named(term: Term, sentence: Sentence) -> str:
-    """Returns a term as the sentence writes it, singular or plural, with its article."""
-    found = re.search(rf"(?:\b(the|an?) )?(?<!\w)({re.escape(term.name)}(?:s|es)?)(?!\w)", sentence.text, re.IGNORECASE)
-    if found is None:
-        return term.name
-    surface = term.name[0] + found.group(2)[1:]
-    return f"{found.group(1).lower()} {surface}" if found.group(1) else surface
-
-
 def _whole(
     evidence: tuple[int, ...],
     reading: Reading,
@@ -174,114 +170,6 @@ def _whole(
     text = reading.sentences[index].text
     if len(words(text)) <= 45 and len(words(question)) <= 26:
         yield Candidate(kind, question, text, evidence, strip_article(topic), angle, score)
-
-
-def blanks(reading: Reading, index: int) -> Iterator[Candidate]:
-    """A sentence with one term or number left out."""
-    alone = restated(reading, index)
-    if alone is None or len(words(alone[0])) > 35:
-        return
-    text, evidence = alone
-    score = 0.6 if VAGUE_SUBJECT.match(text) else 1.0
-    for term in reading.terms:
-        found = re.search(rf"(?<!\w){re.escape(term.name)}(?!\w)", text)
-        if found and index in term.sentences and worth_naming(term) and text.count(term.name) == 1:
-            longer = any(
-                term.name != other.name and term.name in other.name and other.name in text for other in reading.terms
-            )
-            if (
-                longer
-                or re.match(r" (?:of|for) [A-Z]", text[found.end() :])
-                or re.search(r"[A-Z]\w+ of $", text[: found.start()])
-            ):
-                continue  # a part of a longer name
-            rest = content_stems(text[: found.start()] + " " + text[found.end() :])
-            if len(rest) >= 4 and not content_stems(term.name) <= rest:
-                left = text[: found.start()] + BLANK + text[found.end() :]
-                angle = f"the blank for {term.name}"
-                yield Candidate(
-                    "cloze",
-                    f"Fill in the blank: {left}",
-                    term.name,
-                    evidence,
-                    term.name,
-                    angle,
-                    score + term.score / 20,
-                )
-    figures = list(NUMBER.finditer(text))
-    for found in figures if len(figures) <= 3 else ():
-        if text.count(found.group()) == 1:
-            left = text[: found.start()] + BLANK + text[found.end() :]
-            angle, topic = f"the blank for {found.group()}", reading.topic(index)
-            yield Candidate("cloze", f"Fill in the blank: {left}", found.group(), evidence, topic, angle, score)
-
-
-def truths(reading: Reading, index: int) -> Iterator[Candidate]:
-    """The sentence as a statement: as it stands, or with one number or name exchanged so that it is false."""
-    alone = restated(reading, index)
-    clause = reading.clauses[index]
-    if alone is None or clause is None or len(words(alone[0])) > 30:
-        return
-    text, evidence = alone
-    told = reading.sentences[index].text
-    topic = reading.topic(index)
-    score = 0.6 if VAGUE_SUBJECT.match(text) else 1.0
-
-    def claim(statement: str, verdict: str, angle: str) -> Candidate:
-        answer = f"{verdict}. {told}"
-        return Candidate("true-false", f"True or false: {statement}", answer, evidence, topic, angle, score)
-
-    yield claim(text, "True", "a true statement")
-    here = NUMBER.search(text)
-    if here and text.count(here.group()) == 1 and not re.search(r"\d (?:to|and|or) \d", text):
-        swapped = _other_number(here.group())
-        if swapped:
-            yield claim(text[: here.start()] + swapped + text[here.end() :], "False", "a false number")
-    subject = next((t for t in reading.terms if index in t.sentences and strip_article(clause.subject) == t.name), None)
-    other = subject and _exchange(reading, subject, index)
-    if subject is not None and other:
-        yield claim(text.replace(subject.name, other, 1), "False", f"a false name ({other})")
-
-
-def _exchange(reading: Reading, subject: Term, index: int) -> str:
-    """Returns another defined term of the same kind, number and article, which the sentence is not true of."""
-    sentence = reading.sentences[index]
-    defined = {strip_article(c.subject): i for i, c in enumerate(reading.clauses) if c is not None and _defining(c)}
-    if subject.kind == "term" and subject.name not in defined:
-        return ""
-    for other in reading.terms:
-        at = defined.get(other.name) or defined.get(other.name[0].upper() + other.name[1:])
-        if at is None or at == index or other.kind != subject.kind or other.name in sentence.text:
-            continue
-        articles = named(other, reading.sentences[at]) == other.name, named(subject, sentence) == subject.name
-        capitals = other.name[0].isupper() == subject.name[0].isupper()
-        if capitals and articles[0] == articles[1] and other.name.endswith("s") == subject.name.endswith("s"):
-            return other.name
-    return ""
-
-
-def _defining(clause: Clause) -> bool:
-    return clause.shape == "copula" and clause.rest.startswith(("a ", "an ", "the "))
-
-
-def worth_naming(term: Term) -> bool:
-    """Whether a term can be asked about alone: a name, an expression of several words, or one that the passage defines."""
-    return not is_generic(term.name) and (term.name[0].isupper() or " " in term.name or term.score >= 4)
-
-
-def _other_number(found: str) -> str:
-    """Returns another number of the same shape: a year moves by some years, other numbers by half or double."""
-    match = re.match(r"(\d+(?:,\d{3})*)(.*)", found)
-    if match is None or "." in found:
-        return ""
-    digits = match.group(1)
-    value = int(digits.replace(",", "")) if len(digits) < 16 else 0
-    if value < 2:
-        return ""
-    changed = value + 12 if 1000 <= value < 2100 and "," not in digits and not match.group(2) else value * 2
-    if "%" in match.group(2) or "cent" in match.group(2):
-        changed = value // 2 if value > 50 else value + 25
-    return (f"{changed:,}" if "," in digits else str(changed)) + match.group(2)
 
 
 def summaries(reading: Reading, headings: tuple[str, ...]) -> Iterator[Candidate]:

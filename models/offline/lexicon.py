@@ -1,7 +1,7 @@
 """The closed word lists of the rules (lexicon.toml) and the verb forms made from them.
 
-English only. Open-class knowledge, such as names of people and places, is deliberately absent: it would be wrong on most
-corpora.
+English only. Open-class knowledge, such as names of people and places, is deliberately absent: it would be wrong on
+most corpora.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The offline model: answers gristmill's built-in prompts by rules over the passages, without a network or weights.
 
-It reads a request's prompt name and variables, never the rendered messages, so an edited template changes nothing. What it
-answers is extracted from the passages, in English; it is for trying, for testing, and as a baseline to beat.
+It reads a request's prompt name and variables, never the rendered messages, so an edited template changes nothing. What
+it answers is extracted from the passages, in English; it is for trying, for testing, and as a baseline to beat.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from pydantic import BaseModel, ValidationError
 from ...errors import RequestRefused
 from ..contract import Reply, Request
 from ..wire import decode
-from . import editing, embedding, extraction, judging, passages, problems, questions
+from . import editing, embedding, extraction, judging, passage_judging, passages, problem_judging, problems, questions
 
 Rule = Callable[[Mapping[str, Any], int], BaseModel]
 
@@ -30,11 +30,11 @@ RULES: dict[str, tuple[Rule, frozenset[str]]] = {
     "suggest-edits": (lambda v, seed: editing.suggest(v), frozenset({"passage", "question", "answer"})),
     "edit-question-answer": (editing.edit, frozenset({"passage", "question", "answer"})),
     "write-entity-passage": (passages.write, frozenset({"passages", "entities"})),
-    "judge-entity-passage": (lambda v, seed: passages.judge(v), frozenset({"passages", "entities", "text"})),
-    "revise-entity-passage": (passages.revise, frozenset({"passages", "entities", "text"})),
+    "judge-entity-passage": (lambda v, seed: passage_judging.judge(v), frozenset({"passages", "entities", "text"})),
+    "revise-entity-passage": (passage_judging.revise, frozenset({"passages", "entities", "text"})),
     "write-problem": (problems.write, frozenset({"passages", "points"})),
     "solve-problem": (problems.solve, frozenset({"passages", "points", "problem"})),
-    "judge-problem": (lambda v, seed: problems.judge(v), frozenset({"passages", "points", "problem", "answer"})),
+    "judge-problem": (lambda v, seed: problem_judging.judge(v), frozenset({"passages", "points", "problem", "answer"})),
 }
 """Prompt name → the rule that answers it and the variables that the rule cannot do without."""
 
@@ -80,8 +80,8 @@ def _chat(request: Request) -> dict[str, Any]:
     rule, needed = found
     if missing := needed - request.variables.keys():
         raise RequestRefused(
-            f"prompt '{request.prompt}' gave the offline model no {', '.join(sorted(missing))}; add it to the variables "
-            f"that the role gives, or {MEND}"
+            f"prompt '{request.prompt}' gave the offline model no {', '.join(sorted(missing))}; add it to the "
+            f"variables that the role gives, or {MEND}"
         )
     texts = [
         rule(request.variables, _seed(request, draw)).model_dump_json() for draw in range(max(1, request.sampling.n))
@@ -91,8 +91,8 @@ def _chat(request: Request) -> dict[str, Any]:
             request.schema.model_validate_json(texts[0])
         except ValidationError as error:
             raise RequestRefused(
-                f"prompt '{request.prompt}' wants its answer as {request.schema.__name__}, which the offline model's rule "
-                f"for it does not give ({error.error_count()} errors); {MEND}"
+                f"prompt '{request.prompt}' wants its answer as {request.schema.__name__}, which the offline model's "
+                f"rule for it does not give ({error.error_count()} errors); {MEND}"
             ) from None
     asked = sum(len(message.content) for message in request.messages)
     return {

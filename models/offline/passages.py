@@ -1,7 +1,7 @@
 """Texts that relate entities: `write-entity-passage`, `judge-entity-passage`, `revise-entity-passage`.
 
-The writer arranges sentences of the passages, word for word, under short phrases that fit the form: what each entity is,
-then what is said of several together. It does not paraphrase.
+The writer arranges sentences of the passages, word for word, under short phrases that fit the form: what each entity
+is, then what is said of several together. It does not paraphrase.
 """
 
 from __future__ import annotations
@@ -11,24 +11,52 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ...prompts.schemas import Judgement, Passage, PassageQuestion
+from ...prompts.schemas import Passage, PassageQuestion
 from .forms import stands_alone
-from .judging import Checked, Fault, judgement, plain, share, texts, verbatim
-from .lexicon import word_list
+from .judging import texts
 from .questions import candidates, draw
 from .reading import Reading, read
-from .sentences import content_stems, numbers, one_line, split, stem, words
+from .sentences import one_line, words
 
 MAX_ABOUT, MAX_BOTH = 3, 3  # sentences about each entity, and about several
-LEAST_WORDS = 30
-# openings by form: (words in the form's name, before the entities, before what relates them, at the end)
-_FORMS: tuple[tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]], ...] = (
-    (("compar", "contrast"), ("Consider {names} side by side.", "{names} can be set side by side."), ("Taken together:", "Where they meet:")),
-    (("lesson", "lecture", "tutorial", "teach"), ("This lesson is about {names}.", "In this lesson we look at {names}."), ("To sum up:", "What to remember:")),
-    (("explan", "why", "how"), ("To understand how {names} belong together, begin with what each is.", "This explains how {names} are connected."), ("This is how they are connected:", "The connection is this:")),
-    (("report", "finding", "brief"), ("This report covers {names}.", "Subject of this report: {names}."), ("Findings on their relation:", "How they relate:")),
-    ((), ("This article is about {names}.", "{names} are the subject of this article."), ("They are related as follows.", "As to how they are related:")),
-)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """How a text is framed. `cues` are words in a form's name; `openings` stand first, `links` before what relates."""
+
+    cues: tuple[str, ...]
+    openings: tuple[str, ...]
+    links: tuple[str, ...]
+
+
+_FORMS = (
+    Form(
+        ("compar", "contrast"),
+        ("Consider {names} side by side.", "{names} can be set side by side."),
+        ("Taken together:", "Where they meet:"),
+    ),
+    Form(
+        ("lesson", "lecture", "tutorial", "teach"),
+        ("This lesson is about {names}.", "In this lesson we look at {names}."),
+        ("To sum up:", "What to remember:"),
+    ),
+    Form(
+        ("explan", "why", "how"),
+        ("This explains how {names} are connected.", "To understand how {names} are connected, begin with each."),
+        ("This is how they are connected:", "The connection is this:"),
+    ),
+    Form(
+        ("report", "finding", "brief"),
+        ("This report covers {names}.", "Subject of this report: {names}."),
+        ("Findings on their relation:", "How they relate:"),
+    ),
+    Form(
+        (),
+        ("This article is about {names}.", "{names} are the subject of this article."),
+        ("They are related as follows.", "As to how they are related:"),
+    ),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +137,8 @@ def _compose(
     form: str,
     seed: int,
 ) -> Passage:
-    openings, links = next((o, k) for cues, o, k in _FORMS if not cues or any(cue in form.lower() for cue in cues))
+    found = next(one for one in _FORMS if not one.cues or any(cue in form.lower() for cue in one.cues))
+    openings, links = found.openings, found.links
     listed = joined(names)
     opening = openings[draw(len(openings), form, listed, seed)].format(names=listed)
     link = links[draw(len(links), listed, form, seed)]
@@ -187,127 +216,3 @@ def _questions(
         if len(made) < 3 and all(one.answer != candidate.answer for one in made):
             made.append(PassageQuestion(question=question, answer=candidate.answer))
     return made
-
-
-def check(variables: Mapping[str, Any]) -> Checked:
-    """Checks a text against its passages: is every sentence grounded, every entity named and related, is it long enough."""
-    names = [name for name in names_of(variables.get("entities")) if name]
-    sources = [reading.passage for reading in readings_of(variables.get("passages"))]
-    text = str(variables.get("text", ""))
-    source_stems = set[str]().union(*(content_stems(source) for source in sources)) | content_stems(" ".join(names))
-    source_numbers = set[str]().union(*(numbers(source) for source in sources))
-    faults: list[Fault] = []
-    loose = [t for t in statements(text) if not _supported(t, source_stems, source_numbers)]
-    total = max(1, len(statements(text)))
-    grounded = 1 - len(loose) / total
-    for statement in loose[:3]:
-        faults.append(Fault("ungrounded", len(loose) <= total / 2, f"the sources do not support: {statement[:100]!r}"))
-    for pair in _pairs(variables.get("questions")):
-        if share(content_stems(pair[1]), source_stems) < 0.75 or numbers(pair[1]) - source_numbers:
-            faults.append(Fault("ungrounded", True, f"the sources do not support the answer {pair[1][:80]!r}"))
-            grounded = min(grounded, 0.6)
-        elif content_stems(pair[1]) <= content_stems(pair[0]) and not numbers(pair[1]) - numbers(pair[0]):
-            faults.append(Fault("trivial", True, f"the question gives its answer away: {pair[0][:80]!r}"))
-    inside, outside = verbatim(texts(variables.get("evidence")), sources)
-    if outside:
-        faults.append(Fault("ungrounded", True, f"a quote is not in the sources: {outside[0][:80]!r}"))
-        grounded *= 0.7
-    missing = [name for name in names if not mentions(name, text)]
-    relating = [
-        t
-        for t in one_line_sentences(text)
-        if sum(mentions(name, t) for name in names) > 1 and len(words(t)) > 2 * len(names) + 3
-    ]
-    relates = 1 - len(missing) / max(1, len(names))
-    if missing:
-        faults.append(Fault("misses_entity", True, f"the text does not name {joined(missing)}"))
-    elif len(names) > 1 and not _relating(relating, source_stems, names):
-        relates *= 0.4
-        faults.append(Fault("misses_entity", False, f"no statement of the text relates {joined(names)}"))
-    fluent = 1.0
-    count = len(words(text))
-    if count < LEAST_WORDS:
-        fluent -= 0.5
-        faults.append(Fault("too_short", len(names) > 1, f"the text has {count} words"))
-    repeated = [t for t in set(one_line_sentences(text)) if one_line_sentences(text).count(t) > 1]
-    if repeated:
-        fluent -= 0.4
-        faults.append(Fault("duplicate", True, f"the text says twice: {repeated[0][:80]!r}"))
-    if any(
-        plain(source) in plain(text) or plain(text) in plain(source) for source in sources if len(words(source)) > 60
-    ):
-        fluent -= 0.5
-        faults.append(Fault("duplicate", False, "the text copies a source whole"))
-    scores = {"grounded": max(grounded, 0.0), "relates": relates, "fluent": max(fluent, 0.0)}
-    return Checked(tuple(faults), {name: round(value, 3) for name, value in scores.items()}, tuple(inside))
-
-
-def one_line_sentences(text: str) -> list[str]:
-    """Returns a text's sentences, each on one line, speakers' names left out."""
-    return [re.sub(r"^(?:Reader|Expert|Q|A): ", "", s.text) for s in split(text)]
-
-
-def statements(text: str) -> list[str]:
-    """Returns the sentences of a text that state something; questions and short phrases do not."""
-    return [t for t in one_line_sentences(text) if not t.endswith("?") and len(content_stems(t)) >= 4]
-
-
-_FRAME = frozenset(stem(word) for word in word_list("framing"))
-
-
-def _supported(statement: str, source_stems: set[str], source_numbers: set[str]) -> bool:
-    return share(content_stems(statement) - _FRAME, source_stems) >= 0.75 and not numbers(statement) - source_numbers
-
-
-def _relating(relating: Sequence[str], source_stems: set[str], names: Sequence[str]) -> bool:
-    """Whether one of the sentences says more than the names and the phrases around them."""
-    own = content_stems(" ".join(names))
-    return any(len((content_stems(t) - own - _FRAME) & source_stems) >= 2 for t in relating)
-
-
-def _pairs(value: object) -> list[tuple[str, str]]:
-    listed = value if isinstance(value, Sequence) and not isinstance(value, str) else []
-    return [(str(p.get("question", "")), str(p.get("answer", ""))) for p in listed if isinstance(p, Mapping)]
-
-
-def judge(variables: Mapping[str, Any]) -> Judgement:
-    """Answers `judge-entity-passage`."""
-    return judgement(check(variables))
-
-
-def revise(variables: Mapping[str, Any], seed: int) -> Passage:
-    """Answers `revise-entity-passage`: keeps what is grounded, adds what misses, else writes anew."""
-    names = [name for name in names_of(variables.get("entities")) if name]
-    readings = readings_of(variables.get("passages"))
-    sources = [reading.passage for reading in readings]
-    source_stems = set[str]().union(*(content_stems(source) for source in sources)) | content_stems(" ".join(names))
-    source_numbers = set[str]().union(*(numbers(source) for source in sources))
-    kept: list[str] = []
-    for paragraph in str(variables.get("text", "")).split("\n"):
-        good = [
-            s.text
-            for s in split(paragraph)
-            if len(content_stems(s.text)) < 4 or _supported(s.text, source_stems, source_numbers)
-        ]
-        good = [t for t in dict.fromkeys(good) if all(t not in earlier for earlier in kept)]
-        if good:
-            kept.append(" ".join(good))
-    text = "\n\n".join(kept)
-    fresh = write(variables, seed + 1)
-    inside, _ = verbatim(texts(variables.get("evidence")), sources)
-    needed = [name for name in names if not mentions(name, text)]
-    said = sentences_about(readings, names)
-    added = [s for s in said if (s.names & set(needed) or len(s.names) > 1) and s.text not in text][: len(needed) + 1]
-    mended = Passage(
-        title=str(variables.get("title", "")) or fresh.title,
-        text="\n\n".join([text, *(s.text for s in added)]).strip() or fresh.text,
-        questions=[
-            PassageQuestion(question=q, answer=a)
-            for q, a in _pairs(variables.get("questions"))
-            if q and a and share(content_stems(a), source_stems) >= 0.75 and not numbers(a) - source_numbers
-        ]
-        or fresh.questions,
-        evidence=list(dict.fromkeys([*inside, *(s.quote for s in added)])) or fresh.evidence,
-    )
-    outcome = check({**variables, **mended.model_dump()})
-    return mended if outcome.decision == "accept" else fresh

@@ -9,9 +9,10 @@ from functools import lru_cache
 from typing import Any
 
 from ...prompts.schemas import Proposal, QuestionAnswer
-from .facts import Candidate
 from .forms import of_sentence, stands_alone, summaries
+from .lexicon import word_list
 from .reading import Reading, read
+from .stated import Candidate
 
 KINDS = ("definition", "fact", "number", "cause", "comparison", "list", "relation", "cloze", "true-false", "summary")
 # how other taxonomies call these kinds; the first word found in a kind's name or description decides
@@ -24,23 +25,7 @@ _CUES: tuple[tuple[str, str], ...] = (
     ("relation", "relation"), ("connect", "relation"), ("summar", "summary"), ("main point", "summary"),
 )  # fmt: skip
 # kinds of the built-in taxonomy that ask for more than extraction can give: no question of such a kind is made
-BEYOND = frozenset(
-    [
-        "order",
-        "condition",
-        "exception",
-        "inference",
-        "calculation",
-        "hypothetical",
-        "application",
-        "classification",
-        "multiple-choice",
-        "evaluation",
-        "misconception",
-        "instruction",
-        "extraction",
-    ]
-)
+BEYOND = word_list("beyond")
 _NARROWED = {"attribution": r"\bby\?$|the authors", "purpose": r"\bfor\?$|^Why\b"}
 _NEAREST = {"attribution": "fact", "property": "fact", "example": "list", "purpose": "fact", "explanation": "summary"}
 
