@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 from ..errors import AccessDenied, ConfigError, ModelError, SchemaMismatch
 from ..evals.grounding import locate
@@ -63,8 +64,8 @@ def extractor(
                 answer = reply.parsed
                 if not isinstance(answer, ExtractedGraph):
                     raise SchemaMismatch(
-                        f"prompt '{prompt}' was answered with {type(answer).__name__}, not ExtractedGraph; "
-                        f"give it `schema: ExtractedGraph` in its front matter",
+                        f"prompt '{prompt}' was answered with {type(answer).__name__}, not ExtractedGraph; give it "
+                        f"`schema: ExtractedGraph` in its front matter, and its model the repair layer that parses",
                         raw=reply.text,
                     )
             except AccessDenied:
@@ -119,6 +120,7 @@ class _Draft:
         self.schema = schema
         self.entities: dict[str, _Entity] = {}
         self.relations: dict[tuple[str, str, str], _Relation] = {}
+        self.resolved: dict[str, _Name] = {}
         self.entity_counts: Counter[str] = Counter()
         self.relation_counts: Counter[str] = Counter()
 
@@ -227,8 +229,13 @@ class _Draft:
 
     def _resolve(self, raw: str) -> _Name:
         """Finds a name as the model wrote it, or its long form or acronym alone, in the chunk."""
+        if raw not in self.resolved:
+            self.resolved[raw] = self._find(raw)
+        return self.resolved[raw]
+
+    def _find(self, raw: str) -> _Name:
         text, alias = split_alias(raw)
-        if not self._spans(text):
+        if not self._spans(text):  # "the enzymes" where the passage has them without the article
             text = without_article(text)
         if " " not in text and text[1:].islower() and any(span.quote.islower() for span in self._spans(text.lower())):
             text = text.lower()  # the passage writes it small somewhere, so it is a common noun: Enzymes, enzymes
@@ -249,11 +256,11 @@ class _Draft:
 
     def _between(self, source: _Name, target: _Name) -> Span | None:
         """The shortest span that has both names, for a relation whose own quote is not in the text."""
-        pairs = [
-            (max(left.end, right.end) - min(left.start, right.start), min(left.start, right.start))
-            for left in source.spans
-            for right in target.spans
-        ]
+        marks = sorted(
+            [(span.start, span.end, 0) for span in source.spans] + [(s.start, s.end, 1) for s in target.spans]
+        )
+        # The nearest two stand side by side in the text, so neighbours are enough to look at.
+        pairs = [(max(left[1], right[1]) - left[0], left[0]) for left, right in pairwise(marks) if left[2] != right[2]]
         if not pairs:
             return None
         length, start = min(pairs)

@@ -19,8 +19,6 @@ _POSSESSIVE = re.compile(r"(?:['\u2019]s|(?<=s)['\u2019])$")
 _DOTTED = re.compile(r"(?:^|[\s(])(?:\w\.){2,9}$")
 _PARENTHESES = re.compile(r"([^()]{1,200}?) ?\(([^()]{1,200})\)")
 _FOLLOWING = re.compile(r"\s{0,3}\(([^()\s]{2,12})\)")
-# Letters of scripts that put spaces between words. Others (Chinese, Japanese, Thai, ...) have no word edge to test.
-_WORD = "0-9A-Za-z_\u00c0-\u0dff"
 
 
 def tidy(name: str) -> str:
@@ -134,13 +132,26 @@ def occurrences(name: str, text: str) -> Iterator[tuple[int, int]]:
     if not words:
         return
     body = r"\s+".join(re.escape(word) for word in words)
-    before = rf"(?<![{_WORD}])" if re.match(f"[{_WORD}]", name.strip()) else ""
-    after = rf"(?![{_WORD}])" if re.search(f"[{_WORD}]$", name.strip()) else ""
-    pattern = before + body + after
-    found = [match.span() for match in re.finditer(pattern, text, re.IGNORECASE if name.islower() else 0)]
+    found = _whole(body, text, re.IGNORECASE if name.islower() else re.NOFLAG)
     if not found and not name.isupper():
-        found = [match.span() for match in re.finditer(pattern, text, re.IGNORECASE)]
+        found = _whole(body, text, re.IGNORECASE)
     yield from found
+
+
+def _whole(pattern: str, text: str, flags: re.RegexFlag) -> list[tuple[int, int]]:
+    # Edges are tested here: compiling a look-around for each name would take longer than all the searching.
+    spans = (match.span() for match in re.finditer(pattern, text, flags))
+    return [(start, end) for start, end in spans if not _inside(text, start) and not _inside(text, end)]
+
+
+def _inside(text: str, place: int) -> bool:
+    """Tells whether a word goes on across this place."""
+    return 0 < place < len(text) and _in_word(text[place - 1]) and _in_word(text[place])
+
+
+def _in_word(character: str) -> bool:
+    # Letters of scripts that put spaces between words. Others (Chinese, Japanese, Thai, ...) have no edge to test.
+    return character == "_" or (character < "\u0e00" and character.isalnum())
 
 
 def acronyms_after(name: str, text: str) -> tuple[str, ...]:

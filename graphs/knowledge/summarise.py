@@ -94,8 +94,8 @@ async def summarise(
         meter.usage += reply.usage
         if not isinstance(reply.parsed, Summary):
             raise SchemaMismatch(
-                f"prompt '{prompt}' was answered with {type(reply.parsed).__name__}, not Summary; "
-                f"give it `schema: Summary` in its front matter",
+                f"prompt '{prompt}' was answered with {type(reply.parsed).__name__}, not Summary; give it "
+                f"`schema: Summary` in its front matter, and its model the repair layer that parses",
                 raw=reply.text,
             )
         return " ".join(reply.parsed.summary.split())
