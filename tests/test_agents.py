@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -348,6 +349,47 @@ async def test_in_turn_stops_at_a_rejection_and_keeps_what_was_written() -> None
     ]
     with pytest.raises(ConfigError, match="at least one"):
         in_turn()
+
+
+async def test_in_turn_goes_on_after_a_panel_that_accepts_and_rests_after_a_rejection() -> None:
+    says = {"relevance": "accept", "correctness": "reject"}
+    model = Scripted(
+        {
+            "write-question-answer": GOOD,
+            "judge-problem": lambda request: {"decision": says[request.variables["judge"]]},
+            "edit-question-answer": GOOD,
+        }
+    )
+    write = generator(given={"kind_description": lambda _: ""})
+    judge = panel(dict.fromkeys(says, "judge"), agree=1)
+    mend = refiner(suggest=None)
+    assert len((await run_node(in_turn(write, judge, mend), model))["drafts"]) == 2
+    strict = panel(dict.fromkeys(says, "judge"))
+    flow = reference_flow(
+        proposer=None, generator=in_turn(write, strict), verifiers=mend, critic=critic(), refiner=None
+    )
+    end = await run(flow, model)
+    assert (end["decision"], len(end["drafts"])) == (Decision.REJECT, 1)
+
+
+async def test_a_flow_runs_without_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    loop = asyncio.get_running_loop()
+
+    def refuse(*_: Any) -> None:
+        raise AssertionError("LangGraph runs a plain function in a thread, which costs more than the function")
+
+    monkeypatch.setattr(loop, "run_in_executor", refuse)
+    last = {**REVISE, "reasons": ["wrong_kind"]}
+    model = Scripted(
+        {
+            "propose-question": PROPOSAL,
+            "write-question-answer": VAGUE,
+            "suggest-edits": SUGGEST,
+            "edit-question-answer": GOOD,
+            "judge-question-answer": [REVISE, last],
+        }
+    )
+    assert (await run(qa_flow(max_rounds=1), model))["reasons"] == ("wrong_kind",)
 
 
 def test_the_reference_flow_passes_the_flow_check() -> None:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import random
+import re
 import subprocess
 import sys
 import time
+import tomllib
 from collections import Counter
 from collections.abc import Sequence
 from itertools import combinations, pairwise
@@ -22,7 +25,7 @@ from gristmill.graphs.flows.check import require_flow
 from gristmill.graphs.knowledge.graph import KnowledgeGraph
 from gristmill.graphs.recipes.base import PlanView, Recipe, coverage_keys
 from gristmill.graphs.recipes.catalogue import recipe, recipes
-from gristmill.graphs.recipes.kinds import choose, taxonomy
+from gristmill.graphs.recipes.kinds import QuestionKind, choose, taxonomy
 from gristmill.graphs.recipes.shares import Shares, by_shares
 from gristmill.models.scripted import Scripted
 from gristmill.prompts.library import PromptLibrary
@@ -338,6 +341,43 @@ def test_the_catalogue_names_the_nearest() -> None:
     assert tuple(recipes()) == DRAWING
     with pytest.raises(ConfigError, match="did you mean 'grounded-qa'"):
         recipe("grounded_qa")
+
+
+# the documentation
+
+
+def blocks(language: str) -> list[str]:
+    page = (Path(__file__).parent.parent / "docs" / "recipes.md").read_text()
+    return re.findall(rf"```{language}\n(.*?)```", page, flags=re.DOTALL)
+
+
+def test_the_options_documented_are_the_options() -> None:
+    page = (Path(__file__).parent.parent / "docs" / "recipes.md").read_text()
+    for name in ("grounded-qa", "entigraph", "graph-reasoning"):
+        section = page.split(f"\n## {name}\n")[1].split("\n## ")[0]
+        rows = [line.split("|")[1] for line in section.splitlines() if line.startswith("| `")]
+        assert {option for row in rows for option in re.findall(r"`(\w+)`", row)} == set(
+            recipe(name).options.model_fields
+        )
+
+
+def test_the_tables_of_the_documentation_are_valid_campaign_keys() -> None:
+    first, kind, judges = (tomllib.loads(block) for block in blocks("toml"))
+    recipe(first["recipe"]).options.model_validate(first["options"])
+    assert QuestionKind.model_validate(kind["kind"][0]).name == "dosage"
+    recipe("graph-reasoning").options.model_validate(judges["options"])
+
+
+def test_the_planner_and_the_flow_of_the_documentation_work() -> None:
+    planner, flow = blocks("python")
+    names: dict[str, Any] = {}
+    exec(planner, names)  # the page's own code
+    books = Books(dataclasses.replace(recipe("rows"), planner=names["personas"]))
+    assert Counter(task.attributes["persona"] for task in books.plan_all(step=1)) == dict.fromkeys(
+        ("a nurse", "a lawyer", "a pupil"), 4
+    )
+    exec(flow, names)
+    names["flow"].compile()
 
 
 # the flows

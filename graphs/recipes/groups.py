@@ -20,7 +20,7 @@ from .base import PlanView
 
 WeightName = Literal["coverage", "degree", "uniform"]
 MOST_RELATIONS = 12  # of a task; more would fill the prompt with lines and not with source text
-PATIENCE = 5_000  # draws in a row that a filter may refuse before a source counts as exhausted; bounds a plan's time
+PATIENCE = 2_000  # draws in a row that a filter may refuse before a source counts as exhausted; bounds a plan's time
 
 
 def graph_of(view: PlanView, recipe: str) -> KnowledgeGraph:
