@@ -13,6 +13,7 @@ from time import monotonic
 
 from ...errors import BudgetExceeded, ConfigError, ModelError
 from ..contract import Model, Reply, Request
+from ..schema import schema_key
 from .base import Layer
 
 OUTPUT_GUESS = 1024  # tokens reserved for an answer whose request sets no max_tokens
@@ -153,6 +154,8 @@ def estimate(request: Request) -> tuple[int, int]:
     """Returns how many tokens the request's text and its answers may take: counts of characters, guessed high."""
     if request.kind == "chat":
         tokens_in = sum(_tokens(message.content) + MESSAGE_TOKENS for message in request.messages)
+        if request.schema is not None:  # hosted models are shown the schema, and bill it
+            tokens_in += int(len(schema_key(request.schema)) / CHARACTERS_PER_TOKEN)
     elif request.kind == "completion":
         tokens_in = _tokens(request.text)
     else:
