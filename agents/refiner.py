@@ -32,7 +32,7 @@ def refiner(
     Args:
         role: the editor's role, and the suggester's unless `suggest_role` names another.
         suggest: the suggester's prompt; None edits from the critic's reasons alone.
-        edit: the editor's prompt; it gets `suggestions` besides `variables` when there is a suggester.
+        edit: the editor's prompt; it gets `suggestions` besides `variables`, an empty list without a suggester.
 
     The suggestions stay in the draft's note.
     """
@@ -41,9 +41,7 @@ def refiner(
     suggest_names = tuple(dict.fromkeys((*suggest_variables, *extra)))
     suggester = suggest_role or role
     reads = frozenset({"task", "chunks", "drafts", "verdicts"})
-    parts: tuple[NodeInfo, ...] = (
-        NodeInfo(role, edit, frozenset((*edit_names, *(("suggestions",) if suggest else ()))), reads),
-    )
+    parts: tuple[NodeInfo, ...] = (NodeInfo(role, edit, frozenset((*edit_names, "suggestions")), reads),)
     if suggest:
         parts = (NodeInfo(suggester, suggest, frozenset(suggest_names), reads), *parts)
 
@@ -53,7 +51,7 @@ def refiner(
         if suggest:
             reply = await ask(state, runtime, role=suggester, prompt=suggest, variables=suggest_names, given=given)
             suggestions = parsed_as(Suggestions, reply, suggester, suggest).suggestions
-        more = {"suggestions": suggestions} if suggest else None
+        more = {"suggestions": suggestions}
         reply = await ask(state, runtime, role=role, prompt=edit, variables=edit_names, given=given, more=more)
         draft = draft_of(state, runtime, reply, by=role, prompt=edit, messages=messages, note="\n".join(suggestions))
         return {"drafts": [draft], "round": state.get("round", 0) + 1}
