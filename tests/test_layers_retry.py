@@ -33,7 +33,9 @@ def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "FIRST_BAD", 0.001)
 
 
-@pytest.mark.parametrize("error", [Overloaded("busy"), Unreachable("reset"), BadReply("HTML"), DeadlineExceeded("slow")])
+@pytest.mark.parametrize(
+    "error", [Overloaded("busy"), Unreachable("reset"), BadReply("HTML"), DeadlineExceeded("slow")]
+)
 async def test_a_passing_failure_is_tried_again(error: ModelError) -> None:
     meter = Meter()
     script = Scripted([error, error, "Hi."], repairs=None)
