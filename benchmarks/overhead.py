@@ -62,6 +62,7 @@ def campaign_client(url: str, folder: str, concurrency: int, sample: bool) -> No
     )
     report = campaign.run(Began())
     spent = process_time() - started[0]
+    signal.setitimer(signal.ITIMER_PROF, 0)
     print(
         json.dumps(
             {

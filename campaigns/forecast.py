@@ -13,6 +13,7 @@ import statistics
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -108,14 +109,11 @@ async def forecast(campaign: Campaign, *, pilot: int = 5) -> Forecast:
             models, close = bind(spec, campaign.models, calls=calls_of, budget=budget, meter=meter)
 
             def spent() -> Usage:
-                total = meter.total
-                hits = sum((one.hits for one in calls.values()), Usage())
-                paid = replace(total, cached_calls=0, calls=total.calls - total.cached_calls)
-                return paid + hits
+                return replace(meter.total, cached_calls=0) + sum((one.hits for one in calls.values()), Usage())
 
             try:
                 await ingest(spec, scratch)
-                chunks = list(scratch.chunks())
+                chunks = scratch.chunks()
                 context = context_of(prepared, models)
                 graph, extraction = None, Usage()
                 if prepared.needs_graph:
@@ -228,11 +226,11 @@ def _share(accepted: int, of: int) -> tuple[float, float, float]:
     return (min(centre + half, 1.0), p or centre, max(centre - half, 0.01))
 
 
-def _some(chunks: list[Chunk], count: int, seed: int) -> list[Chunk]:
+def _some(chunks: Sequence[Chunk], count: int, seed: int) -> Sequence[Chunk]:
     if len(chunks) <= count:
         return chunks
-    chosen = set(random.Random(seed).sample(range(len(chunks)), count))  # noqa: S311  # a sample, no secret
-    return [chunk for index, chunk in enumerate(chunks) if index in chosen]
+    chosen = random.Random(seed).sample(range(len(chunks)), count)  # noqa: S311  # a sample, no secret
+    return [chunks[place] for place in sorted(chosen)]
 
 
 def _scaled(usage: Usage, factor: float) -> Usage:

@@ -8,12 +8,14 @@ from __future__ import annotations
 import random
 from collections import Counter, deque
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from ..graphs.knowledge.graph import KnowledgeGraph
 from ..graphs.recipes.base import Planner, PlanView, coverage_keys
 from ..storage.records import Chunk, Status, Task
 from ..storage.store import RunStore
+
+if TYPE_CHECKING:  # types only: a campaign without a graph does not load networkx
+    from ..graphs.knowledge.graph import KnowledgeGraph
 
 PAGE = 1000
 

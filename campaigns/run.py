@@ -57,7 +57,7 @@ class Run:
     async def _phases(self, progress: Progress, books: Books) -> Stop:
         progress.phase("reading documents")
         self.ingested = await ingest(self.spec, self.store, progress.step)
-        chunks = list(self.store.chunks())
+        chunks = self.store.chunks()
         graph = None
         if self.prepared.needs_graph and not self.stopping.is_set():
             progress.phase("building the knowledge graph", len(chunks))
@@ -95,7 +95,7 @@ class Run:
             graph=graph,
             pool=pool,
             meter=self.meter,
-            models={role: model.name for role, model in self.context.models.items()},
+            models={role: self.context.model(role).name for role in self.prepared.roles | set(self.context.models)},
             kind=self.prepared.kind,
         )
         stops = Stops(

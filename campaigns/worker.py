@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from langgraph.errors import GraphRecursionError
 
 from ..agents.state import FlowContext, FlowState
 from ..errors import AccessDenied, BudgetExceeded, ConfigError, StoreError
 from ..evals.duplicates import ExactPool
-from ..graphs.knowledge.graph import KnowledgeGraph
 from ..models.layers.meter import Meter
 from ..storage.records import Status, Task
 from ..storage.store import RunStore
 from .outcome import Outcome, duplicate, failure, failure_of, outcome_of
+
+if TYPE_CHECKING:  # types only: a campaign without a graph does not load networkx
+    from ..graphs.knowledge.graph import KnowledgeGraph
 
 # What concerns the whole campaign and no single task: the task stays pending, the campaign stops.
 FATAL = (BudgetExceeded, AccessDenied, ConfigError, StoreError)

@@ -19,6 +19,7 @@ import orjson
 from ..errors import StoreError
 from .lock import RunLock
 from .records import Chunk, Document, Entity, Item, Relation, Status, Task
+from .stored import StoredChunks
 from .writer import GroupWriter, Statement, connect, translate
 
 FILE = "run.sqlite3"
@@ -73,7 +74,7 @@ class RunStore:
         self._read = connection
         self._writer = writer
         self._lock = lock
-        self.chunk = lru_cache(maxsize=4096)(self._chunk)  # tasks of a document run close together
+        self.chunk = lru_cache(maxsize=1024)(self._chunk)  # tasks of a document run close together
 
     @classmethod
     def open(cls, folder: Path) -> Self:
@@ -180,10 +181,9 @@ class RunStore:
     def _chunk(self, key: str) -> Chunk:
         return Chunk.model_validate_json(self._one("SELECT body FROM chunks WHERE id = ?", key, "chunk"))
 
-    def chunks(self) -> Iterator[Chunk]:
-        """Yields all chunks in the order of the documents given."""
-        for (body,) in self._read.execute("SELECT body FROM chunks ORDER BY seq"):
-            yield Chunk.model_validate_json(body)
+    def chunks(self) -> StoredChunks:
+        """Returns all chunks, in the order of the documents given, read when they are looked at."""
+        return StoredChunks(self._read)
 
     def count(self, table: str) -> int:
         """Returns the number of rows of `documents`, `chunks`, `entities`, `relations`, `calls`, ..."""
@@ -199,7 +199,7 @@ class RunStore:
 
     def extractions(self) -> Iterator[tuple[str, str, str]]:
         """Yields (chunk id, reason or "", body) in the order of the chunks."""
-        yield from self._read.execute(
+        yield from self._stream(
             "SELECT e.chunk, e.reason, e.body FROM extractions e JOIN chunks c ON c.id = e.chunk ORDER BY c.seq"
         )
 
@@ -242,7 +242,7 @@ class RunStore:
 
     def tasks(self) -> Iterator[tuple[Task, Status]]:
         """Yields all tasks with their status, in the order they were planned."""
-        for body, status in self._read.execute("SELECT body, status FROM tasks ORDER BY seq"):
+        for body, status in self._stream("SELECT body, status FROM tasks ORDER BY seq"):
             yield Task.model_validate_json(body), Status(status)
 
     async def finish(self, task: str, status: Status, items: Sequence[Item]) -> None:
@@ -288,10 +288,14 @@ class RunStore:
     def items(self, status: Status | None = None) -> Iterator[Item]:
         """Yields items in the order they were finished, all or those of one status."""
         where, values = ("", ()) if status is None else (" WHERE status = ?", (status.value,))
-        connection = connect(self.folder / FILE, read_only=True)  # a long read of its own, beside the short ones
+        for (body,) in self._stream(f"SELECT body FROM items{where} ORDER BY seq", values):  # noqa: S608
+            yield Item.model_validate_json(body)
+
+    def _stream(self, sql: str, values: Sequence[Any] = ()) -> Iterator[Any]:
+        """Yields rows on a connection of their own: an open cursor would pin the shared one to the state it saw."""
+        connection = connect(self.folder / FILE, read_only=True)
         try:
-            for (body,) in connection.execute(f"SELECT body FROM items{where} ORDER BY seq", values):  # noqa: S608
-                yield Item.model_validate_json(body)
+            yield from connection.execute(sql, values)
         finally:
             connection.close()
 
