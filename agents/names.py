@@ -14,6 +14,7 @@ from functools import lru_cache
 MAX_NAME = 200  # characters; a longer "name" is a sentence that a model put in the wrong field
 
 _SPACE = re.compile(r"\s+")
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")  # bidirectional overrides too
 _ARTICLE = re.compile(r"(?:the|an|a) (?=.{4})", re.IGNORECASE)  # The Who keeps it: WHO is another
 _POSSESSIVE = re.compile(r"(?:['\u2019]s|(?<=s)['\u2019])$")
 _DOTTED = re.compile(r"(?:^|[\s(])(?:\w\.){2,9}$")
@@ -21,9 +22,14 @@ _PARENTHESES = re.compile(r"([^()]{1,200}?) ?\(([^()]{1,200})\)")
 _FOLLOWING = re.compile(r"\s{0,3}\(([^()\s]{2,12})\)")
 
 
+def one_line(text: str) -> str:
+    """Returns a model's text on one line, without the characters that could move a terminal's cursor or text."""
+    return _SPACE.sub(" ", _CONTROL.sub(" ", text)).strip()
+
+
 def tidy(name: str) -> str:
     """Returns `name` on one line without the quotes and punctuation around it, or "" when nothing else is there."""
-    text = _SPACE.sub(" ", unicodedata.normalize("NFKC", name)).strip()
+    text = one_line(unicodedata.normalize("NFKC", name))
     start, end = 0, len(text)
     while start < end and _is_edge(text[start]) and text[start] != "(":
         start += 1
