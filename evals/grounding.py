@@ -9,22 +9,23 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Sequence
+from difflib import SequenceMatcher
 from functools import lru_cache
-
-from rapidfuzz import fuzz
 
 from ..storage.records import Chunk, Span
 from .folding import Folded, fold, joined, words
 
 FUZZY_RATIO = 0.9
 SHORTEST_FUZZY = 20  # folded characters; below that one edit is more than the ratio allows, or a different word
-LONGEST_FUZZY = 1_000  # folded characters; bounds the quadratic alignment (9 ms against a chunk of 4,000)
+LONGEST_FUZZY = 1_000  # folded characters
+REPETITIVE = 5  # pairs of equal words for each word of a quote; prose has 1 to 3, and difflib is cubic in them
+LONGEST_DIFFERENCE = 80  # characters of a run of differing words that are compared; a longer one counts as different
 SHARED_WORDS = 0.5  # share of the quote's words that a chunk must have to be worth an alignment
 REACH = 3  # words by which the fuzzy step may move either end of its first alignment
 _RUN = re.compile(r"\S+")
+_MARKS = ".,;:!?()[]\"'"
 _NEGATIONS = frozenset({"not", "no", "never", "none", "nor", "neither", "without", "cannot"})
 _WRAPPING = " \t\r\n\"'`\u201c\u201d\u2018\u2019\u00ab\u00bb\u2026"
 
@@ -127,29 +128,77 @@ def _vocabulary(text: str) -> frozenset[str]:
 
 
 def _align(needle: str, source: str, ratio: float) -> tuple[float, int, int] | None:
-    """Aligns `needle` with the most similar run of whole words; returns the similarity and the ends in `source`."""
-    wanted = set(words(needle))
-    if len(wanted & _vocabulary(source)) < SHARED_WORDS * len(wanted):
+    """Aligns `needle` with the most similar run of whole words; returns the similarity and the ends in `source`.
+
+    Words are aligned, and characters only where words differ: quick, and bounded for texts made to be slow.
+    """
+    needed = set(words(needle))
+    if len(needed & _vocabulary(source)) < SHARED_WORDS * len(needed):
         return None
     folded = fold(source)
-    text = folded.text
-    # The first alignment may cut words, which costs it some similarity: hence the slack, and the check below.
-    rough = fuzz.partial_ratio_alignment(needle, text, score_cutoff=100 * max(0.0, ratio - 0.1))
-    if rough is None or len(text) * ratio < len(needle):
+    bounds = [(run.start(), run.end()) for run in _RUN.finditer(folded.text)]
+    there = [folded.text[start:end].strip(_MARKS) for start, end in bounds]
+    wanted = [word.strip(_MARKS) for word in needle.split()]
+    at = _densest(wanted, there)
+    if _repetitive(wanted, there[max(0, at - REACH) : at + len(wanted) + REACH]):
         return None
-    bounds = [(word.start(), word.end()) for word in _RUN.finditer(text)]
-    first = bisect_right(bounds, (rough.dest_start, len(text))) - 1
-    last = bisect_left(bounds, (rough.dest_end, 0)) - 1
-    # Of equally similar passages the longest is taken, so that a `not` which the quote lost is seen and refused.
+    first, last = _fit(wanted, there, at)
+    # Of equally similar runs the longest is taken, so that a `not` which the quote lost is seen and refused.
     similarity, _, start, end = max(
-        (fuzz.ratio(needle, text[start:end]) / 100, end - start, start, end)
-        for start, _ in bounds[max(0, first - REACH) : first + REACH + 1]
-        for _, end in bounds[max(0, last - REACH) : last + REACH + 1]
-        if start < end
+        (_similarity(wanted, there[low:high]), high - low, bounds[low][0], bounds[high - 1][1])
+        for low in range(max(0, first - 1), first + 1)
+        for high in range(last, min(len(there), last + 1) + 1)
     )
-    if similarity < ratio or _facts(needle) != _facts(text[start:end]):
+    if similarity < ratio or _facts(needle) != _facts(folded.text[start:end]):
         return None
     return similarity, folded.starts[start], folded.ends[end - 1]
+
+
+def _similarity(wanted: Sequence[str], found: Sequence[str]) -> float:
+    """Twice the matching characters over all characters; words that differ are compared by their characters."""
+    matching = 0
+    for kind, low, high, start, end in SequenceMatcher(None, wanted, found, autojunk=False).get_opcodes():
+        left, right = " ".join(wanted[low:high]), " ".join(found[start:end])
+        if kind == "equal":
+            matching += len(left) + 1
+        elif kind == "replace" and max(len(left), len(right)) <= LONGEST_DIFFERENCE:
+            blocks = SequenceMatcher(None, left, right, autojunk=False).get_matching_blocks()
+            matching += 1 + sum(block.size for block in blocks)
+    return 2 * matching / sum(len(word) + 1 for word in (*wanted, *found))
+
+
+def _repetitive(wanted: Sequence[str], found: Sequence[str]) -> bool:
+    counts = Counter(found)
+    return sum(counts[word] for word in wanted) > REPETITIVE * len(wanted)
+
+
+def _densest(wanted: Sequence[str], there: Sequence[str]) -> int:
+    """Returns where the first run of `len(wanted)` words begins that shares the most words with `wanted`."""
+    missing = Counter(wanted)
+    shared = best = best_at = 0
+    for at, word in enumerate(there):
+        missing[word] -= 1
+        shared += missing[word] >= 0
+        if at >= len(wanted):
+            left = there[at - len(wanted)]
+            shared -= missing[left] >= 0
+            missing[left] += 1
+        if shared > best:
+            best, best_at = shared, at - len(wanted) + 1
+    return max(0, best_at)
+
+
+def _fit(wanted: Sequence[str], there: Sequence[str], first: int) -> tuple[int, int]:
+    """Moves the ends of a run of words, first the last one, by up to `REACH` to where it is most like `wanted`."""
+    last = min(len(there), first + len(wanted))
+
+    def similarity(start: int, end: int) -> float:
+        return SequenceMatcher(None, wanted, there[start:end], autojunk=False).ratio()
+
+    ends = range(max(first + 1, last - REACH), min(len(there), last + REACH) + 1)
+    last = max(ends, key=lambda end: (similarity(first, end), end))
+    starts = range(max(0, first - REACH), min(last - 1, first + REACH) + 1)
+    return max(starts, key=lambda start: (similarity(start, last), -start)), last
 
 
 def _facts(text: str) -> Counter[str]:
