@@ -1,1 +1,1 @@
-"""The layers around a model call, each a Model that wraps a Model: repair, meter, cache, budget, retry, limiter."""
+"""The layers around a model call, outside in: defaults, repair, meter, cache, budget, retry, limiter."""
