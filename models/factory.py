@@ -22,15 +22,28 @@ from .vllm_engine import VLLMEngine
 NO_DEFAULTS = Sampling()
 
 
-def build(spec: ModelSpec, *, calls: CallStore | None, budget: Budget | None, meter: Meter) -> Model:
+def build(
+    spec: ModelSpec,
+    *,
+    calls: CallStore | None,
+    budget: Budget | None,
+    meter: Meter,
+    limiters: dict[tuple[str, str], Limiter] | None = None,
+) -> Model:
     """Returns the model of `spec` with all layers around it. Nothing is sent yet.
+
+    `limiters` is filled with one limiter for each server and model; give the same dict for all models of a run, so that
+    two roles that ask one server learn together what it can take.
 
     Raises:
         ConfigError: a key is missing, or the back end's extra is not installed.
     """
     model = transport(spec)
     if spec.backend != "offline":
-        limiter = Limiter(f"{spec.model} at {spec.url}", spec.max_in_flight, patience=spec.patience)
+        shared = {} if limiters is None else limiters
+        limiter = shared.setdefault(
+            (spec.url, spec.model), Limiter(spec.where, spec.max_in_flight, patience=spec.patience)
+        )
         model = Retry(Limited(model, limiter), spec.retries, meter=meter)
     return wrap(
         model,

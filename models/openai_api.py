@@ -20,7 +20,7 @@ from .credentials import Secret, read_key
 from .redact import redact
 from .refusals import error_of
 from .spec import ModelSpec
-from .wire import PATHS, decode, encode
+from .wire import PATHS, decode, dump, encode
 
 LARGEST_BODY = 64 * 1024 * 1024  # bytes; 2,048 embeddings of 3,072 numbers as text are about 60 MB
 LARGEST_ERROR = 64 * 1024
@@ -68,7 +68,7 @@ class OpenAIApi:
             BadReply: status 200 and nothing usable.
         """
         path, body = encode(request, self.model)
-        raw, seconds = await self._call("POST", self._urls[path], orjson.dumps(body))
+        raw, seconds = await self._call("POST", self._urls[path], dump(body))
         return decode(request, raw, seconds)
 
     async def models(self) -> tuple[str, ...]:

@@ -90,7 +90,7 @@ async def check(spec: ModelSpec) -> None:
 
 
 def _why_not(spec: ModelSpec, error: ModelError, names: tuple[str, ...]) -> str:
-    where = f"model '{spec.model}' at {spec.url}"
+    where = spec.where
     if isinstance(error, AccessDenied):
         source = spec.api_key_file or (f"environment variable {spec.key_env}" if spec.key_env else "")
         mend = f"check the key in {source}" if source else "name the key's variable in api_key_env"

@@ -107,8 +107,13 @@ class ModelSpec(BaseModel):
 
     @property
     def url(self) -> str:
-        """The base URL that requests go to."""
-        return self.base_url or OPENAI_URL
+        """The base URL that requests go to; empty where the back end knows it by itself."""
+        return self.base_url or (OPENAI_URL if self.backend == "openai_api" else "")
+
+    @property
+    def where(self) -> str:
+        """The model and its server, for messages."""
+        return f"model '{self.model}'" + (f" at {self.url}" if self.url else "")
 
     @property
     def key_env(self) -> str | None:

@@ -7,9 +7,11 @@ package's classes would read as fast, and refuse what other servers leave out.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import orjson
+from pydantic import BaseModel
 
 from ..errors import BadReply, RequestRefused
 from ..storage.records import Usage
@@ -19,6 +21,7 @@ from .schema import response_format
 
 PATHS = {"chat": "/chat/completions", "completion": "/completions", "embedding": "/embeddings"}
 SHOWN = 200  # characters of an unusable body that go into a message; `raw` keeps the rest
+SEEDS = 2**63  # servers take a signed 64-bit seed
 KEPT = 256 * 1024  # bytes of an unusable body that its error carries
 RESERVED = frozenset({"model", "messages", "prompt", "input", "stream"})
 
@@ -62,7 +65,7 @@ def encode(request: Request, model: str) -> tuple[str, dict[str, Any]]:
     if sampling.n != 1:
         body["n"] = sampling.n
     if sampling.seed is not None:
-        body["seed"] = sampling.seed
+        body["seed"] = sampling.seed if -SEEDS <= sampling.seed < SEEDS else sampling.seed % SEEDS
     if sampling.stop:
         body["stop"] = sampling.stop
     if sampling.logprobs is not None:
@@ -78,6 +81,30 @@ def encode(request: Request, model: str) -> tuple[str, dict[str, Any]]:
     if request.schema is not None:
         body["response_format"] = response_format(request.schema)
     return PATHS[kind], body
+
+
+def dump(value: Any, options: int = 0) -> bytes:
+    """Writes JSON.
+
+    Raises:
+        RequestRefused: `value` holds what JSON cannot carry, such as lone surrogates from a badly decoded document.
+    """
+    try:
+        return orjson.dumps(value, default=_plain, option=options)
+    except TypeError as error:
+        raise RequestRefused(
+            f"the request cannot be written as JSON ({error}); mend the document's encoding, or the model's `extra`"
+        ) from None
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, BaseModel):
+        return value.model_dump(mode="json")
+    if isinstance(value, Mapping):
+        return dict(value)
+    if isinstance(value, Iterable):
+        return list(value)
+    return str(value)
 
 
 def decode(request: Request, raw: bytes, seconds: float = 0.0) -> Reply:
@@ -116,7 +143,7 @@ def decode(request: Request, raw: bytes, seconds: float = 0.0) -> Reply:
         else:
             read = tuple([_completion_choice(request, choice) for choice in choices])
     except BadReply as error:
-        raise _bad(request, str(error), raw, billed) from None
+        raise _bad(request, str(error), raw, billed, error.retryable) from None
     except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
         why = f"the reply is not in the openai protocol's shape ({type(error).__name__}: {_short(str(error))})"
         raise _bad(request, why, raw, billed) from None
@@ -129,10 +156,12 @@ def _chat_choice(request: Request, choice: dict[str, Any], body: dict[str, Any])
     finish = choice.get("finish_reason") or "stop"
     if not text:
         if message.get("refusal"):
-            raise BadReply(f"the model refused: {_short(message['refusal'])}")
+            raise _refused(f"the model refused: {_short(message['refusal'])}")
         text = _without_text(request, text, finish)
     elif not isinstance(text, str):
         raise BadReply(f"the message's content is a {type(text).__name__} instead of text")
+    if finish == "content_filter":
+        raise _refused("the provider's content filter cut the answer")
     sampling = request.sampling
     if sampling.logprobs is None and sampling.prompt_logprobs is None:
         return Choice(text, finish)
@@ -226,8 +255,15 @@ def _whose(request: Request) -> str:
     return f" of role '{request.role}'" if request.role else ""
 
 
-def _bad(request: Request, why: str, raw: bytes, billed: tuple[int, int] = (0, 0)) -> BadReply:
+def _refused(why: str) -> BadReply:
+    error = BadReply(why)
+    error.retryable = False  # the same question gets the same refusal, and each is paid for
+    return error
+
+
+def _bad(request: Request, why: str, raw: bytes, billed: tuple[int, int] = (0, 0), retryable: bool = True) -> BadReply:
     # A proxy's error page may repeat the request's headers, and this text goes into the store.
     error = BadReply(f"{redact(why)}{_whose(request)}", raw=redact(raw[:KEPT].decode("utf-8", "replace")))
     error.tokens = billed
+    error.retryable = retryable
     return error

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 from pydantic import BaseModel
 
-from gristmill.errors import Overloaded, StoreFull
+from gristmill.errors import Overloaded, RequestRefused, StoreFull
 from gristmill.models.contract import Request, Sampling
 from gristmill.models.layers.cache import Cached, MemoryCalls, call_key
 from gristmill.models.scripted import Scripted
@@ -170,3 +170,9 @@ async def test_the_body_is_kept_as_received() -> None:
     calls = MemoryCalls()
     await Cached(bare([raw]), calls).complete(ASKED)
     assert list(calls.bodies.values()) == [raw]
+
+
+def test_a_large_seed_has_a_key_and_broken_text_is_refused() -> None:
+    assert call_key("m", replace(ASKED, sampling=Sampling(seed=2**200))) != call_key("m", ASKED)
+    with pytest.raises(RequestRefused, match="encoding"):
+        call_key("m", Request(kind="completion", text="lone \udce4 surrogate"))

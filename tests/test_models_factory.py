@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
 from importlib.metadata import PackageNotFoundError
 from pathlib import Path
@@ -13,10 +14,12 @@ from gristmill.errors import ConfigError
 from gristmill.models.contract import Model, Request, Sampling
 from gristmill.models.factory import build, transport
 from gristmill.models.layers.cache import MemoryCalls
+from gristmill.models.layers.limiter import Limiter
 from gristmill.models.layers.meter import Meter
 from gristmill.models.litellm_api import check_version
 from gristmill.models.probe import check, probe
 from gristmill.models.spec import ModelSpec
+from gristmill.prompts.library import PromptLibrary
 from gristmill.prompts.schemas import Summary
 from gristmill.storage.records import Message
 
@@ -211,3 +214,41 @@ async def test_extra_goes_into_every_body() -> None:
         await model.aclose()
     assert bodies[0]["top_k"] == 3
     assert bodies[0]["seed"] == 1
+
+
+async def test_models_of_one_server_share_their_limiter() -> None:
+    async with MockServer(latency=0.01) as server:
+        limiters: dict[tuple[str, str], Limiter] = {}
+        models = [
+            build(
+                ModelSpec(model="openai_api/mock", base_url=server.url, temperature=temperature, max_in_flight=3),
+                calls=None,
+                budget=None,
+                meter=Meter(),
+                limiters=limiters,
+            )
+            for temperature in (0.1, 0.9)
+        ]
+        await asyncio.gather(*(model.complete(ASKED) for model in models for _ in range(10)))
+        assert len(limiters) == 1
+        assert server.most_in_flight == 3
+        for model in models:
+            await model.aclose()
+
+
+async def test_offline_needs_no_server_and_is_cached_by_what_it_answers_by() -> None:
+    prompt = PromptLibrary().get("propose-question")
+    meter = Meter()
+    model = build(ModelSpec.of("offline"), calls=MemoryCalls(), budget=None, meter=meter)
+    replies = []
+    for passage in ("The Rhine is a river in Europe. It is 1,233 km long.", "The Rhine is a river in Europe."):
+        variables = {"passage": passage, "headings": [], "kind": "fact", "kind_description": "a fact"}
+        request = Request(
+            messages=ASKED.messages, schema=prompt.schema, prompt=prompt.name, variables=variables, role="proposer"
+        )
+        replies += [await model.complete(request), await model.complete(request)]
+    assert [reply.cached for reply in replies] == [False, True, False, True]
+    assert all(reply.parsed is not None for reply in replies)
+    assert meter.books("proposer").tally.usd == 0
+    await check(ModelSpec.of("offline"))
+    assert (await probe(ModelSpec.of("offline"))).usable

@@ -13,7 +13,7 @@ from gristmill.errors import BadReply, RequestRefused
 from gristmill.models.contract import Choice, Reply, Request, Sampling, TokenLogprob
 from gristmill.models.schema import response_format
 from gristmill.models.scripted import body_of
-from gristmill.models.wire import decode, encode
+from gristmill.models.wire import decode, dump, encode
 from gristmill.prompts import schemas
 from gristmill.storage.records import Message
 
@@ -255,3 +255,29 @@ def test_an_empty_text_is_an_answer_only_when_the_prompt_is_scored() -> None:
     assert decode(scored, raw).text == ""
     with pytest.raises(BadReply, match="empty text"):
         decode(Request(kind="completion", text="Once"), raw)
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b'{"choices": [{"message": {"content": null, "refusal": "I cannot."}}]}',
+        b'{"choices": [{"message": {"content": "Part of"}, "finish_reason": "content_filter"}]}',
+    ],
+)
+def test_a_refusal_is_not_asked_for_again(raw: bytes) -> None:
+    with pytest.raises(BadReply) as caught:
+        decode(ASKED, raw)
+    assert not caught.value.retryable
+
+
+def test_a_seed_fits_into_what_servers_take() -> None:
+    for seed in (-5, 0, 2**63 - 1, 2**63, 2**200 + 7):
+        sent = encode(Request(messages=ASKED.messages, sampling=Sampling(seed=seed)), "m")[1]["seed"]
+        assert -(2**63) <= sent < 2**63
+        assert sent == seed or abs(seed) >= 2**63
+
+
+def test_text_that_json_cannot_carry_is_refused() -> None:
+    for value in ("lone \udce4 surrogate", 2**70):
+        with pytest.raises(RequestRefused, match="JSON"):
+            dump({"a": value})

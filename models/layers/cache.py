@@ -9,18 +9,16 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import logging
-from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Protocol
 
 import orjson
-from pydantic import BaseModel
 
 from ...errors import BadReply
 from ...storage.records import Usage
 from ..contract import Model, Reply, Request, Sampling
 from ..schema import schema_key
-from ..wire import decode
+from ..wire import decode, dump
 from .base import Layer
 
 LOG = logging.getLogger(__name__)
@@ -56,6 +54,8 @@ class MemoryCalls:
 def call_key(model: str, request: Request, by_variables: bool = False) -> str:
     """Returns 32 hex digits of BLAKE2b over all that changes the answer: not the task, not the role.
 
+    Raises `RequestRefused` when the request cannot be written as JSON.
+
     `by_variables` is for a model that answers by the prompt's name and variables (the offline one). For all others the
     messages, which are rendered from them, say everything.
     """
@@ -74,7 +74,7 @@ def call_key(model: str, request: Request, by_variables: bool = False) -> str:
             sampling.top_p,
             sampling.max_tokens,
             sampling.n,
-            sampling.seed,
+            str(sampling.seed),  # it may have more than 64 bits
             sampling.stop,
             sampling.logprobs,
             sampling.prompt_logprobs,
@@ -84,21 +84,11 @@ def call_key(model: str, request: Request, by_variables: bool = False) -> str:
     parts = [model, request.kind, question, drawn, request.sample]
     if by_variables:
         parts += [request.prompt, request.variables]
-    payload = orjson.dumps(parts, option=orjson.OPT_SORT_KEYS | orjson.OPT_NON_STR_KEYS, default=_plain)
+    payload = dump(parts, orjson.OPT_SORT_KEYS | orjson.OPT_NON_STR_KEYS)
     digest = hashlib.blake2b(payload, digest_size=16)
     if request.schema is not None:
         digest.update(schema_key(request.schema))
     return digest.hexdigest()
-
-
-def _plain(value: object) -> object:
-    if isinstance(value, BaseModel):
-        return value.model_dump(mode="json")
-    if isinstance(value, Mapping):
-        return dict(value)
-    if isinstance(value, Iterable):
-        return list(value)
-    return str(value)
 
 
 class Cached(Layer):

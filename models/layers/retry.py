@@ -20,7 +20,8 @@ from .meter import Meter
 
 FIRST, MOST = 0.5, 30.0  # seconds: bound of the first wait, and of any
 FIRST_BAD = 0.1  # a garbled reply is no sign of load
-DEADLINES = 2  # each has cost the whole timeout already
+DEADLINES = 2  # times that a deadline is tried again: each has cost the whole timeout already
+GARBLED = 3  # times for a garbled reply: each may have been paid for
 WAIT_MOST = 120.0  # the longest Retry-After that is waited for
 
 
@@ -48,11 +49,14 @@ class Retry(Layer):
     async def _again(self, request: Request, error: ModelError) -> Reply:
         started = monotonic()
         tokens_in, tokens_out = error.tokens
-        deadlines = 0
+        deadlines = garbled = 0
         for attempt in range(self.retries):
             deadlines += isinstance(error, DeadlineExceeded)
+            garbled += isinstance(error, BadReply)
             pause = wait_before(attempt, error)
-            if deadlines > DEADLINES or pause > WAIT_MOST or monotonic() - started + pause > self.total:
+            if deadlines > DEADLINES or garbled > GARBLED:
+                break
+            if pause > WAIT_MOST or monotonic() - started + pause > self.total:
                 break
             if self.meter is not None:
                 self.meter.repeat(request, error)
