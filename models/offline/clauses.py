@@ -28,6 +28,9 @@ from .lexicon import (
 
 TOKEN = re.compile(r"\d+(?:,\d{3})*(?:\.\d+)?%?|[^\W_]+(?:[-'’./][^\W_]+)*|[^\w\s]|_")
 MAX_SUBJECT = 14  # tokens
+_UNIT = re.compile(
+    r"[a-z]*(?:metre|meter|watt|gram|litre|liter|joule|volt|hertz|tonne|byte|mile|acre|hectare)s?|[a-z]+-hours?"
+)
 _LEADERS = word_list("leaders")
 _ADVERBS = word_list("adverbs")
 _PLURAL_SUBJECTS = frozenset(
@@ -83,7 +86,7 @@ def _is_plural(token: str) -> bool:
 def is_generic(phrase: str) -> bool:
     """Whether a phrase names nothing by itself: `the results`, `this approach`, `one`."""
     named = [w for w in TOKEN.findall(phrase) if w[0].isalnum() and w.lower() not in STOPWORDS]
-    return all(w.lower() in GENERIC or not any(c.isalpha() for c in w) for w in named)
+    return all(w.lower() in GENERIC or _UNIT.fullmatch(w.lower()) or not any(c.isalpha() for c in w) for w in named)
 
 
 def _lead_end(tokens: list[re.Match[str]]) -> int:

@@ -15,17 +15,22 @@ from typing import Any
 from ...prompts.schemas import ExtractedEntity, ExtractedGraph, ExtractedRelation, Summary
 from .clauses import Clause, head_phrase, is_generic
 from .judging import texts
-from .lexicon import GENERAL_TYPES, RELATION_CUES, RELATION_VERBS, TYPE_CUES
+from .lexicon import GENERAL_TYPES, PREPOSITIONS, RELATION_CUES, RELATION_VERBS, TYPE_CUES, word_list
 from .reading import Reading, read
 from .sentences import content_stems, one_line, split, stem, words
 from .terms import Term, kind_of, strip_article
 
 FIRST, MORE = 16, 10  # entities of a first answer, and of a gleaning
 MAX_RELATIONS = 40
-_COMPLEMENT = re.compile(r"(?:an?|one of the|the) ((?:[A-Za-z][\w-]* ?){1,5})")
-_COMPLEMENT_END = re.compile(
-    r"\b(?:of|in|on|at|that|which|who|for|from|by|with|to|used|made|built|and|near|between|formed)\b"
+_COMPLEMENT = re.compile(r"an? ((?:[A-Za-z][\w-]* ?){1,5})")
+_QUALIFIER = re.compile(
+    r"(?:(?:\w+ly|small|deep|large|big|great|dense|main|thin|temporary|floating|new|old|proposed|artificial|enclosed|level|"
+    r"popular|major|common|famous|important|single|simple|special|rare) )+"
 )
+_COMPLEMENT_END = re.compile(
+    r"\b(?:of|in|on|at|that|which|who|for|from|by|with|to|used|made|built|and|near|between|formed|whose|where|when|across|about|driven|caused)\b"
+)
+_PLACED = word_list("placed_verbs")
 _SITE = re.compile(r"\b(?:in|off|on|near|at|along) (?:the )?$")
 _FLIPPED = {"causes", "uses", "prevents", "affects", "has_part"}  # "X is caused by Y" says that Y causes X
 
@@ -145,11 +150,14 @@ def _relations(
         statement = one_line(reading.sentences[index].text)
         rest = head_phrase(clause.rest)
         complement = _complement(clause)
-        if complement and not is_generic(complement):
+        whole = _key(re.sub(r"\s*\([^()]{0,60}\)", "", clause.subject)) == _key(subject.name)
+        if complement and whole and not is_generic(complement):
             target = _term_in(complement, terms, whole=True)
             name = target.name if target else complement
-            if target is None and name.lower() != subject.name.lower() and not found:
-                kind = kind_of(name) if name[0].isupper() else "term"
+            kind = kind_of(name)
+            if target is None and (found or kind == "term" or " " not in name):
+                continue
+            if target is None:
                 entities.setdefault(
                     name,
                     ExtractedEntity(
@@ -157,11 +165,13 @@ def _relations(
                         quote=reading.sentences[index].quote,
                     ),
                 )  # fmt: skip
-            if target is not None or not found:
+            if name.lower() != subject.name.lower():
                 relate(subject.name, name, "is_a", f"{subject.name} is {clause.rest.split(' ')[0]} {name}.", index)
         for target in _terms_in(f"{clause.apposition}, {rest}" if clause.apposition else rest, terms)[:3]:
             kind, flipped = _relation_kind(clause, rest, target)
             source, goal = (target.name, subject.name) if flipped else (subject.name, target.name)
+            if kind == "has_part" and "part of" in choose_type(kind, relation_types, RELATION_CUES).replace("_", " "):
+                source, goal = goal, source
             relate(source, goal, kind, statement, index)
     for sentence in reading.sentences:
         inside = [t for t in terms if sentence.index in t.sentences and sentence.complete]
@@ -182,26 +192,28 @@ def _complement(clause: Clause) -> str:
         clause.rest if clause.shape == "copula" and clause.aux in {"is", "are", "was", "were"} else clause.apposition
     )
     match = _COMPLEMENT.match(source)
-    if match is None or (clause.aux in {"was", "were"} and source.startswith("the ")):
+    if match is None:
         return ""
-    phrase = _COMPLEMENT_END.split(match.group(1), maxsplit=1)[0].strip()
-    return (
-        phrase if 1 <= len(phrase.split()) <= 4 and not re.match(r"(?:most|more|very|first|\w+est)\b", phrase) else ""
-    )
+    phrase = _QUALIFIER.sub("", _COMPLEMENT_END.split(match.group(1), maxsplit=1)[0]).strip()
+    return phrase if 1 <= len(phrase.split()) <= 4 else ""
 
 
 def _relation_kind(clause: Clause, rest: str, target: Term) -> tuple[str, bool]:
     """Returns a relation's kind and whether it runs from the object to the subject."""
     at = rest.find(target.name)
-    if at >= 0 and _SITE.search(rest[:at]) and (target.kind == "place" or target.name[0].isupper()):
+    still = clause.shape == "copula" or clause.base in _PLACED
+    if at >= 0 and still and _SITE.search(rest[:at]) and (target.kind == "place" or target.name[0].isupper()):
         return "located_in", False
     if at < 0:
-        return ("located_in", False) if target.kind == "place" or target.name[0].isupper() else ("related", False)
+        return ("located_in", False) if target.kind == "place" else ("related", False)
+    before = rest[:at].lower().split()
+    if any(word in PREPOSITIONS for word in before[1:]):
+        return "related", False  # not the verb's object
     for kind, verbs in RELATION_VERBS.items():
         if clause.base in verbs and clause.base != "be":
             passive_by = clause.shape == "passive" and rest.startswith("by ")
             if kind == "made_by":
-                return kind, not passive_by
+                return (kind, not passive_by) if passive_by or clause.shape == "active" else ("related", False)
             if clause.shape == "passive" and not passive_by and kind not in {"located_in"}:
                 return "related", False
             return kind, passive_by and kind in _FLIPPED

@@ -6,9 +6,9 @@ import re
 from collections.abc import Iterator
 
 from .clauses import head_phrase
-from .reading import strip_article
 from .sentences import words
 from .stated import DANGLING, Candidate, Stated
+from .terms import strip_article
 
 QUANTITY = re.compile(
     r"^((?:about|around|nearly|up to|more than|over|at least|at most|roughly|approximately|almost|some|only|less than|"

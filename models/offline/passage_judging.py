@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ...prompts.schemas import Judgement, Passage, PassageQuestion
-from .judging import Checked, Fault, judgement, plain, share, texts, verbatim
+from .judging import Checked, Fault, figures, judgement, plain, share, texts, verbatim
 from .lexicon import word_list
 from .passages import joined, mentions, names_of, readings_of, sentences_about, write
 from .sentences import content_stems, numbers, split, stem, words
@@ -32,7 +32,7 @@ def check(variables: Mapping[str, Any]) -> Checked:
         if share(content_stems(pair[1]), source_stems) < 0.75 or numbers(pair[1]) - source_numbers:
             faults.append(Fault("ungrounded", True, f"the sources do not support the answer {pair[1][:80]!r}"))
             grounded = min(grounded, 0.6)
-        elif content_stems(pair[1]) <= content_stems(pair[0]) and not numbers(pair[1]) - numbers(pair[0]):
+        elif content_stems(pair[1]) <= content_stems(pair[0]) and not figures(pair[1]) - figures(pair[0]):
             faults.append(Fault("trivial", True, f"the question gives its answer away: {pair[0][:80]!r}"))
     inside, outside = verbatim(texts(variables.get("evidence")), sources)
     if outside:

@@ -12,13 +12,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from ...prompts.schemas import Passage, PassageQuestion
-from .forms import stands_alone
 from .judging import texts
 from .questions import candidates, draw
 from .reading import Reading, read
 from .sentences import one_line, words
+from .stated import restated
 
-MAX_ABOUT, MAX_BOTH = 3, 3  # sentences about each entity, and about several
+MAX_ABOUT, MAX_BOTH = 4, 3  # sentences about each entity, and about several
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +61,10 @@ _FORMS = (
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """One sentence that may be used: its words, its verbatim quote, and which entities it names."""
+    """One sentence that may be used: its words, its verbatim quote, and which entities it names.
+
+    `alone` tells that it can be read without the sentence before; `rank` is its place in the passages.
+    """
 
     text: str
     quote: str
@@ -89,19 +92,22 @@ def mentions(name: str, text: str) -> bool:
 
 
 def sentences_about(readings: Sequence[Reading], names: Sequence[str]) -> list[Said]:
-    """Returns the complete sentences that name at least one of `names`, in the passages' order."""
+    """Returns the complete sentences that name at least one of `names`, in the passages' order.
+
+    A pronoun that opens a sentence is replaced by the name that it stands for, where that is certain.
+    """
     found: list[Said] = []
     for number, reading in enumerate(readings):
         aliases = {t.name: t.aliases for t in reading.terms if t.name in names}
         for sentence in reading.sentences:
             if not sentence.complete:
                 continue
-            named = frozenset(
-                n for n in names if any(mentions(form, sentence.text) for form in (n, *aliases.get(n, ())))
-            )
+            alone = restated(reading, sentence.index)
+            text = sentence.text if alone is None else alone[0]
+            named = frozenset(n for n in names if any(mentions(form, text) for form in (n, *aliases.get(n, ()))))
             if named:
                 rank = (number, sentence.index)
-                found.append(Said(sentence.text, sentence.quote, named, stands_alone(sentence), rank))
+                found.append(Said(text, sentence.quote, named, alone is not None, rank))
     return found
 
 
@@ -121,6 +127,7 @@ def write(variables: Mapping[str, Any], seed: int) -> Passage:
     about: dict[str, list[Said]] = {}
     for name in names:
         own = [s for s in said if name in s.names and s.text not in used]
+        own = [s for s in own if s.alone] or own[:1]
         own.sort(key=lambda s: (not _defines(name, s.text), not s.alone, s.rank))
         about[name] = own[:MAX_ABOUT]
         used |= {s.text for s in about[name]}
@@ -137,40 +144,52 @@ def _compose(
     form: str,
     seed: int,
 ) -> Passage:
-    found = next(one for one in _FORMS if not one.cues or any(cue in form.lower() for cue in one.cues))
-    openings, links = found.openings, found.links
-    listed = joined(names)
-    opening = openings[draw(len(openings), form, listed, seed)].format(names=listed)
-    link = links[draw(len(links), listed, form, seed)]
+    every = [said for own in about.values() for said in own] + list(both)
+    shown = {name: displayed(name, every) for name in names}
+    listed = joined(list(shown.values()))
     order = list(names) if draw(2, "order", listed, seed) == 0 else list(reversed(names))
-    bridging = [_spoken(line) for line in relations][:3]
-    closing = [s.text for s in both] or bridging
+    closing = [s.text for s in both] or [_spoken(line) for line in relations][:3]
+    bodies = [(shown[name], " ".join(s.text for s in about[name])) for name in order if about.get(name)]
+    parts = (
+        _dialogue(listed, bodies, closing) if "dialog" in form.lower() else _prose(form, listed, bodies, closing, seed)
+    )
     chosen = [s for name in order for s in about.get(name, ())] + list(both)
-    if "dialog" in form.lower():
-        parts = [f"Reader: What is known about {listed}?"]
-        for name in order:
-            if about.get(name):
-                parts += [
-                    f"Expert: {' '.join(s.text for s in about[name])}",
-                    f"Reader: And how does {name} come in with the rest?",
-                ]
-        if len(parts) > 1:
-            parts.pop()
-        if closing:
-            parts += [f"Reader: How are {listed} related?", f"Expert: {' '.join(closing)}"]
-    else:
-        heading = "report" in form.lower()
-        parts = [opening]
-        for name in order:
-            if about.get(name):
-                body = " ".join(s.text for s in about[name])
-                parts.append(f"{name}\n{body}" if heading else body)
-        if closing:
-            parts.append(f"{link} {' '.join(closing)}")
-    questions = _questions(readings, names, chosen, both)
-    title = f"{listed}: {form}" if form and len(form) < 40 else listed
-    evidence = list(dict.fromkeys(s.quote for s in chosen))
-    return Passage(title=title or "Untitled", text="\n\n".join(parts), questions=questions, evidence=evidence)
+    title = f"{_capital(listed)}: {form}" if form and len(form) < 40 else _capital(listed)
+    return Passage(
+        title=title or "Untitled",
+        text="\n\n".join(parts),
+        questions=_questions(readings, names, shown, chosen, both),
+        evidence=list(dict.fromkeys(s.quote for s in chosen)),
+    )
+
+
+def _dialogue(listed: str, bodies: Sequence[tuple[str, str]], closing: Sequence[str]) -> list[str]:
+    parts: list[str] = []
+    for number, (name, body) in enumerate(bodies):
+        parts += [f"Reader: {'What is known about' if number == 0 else 'And what about'} {name}?", f"Expert: {body}"]
+    if closing:
+        parts += [f"Reader: How are {listed} related?", f"Expert: {' '.join(closing)}"]
+    return parts or [f"Reader: What is known about {listed}?"]
+
+
+def _prose(form: str, listed: str, bodies: Sequence[tuple[str, str]], closing: Sequence[str], seed: int) -> list[str]:
+    frame = next(one for one in _FORMS if not one.cues or any(cue in form.lower() for cue in one.cues))
+    parts = [_capital(frame.openings[draw(len(frame.openings), form, listed, seed)].format(names=listed))]
+    parts += [f"{_capital(name)}\n{body}" if "report" in form.lower() else body for name, body in bodies]
+    if closing:
+        parts.append(f"{frame.links[draw(len(frame.links), listed, form, seed)]} {' '.join(closing)}")
+    return parts
+
+
+def displayed(name: str, said: Sequence[Said]) -> str:
+    """Returns a name with `the` where most of the sentences that name it write it so."""
+    found = [re.search(rf"(?:\b(the) )?(?<!\w){re.escape(name)}(?!\w)", s.text, re.IGNORECASE) for s in said]
+    named = [match for match in found if match]
+    return f"the {name}" if named and 2 * sum(m.group(1) is not None for m in named) > len(named) else name
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
 
 
 def _defines(name: str, text: str) -> bool:
@@ -192,13 +211,17 @@ def _spoken(line: str) -> str:
 
 
 def _questions(
-    readings: Sequence[Reading], names: Sequence[str], chosen: Sequence[Said], both: Sequence[Said]
+    readings: Sequence[Reading],
+    names: Sequence[str],
+    shown: Mapping[str, str],
+    chosen: Sequence[Said],
+    both: Sequence[Said],
 ) -> list[PassageQuestion]:
     """Returns one to three questions whose answers stand in the text, those on several entities first."""
     made: list[PassageQuestion] = []
-    texts_chosen = {s.text for s in chosen}
+    quotes = {s.quote for s in chosen}
     for s in both[:1]:
-        pair = [name for name in names if name in s.names][:2]
+        pair = [shown[name] for name in names if name in s.names][:2]
         made.append(PassageQuestion(question=f"How are {joined(pair)} related?", answer=s.text))
     ranked = sorted(
         (
@@ -207,7 +230,7 @@ def _questions(
             for c in candidates(reading.passage)
             if c.kind in {"definition", "fact", "number", "cause", "comparison"}
             and c.score > 0.8
-            and all(reading.sentences[i].text in texts_chosen for i in c.evidence)
+            and reading.sentences[c.evidence[0]].quote in quotes
             and any(mentions(name, c.question) for name in names)
         ),
         key=lambda entry: entry[:3],

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ...prompts.schemas import Judgement
-from .judging import Checked, Fault, judgement, share, texts, verbatim
+from .judging import Checked, Fault, figures, judgement, plain, share, texts, verbatim
 from .lexicon import word_list
 from .passages import joined, mentions, readings_of
-from .problems import COMPARE, given, solve
+from .problems import COMPARE, UNSOLVED, given, solve
 from .sentences import content_stems, numbers, one_line, stem, words
 
 
@@ -31,7 +31,7 @@ def _sources(variables: Mapping[str, Any]) -> list[str]:
 
 def _relevance(variables: Mapping[str, Any]) -> Outcome:
     """Is the problem about the points, all of them, and can the passages carry it."""
-    names, said = given(variables)
+    names, said, _ = given(variables)
     problem = str(variables.get("problem", ""))
     whole = " ".join([problem, str(variables.get("reasoning", "")), str(variables.get("answer", ""))])
     faults: list[Fault] = []
@@ -65,7 +65,7 @@ def _correctness(variables: Mapping[str, Any]) -> Outcome:
     known = set[str]().union(*(content_stems(source) for source in sources)) | _TASK
     known |= content_stems(str(variables.get("problem", "")))
     score = share(content_stems(f"{answer} {reasoning}"), known)
-    if answer.startswith("The source does not say"):
+    if answer.startswith(UNSOLVED):
         return [Fault("unanswerable", False, "the solver found no answer")], 0.0, []
     if score < 0.8:
         foreign = sorted(content_stems(f"{answer} {reasoning}") - known)[:5]
@@ -76,6 +76,9 @@ def _correctness(variables: Mapping[str, Any]) -> Outcome:
     elif not inside:
         score *= 0.5
         faults.append(Fault("ungrounded", False, "no evidence is quoted"))
+    if _CONNECTS.search(str(variables.get("problem", ""))) and (apart := _unlinked(variables, inside)):
+        score *= 0.4
+        faults.append(Fault("unanswerable", False, f"no quoted statement connects {joined(apart)} with the others"))
     own = solve(variables, 0)
     stated = set[str]().union(*(numbers(source) for source in sources)) | numbers(str(variables.get("problem", "")))
     derived = numbers(answer) - stated
@@ -84,7 +87,7 @@ def _correctness(variables: Mapping[str, Any]) -> Outcome:
         faults.append(
             Fault("incorrect", False, f"{', '.join(sorted(derived))} neither stands in the sources nor follows")
         )
-    elif COMPARE.search(str(variables.get("problem", ""))) and not own.answer.startswith("The source"):
+    elif COMPARE.search(str(variables.get("problem", ""))) and own.answer != UNSOLVED:
         agrees = numbers(own.answer) == numbers(answer) and mentions(own.answer.split(", by ")[0], answer)
         if not agrees:
             score *= 0.3
@@ -95,14 +98,28 @@ def _correctness(variables: Mapping[str, Any]) -> Outcome:
     return faults, score, inside
 
 
+_CONNECTS = re.compile(r"\b(?:connected|related|connection|relation|linked)\b", re.IGNORECASE)
+
+
+def _unlinked(variables: Mapping[str, Any], quotes: Sequence[str]) -> list[str]:
+    """Returns the points that no chain of quoted sentences, each naming two of them, reaches from the first point."""
+    names, said, _ = given(variables)
+    quoted = {plain(quote) for quote in quotes}
+    groups = [s.names for s in said if plain(s.quote) in quoted]
+    reached = set(names[:1])
+    for _ in names:
+        reached |= {name for group in groups if group & reached for name in group}
+    return [name for name in names if name not in reached]
+
+
 def _difficulty(variables: Mapping[str, Any]) -> Outcome:
     """Does it take two steps: more than one point, more than one sentence, an answer that the problem does not hold."""
-    names, _ = given(variables)
+    names, _, _ = given(variables)
     problem, answer = str(variables.get("problem", "")), str(variables.get("answer", ""))
     inside, _ = verbatim(texts(variables.get("evidence")), _sources(variables))
     faults: list[Fault] = []
     score = 1.0
-    if content_stems(answer) <= content_stems(problem) and not numbers(answer) - numbers(problem):
+    if content_stems(answer) <= content_stems(problem) and not figures(answer) - figures(problem):
         score -= 0.7
         faults.append(Fault("trivial", False, "the problem holds its answer"))
     if len(set(inside)) < 2 or len(names) < 2:
