@@ -120,6 +120,21 @@ def test_every_group_is_drawn_once(graph: KnowledgeGraph) -> None:
         assert set(found) == expected
 
 
+def test_a_hub_gives_every_pair_once_and_the_heavy_first() -> None:
+    leaves = [f"e{one:03}" for one in range(1, 400)]
+    graph = KnowledgeGraph(
+        [Entity(id=one, name=one, type="t") for one in ["e000", *leaves]],
+        [Relation(id=f"r{one}", source="e000", target=one, type="t") for one in leaves],
+    )
+
+    def weight(_: KnowledgeGraph, entity: str) -> float:
+        return {"e000": 1e6}.get(entity, 50.0 if entity < "e100" else 1.0)
+
+    drawn = [draw.entities for draw in draw_pairs(graph, random.Random(1), weight=weight)]
+    assert sorted(leaf for _, leaf in drawn) == leaves
+    assert sum(leaf < "e100" for _, leaf in drawn[:100]) > 60  # 25 if drawn evenly
+
+
 @pytest.mark.parametrize("hops", [2, 3])
 def test_every_path_is_drawn_once(hops: int) -> None:
     graph = make_graph(12, 18, 5)
