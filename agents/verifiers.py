@@ -34,7 +34,8 @@ def schema(
 ) -> Node:
     """Checks the draft's fields, or one `field`, against a pydantic model or a JSON schema (reason `schema`).
 
-    A `field` that is a string is parsed as JSON first. A JSON schema's remote references are never fetched.
+    A `field` that is a string is parsed as JSON first. A JSON schema's remote references are never fetched. Its `pattern`s
+    are Python's: keep them simple, or use the verifier `pattern`, which no text can stall.
 
     Raises:
         ConfigError: `shape` is not a valid JSON schema.
@@ -202,6 +203,8 @@ def _json_schema_errors(shape: Mapping[str, Any]) -> Callable[[Any], list[str]]:
             return [f"{one.json_path}: {one.message[:120]}" for one in validator.iter_errors(value)]
         except Unresolvable as error:
             raise ConfigError(f"the JSON schema refers to {error.ref!r}, which it does not contain") from error
+        except RecursionError:  # a recursive schema follows a text that is nested a thousand levels deep
+            return ["value: nested too deeply"]
 
     return errors_of
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 import sys
 from collections.abc import Sequence
@@ -279,3 +280,29 @@ def test_the_picture_names_roles_escapes_names_and_needs_no_network(monkeypatch:
     assert '"x"' not in text
     with pytest.raises(FlowError, match="cannot be drawn"):
         mermaid(flow([("a", END)]))
+
+
+PAGE = Path(__file__).parent.parent / "docs" / "flows.md"
+
+
+async def test_the_flow_of_the_page_on_flows_is_sound_and_does_what_the_page_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    blocks = re.findall(r"```(\w+)\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
+    first, second = (text for kind, text in blocks if kind == "markdown")
+    module, check, test = (text for kind, text in blocks if kind == "python")
+    (tmp_path / "prompts").mkdir()
+    (tmp_path / "prompts" / "summarise-passage.md").write_text(first)
+    (tmp_path / "prompts" / "rewrite-summary.md").write_text(second)
+    (tmp_path / "my_flow.py").write_text(module)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.delitem(sys.modules, "my_flow", raising=False)
+    exec(compile(check, "flows.md", "exec"), {})
+    assert capsys.readouterr().out == ""  # no problems
+    names: dict[str, Any] = {}
+    exec(compile(test, "flows.md", "exec"), names)
+    await names["test_a_preamble_is_rewritten"]()
+    picture = mermaid(load_flow("my_flow:build"))
+    for edge in ("check -.-> rewrite", "check -.-> settle", "rewrite --> check", "settle --> __end__"):
+        assert edge in picture

@@ -93,6 +93,13 @@ async def test_a_json_schema_is_checked_when_the_flow_is_built_and_never_fetched
         await outcome(schema({"$ref": "http://127.0.0.1:9/schema.json"}), {"answer": "a"})
 
 
+async def test_a_text_nested_without_end_fails_the_schema_and_not_the_task() -> None:
+    tree = {"$defs": {"node": {"type": "array", "items": {"$ref": "#/$defs/node"}}}, "$ref": "#/$defs/node"}
+    assert await reasons(schema(tree, field="code"), {"code": "[[], [[]]]"}) == ()
+    assert await reasons(schema(tree, field="code"), {"code": "[" * 900 + "]" * 900}) == ("schema",)
+    assert await reasons(schema(tree, field="code"), {"code": "[" * 100_000}) == ("schema",)
+
+
 async def test_length_counts_words_characters_and_tokens() -> None:
     fields = {"answer": "It ground grain."}
     assert await reasons(length("answer", minimum=3, maximum=3), fields) == ()
