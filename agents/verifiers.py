@@ -34,8 +34,8 @@ def schema(
 ) -> Node:
     """Checks the draft's fields, or one `field`, against a pydantic model or a JSON schema (reason `schema`).
 
-    A `field` that is a string is parsed as JSON first. A JSON schema's remote references are never fetched. Its `pattern`s
-    are Python's: keep them simple, or use the verifier `pattern`, which no text can stall.
+    A `field` that is a string is parsed as JSON first. A JSON schema's remote references are never fetched. Its
+    `pattern`s are Python's: keep them simple, or use the verifier `pattern`, which no text can stall.
 
     Raises:
         ConfigError: `shape` is not a valid JSON schema.
