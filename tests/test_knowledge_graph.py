@@ -86,7 +86,7 @@ def extractions(draw: st.DrawFn) -> list[Extraction]:
     return made
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(extractions(), st.randoms(use_true_random=False))
 def test_the_order_of_extractions_does_not_matter_and_the_books_balance(made: list[Extraction], rng) -> None:
     graph, books = merge_with_books(made)

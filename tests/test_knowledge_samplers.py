@@ -326,7 +326,7 @@ def test_draws_do_not_depend_on_the_hash_seed() -> None:
 
 
 def test_samplers_start_at_once_on_a_large_graph() -> None:
-    graph = make_graph(20_000, 40_000, 2_000)
+    graph = make_graph(8_000, 16_000, 800)
     graph.entities_by_chunk  # noqa: B018  # made once, for all samplers
     for sampler in ALL[:-1]:
         start = time.process_time()
