@@ -233,6 +233,8 @@ class _Connection(asyncio.Protocol):
         assert isinstance(transport, asyncio.Transport)
         self.transport = transport
         self.server._connections.add(self)
+        if self.server._server is None:  # accepted by the kernel before the server died
+            transport.abort()
 
     def connection_lost(self, error: Exception | None) -> None:
         self.server._connections.discard(self)
