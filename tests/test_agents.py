@@ -196,6 +196,15 @@ async def test_the_last_round_rejects_with_the_critics_last_reasons(rounds: int)
     assert len(end["drafts"]) == rounds + 1
 
 
+@pytest.mark.parametrize("rounds", [0, 2])
+async def test_a_verifier_that_always_asks_for_a_revision_ends_too(rounds: int) -> None:
+    model = Scripted({"write-question-answer": INVENTED, "suggest-edits": SUGGEST, "edit-question-answer": INVENTED})
+    end = await run(qa_flow(rounds, proposer=None, verifiers=grounding(on_fail="revise")), model)
+    assert end["decision"] is Decision.REJECT
+    assert "ungrounded" in end["reasons"]
+    assert len(end["drafts"]) == rounds + 1
+
+
 async def test_the_critic_rejects_at_once() -> None:
     model = Scripted({"propose-question": PROPOSAL, "write-question-answer": GOOD, "judge-question-answer": REJECT})
     end = await run(qa_flow(), model)
