@@ -15,7 +15,7 @@ from difflib import SequenceMatcher
 from functools import lru_cache
 
 from ..storage.records import Chunk, Span
-from .folding import Folded, fold, joined, words
+from .folding import UNSPACED, Folded, fold, joined, words
 
 FUZZY_RATIO = 0.9
 SHORTEST_FUZZY = 20  # folded characters; below that one edit is more than the ratio allows, or a different word
@@ -24,7 +24,7 @@ REPETITIVE = 5  # pairs of equal words for each word of a quote; prose has 1 to 
 LONGEST_DIFFERENCE = 80  # characters of a run of differing words that are compared; a longer one counts as different
 SHARED_WORDS = 0.5  # share of the quote's words that a chunk must have to be worth an alignment
 REACH = 3  # words by which the fuzzy step may move either end of its first alignment
-_RUN = re.compile(r"\S+")
+_RUN = re.compile(rf"[{UNSPACED}]|[^\s{UNSPACED}]+")
 _MARKS = ".,;:!?()[]\"'"
 _NEGATIONS = frozenset({"not", "no", "never", "none", "nor", "neither", "without", "cannot"})
 _WRAPPING = " \t\r\n\"'`\u201c\u201d\u2018\u2019\u00ab\u00bb\u2026"
@@ -138,7 +138,7 @@ def _align(needle: str, source: str, ratio: float) -> tuple[float, int, int] | N
     folded = fold(source)
     bounds = [(run.start(), run.end()) for run in _RUN.finditer(folded.text)]
     there = [folded.text[start:end].strip(_MARKS) for start, end in bounds]
-    wanted = [word.strip(_MARKS) for word in needle.split()]
+    wanted = [word.strip(_MARKS) for word in _RUN.findall(needle)]
     at = _densest(wanted, there)
     if _repetitive(wanted, there[max(0, at - REACH) : at + len(wanted) + REACH]):
         return None

@@ -300,7 +300,7 @@ def test_the_card_counts_and_escapes_what_models_wrote(tmp_path: Path) -> None:
     assert (header["license"], header["language"], header["size_categories"]) == ("cc-by-4.0", ["en"], ["n<1K"])
     assert header["configs"][0]["data_files"] == [{"split": "train", "path": "data/train.jsonl"}]
     for line in ("| accepted | 1 |", "| failed | 1 |", "| pending | 5 |", "| rejected | 2 |", "| trivial | 2 |",
-                 "| unclear | 1 |", "| critic | evil \\| \\`x\\` &lt;b&gt; |", "recipe grounded\\-qa"):  # fmt: skip
+                 "| unclear | 1 |", "| critic | evil \\| \\`x\\` &lt;b&gt; |", "recipe grounded-qa"):  # fmt: skip
         assert line in body
     fence = next(line for line in body.splitlines() if line.endswith("json")).removesuffix("json")
     assert len(fence) > max(len(run) for run in HOSTILE.split() if set(run) == {"`"})

@@ -116,6 +116,14 @@ def test_small_slips_are_forgiven_and_the_span_is_what_was_meant() -> None:
         assert span.quote.split() == meant
 
 
+def test_scripts_without_spaces_are_aligned_by_character() -> None:
+    text = "水車は一八二〇年に村の川沿いに建てられた。三つの村のために一九一一年まで穀物を挽き続けた。"
+    span = locate("三つの村のために一九一一年まで穀物を挽きつづけた", [chunk(text)])
+    assert span is not None
+    assert span.quote.startswith("三つの村のために")
+    assert locate("三つの町のために一八二〇年から小麦粉を売りつづけていた", [chunk(text)]) is None
+
+
 @pytest.mark.parametrize("ratio", [0.9, 0.3])
 def test_a_hostile_quote_is_answered_quickly(ratio: float) -> None:
     draw = random.Random(2)

@@ -22,7 +22,7 @@ EXAMPLES = 3
 _LONGEST_EXAMPLE_TEXT = 600  # characters of each string in an example row
 _SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"),
           (10_000_000, "1M<n<10M"), (100_000_000, "10M<n<100M"))  # fmt: skip
-_MARKUP = re.compile(r"([\\`*_{}\[\]()#+!|~-])")
+_MARKUP = re.compile(r"([\\`*_{}\[\]()#!|~])")
 
 _TEXT = {"dtype": "string"}
 FEATURES: list[dict[str, Any]] = [
