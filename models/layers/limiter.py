@@ -17,7 +17,7 @@ from ..contract import Model, Reply, Request
 from .base import Layer
 
 OPENS_AFTER = 3  # failures in a row, with no answer in between, that open the circuit
-PROBE_FIRST, PROBE_MOST = 0.25, 5.0  # seconds between probes: the first, doubled each time up to the last
+PROBE_FIRST, PROBE_MOST = 0.25, 2.0  # seconds between probes: the first, doubled each time up to the last
 DECREASE = 0.5
 PAUSE_MOST = 60.0  # seconds that one Retry-After may pause a whole pool
 GATEWAY = frozenset({502, 503, 504})  # what a proxy answers while the server behind it is gone
