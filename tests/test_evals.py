@@ -6,8 +6,11 @@ import random
 import time
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from gristmill.errors import ConfigError
+from gristmill.evals import folding
 from gristmill.evals.answers import exact_match, majority, normalise_answer, numeric_match, read_number, same_answer
 from gristmill.evals.duplicates import ExactPool, normalise
 from gristmill.evals.folding import fold, words
@@ -264,3 +267,8 @@ def test_the_pool_gives_each_text_to_one_owner_until_it_is_released() -> None:
     pool.release("task-1")
     assert pool.claim("What is flour?", "task-2") is None
     assert pool.claim("What is a mill?", "task-2") == "task-0"
+
+
+@given(st.text(alphabet="abZ09 -\n\t\r.,'`_x!", max_size=60))
+def test_the_short_way_for_ascii_finds_the_same_words(text: str) -> None:
+    assert words(text) == folding._WORD.findall(fold(text).text)

@@ -9,9 +9,8 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from difflib import get_close_matches
-from typing import Any, get_type_hints
+from typing import Any, NamedTuple, get_type_hints
 
-import networkx as nx
 from langgraph.channels import BinaryOperatorAggregate
 from langgraph.graph import END, START, StateGraph
 from langgraph.graph.state import CompiledStateGraph
@@ -41,6 +40,12 @@ class Problem:
 
     def __str__(self) -> str:
         return f"node '{self.node}': {self.message}" if self.node else self.message
+
+
+class _Edge(NamedTuple):
+    source: str
+    target: str
+    conditional: bool
 
 
 def check_flow(graph: AnyFlow, *, roles: Collection[str], prompts: PromptLibrary) -> list[Problem]:
@@ -120,34 +125,53 @@ def _schema_problems(builder: StateGraph[Any, Any, Any, Any]) -> Iterator[Proble
             )
 
 
-def _edges(builder: StateGraph[Any, Any, Any, Any]) -> nx.MultiDiGraph[str]:
+def _edges(builder: StateGraph[Any, Any, Any, Any]) -> list[_Edge]:
     """All edges that a run can take. A branch or a `Command` without declared targets may lead anywhere."""
-    edges: nx.MultiDiGraph[str] = nx.MultiDiGraph()
-    edges.add_nodes_from([START, END, *builder.nodes])
     anywhere = [*builder.nodes, END]
-    for source, target in sorted(builder.edges):
-        edges.add_edge(source, target, conditional=False)
+    edges = [_Edge(source, target, False) for source, target in sorted(builder.edges)]
     for sources, target in sorted(builder.waiting_edges):
-        for source in sources:
-            edges.add_edge(source, target, conditional=False)
+        edges += [_Edge(source, target, False) for source in sources]
     for source, branches in builder.branches.items():
         for branch in branches.values():
-            for target in anywhere if branch.ends is None else branch.ends.values():
-                edges.add_edge(source, target, conditional=True)
+            targets = anywhere if branch.ends is None else branch.ends.values()
+            edges += [_Edge(source, target, True) for target in targets]
     for source, node in builder.nodes.items():
-        for target in node.ends or ():
-            edges.add_edge(source, target, conditional=True)
+        edges += [_Edge(source, target, True) for target in node.ends or ()]
     return edges
+
+
+def _reached(edges: Collection[_Edge], start: str) -> set[str]:
+    """Returns what can be reached from `start` by one edge or more. Flows are small: no graph library is loaded."""
+    found: set[str] = set()
+    waiting = [start]
+    while waiting:
+        source = waiting.pop()
+        new = {edge.target for edge in edges if edge.source == source} - found
+        found |= new
+        waiting += new
+    return found
+
+
+def _loops(edges: Collection[_Edge]) -> list[list[str]]:
+    """Returns the loops, each as its sorted nodes: those that reach themselves, grouped by reaching each other."""
+    names = {name for edge in edges for name in (edge.source, edge.target)}
+    reached = {name: _reached(edges, name) for name in names}
+    loops = {
+        tuple(sorted(other for other in reached[name] if name in reached[other]))
+        for name in names
+        if name in reached[name]
+    }
+    return sorted(list(loop) for loop in loops)
 
 
 def _edge_problems(builder: StateGraph[Any, Any, Any, Any]) -> Iterator[Problem]:
     edges = _edges(builder)
     known = {START, END, *builder.nodes}
-    for name in sorted(set(edges) - known):
+    for name in sorted({name for edge in edges for name in (edge.source, edge.target)} - known):
         meant = _nearest(name, known)
         yield Problem("unknown_node", name, f"an edge names it, and the flow has no such node{meant}")
-    reached = nx.descendants(edges, START)
-    ending = nx.ancestors(edges, END)
+    reached = _reached(edges, START)
+    ending = {name for name in builder.nodes if END in _reached(edges, name)}
     if END not in reached:
         yield Problem("no_end", "", "no path leads from START to END; add an edge to END")
     for name in builder.nodes:
@@ -160,11 +184,8 @@ def _edge_problems(builder: StateGraph[Any, Any, Any, Any]) -> Iterator[Problem]
 def _loop_problems(builder: StateGraph[Any, Any, Any, Any]) -> Iterator[Problem]:
     """A loop needs an edge that may be not taken, and a node in it that counts the rounds, or it may never stop."""
     edges = _edges(builder)
-    always: nx.DiGraph[str] = nx.DiGraph(
-        (source, target) for source, target, data in edges.edges(data=True) if not data["conditional"]
-    )
-    forced = [sorted(loop) for loop in nx.strongly_connected_components(always) if _is_loop(always, loop)]
-    for loop in sorted(forced):
+    forced = _loops([edge for edge in edges if not edge.conditional])
+    for loop in forced:
         yield Problem(
             "endless_loop",
             loop[0],
@@ -173,12 +194,7 @@ def _loop_problems(builder: StateGraph[Any, Any, Any, Any]) -> Iterator[Problem]
     counting = {
         name for name, node in builder.nodes.items() if any(_LOOP_COUNTER in info.writes for info in infos_of(node))
     }
-    uncounted: nx.DiGraph[str] = nx.DiGraph(
-        (source, target) for source, target in edges.edges() if not {source, target} & counting
-    )
-    for loop in sorted(
-        sorted(found) for found in nx.strongly_connected_components(uncounted) if _is_loop(uncounted, found)
-    ):
+    for loop in _loops([edge for edge in edges if not {edge.source, edge.target} & counting]):
         if loop not in forced:
             yield Problem(
                 "endless_loop",
@@ -187,10 +203,6 @@ def _loop_problems(builder: StateGraph[Any, Any, Any, Any]) -> Iterator[Problem]
                 f"(return {{'{_LOOP_COUNTER}': state.get('{_LOOP_COUNTER}', 0) + 1}}), say so with "
                 f"@describe(writes=('{_LOOP_COUNTER}',)), and leave the loop when it is reached",
             )
-
-
-def _is_loop(edges: nx.DiGraph[str], nodes: Collection[str]) -> bool:
-    return len(nodes) > 1 or any(edges.has_edge(name, name) for name in nodes)
 
 
 def _info_problems(

@@ -11,9 +11,8 @@ from collections import deque
 from collections.abc import Iterator
 from weakref import WeakKeyDictionary
 
-import networkx as nx
-
 from ...errors import ConfigError
+from ..networks import nx
 from .draws import Draw, make_draw
 from .graph import KnowledgeGraph
 from .weights import Weight, WeightedPool, uniform

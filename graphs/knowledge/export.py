@@ -9,12 +9,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Any
 
-import networkx as nx
 import orjson
 from pydantic import ValidationError
 
 from ...errors import ConfigError, StoreError
 from ...storage.records import Entity, Relation, Span
+from ..networks import nx
 from .graph import KnowledgeGraph
 
 FORMAT = "gristmill-knowledge-graph"

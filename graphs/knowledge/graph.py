@@ -13,10 +13,9 @@ from collections.abc import Iterable, Mapping
 from functools import cached_property, lru_cache
 from typing import Any, Literal
 
-import networkx as nx
-
 from ...errors import ConfigError
 from ...storage.records import Entity, Record, Relation
+from ..networks import nx
 
 Link = Literal["relation", "cooccurrence", "any"]
 
