@@ -17,7 +17,7 @@ from .clauses import Clause, head_phrase, is_generic
 from .judging import texts
 from .lexicon import GENERAL_TYPES, PREPOSITIONS, RELATION_CUES, RELATION_VERBS, TYPE_CUES, word_list
 from .reading import Reading, read
-from .sentences import content_stems, one_line, split, stem, words
+from .sentences import content_stems, find_name, one_line, split, stem, words
 from .terms import Term, kind_of, strip_article
 
 FIRST, MORE = 16, 10  # entities of a first answer, and of a gleaning
@@ -225,9 +225,9 @@ def _terms_in(text: str, terms: Sequence[Term]) -> list[Term]:
     found: list[tuple[int, Term]] = []
     for term in terms:
         for name in (term.name, *term.aliases):
-            match = re.search(rf"(?<!\w){re.escape(name.lower())}(?!\w)", low)
-            if match:
-                found.append((match.start(), term))
+            span = find_name(name.lower(), low)
+            if span:
+                found.append((span[0], term))
                 break
     found.sort(key=lambda pair: pair[0])
     return [t for _, t in found if not any(t is not o and t.name.lower() in o.name.lower() for _, o in found)]
@@ -247,7 +247,7 @@ def summarise(variables: Mapping[str, Any]) -> Summary:
     sentences: list[str] = []
     for description in texts(variables.get("descriptions")):
         sentences += [s.text for s in split(description)] or [one_line(description)]
-    kept: list[tuple[int, str, set[str]]] = []
+    kept: list[tuple[int, str, frozenset[str]]] = []
     for number, sentence in enumerate(s for s in sentences if s):
         stems = content_stems(sentence)
         twin = next((k for k in kept if len(stems & k[2]) > 0.75 * max(1, min(len(stems), len(k[2])))), None)

@@ -7,7 +7,7 @@ instruction, and nothing is learnt from how the offline writer makes its questio
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Any
 
@@ -63,7 +63,7 @@ class Checked:
         return "revise" if all(fault.mendable for fault in self.faults) else "reject"
 
 
-def share(part: Iterable[str], whole: set[str]) -> float:
+def share(part: Iterable[str], whole: Set[str]) -> float:
     """Returns how much of `part` is in `whole`; 1 for nothing."""
     wanted = set(part)
     return len(wanted & whole) / len(wanted) if wanted else 1.0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -20,11 +21,13 @@ def check(variables: Mapping[str, Any]) -> Checked:
     names = [name for name in names_of(variables.get("entities")) if name]
     sources = [reading.passage for reading in readings_of(variables.get("passages"))]
     text = str(variables.get("text", ""))
+    spoken = one_line_sentences(text)
+    stating = statements(spoken)
     source_stems = set[str]().union(*(content_stems(source) for source in sources)) | content_stems(" ".join(names))
     source_numbers = set[str]().union(*(numbers(source) for source in sources))
     faults: list[Fault] = []
-    loose = [t for t in statements(text) if not _supported(t, source_stems, source_numbers)]
-    total = max(1, len(statements(text)))
+    loose = [t for t in stating if not _supported(t, source_stems, source_numbers)]
+    total = max(1, len(stating))
     grounded = 1 - len(loose) / total
     for statement in loose[:3]:
         faults.append(Fault("ungrounded", len(loose) <= total / 2, f"the sources do not support: {statement[:100]!r}"))
@@ -40,9 +43,7 @@ def check(variables: Mapping[str, Any]) -> Checked:
         grounded *= 0.7
     missing = [name for name in names if not mentions(name, text)]
     relating = [
-        t
-        for t in one_line_sentences(text)
-        if sum(mentions(name, t) for name in names) > 1 and len(words(t)) > 2 * len(names) + 3
+        t for t in spoken if sum(mentions(name, t) for name in names) > 1 and len(words(t)) > 2 * len(names) + 3
     ]
     relates = 1 - len(missing) / max(1, len(names))
     if missing:
@@ -55,7 +56,7 @@ def check(variables: Mapping[str, Any]) -> Checked:
     if count < LEAST_WORDS:
         fluent -= 0.5
         faults.append(Fault("too_short", len(names) > 1, f"the text has {count} words"))
-    repeated = [t for t in set(one_line_sentences(text)) if one_line_sentences(text).count(t) > 1]
+    repeated = [t for t, count in Counter(spoken).items() if count > 1]
     if repeated:
         fluent -= 0.4
         faults.append(Fault("duplicate", True, f"the text says twice: {repeated[0][:80]!r}"))
@@ -73,9 +74,9 @@ def one_line_sentences(text: str) -> list[str]:
     return [re.sub(r"^(?:Reader|Expert|Q|A): ", "", s.text) for s in split(text)]
 
 
-def statements(text: str) -> list[str]:
-    """Returns the sentences of a text that state something; questions and short phrases do not."""
-    return [t for t in one_line_sentences(text) if not t.endswith("?") and len(content_stems(t)) >= 4]
+def statements(spoken: Sequence[str]) -> list[str]:
+    """Returns the sentences that state something; questions and short phrases do not."""
+    return [t for t in spoken if not t.endswith("?") and len(content_stems(t)) >= 4]
 
 
 _FRAME = frozenset(stem(word) for word in word_list("framing"))

@@ -15,9 +15,10 @@ from ...prompts.schemas import Passage, PassageQuestion
 from .judging import texts
 from .questions import candidates, draw
 from .reading import Reading, read
-from .sentences import one_line, words
+from .sentences import find_name, one_line, words
 from .stated import restated
 
+_SAYS = re.compile(r"(?: \([^)]{1,40}\))?(?:,| (?:is|are|was|were) )")
 MAX_ABOUT, MAX_BOTH = 4, 3  # sentences about each entity, and about several
 
 
@@ -88,7 +89,7 @@ def readings_of(value: object) -> list[Reading]:
 
 def mentions(name: str, text: str) -> bool:
     """Whether a text names an entity, in any case, in singular or plural."""
-    return re.search(rf"(?<!\w){re.escape(name.lower())}(?:s|es)?(?!\w)", text.lower()) is not None if name else False
+    return find_name(name.lower(), text.lower(), plural=True) is not None
 
 
 def sentences_about(readings: Sequence[Reading], names: Sequence[str]) -> list[Said]:
@@ -183,9 +184,10 @@ def _prose(form: str, listed: str, bodies: Sequence[tuple[str, str]], closing: S
 
 def displayed(name: str, said: Sequence[Said]) -> str:
     """Returns a name with `the` where most of the sentences that name it write it so."""
-    found = [re.search(rf"(?:\b(the) )?(?<!\w){re.escape(name)}(?!\w)", s.text, re.IGNORECASE) for s in said]
-    named = [match for match in found if match]
-    return f"the {name}" if named and 2 * sum(m.group(1) is not None for m in named) > len(named) else name
+    low = name.lower()
+    found = [(s.text.lower(), find_name(low, s.text.lower())) for s in said]
+    named = [text[: span[0]].endswith("the ") for text, span in found if span]
+    return f"the {name}" if 2 * sum(named) > len(named) else name
 
 
 def _capital(text: str) -> str:
@@ -193,12 +195,9 @@ def _capital(text: str) -> str:
 
 
 def _defines(name: str, text: str) -> bool:
-    return (
-        re.match(
-            rf"(?:the |an? )?{re.escape(name.lower())}(?: \([^)]{{1,40}}\))?(?:,| is | are | was | were )", text.lower()
-        )
-        is not None
-    )
+    low = text.lower()
+    span = find_name(name.lower(), low)
+    return span is not None and low[: span[0]] in {"", "the ", "a ", "an "} and _SAYS.match(low[span[1] :]) is not None
 
 
 def _spoken(line: str) -> str:

@@ -14,6 +14,7 @@ from .lexicon import word_list
 from .reading import Reading, read
 from .stated import Candidate
 
+MAX_SENTENCES_ASKED = 120
 KINDS = ("definition", "fact", "number", "cause", "comparison", "list", "relation", "cloze", "true-false", "summary")
 # how other taxonomies call these kinds; the first word found in a kind's name or description decides
 _CUES: tuple[tuple[str, str], ...] = (
@@ -49,17 +50,28 @@ def draw(count: int, *parts: object) -> int:
     return min(int.from_bytes(digest[:4], "big") % count, int.from_bytes(digest[4:], "big") % count)
 
 
-@lru_cache(maxsize=256)
 def candidates(passage: str, headings: tuple[str, ...] = ()) -> tuple[Candidate, ...]:
     """Returns every question that a passage answers, best first, each question once."""
+    found = _of_passage(passage)
+    if not headings:
+        return found
+    return tuple(sorted({*found, *summaries(read(passage), headings)}, key=_rank))
+
+
+@lru_cache(maxsize=128)
+def _of_passage(passage: str) -> tuple[Candidate, ...]:
     reading = read(passage)
     found: dict[tuple[str, str], Candidate] = {}
-    for sentence in reading.sentences[:120]:
+    for sentence in reading.sentences[:MAX_SENTENCES_ASKED]:
         for candidate in of_sentence(reading, sentence.index):
             found.setdefault((candidate.kind, candidate.question), candidate)
-    for candidate in summaries(reading, headings):
+    for candidate in summaries(reading, ()):
         found.setdefault((candidate.kind, candidate.question), candidate)
-    return tuple(sorted(found.values(), key=lambda c: (-c.score, c.evidence, c.question)))
+    return tuple(sorted(found.values(), key=_rank))
+
+
+def _rank(candidate: Candidate) -> tuple[float, tuple[int, ...], str, str]:
+    return -candidate.score, candidate.evidence, candidate.kind, candidate.question
 
 
 def propose(variables: Mapping[str, Any], seed: int) -> Proposal:

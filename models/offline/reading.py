@@ -7,6 +7,7 @@ when repeated, defined or standing as a subject.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -19,10 +20,15 @@ from .lexicon import (
 from .sentences import Sentence, content_stems, one_line, split
 from .terms import HEAD_END, Term, proper_words, strip_article, terms
 
+REACH = 60  # sentences back to which "the station" may point
+
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """One passage, read. `clauses[i]` belongs to `sentences[i]`; `antecedents[i]` is what its pronoun stands for."""
+    """One passage, read. `clauses[i]` belongs to `sentences[i]`; `antecedents[i]` is what its pronoun stands for.
+
+    `defined` maps what the passage defines (`X is a Y`) to the sentence that does.
+    """
 
     passage: str
     sentences: tuple[Sentence, ...]
@@ -30,6 +36,7 @@ class Reading:
     antecedents: tuple[tuple[str, int] | None, ...]
     terms: tuple[Term, ...]
     proper: frozenset[str]
+    defined: Mapping[str, int]
 
     def referent(self, noun: str, index: int) -> tuple[str, int] | None:
         """Returns the named thing that `the <noun>` of sentence `index` points back to, and a sentence that names it.
@@ -38,7 +45,7 @@ class Reading:
         different ones before it leave it open.
         """
         found: dict[str, int] = {}
-        for earlier in range(index):
+        for earlier in range(max(0, index - REACH), index):
             clause = self.clauses[earlier]
             if clause is None or not is_name(clause.subject):
                 continue
@@ -104,9 +111,9 @@ def is_name(subject: str) -> bool:
     return capitals > 1 or (capitals == 1 and subject.split()[0].lower() in DETERMINERS)
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=128)
 def read(passage: str) -> Reading:
-    """Reads a passage; the last 256 readings are kept."""
+    """Reads a passage; the last 128 readings are kept."""
     sentences = split(passage)
     clauses = tuple(parse(s.text) if s.complete else None for s in sentences)
     proper = proper_words(sentences)
@@ -117,6 +124,11 @@ def read(passage: str) -> Reading:
         antecedents=_antecedents(sentences, clauses),
         terms=terms(sentences, clauses, proper),
         proper=proper,
+        defined={
+            strip_article(clause.subject): i
+            for i, clause in enumerate(clauses)
+            if clause is not None and clause.shape == "copula" and clause.rest.startswith(("a ", "an ", "the "))
+        },
     )
 
 

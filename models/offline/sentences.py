@@ -15,6 +15,7 @@ from .lexicon import IRREGULAR_BASES, STOPWORDS
 
 MAX_PASSAGE = 200_000  # characters that are read of one passage; a chunk has about 2,000
 MAX_SENTENCES = 600
+MAX_BLOCK = 4_000  # characters of a paragraph that are cut into sentences at once
 MAX_SENTENCE = 600  # characters; longer ones are lists, tables or noise
 MIN_WORDS, MAX_WORDS = 4, 60
 
@@ -50,6 +51,23 @@ def one_line(text: str) -> str:
     return _SPACE.sub(" ", text).strip()
 
 
+def find_name(name: str, text: str, start: int = 0, *, plural: bool = False) -> tuple[int, int] | None:
+    """Returns where `name` first stands in `text` as whole words (with `plural`, also with an `s` or `es`), or None.
+
+    A plain search: a pattern made for each name would cost more to compile than to run.
+    """
+    at = text.find(name, start) if name else -1
+    while at >= 0:
+        end = at + len(name)
+        if at == 0 or not text[at - 1].isalnum():
+            for ending in ("", "s", "es") if plural else ("",):
+                stop = end + len(ending)
+                if text.startswith(ending, end) and not text[stop : stop + 1].isalnum():
+                    return at, stop
+        at = text.find(name, at + 1)
+    return None
+
+
 def words(text: str) -> list[str]:
     """Returns the words of `text` as they stand."""
     return WORD.findall(text)
@@ -74,9 +92,12 @@ def stem(word: str) -> str:
     return word.removesuffix("e")
 
 
-def content_stems(text: str) -> set[str]:
+@lru_cache(maxsize=8_192)
+def content_stems(text: str) -> frozenset[str]:
     """Returns the stems of the words that carry meaning: no stop words, numbers kept."""
-    return {stem(word) for word in words(text) if word.lower() not in STOPWORDS and (len(word) > 1 or word.isdigit())}
+    return frozenset(
+        stem(word) for word in words(text) if word.lower() not in STOPWORDS and (len(word) > 1 or word.isdigit())
+    )
 
 
 def numbers(text: str) -> set[str]:
@@ -117,7 +138,18 @@ def _blocks(passage: str) -> list[tuple[int, int]]:
             close(start)
             opened = start
     close(len(passage))
-    return blocks
+    return [piece for start, end in blocks for piece in _pieces(passage, start, end)]
+
+
+def _pieces(passage: str, start: int, end: int) -> list[tuple[int, int]]:
+    """Cuts a very long paragraph after white space: the splitter's time grows with the square of quotation marks."""
+    pieces: list[tuple[int, int]] = []
+    while end - start > MAX_BLOCK:
+        at = max(passage.rfind(". ", start, start + MAX_BLOCK), passage.rfind("\n", start, start + MAX_BLOCK))
+        cut = at + 2 if at > start else start + MAX_BLOCK
+        pieces.append((start, cut))
+        start = cut
+    return [*pieces, (start, end)]
 
 
 def split(passage: str) -> tuple[Sentence, ...]:

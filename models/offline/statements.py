@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from .clauses import Clause, is_generic
+from .clauses import is_generic
 from .reading import Reading
-from .sentences import NUMBER, Sentence, content_stems, words
+from .sentences import NUMBER, Sentence, content_stems, find_name, words
 from .stated import Candidate, restated
 from .terms import Term, strip_article
 
@@ -19,11 +19,14 @@ VAGUE_SUBJECT = re.compile(r"The [a-z]+ (?:is|are|was|were|has|have|had|can|will
 
 def named(term: Term, sentence: Sentence) -> str:
     """Returns a term as the sentence writes it, singular or plural, with its article."""
-    found = re.search(rf"(?:\b(the|an?) )?(?<!\w)({re.escape(term.name)}(?:s|es)?)(?!\w)", sentence.text, re.IGNORECASE)
+    text = sentence.text.lower()
+    found = find_name(term.name.lower(), text, plural=True)
     if found is None:
         return term.name
-    surface = term.name[0] + found.group(2)[1:]
-    return f"{found.group(1).lower()} {surface}" if found.group(1) else surface
+    start, end = found
+    surface = term.name[0] + sentence.text[start + 1 : end]
+    article = next((one for one in ("the", "an", "a") if f" {text[:start]}".endswith(f" {one} ")), "")
+    return f"{article} {surface}" if article else surface
 
 
 def blanks(reading: Reading, index: int) -> Iterator[Candidate]:
@@ -34,20 +37,17 @@ def blanks(reading: Reading, index: int) -> Iterator[Candidate]:
     text, evidence = alone
     score = 0.6 if VAGUE_SUBJECT.match(text) else 1.0
     for term in reading.terms:
-        found = re.search(rf"(?<!\w){re.escape(term.name)}(?!\w)", text)
-        if found and index in term.sentences and worth_naming(term) and text.count(term.name) == 1:
+        found = find_name(term.name, text) if index in term.sentences else None
+        if found and worth_naming(term) and text.count(term.name) == 1:
+            start, end = found
             longer = any(
                 term.name != other.name and term.name in other.name and other.name in text for other in reading.terms
             )
-            if (
-                longer
-                or re.match(r" (?:of|for) [A-Z]", text[found.end() :])
-                or re.search(r"[A-Z]\w+ of $", text[: found.start()])
-            ):
+            if longer or re.match(r" (?:of|for) [A-Z]", text[end:]) or re.search(r"[A-Z]\w+ of $", text[:start]):
                 continue  # a part of a longer name
-            rest = content_stems(text[: found.start()] + " " + text[found.end() :])
+            rest = content_stems(text[:start] + " " + text[end:])
             if len(rest) >= 4 and not content_stems(term.name) <= rest:
-                left = text[: found.start()] + BLANK + text[found.end() :]
+                left = text[:start] + BLANK + text[end:]
                 angle = f"the blank for {term.name}"
                 yield Candidate(
                     "cloze",
@@ -59,11 +59,11 @@ def blanks(reading: Reading, index: int) -> Iterator[Candidate]:
                     score + term.score / 20,
                 )
     figures = list(NUMBER.finditer(text))
-    for found in figures if len(figures) <= 3 else ():
-        if text.count(found.group()) == 1:
-            left = text[: found.start()] + BLANK + text[found.end() :]
-            angle, topic = f"the blank for {found.group()}", reading.topic(index)
-            yield Candidate("cloze", f"Fill in the blank: {left}", found.group(), evidence, topic, angle, score)
+    for figure in figures if len(figures) <= 3 else ():
+        if text.count(figure.group()) == 1:
+            left = text[: figure.start()] + BLANK + text[figure.end() :]
+            angle, topic = f"the blank for {figure.group()}", reading.topic(index)
+            yield Candidate("cloze", f"Fill in the blank: {left}", figure.group(), evidence, topic, angle, score)
 
 
 def truths(reading: Reading, index: int) -> Iterator[Candidate]:
@@ -96,7 +96,7 @@ def truths(reading: Reading, index: int) -> Iterator[Candidate]:
 def _exchange(reading: Reading, subject: Term, index: int) -> str:
     """Returns another defined term of the same kind, number and article, which the sentence is not true of."""
     sentence = reading.sentences[index]
-    defined = {strip_article(c.subject): i for i, c in enumerate(reading.clauses) if c is not None and _defining(c)}
+    defined = reading.defined
     if subject.kind == "term" and subject.name not in defined:
         return ""
     for other in reading.terms:
@@ -108,10 +108,6 @@ def _exchange(reading: Reading, subject: Term, index: int) -> str:
         if capitals and articles[0] == articles[1] and other.name.endswith("s") == subject.name.endswith("s"):
             return other.name
     return ""
-
-
-def _defining(clause: Clause) -> bool:
-    return clause.shape == "copula" and clause.rest.startswith(("a ", "an ", "the "))
 
 
 def worth_naming(term: Term) -> bool:

@@ -23,7 +23,7 @@ from .lexicon import (
     VERBS,
 )
 from .names import LONG_FORM, TITLES, TOKEN, core_name, extended, is_adjective, long_form, name_of, runs
-from .sentences import MAX_SENTENCE, Sentence, stem
+from .sentences import MAX_SENTENCE, Sentence, find_name, stem
 
 MAX_TERMS = 60
 
@@ -270,5 +270,12 @@ def _placed(name: str, texts: list[str]) -> bool:
     """Whether a name of plain capitalised words stands where places stand: `in Brittany`, `near Orkney`."""
     if not all(word[0].isupper() and word[1:].islower() for word in re.findall(r"[^\W_]+", name)):
         return False
-    where = re.compile(rf"\b(?:in|near|from|off|between) (?:the )?{re.escape(name)}(?=[ ,.;)])(?! \w+(?:'s|’s))")
-    return sum(bool(where.search(text)) for text in texts) * 2 >= len(texts)
+    count = 0
+    for text in texts:
+        span = find_name(name, text)
+        before = text[: span[0]].removesuffix("the ") if span else ""
+        after = text[span[1] : span[1] + 1] if span else ""
+        count += after in {" ", ",", ".", ";", ")"} and before.endswith(
+            (" in ", " near ", " from ", " off ", "In ", "Near ")
+        )
+    return 2 * count >= len(texts)
