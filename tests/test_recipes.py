@@ -190,7 +190,7 @@ def test_grounded_qa_keeps_shares() -> None:
 
 
 def test_entigraph_draws_pairs_triples_and_distant_pairs_each_once() -> None:
-    tasks = Books(recipe("entigraph")).plan_all()
+    tasks = Books(recipe("entigraph")).plan_all(link="any")
     by_kind: dict[str, list[tuple[str, ...]]] = {}
     for task in tasks:
         by_kind.setdefault(task.kind, []).append(tuple(name.removeprefix("entity-") for name in task.entities))
@@ -202,7 +202,7 @@ def test_entigraph_draws_pairs_triples_and_distant_pairs_each_once() -> None:
 
 
 def test_entigraph_gives_each_group_another_form_in_each_pass() -> None:
-    tasks = Books(recipe("entigraph")).plan_all(passes=2, shares={"pair": 1})
+    tasks = Books(recipe("entigraph")).plan_all(passes=2, shares={"pair": 1}, link="any")
     forms: dict[tuple[str, ...], set[str]] = {}
     for task in tasks:
         forms.setdefault(task.entities, set()).add(task.attributes["form"])
@@ -213,7 +213,7 @@ def test_entigraph_gives_each_group_another_form_in_each_pass() -> None:
 def test_entigraph_prefers_entities_that_no_item_touches() -> None:
     books = Books(recipe("entigraph"))
     books.coverage.update({f"entity-{name}": 1000 for name in "abcdef"})
-    first = books.plan(3, shares={"pair": 1})
+    first = books.plan(2, shares={"pair": 1})
     assert {name for task in first for name in task.entities} == {"entity-g", "entity-h", "entity-i"}
 
 
@@ -225,9 +225,9 @@ def test_a_group_that_needs_too_many_chunks_is_left_out() -> None:
 
 def test_graph_reasoning_draws_paths_without_short_cuts_and_communities() -> None:
     books = Books(recipe("graph-reasoning"))
-    first = books.plan(8)
+    first = books.plan(8, link="cooccurrence")
     assert set(Counter(task.kind for task in first).values()) == {2}
-    books.plan_all()
+    books.plan_all(link="cooccurrence")
     paths = {kind: set() for kind in ("hop1", "hop2", "hop3", "community")}  # type: dict[str, set[str]]
     for task in books.tasks.values():
         paths[task.kind].add("".join(name.removeprefix("entity-") for name in task.entities))
@@ -236,6 +236,14 @@ def test_graph_reasoning_draws_paths_without_short_cuts_and_communities() -> Non
     assert paths["hop3"] == {"abcd", "bcde", "cdef"}
     assert "ghi" in paths["community"]
     assert all(len(combination) == 3 for combination in paths["community"])
+
+
+def test_by_default_a_stated_relation_joins() -> None:
+    pairs = {task.entities for task in Books(recipe("entigraph")).plan_all(shares={"pair": 1})}
+    assert ("entity-g", "entity-h") in pairs
+    assert ("entity-g", "entity-i") not in pairs
+    paths = {task.entities for task in Books(recipe("graph-reasoning")).plan_all(shares={"hop2": 1})}
+    assert ("entity-g", "entity-h", "entity-i") in paths, "g and i share a chunk, but nothing says how they relate"
 
 
 @pytest.mark.parametrize("name", ["entigraph", "graph-reasoning"])
@@ -250,7 +258,7 @@ def test_a_dense_graph_without_paths_ends_in_time() -> None:
     names = [f"n{number}" for number in range(60)]
     clique = graph_over(CHUNKS[:1], [names])
     start = time.perf_counter()
-    kinds = {task.kind for task in Books(recipe("graph-reasoning"), graph=clique).plan_all(step=500)}
+    kinds = {task.kind for task in Books(recipe("graph-reasoning"), graph=clique).plan_all(step=500, link="any")}
     assert kinds == {"hop1", "community"}
     assert time.perf_counter() - start < 10
 

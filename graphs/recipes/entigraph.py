@@ -4,10 +4,10 @@ After EntiGraph, "Synthetic continued pretraining" (Yang et al. 2024, arXiv:2409
 Faithful: entities are extracted first, then a model writes about pairs and triples of them, from the source text, with
 questions on the group at the end of each text; every linked pair before any is written about again; coverage of pairs
 is the measure of progress; the text names its subject, so that it stands by itself.
-Not faithful: pairs and triples are those that a relation or a shared chunk links, over all documents, not all
-combinations within one document; `distant` pairs, written about with a neighbour that both have, join documents; the
-model reads the chunks that mention the group, not the whole document; texts have several forms. Added: a novelty gate,
-a critic and a refiner (the paper filters nothing). Mixing in replay data and the training are left to the trainer.
+Not faithful: pairs and triples are those that a relation links (or a shared chunk, by option), over all documents, not
+all combinations within one document; `distant` pairs, written about with a neighbour that both have, join documents;
+the model reads the chunks that mention the group, not the whole document; texts have several forms. Added: a novelty
+gate, a critic and a refiner (the paper filters nothing). Replay data and the training are left to the trainer.
 """
 
 from __future__ import annotations
@@ -50,7 +50,8 @@ class EntiGraphOptions(Options):
     forms:      forms of text, in plain words; each group starts with another and gets `passes` of them.
     passes:     how many texts a group gets.
     weight:     which entities come first: those that few items touch, those with many relations, or none.
-    link:       what joins entities: a `relation`, a shared chunk (`cooccurrence`), or `any` of them.
+    link:       what joins entities: a stated `relation`, a shared chunk (`cooccurrence`), or `any` of them. The wider
+                links give more groups, and more of which the source says nothing.
     max_chunks: a group whose mentions need more chunks than this is left out: the prompt would not hold them.
     min_words:  shorter texts are sent back.
     max_rounds: how often a draft may be refined.
@@ -61,7 +62,7 @@ class EntiGraphOptions(Options):
     forms: tuple[str, ...] = Field(default=FORMS, min_length=1)
     passes: int = Field(default=1, ge=1)
     weight: WeightName = "coverage"
-    link: Link = "any"
+    link: Link = "relation"
     max_chunks: int = Field(default=4, ge=1)
     min_words: int = Field(default=40, ge=1)
     max_rounds: int = Field(default=1, ge=0, le=30)
@@ -117,9 +118,7 @@ def _sources(
         "distant": draw_distant_pairs(graph, seeds["distant"], weight=weight, link=options.link),
         "triple": draw_triples(graph, seeds["triple"], weight=weight, link=options.link),
     }
-    return {
-        name: patiently(found, graph, chordless=False, max_chunks=options.max_chunks) for name, found in draws.items()
-    }
+    return {name: patiently(found, graph, max_chunks=options.max_chunks) for name, found in draws.items()}
 
 
 def entigraph_flow(options: EntiGraphOptions) -> Flow:

@@ -2,15 +2,16 @@
 
 After GSDP, "A Graph-Based Synthetic Data Pipeline for Scaling High-Quality Reasoning Instructions" (Wang et al. 2024,
 arXiv:2412.08864).
-Faithful: knowledge points are nodes, joined where they occur together; explicit pairs (hop1) and the implicit
-relations hop2, hop3 and community each have a share of their own; a model writes a problem that needs all points of a
-combination, a model solves it, and several judges score problem and solution; a campaign ends when the quota is met or
-the combinations are exhausted.
+Faithful: knowledge points are nodes, joined where the source brings them together; explicit pairs (hop1) and the
+implicit relations hop2, hop3 and community each have a share of their own; a model writes a problem that needs all
+points of a combination, a model solves it, and several judges score problem and solution; a campaign ends when the
+quota is met or the combinations are exhausted.
 Not faithful: points come from the user's documents, not from 7,500 problems in mathematics, so a problem is solved from
-the passages that mention its points; points are merged by normalised name, not by embeddings; a hop combination has
-the points between its ends as well; a community gives combinations of `points` points each, not all of it. Added:
-evidence quotes, a novelty gate before the solver is paid, a vote over `solutions` answers, and judges that must agree,
-where the paper keeps what scores above a threshold.
+the passages that mention its points; points are joined by stated relations, since a chunk mentions more that has
+nothing to do with each other than a problem does (`link = "cooccurrence"` is the paper's); they are merged by
+normalised name, not by embeddings; a hop combination has the points between its ends as well; a community gives
+combinations of `points` points each, not all of it. Added: evidence quotes, a novelty gate before the solver is paid,
+a vote over `solutions` answers, and judges that must agree, where the paper keeps what scores above a threshold.
 """
 
 from __future__ import annotations
@@ -51,7 +52,7 @@ class GraphReasoningOptions(Options):
     points:      how many knowledge points of a community one problem combines.
     combinations: how many such combinations a community gives, at most.
     weight:      which points come first: those that few items touch, those with many relations, or none.
-    link:        what joins points on a path: a shared chunk (`cooccurrence`, as in the paper), a `relation`, or `any`.
+    link:        what joins points on a path: a stated `relation`, a shared chunk (`cooccurrence`), or `any` of them.
     max_chunks:  a combination whose mentions need more chunks than this is left out.
     solutions:   how often a problem is solved; with 2 or more the answer needs `least_share` of the votes.
     judges:      judge → role. `relevance`, `correctness` and `difficulty` are known to the prompt, others are
@@ -64,7 +65,7 @@ class GraphReasoningOptions(Options):
     points: int = Field(default=3, ge=2, le=8)
     combinations: int = Field(default=3, ge=1)
     weight: WeightName = "coverage"
-    link: Link = "cooccurrence"
+    link: Link = "relation"
     max_chunks: int = Field(default=4, ge=1)
     solutions: int = Field(default=1, ge=1, le=64)
     least_share: float = Field(default=0.5, gt=0, le=1)
@@ -94,7 +95,9 @@ def plan_graph_reasoning(view: PlanView, rng: random.Random, options: GraphReaso
     sources: dict[str, Iterator[tuple[str, ...]]] = {}
     for hops in (1, 2, 3):
         paths = draw_paths(graph, seeds[f"hop{hops}"], weight=weight, hops=hops, link=options.link)
-        sources[f"hop{hops}"] = _members(patiently(paths, graph, chordless=hops > 1, max_chunks=options.max_chunks))
+        sources[f"hop{hops}"] = _members(
+            patiently(paths, graph, chordless=options.link if hops > 1 else None, max_chunks=options.max_chunks)
+        )
     sources["community"] = _combinations(graph, seeds["community"], view, options)
     for kind, members in by_shares(sources, shares):
         task = task_of(graph, kind, members, ordered=kind != "community", max_chunks=options.max_chunks)

@@ -14,7 +14,7 @@ from typing import Any, Literal
 from ...errors import ConfigError
 from ...storage.records import Task, content_id
 from ..knowledge.draws import Draw, evidence
-from ..knowledge.graph import KnowledgeGraph
+from ..knowledge.graph import KnowledgeGraph, Link
 from ..knowledge.weights import Weight, by_degree, by_inverse_coverage, uniform
 from .base import PlanView
 
@@ -78,21 +78,30 @@ def task_of(
     )
 
 
-def patiently(draws: Iterator[Draw], graph: KnowledgeGraph, *, chordless: bool, max_chunks: int) -> Iterator[Draw]:
+def patiently(
+    draws: Iterator[Draw], graph: KnowledgeGraph, *, max_chunks: int, chordless: Link | None = None
+) -> Iterator[Draw]:
     """Passes on the draws that a task can be made of, and ends after `PATIENCE` refusals in a row.
 
-    `chordless` refuses a path with a short cut: entities that are not neighbours on it and share a chunk.
+    `chordless` refuses a path with a short cut: entities that are not neighbours on it and that this link joins.
     """
     while True:
         for draw in islice(draws, PATIENCE):
-            if len(draw.chunks) <= max_chunks and not (chordless and _has_chord(graph, draw.entities)):
+            if len(draw.chunks) <= max_chunks and not (chordless and _has_chord(graph, draw.entities, chordless)):
                 yield draw
                 break
         else:
             return
 
 
-def _has_chord(graph: KnowledgeGraph, path: tuple[str, ...]) -> bool:
+def _has_chord(graph: KnowledgeGraph, path: tuple[str, ...], link: Link) -> bool:
     return any(
-        graph.cooccurrence(path[left], path[right]) for left in range(len(path)) for right in range(left + 2, len(path))
+        _joined(graph, path[left], path[right], link)
+        for left in range(len(path))
+        for right in range(left + 2, len(path))
     )
+
+
+def _joined(graph: KnowledgeGraph, left: str, right: str, link: Link) -> bool:
+    related = link != "cooccurrence" and right in graph.links.adj[left]
+    return related or (link != "relation" and graph.cooccurrence(left, right) > 0)
