@@ -73,6 +73,9 @@ async def test_what_calls_in_flight_do_not_use_is_free_for_others() -> None:
     await asyncio.gather(*(budgeted.complete(ask(max_tokens=1000)) for _ in range(30)))
     assert model.asked == 30
     assert model.most == 2
+    model.most = 0
+    await asyncio.gather(*(budgeted.complete(ask(max_tokens=900)) for _ in range(4)))
+    assert model.most == 2  # nothing of what was reserved before is still held back
 
 
 async def test_money_is_counted_by_the_prices() -> None:
