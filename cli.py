@@ -114,7 +114,9 @@ def graph(**options: Any) -> None:
 @main.command()
 @click.argument("source")
 def flow(**options: Any) -> None:
-    """Check a flow and print it as Mermaid.
+    """Print a flow as Mermaid, and check it.
+
+    Prompts are looked up in ./prompts and among the built-in ones, or where the campaign says.
 
     SOURCE is a recipe's name, `module:attribute` of a StateGraph, or a campaign file.
     """

@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.text import Text
 
 from ..errors import ConfigError
+from ..graphs.flows.check import require_flow
 from ..graphs.flows.loading import load_flow
 from ..graphs.flows.picture import mermaid
 from ..graphs.knowledge.export import write_graphml, write_json
@@ -21,6 +22,7 @@ from ..graphs.knowledge.graph import KnowledgeGraph
 from ..graphs.recipes.catalogue import recipe as recipe_by_name
 from ..graphs.recipes.catalogue import recipes
 from ..models.redact import RedactingFilter
+from ..prompts.library import PromptLibrary
 from ..storage.store import RunStore
 from .campaign import Campaign, CampaignReport
 from .datasets import export_run
@@ -130,7 +132,9 @@ def graph(run: Path, *, format_: str, out: Path | None, top: int) -> int:
 def flow(source: str) -> int:
     if source.endswith(".toml"):
         chosen = Campaign.load(source).prepare().flow
-    elif ":" in source:
+        sys.stdout.write(mermaid(chosen) + "\n")
+        return 0
+    if ":" in source:
         chosen = load_flow(source)
     else:
         found = recipe_by_name(source)
@@ -138,6 +142,8 @@ def flow(source: str) -> int:
             raise ConfigError(f"recipe '{source}' has no flow of its own; there are flows in {_with_flows()}")
         chosen = found.flow(found.options())
     sys.stdout.write(mermaid(chosen) + "\n")
+    # Without a campaign nothing says which models there will be: every role counts as bound.
+    require_flow(chosen, roles={"default"}, prompts=PromptLibrary.of(["prompts"] if Path("prompts").is_dir() else []))
     return 0
 
 

@@ -147,7 +147,6 @@ async def forecast(campaign: Campaign, *, pilot: int = 5) -> Forecast:
                     graph=graph,
                     pool=pool,
                     meter=meter,
-                    models={},
                     kind=prepared.kind,
                 )
                 outcomes = await _run_pilot(plan, worker, pilot)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from ..agents.state import FlowState
 from ..errors import GristmillError, ModelError
+from ..models.layers.meter import Lineage
 from ..models.redact import redact
 from ..storage.records import Decision, Draft, Item, Status, Task, Usage, Verdict, content_id
 
@@ -23,16 +22,15 @@ class Outcome:
     reason: str = ""
 
 
-def outcome_of(task: Task, state: FlowState, kind: str, models: Mapping[str, str], usage: Usage) -> Outcome:
+def outcome_of(task: Task, state: FlowState, kind: str, usage: Usage, lineage: Lineage) -> Outcome:
     """Makes a finished flow's outcome. A flow that made no draft and decided nothing has failed, and says so."""
     drafts = state.get("drafts") or []
     verdicts = state.get("verdicts") or []
     decision, reasons = _decide(state, drafts, verdicts)
     last = drafts[-1] if drafts else None
     if decision is Decision.ACCEPT and last is None:
-        return failure(task, kind, "no_draft", "the flow ended without a draft", usage=usage)
+        return failure(task, kind, "no_draft", "the flow ended without a draft", usage=usage, lineage=lineage)
     status = Status.ACCEPTED if decision is Decision.ACCEPT else Status.REJECTED
-    roles = {draft.by for draft in drafts} | {verdict.by for verdict in verdicts}
     item = Item(
         id=content_id("item", task.id, 0),
         task=task.id,
@@ -47,8 +45,8 @@ def outcome_of(task: Task, state: FlowState, kind: str, models: Mapping[str, str
         attributes={"draw": task.kind, **task.attributes},
         drafts=tuple(drafts),
         verdicts=tuple(verdicts),
-        prompts=_prompts(drafts, verdicts),
-        models={role: models[role] for role in sorted(roles) if role in models},
+        prompts=dict(sorted(lineage.prompts.items())),
+        models=dict(sorted(lineage.models.items())),
         usage=usage,
     )
     return Outcome(status, (item,), item.reasons[0] if item.reasons else "")
@@ -62,6 +60,7 @@ def failure(
     *,
     raw: str = "",
     usage: Usage | None = None,
+    lineage: Lineage | None = None,
 ) -> Outcome:
     """Makes a failed task's outcome: one failed item that keeps the error and the raw model text."""
     item = Item(
@@ -76,16 +75,18 @@ def failure(
         error=redact(error)[:2000],
         raw=redact(raw)[:RAW_LIMIT],
         usage=usage or Usage(),
+        prompts=dict(sorted(lineage.prompts.items())) if lineage else {},
+        models=dict(sorted(lineage.models.items())) if lineage else {},
     )
     return Outcome(Status.FAILED, (item,), reason)
 
 
-def failure_of(task: Task, kind: str, error: Exception, usage: Usage) -> Outcome:
+def failure_of(task: Task, kind: str, error: Exception, usage: Usage, lineage: Lineage) -> Outcome:
     """Makes the outcome of a task whose flow raised `error`."""
     if isinstance(error, ModelError):
-        return failure(task, kind, error.reason, str(error), raw=error.raw or "", usage=usage)
+        return failure(task, kind, error.reason, str(error), raw=error.raw or "", usage=usage, lineage=lineage)
     reason = "flow_error" if isinstance(error, GristmillError) else f"flow_error:{type(error).__name__}"
-    return failure(task, kind, reason, f"{type(error).__name__}: {error}", usage=usage)
+    return failure(task, kind, reason, f"{type(error).__name__}: {error}", usage=usage, lineage=lineage)
 
 
 def duplicate(outcome: Outcome, twin: str) -> Outcome:
@@ -114,10 +115,3 @@ def _decide(state: FlowState, drafts: list[Draft], verdicts: list[Verdict]) -> t
 
 def _reasons(verdicts: list[Verdict]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(reason for verdict in verdicts for reason in verdict.reasons))
-
-
-def _prompts(drafts: list[Draft], verdicts: list[Verdict]) -> dict[str, str]:
-    """Maps prompt name to version; drafts and verdicts carry `name@version`."""
-    written: list[Any] = [*drafts, *verdicts]
-    pairs = (record.prompt.partition("@") for record in written if record.prompt)
-    return {name: version for name, _, version in pairs}

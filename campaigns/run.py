@@ -11,6 +11,7 @@ from ..evals.duplicates import ExactPool
 from ..models.layers.meter import Meter
 from ..storage.records import Status
 from ..storage.store import Books, RunStore
+from .collector import calm_collector
 from .ingest import Ingested, ingest
 from .knowledge import build_graph
 from .loop import Loop
@@ -95,7 +96,6 @@ class Run:
             graph=graph,
             pool=pool,
             meter=self.meter,
-            models={role: self.context.model(role).name for role in self.prepared.roles | set(self.context.models)},
             kind=self.prepared.kind,
         )
         stops = Stops(
@@ -114,6 +114,7 @@ class Run:
             concurrency=self.spec.concurrency,
             on_outcome=lambda _, outcome: progress.outcome(outcome),
         )
-        stop = await self.loop.run()
+        with calm_collector():
+            stop = await self.loop.run()
         await self.store.set_mark("stop", {"code": stop.code, "text": stop.text})
         return stop

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from langgraph.errors import GraphRecursionError
@@ -23,7 +22,7 @@ FATAL = (BudgetExceeded, AccessDenied, ConfigError, StoreError)
 
 
 class Worker:
-    """Runs tasks. `app` is the compiled flow, `models` maps role to model name for the items' lineage."""
+    """Runs tasks. `app` is the compiled flow, `meter` counts its models' calls."""
 
     def __init__(
         self,
@@ -34,7 +33,6 @@ class Worker:
         graph: KnowledgeGraph | None,
         pool: ExactPool,
         meter: Meter,
-        models: Mapping[str, str],
         kind: str,
         recursion_limit: int = 100,
     ) -> None:
@@ -44,7 +42,6 @@ class Worker:
         self._graph = graph
         self._pool = pool
         self._meter = meter
-        self._models = models
         self._kind = kind
         self._config = {"recursion_limit": recursion_limit}
         self._limit = recursion_limit
@@ -72,16 +69,12 @@ class Worker:
             self._pool.release(task.id)
             raise
         except GraphRecursionError:
-            return failure(
-                task,
-                self._kind,
-                "endless_loop",
-                f"the flow took more than {self._limit} steps without an end; give its loop a limit",
-                usage=self._meter.take(task.id),
-            )
+            usage, lineage = self._meter.take(task.id)
+            message = f"the flow took more than {self._limit} steps without an end; give its loop a limit"
+            return failure(task, self._kind, "endless_loop", message, usage=usage, lineage=lineage)
         except Exception as error:  # a user's flow may raise anything; it costs this task and no other
-            return failure_of(task, self._kind, error, self._meter.take(task.id))
-        return outcome_of(task, state, self._kind, self._models, self._meter.take(task.id))
+            return failure_of(task, self._kind, error, *self._meter.take(task.id))
+        return outcome_of(task, state, self._kind, *self._meter.take(task.id))
 
     def _start(self, task: Task) -> FlowState:
         state: FlowState = {"task": task, "chunks": [self._store.chunk(key) for key in task.chunks]}

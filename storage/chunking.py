@@ -40,6 +40,12 @@ def chunk(document: Document, *, max_tokens: int = 512, overlap: int = 0) -> lis
         raise ConfigError(f"max_tokens is {max_tokens}; give at least 1, 512 is usual")
     if not 0 <= overlap < max_tokens:
         raise ConfigError(f"overlap is {overlap}; give 0 or more, and less than max_tokens ({max_tokens})")
+    whole = document.text.strip()
+    # Rows of a table mostly fit as they are; the count is needed anyway, the search for places to cut is not.
+    if whole and len(whole) <= 8 * max_tokens and (tokens := count_tokens(whole)) < max_tokens:
+        start = document.text.index(whole)
+        headings = _HeadingPath(document.sections).at(start)
+        return [Chunk.of(document.id, 0, start, start + len(whole), whole, headings=headings, tokens=tokens)]
     splitter = _splitter(document.media_type in _MARKDOWN, max_tokens, overlap)
     chunks: list[Chunk] = []
     path = _HeadingPath(document.sections)

@@ -321,8 +321,8 @@ class RunStore:
         return None if row is None else bytes(row[0])
 
     async def put(self, key: str, raw: bytes) -> None:
-        """Keeps a raw reply; returns when it is durable."""
-        await self._write(("INSERT OR IGNORE INTO calls VALUES (?, ?)", [(key, raw)]))
+        """Keeps a raw reply, in place of one that could not be read; returns when it is durable."""
+        await self._write(("INSERT OR REPLACE INTO calls VALUES (?, ?)", [(key, raw)]))
 
     def _one(self, sql: str, key: str, noun: str) -> str:
         row = self._read.execute(sql, (key,)).fetchone()

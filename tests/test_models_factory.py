@@ -110,7 +110,7 @@ async def test_the_stack_parses_caches_meters_and_counts_spending() -> None:
         assert again.cached
         assert again.parsed == reply.parsed
         assert len(server.log) == 1
-        usage = meter.take("t")
+        usage, _ = meter.take("t")
         assert (usage.calls, usage.cached_calls) == (1, 1)
         expected = (usage.input_tokens * 1.0 + usage.output_tokens * 2.0) / 1e6
         assert usage.usd == pytest.approx(expected)

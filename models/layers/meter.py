@@ -40,6 +40,14 @@ class Tally:
         return Usage(self.calls, self.cached_calls, self.input_tokens, self.output_tokens, self.usd, self.seconds)
 
 
+@dataclass(frozen=True, slots=True)
+class Lineage:
+    """What a task was made with: model name by role, and version by prompt name."""
+
+    models: dict[str, str] = field(default_factory=dict)
+    prompts: dict[str, str] = field(default_factory=dict)
+
+
 @dataclass(slots=True)
 class Books:
     """One role's account.
@@ -60,6 +68,7 @@ class Meter:
     def __init__(self) -> None:
         self.roles: dict[str, Books] = {}
         self._tasks: dict[str, Tally] = {}
+        self._lineages: dict[str, Lineage] = {}
 
     def books(self, role: str) -> Books:
         """Returns the account of `role`, opened empty when there was none."""
@@ -81,10 +90,19 @@ class Meter:
         """Counts an attempt that failed and is tried again."""
         self.books(request.role).repeats[error.reason] += 1
 
-    def take(self, task: str) -> Usage:
-        """Returns what `task` cost since the last take, and forgets it. Call it once a task, when it ends."""
+    def trace(self, request: Request, model: str) -> None:
+        """Notes which model and prompt a task asks, so that its item can name them all."""
+        lineage = self._lineages.get(request.task)
+        if lineage is None:
+            lineage = self._lineages[request.task] = Lineage()
+        lineage.models[request.role] = model
+        if request.prompt:
+            lineage.prompts[request.prompt] = request.version
+
+    def take(self, task: str) -> tuple[Usage, Lineage]:
+        """Returns what `task` cost and asked since the last take, and forgets it. Call it once a task, when it ends."""
         tally = self._tasks.pop(task, None)
-        return Usage() if tally is None else tally.usage()
+        return (Usage() if tally is None else tally.usage()), self._lineages.pop(task, None) or Lineage()
 
     @property
     def total(self) -> Usage:
@@ -122,6 +140,8 @@ class Metered(Layer):
     async def complete(self, request: Request) -> Reply:
         started = perf_counter()
         books = self.meter.books(request.role)
+        if request.task:
+            self.meter.trace(request, self.name)
         try:
             reply = await self.inner.complete(request)
         except ModelError as error:

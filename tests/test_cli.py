@@ -1,0 +1,221 @@
+"""The command line, typed as a user types it: exit codes, messages, files, JSON."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import shutil
+import subprocess
+import sys
+import xml.etree.ElementTree as ElementTree
+from pathlib import Path
+from typing import Any
+
+import pytest
+from redis_server import RedisServer
+
+ROOT = Path(__file__).parent.parent
+
+
+def gristmill(*arguments: str | Path, cwd: Path, **env: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-W", "error", "-m", "gristmill.cli", *map(str, arguments)],
+        cwd=cwd,
+        env={**os.environ, **env},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A user's folder with a campaign that has been run on the example corpus."""
+    folder = tmp_path_factory.mktemp("home")
+    shutil.copytree(ROOT / "examples" / "corpus", folder / "documents")
+    (folder / "documents" / "empty.txt").write_bytes(b"")
+    assert gristmill("init", "first", cwd=folder).returncode == 0
+    text = (folder / "first.toml").read_text().replace("target = 100", "target = 15")
+    (folder / "first.toml").write_text(text)
+    ran = gristmill("run", "first.toml", cwd=folder)
+    assert ran.returncode == 0, ran.stderr
+    assert "the target of 15 accepted items is reached" in ran.stdout
+    assert "1 documents skipped: empty" in ran.stdout
+    assert "next: gristmill status runs/first" in ran.stdout
+    return folder
+
+
+def test_help_answers_without_loading_the_framework() -> None:
+    code = (
+        "import sys\nfrom gristmill import cli\n"
+        "try: cli.main(['--help'])\nexcept SystemExit: pass\n"
+        "print(sorted({name.split('.')[0] for name in sys.modules} & "
+        "{'langgraph', 'aiohttp', 'networkx', 'pydantic', 'rich', 'litellm'}))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout.splitlines()[-1] == "[]"
+    assert "Examples:" in done.stdout
+
+
+def test_every_command_has_help(tmp_path: Path) -> None:
+    for command in ("init", "run", "status", "show", "graph", "flow", "export", "doctor"):
+        done = gristmill(command, "--help", cwd=tmp_path)
+        assert done.returncode == 0
+        assert "Usage:" in done.stdout
+
+
+def test_init_refuses_to_replace_and_names_the_next_command(tmp_path: Path) -> None:
+    first = gristmill("init", "mine", cwd=tmp_path)
+    assert "next: put your documents into documents/, then: gristmill run mine.toml" in first.stdout
+    again = gristmill("init", "mine", cwd=tmp_path)
+    assert again.returncode == 1
+    assert "--force" in again.stderr
+    assert gristmill("init", "mine", "--force", cwd=tmp_path).returncode == 0
+    assert "did you mean 'grounded-qa'" in gristmill("init", "x", "--recipe", "grounded-q", cwd=tmp_path).stderr
+    assert "opneai" in gristmill("init", "x", "--model", "opneai/x", cwd=tmp_path).stderr
+    assert gristmill("init", "../x", cwd=tmp_path).returncode == 1
+    assert not (tmp_path.parent / "x.toml").exists()
+
+
+def test_status_shows_books_that_balance(home: Path) -> None:
+    for name in ("runs/first", "first", "first.toml"):
+        assert "planned " in gristmill("status", name, cwd=home).stdout
+    found = json.loads(gristmill("status", "first", "--json", cwd=home).stdout)
+    books = found["books"]
+    assert books["balanced"]
+    assert books["planned"] == books["accepted"] + books["rejected"] + books["failed"] + books["pending"]
+    assert books["accepted"] >= 15
+    assert found["skipped"] == [{"name": "empty.txt", "reason": "empty", "detail": found["skipped"][0]["detail"]}]
+    assert found["stop"]["code"] == "target"
+
+
+def test_show_tells_an_items_story(home: Path) -> None:
+    line = (home / "runs/first/export/jsonl/train.jsonl").read_text().splitlines()[0]
+    item = json.loads(line)
+    done = gristmill("show", item["id"], cwd=home)
+    assert done.returncode == 0
+    for word in ("source  ", "draft 0 by generator", "cites ", "critic: accept", "decision  accepted", "made by"):
+        assert word in done.stdout
+    story = json.loads(gristmill("show", item["id"][:14], "--run", "first", "--json", cwd=home).stdout)
+    assert story["drafts"]
+    assert story["verdicts"]
+    missing = gristmill("show", "item-zzz", cwd=home)
+    assert missing.returncode == 1
+    assert "no item's id starts with" in missing.stderr
+
+
+def test_exports_go_where_they_are_asked(home: Path, tmp_path: Path) -> None:
+    formats = ("alpaca", "huggingface", "dpo", "rejects")
+    chosen = [word for name in formats for word in ("--format", name)]
+    done = gristmill("export", "first", *chosen, "--out", tmp_path / "out", "--license", "cc0-1.0", cwd=home)
+    assert done.returncode == 0, done.stderr
+    rows = [json.loads(line) for line in (tmp_path / "out/alpaca/train.jsonl").read_text().splitlines()]
+    assert rows
+    assert all(row["instruction"] and row["output"] for row in rows)
+    assert "license: cc0-1.0" in (tmp_path / "out/huggingface/README.md").read_text()
+    wrong = gristmill("export", "first", "--format", "alpacca", cwd=home)
+    assert wrong.returncode == 1
+    assert "did you mean 'alpaca'" in wrong.stderr
+
+
+def test_the_flow_is_checked_and_drawn(home: Path) -> None:
+    drawn = gristmill("flow", "grounded-qa", cwd=home)
+    assert "graph TD" in drawn.stdout
+    assert "criticise" in drawn.stdout
+    assert "graph TD" in gristmill("flow", "first.toml", cwd=home).stdout
+    (home / "broken.py").write_text(
+        "from langgraph.graph import START, StateGraph\n"
+        "from gristmill import FlowContext, FlowState\n"
+        "async def step(state, runtime): return {}\n"
+        "flow = StateGraph(FlowState, context_schema=FlowContext)\n"
+        "flow.add_node('a', step); flow.add_node('b', step)\n"
+        "flow.add_edge(START, 'a'); flow.add_edge('a', 'a')\n"
+    )
+    broken = gristmill("flow", "broken:flow", cwd=home)
+    assert broken.returncode == 1
+    assert "no path leads" in broken.stderr
+    assert "loop" in broken.stderr
+
+
+def test_the_graph_of_a_run(home: Path) -> None:
+    assert "no knowledge graph" in gristmill("graph", "first", cwd=home).stderr
+    (home / "graph.toml").write_text(
+        'name = "graph"\ndocuments = ["documents"]\nrecipe = "entigraph"\ntarget = 3\n'
+        '[models.default]\nmodel = "offline"\n[export]\nformats = ["text"]\n'
+    )
+    assert gristmill("run", "graph.toml", cwd=home).returncode == 0
+    assert "entities, " in gristmill("graph", "graph", cwd=home).stdout
+    for name in ("graphml", "json"):
+        assert gristmill("graph", "graph", "--format", name, cwd=home).returncode == 0
+    tree = ElementTree.parse(home / "runs/graph/graph.graphml")  # written by us a moment ago
+    assert len(list(tree.iter("{http://graphml.graphdrawing.org/xmlns}node"))) > 20
+    assert json.loads((home / "runs/graph/graph.json").read_text())
+
+
+def test_errors_are_one_message_and_no_traceback(tmp_path: Path) -> None:
+    (tmp_path / "bad.toml").write_text('name = "x"\ntargt = 5\ndocuments = "d"\n')
+    (tmp_path / "broken.toml").write_text("name = ")
+    cases: list[tuple[tuple[str, ...], str]] = [
+        (("run", "nowhere.toml"), "no campaign file is at nowhere.toml"),
+        (("run", "bad.toml"), "targt: no such key; did you mean 'target'"),
+        (("run", "bad.toml"), "documents: must be a list"),
+        (("run", "broken.toml"), "is not TOML"),
+        (("status", "nothing"), "no run is at nothing"),
+        (("show", "item-1"), "no run is in ./runs"),
+        (("flow", "no.module:thing"), "no.module"),
+    ]
+    for arguments, message in cases:
+        done = gristmill(*arguments, cwd=tmp_path)
+        assert done.returncode == 1, arguments
+        assert message in done.stderr
+        assert "Traceback" not in done.stderr
+
+
+def test_a_dry_run_forecasts(home: Path) -> None:
+    done = gristmill("run", "first.toml", "--dry-run", "--pilot", "3", "--runs", home / "elsewhere", cwd=home)
+    assert done.returncode == 0, done.stderr
+    assert "pilot: " in done.stdout
+    assert "calls " in done.stdout
+
+
+def test_doctor_looks_at_packages_models_and_a_real_redis(home: Path, shared_redis: RedisServer) -> None:
+    done = gristmill("doctor", "first.toml", "--redis", shared_redis.url, "--json", cwd=home)
+    found: dict[str, Any] = {entry["name"]: entry for entry in json.loads(done.stdout)}
+    assert found["campaign"]["ok"]
+    assert found["redis"]["ok"]
+    assert "version" in found["redis"]["detail"]
+    assert found["redis eviction"]["ok"]
+    gone = gristmill("doctor", "--redis", "redis://user:sk-secret-canary@127.0.0.1:9", cwd=home)
+    assert gone.returncode == 1
+    assert "does not answer" in gone.stdout
+    assert "canary" not in gone.stdout + gone.stderr
+
+
+def test_a_terminal_sees_a_live_table(home: Path) -> None:
+    controller, terminal = pty.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "gristmill.cli", "run", "first.toml", "--target", "25"],
+        cwd=home,
+        env={**os.environ, "TERM": "xterm", "COLUMNS": "100"},
+        stdout=terminal,
+        stderr=terminal,
+        stdin=terminal,
+    )
+    os.close(terminal)
+    seen = b""
+    while True:
+        try:
+            part = os.read(controller, 65536)
+        except OSError:  # the terminal is closed when its last process is gone
+            break
+        if not part:
+            break
+        seen += part
+    os.close(controller)
+    assert process.wait() == 0
+    text = seen.decode()
+    assert "accepted" in text
+    assert "calls/s" in text or "calls (" in text
+    assert "the target of 25 accepted items is reached" in text
