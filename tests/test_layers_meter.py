@@ -90,8 +90,15 @@ async def test_a_task_knows_all_that_it_asked() -> None:
     meter = Meter()
     model = Metered(Scripted(["a", "b", "c"], name="writer"), meter)
     for role, prompt in (("proposer", "propose"), ("generator", "write"), ("generator", "write")):
-        await model.complete(Request(messages=(Message(role="user", content=prompt),), prompt=prompt, version=f"{prompt}1",
-                                     role=role, task="t1"))  # fmt: skip
+        await model.complete(
+            Request(
+                messages=(Message(role="user", content=prompt),),
+                prompt=prompt,
+                version=f"{prompt}1",
+                role=role,
+                task="t1",
+            )
+        )
     lineage = meter.take("t1")[1]
     assert lineage.models == {"proposer": "writer", "generator": "writer"}
     assert lineage.prompts == {"propose": "propose1", "write": "write1"}
