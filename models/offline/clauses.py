@@ -129,6 +129,8 @@ def _finite(tokens: list[re.Match[str]], i: int, start: int) -> tuple[str, str] 
             return None
         if VERBS.get(following, ("", ""))[1] == "do" and low not in {"helps", "lets", "makes"}:
             return None  # "most current approaches rely on": the noun
+        if base in NOUN_VERBS and not (following in DETERMINERS | PREPOSITIONS or following[0].isdigit()):
+            return None  # "the language models trained": the noun
     if aux == "did" and low in PARTICIPLES and following in _REDUCED:
         return None  # "the plant opened by the king was ...": a reduced relative as likely as a verb
     if following == "(":

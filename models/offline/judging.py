@@ -16,7 +16,7 @@ from .facts import DATE
 from .lexicon import word_list
 from .questions import kind_called
 from .reading import read
-from .sentences import content_stems, numbers, one_line, stem, words
+from .sentences import content_stems, find_name, numbers, one_line, stem, words
 
 ASKING = frozenset(stem(word) for word in word_list("asking"))
 _DANGLING = re.compile(
@@ -35,6 +35,20 @@ _TIME_WORD = re.compile(
     r"may|june|july|august|september|october|november|december)",
     re.IGNORECASE,
 )
+_EXTENT = re.compile(
+    r"(?:met(?:re|er)s?|miles?|f[eo]{2}t|yards?|inch(?:es)?|centuries|century|decades?|years?|months?|weeks?|days?|hours?|"
+    r"minutes?|seconds?|light-years?|\b[ck]?m)\b",
+    re.IGNORECASE,
+)
+_PRONOUN_FIRST = re.compile(r"(?:it|its|they|their|he|his|she|her|this|these|those)\b", re.IGNORECASE)
+_VAGUE_ANSWER = re.compile(
+    r"(?:it|they|them|this|these|those|such|(?:because|since) (?:it|they|he|she))\b", re.IGNORECASE
+)
+_POINTS_BACK = re.compile(r"(?:it|its|they|their|he|his|she|her|this|these|those|the [a-z]+)\b", re.IGNORECASE)
+_BRACKETS = re.compile(r"\([^()]{0,80}\)")
+# words for the text itself: all that is left of a question that asks for nothing
+_SOURCE = frozenset(stem(word) for word in ("author", "authors", "passage", "text", "document", "article", "according"))
+NEIGHBOURS = 12  # characters on each side of a blank that the evidence must have too
 _VERDICT_WORD = re.compile(r"^(true|false)\b[\s.:,;–—-]*", re.IGNORECASE)
 
 
@@ -97,15 +111,14 @@ def check(passage: str, question: str, answer: str, evidence: Sequence[str], kin
     passage_stems = content_stems(passage)
     evidence_text = " ".join(inside)
     evidence_stems = content_stems(evidence_text)
-    if inside:
+    pointing = any(_PRONOUN_FIRST.match(quote) for quote in inside)
+    for quote in [quote for quote in inside[:4] if _POINTS_BACK.match(quote)]:
         # a question may name what the evidence's pronoun stands for, one sentence before
-        reading = read(passage)
-        for quote in inside[:4]:
-            index = reading.find(quote)
-            if index:
-                evidence_stems |= content_stems(reading.sentences[index - 1].text)
+        index = read(passage).find(quote)
+        if index:
+            evidence_stems |= content_stems(read(passage).sentences[index - 1].text)
     said = _VERDICT_WORD.sub("", answer) if kind == "true-false" else answer
-    asked = content_stems(question) - ASKING
+    asked = (content_stems(question) - ASKING) or (content_stems(question) - _SOURCE)
     told = content_stems(said)
     faults: list[Fault] = []
 
@@ -121,7 +134,7 @@ def check(passage: str, question: str, answer: str, evidence: Sequence[str], kin
     elif grounded < 0.85:
         foreign = sorted(told - passage_stems)[:5]
         faults.append(Fault("ungrounded", grounded >= 0.6, f"the passage does not have {', '.join(foreign)}"))
-    elif inside and share(told, content_stems(evidence_text)) < 0.6:
+    elif inside and (share(told, content_stems(evidence_text)) < 0.6 or _elsewhere(said, inside, passage)):
         faults.append(Fault("ungrounded", True, "the evidence quoted does not contain the answer"))
     if outside:
         grounded *= 0.5
@@ -141,12 +154,14 @@ def check(passage: str, question: str, answer: str, evidence: Sequence[str], kin
     elif answerable < (0.5 if false_claim else 0.6):
         foreign = sorted(asked - passage_stems)[:5]
         faults.append(Fault("unanswerable", False, f"the passage does not speak of {', '.join(foreign)}"))
-    elif near < 0.5:
+    elif near < (0.9 if kind == "relation" and not pointing else 0.65 if len(asked) <= 3 else 0.5):
         faults.append(Fault("unanswerable", True, "the evidence is about something else than the question"))
     if not false_claim and numbers(question) - numbers(passage):
         faults.append(Fault("unanswerable", False, "the question names a number that the passage does not have"))
         answerable *= 0.5
-    mismatch = _mismatch(question, said)
+    mismatch = _mismatch(question, said, evidence_text)
+    if not mismatch and not pointing and len(inside) == 1:
+        mismatch = _misplaced(question, said, inside[0], kind)
     if mismatch:
         faults.append(Fault("unanswerable", True, mismatch))
         answerable *= 0.5
@@ -183,7 +198,34 @@ def check(passage: str, question: str, answer: str, evidence: Sequence[str], kin
     return Checked(tuple(faults), {name: round(value, 3) for name, value in scores.items()}, tuple(inside))
 
 
-def _mismatch(question: str, answer: str) -> str:
+def _elsewhere(answer: str, quotes: Sequence[str], passage: str) -> bool:
+    """Whether an answer stands word for word in the passage, but not in what is quoted for it."""
+    told = plain(answer).strip(" .")
+    return len(told.split()) > 3 and told in plain(passage) and told not in plain(" ".join(quotes))
+
+
+def _misplaced(question: str, answer: str, quote: str, kind: str) -> str:
+    """Returns why a verbatim answer, where it stands in its evidence, answers something else, or an empty string.
+
+    A blank is filled by the words between its neighbours; a definition follows on the term that it defines.
+    """
+    line, told = plain(quote), plain(answer).strip(" .")
+    around = re.split(r"_{2,}", plain(question))
+    if kind == "cloze" and len(around) == 2:
+        filled = (
+            around[0].removeprefix("fill in the blank: ")[-NEIGHBOURS:] + told + around[1].rstrip(" .")[:NEIGHBOURS]
+        )
+        return "" if filled in line else "the evidence does not have the answer where the blank is"
+    defined = re.match(r"(?:what|who) (?:is|are|was|were) (.{2,80})\?$", plain(question))
+    if kind == "definition" and defined:
+        term, at = re.sub(r"^(?:the|an?) ", "", defined.group(1)), line.find(told)
+        span = find_name(term, line)
+        if span and at > span[1] and content_stems(_BRACKETS.sub("", line[span[1] : at])):
+            return "the evidence says that of something else"
+    return ""
+
+
+def _mismatch(question: str, answer: str, evidence: str) -> str:
     """Returns why an answer cannot be the answer to such a question word, or an empty string."""
     low = question.lower()
     if re.match(r"(?:when|in (?:what|which) year)\b", low) and not _TIME_WORD.search(answer):
@@ -191,6 +233,14 @@ def _mismatch(question: str, answer: str) -> str:
     counts = re.match(r"(?:how (?:many|much|long|high|deep|wide|tall|old|far)|by how much|what percentage)\b", low)
     if counts and not _NUMBER_WORD.search(answer):
         return "the question asks for a number and the answer gives none"
+    measured = re.match(r"how (?:long|high|deep|wide|tall|far)\b", low)
+    if measured and not _EXTENT.search(answer):
+        return "the question asks for a length or a duration and the answer gives none"
+    of_what = re.match(r"how many ([\w-]+)(?: ([\w-]+))?", low)
+    if of_what and numbers(answer):
+        near = answer + " " + " ".join(re.findall(r"\d\S*((?: [\w-]+){1,3})", evidence))
+        if not {stem(word) for word in of_what.groups() if word} & content_stems(near):
+            return f"the answer does not count {of_what.group(1)}"
     if (
         re.match(r"who\b(?!.*\bby\?)", low)
         and not any(word[0].isupper() for word in words(answer))
@@ -206,9 +256,8 @@ def _unclear(question: str, answer: str, kind: str) -> list[Fault]:
     statement = kind in {"true-false", "cloze"}
     if not statement:
         dangling = _DANGLING.search(question)
-        antecedent = dangling and any(w[0].isupper() for w in words(question[: dangling.start()])[1:])
-        early = dangling and len(words(question[: dangling.start()])) < 5
-        if dangling and (early or not antecedent):
+        # "Why are the towers further apart than their bases?": two words of content before it are enough to point at
+        if dangling and len(content_stems(question[: dangling.start()]) - ASKING) < 2:
             faults.append(
                 Fault("unclear", True, f"'{dangling.group()}' in the question stands for nothing named in it")
             )
@@ -220,6 +269,8 @@ def _unclear(question: str, answer: str, kind: str) -> list[Fault]:
         faults.append(Fault("unclear", True, "the question has no end"))
     if re.search(r"\{\{|\}\}|\[[A-Z_ ]{2,20}\]|<\w{1,20}>|\b(\w+) \1\b", question, re.IGNORECASE):
         faults.append(Fault("unclear", True, "the question holds a placeholder or a word twice"))
+    if _VAGUE_ANSWER.match(answer) and not statement and not answer.endswith("."):
+        faults.append(Fault("unclear", True, f"'{answer.split()[0]}' in the answer stands for nothing named in it"))
     if len(words(answer)) > 150:
         faults.append(Fault("unclear", True, f"the answer has {len(words(answer))} words"))
     return faults

@@ -21,7 +21,8 @@ MIN_WORDS, MAX_WORDS = 4, 60
 
 WORD = re.compile(r"\d+(?:,\d{3})*(?:\.\d+)?(?![^\W_])|[^\W_]+(?:[-'’.][^\W_]+)*")
 NUMBER = re.compile(
-    r"(?<![\w.])[-−]?\d+(?:,\d{3})*(?:\.\d+)?(?:\s?%|\s(?:percent|per cent|million|billion|trillion)\b|(?![^\W_]))"
+    r"(?<![\w.])(?<!\w[-–])[-−]?\d+(?:,\d{3})*(?:\.\d+)?"
+    r"(?:\s?%|\s(?:percent|per cent|million|billion|trillion)\b|(?![^\W_]))"
 )
 _DIGITS = re.compile(r"\d+(?:,\d{3})*(?:\.\d+)?")
 _LIST_ITEM = re.compile(r"[ \t]{0,8}(?:[-*+•]|\d{1,3}[.)])[ \t]+")

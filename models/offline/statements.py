@@ -32,12 +32,14 @@ def named(term: Term, sentence: Sentence) -> str:
 def blanks(reading: Reading, index: int) -> Iterator[Candidate]:
     """A sentence with one term or number left out."""
     alone = restated(reading, index)
-    if alone is None or len(words(alone[0])) > 35:
+    if alone is None or len(words(alone[0])) > 35 or re.search(r"<|https?:|\w/\d", alone[0]):
         return
     text, evidence = alone
     score = 0.6 if VAGUE_SUBJECT.match(text) else 1.0
     for term in reading.terms:
-        found = find_name(term.name, text) if index in term.sentences else None
+        # not in the sentence itself: the name that its pronoun was replaced by
+        stated_here = index in term.sentences and term.name in reading.sentences[index].text
+        found = find_name(term.name, text) if stated_here else None
         if found and worth_naming(term) and text.count(term.name) == 1:
             start, end = found
             longer = any(
@@ -60,7 +62,7 @@ def blanks(reading: Reading, index: int) -> Iterator[Candidate]:
                 )
     figures = list(NUMBER.finditer(text))
     for figure in figures if len(figures) <= 3 else ():
-        if text.count(figure.group()) == 1:
+        if text.count(figure.group()) == 1 and not text[: figure.start()].endswith("("):
             left = text[: figure.start()] + BLANK + text[figure.end() :]
             angle, topic = f"the blank for {figure.group()}", reading.topic(index)
             yield Candidate("cloze", f"Fill in the blank: {left}", figure.group(), evidence, topic, angle, score)
