@@ -64,11 +64,12 @@ def _correctness(variables: Mapping[str, Any]) -> Outcome:
     faults: list[Fault] = []
     known = set[str]().union(*(content_stems(source) for source in sources)) | _TASK
     known |= content_stems(str(variables.get("problem", "")))
-    score = share(content_stems(f"{answer} {reasoning}"), known)
+    told = {one for one in content_stems(f"{answer} {reasoning}") if not one[0].isdigit()}  # numbers are checked below
+    score = share(told, known)
     if answer.startswith(UNSOLVED):
         return [Fault("unanswerable", False, "the solver found no answer")], 0.0, []
     if score < 0.8:
-        foreign = sorted(content_stems(f"{answer} {reasoning}") - known)[:5]
+        foreign = sorted(told - known)[:5]
         faults.append(Fault("ungrounded", score >= 0.65, f"the sources do not speak of {', '.join(foreign)}"))
     if outside:
         score *= 0.5

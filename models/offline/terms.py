@@ -25,6 +25,7 @@ from .lexicon import (
 from .names import LONG_FORM, TITLES, TOKEN, core_name, extended, is_adjective, long_form, name_of, runs
 from .sentences import MAX_SENTENCE, Sentence, find_name, stem
 
+_ROLES = [KIND_WORDS[kind] for kind in ("person", "organisation", "place")]  # "the engineer Robert Gibrat"
 MAX_TERMS = 60
 
 
@@ -198,13 +199,15 @@ class _Gathered:
         named = [(s, c, run, name_of(run, s.text, self.proper)) for s, c in usable for run in runs(s.text)]
         longer = [extended(run, s.text) if name else "" for s, _, run, name in named]
         repeated = Counter(longer)
-        for (sentence, clause, _, name), long in zip(named, longer, strict=True):
+        for (sentence, clause, run, name), long in zip(named, longer, strict=True):
             is_subject = clause is not None and clause.shape == "copula" and strip_article(clause.subject) == long
             if name and long and (repeated[long] > 1 or is_subject or is_adjective(name.split()[-1])):
                 self.add(long, sentence.index, 2.0)
             elif name and not is_adjective(name):
                 core, role = core_name(name)
                 key = self.add(core, sentence.index, 2.0)
+                before = sentence.text[: run[0].start()].rstrip().rpartition(" ")[2].lower()
+                role = role or (before if any(before in words for words in _ROLES) else "")
                 if role:
                     self.said.setdefault(key, role)
 
