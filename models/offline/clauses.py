@@ -129,8 +129,9 @@ def _finite(tokens: list[re.Match[str]], i: int, start: int) -> tuple[str, str] 
             return None
         if VERBS.get(following, ("", ""))[1] == "do" and low not in {"helps", "lets", "makes"}:
             return None  # "most current approaches rely on": the noun
-        if base in NOUN_VERBS and not (following in DETERMINERS | PREPOSITIONS or following[0].isdigit()):
-            return None  # "the language models trained": the noun
+        noun = following in PARTICIPLES or following.endswith("ed") or (following.endswith("s") and base != "cause")
+        if base in NOUN_VERBS and noun and following not in DETERMINERS:
+            return None  # "the language models trained on": the noun
     if aux == "did" and low in PARTICIPLES and following in _REDUCED:
         return None  # "the plant opened by the king was ...": a reduced relative as likely as a verb
     if following == "(":
