@@ -60,9 +60,10 @@ def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory, request: py
     start = time.monotonic()
     run(home / "bin/python", *PIP, "install", "--quiet", "--no-compile", wheel, cwd=home)
     seconds, size = time.monotonic() - start, size_mb(home) - before
-    reporter = request.config.pluginmanager.get_plugin("terminalreporter")
-    assert reporter is not None
-    reporter.write_line(f"\ncore install: {seconds:.0f} s, {size:.1f} MB (limit {SIZE_LIMIT_MB})")
+    capture = request.config.pluginmanager.get_plugin("capturemanager")
+    assert capture is not None
+    with capture.global_and_fixture_disabled():
+        print(f"\ncore install: {seconds:.0f} s, {size:.1f} MB (limit {SIZE_LIMIT_MB})")
     assert size < SIZE_LIMIT_MB
     yield home / "bin"
     shutil.rmtree(home)
