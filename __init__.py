@@ -70,7 +70,7 @@ _HOMES = {
     "reference_flow": "graphs.flows.reference",
 }
 
-__all__ = [  # noqa: RUF022  # sorted as a dictionary sorts, like _HOMES
+__all__ = [
     "Campaign",
     "CampaignReport",
     "Chunk",

@@ -184,7 +184,12 @@ def _with_flows() -> str:
 
 
 def _log_to(folder: Path) -> logging.Handler:
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(
+            f"the run's folder {folder} cannot be made ({error.strerror}); mend `runs`, or give --runs FOLDER"
+        ) from error
     handler = logging.FileHandler(folder / "run.log", encoding="utf-8", delay=True)
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s %(message)s"))
     handler.addFilter(RedactingFilter())

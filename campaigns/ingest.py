@@ -35,6 +35,7 @@ async def ingest(spec: CampaignSpec, store: RunStore, on_document: Callable[[str
     mark = store.mark("ingested")
     if mark is not None:
         return Ingested(**{**mark, "skipped": Counter(mark["skipped"])})
+    await store.forget_documents()  # of a start that ended while it read: the files may have changed since
     found = Ingested()
     batch: list[tuple[Document, list[Chunk]]] = []
     skipped: list[Skipped] = []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import importlib
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
@@ -24,7 +25,8 @@ from ..models.layers.cache import CallStore
 from ..models.layers.meter import Meter
 from ..models.probe import check
 from ..prompts.library import PromptLibrary
-from .spec import CampaignSpec
+from ..storage.datasets.export import require_formats
+from .spec import CampaignSpec, plain_message
 
 Flow = StateGraph[Any, Any, Any, Any]
 
@@ -57,6 +59,7 @@ def prepare(
     Raises:
         ConfigError, FlowError, PromptError: what does not fit, and the mend.
     """
+    require_formats(spec.export.formats)
     prompts = PromptLibrary.of(spec.prompts)
     if not spec.recipe and not spec.flow and flow is None:
         raise ConfigError("the campaign names no recipe and no flow; give `recipe` (see docs/recipes.md) or `flow`")
@@ -80,6 +83,7 @@ def prepare(
         extractor(schema=spec.graph.types, max_gleanings=spec.graph.max_gleanings)
         for name in ("extract-graph", "summarise-entity"):
             prompts.get(name)
+    _require_asked(spec.roles, roles, flow)
     return Prepared(flow, planner, options, chosen.gives, needs_graph, roles, prompts)
 
 
@@ -87,6 +91,22 @@ def roles_of(flow: Flow) -> frozenset[str]:
     """Returns the roles that a flow's nodes say they ask."""
     infos = (info for node in builder_of(flow).nodes.values() for info in infos_of(node))
     return frozenset(info.role for info in infos if info.role)
+
+
+def _require_asked(given: Collection[str], asked: frozenset[str], flow: Flow) -> None:
+    """Raises `ConfigError` for a role that gets a model and is asked by nobody: most likely it is misspelt."""
+    if not all(any(infos_of(node)) for node in builder_of(flow).nodes.values()):
+        return  # a node that tells nothing may ask any role
+    for role in sorted(set(given) - asked):
+        raise ConfigError(
+            f"roles.{role}: no node asks the role '{role}'{_meant(role, asked)} "
+            f"(roles of this campaign: {', '.join(sorted(asked)) or 'none'})"
+        )
+
+
+def _meant(name: str, known: Collection[str]) -> str:
+    near = difflib.get_close_matches(name, sorted(known), n=1)
+    return f"; did you mean '{near[0]}'?" if near else ""
 
 
 def load(name: str, noun: str) -> Any:
@@ -153,8 +173,11 @@ def _options(model: type[BaseModel], values: Mapping[str, Any], name: str) -> Ba
         return model.model_validate(values)
     except ValidationError as error:
         known = ", ".join(model.model_fields) or "none"
-        lines = [
-            f"  options.{'.'.join(str(part) for part in problem['loc'])}: {problem['msg']}"
-            for problem in error.errors()
-        ]
+        lines = []
+        for problem in error.errors():
+            key = ".".join(str(part) for part in problem["loc"])
+            if problem["type"] == "extra_forbidden":
+                lines.append(f"  options.{key}: no such option{_meant(key, model.model_fields)}")
+            else:
+                lines.append(f"  options.{key}: {plain_message(problem)}")
         raise ConfigError(f"recipe '{name}' has options {known}:\n" + "\n".join(lines)) from None

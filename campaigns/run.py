@@ -45,7 +45,10 @@ class Run:
         books = self.store.books()
         progress.start(self.meter, target=self.spec.target, accepted=books.accepted)
         with drained_by_signals(lambda: self._drain(progress)):
-            return await self._phases(progress, books), self.ingested
+            await self.store.set_mark("stop", None)  # an earlier start's; should this one be killed, it has none
+            stop = await self._phases(progress, books)
+            await self.store.set_mark("stop", {"code": stop.code, "text": stop.text})
+            return stop, self.ingested
         return INTERRUPTED, self.ingested
 
     def _drain(self, progress: Progress) -> None:
@@ -115,6 +118,4 @@ class Run:
             on_outcome=lambda _, outcome: progress.outcome(outcome),
         )
         with calm_collector():
-            stop = await self.loop.run()
-        await self.store.set_mark("stop", {"code": stop.code, "text": stop.text})
-        return stop
+            return await self.loop.run()

@@ -133,7 +133,10 @@ class CampaignSpec(Part):
     def _names_agree(self) -> Self:
         for role, model in self.roles.items():
             if self.models and model not in self.models:
-                raise ValueError(f"roles.{role} names model '{model}', but models has {_listed(self.models)}")
+                raise ValueError(
+                    f"roles.{role} names model '{model}', but models has {_listed(self.models)}; "
+                    f"name one of them, or add [models.{model}]"
+                )
         return self
 
     @property
@@ -210,9 +213,14 @@ def _line(problem: Any) -> str:
         return f"{key}: no such key; {mend}"
     if problem["type"] == "missing":
         return f"{key}: is missing; add it"
+    return f"{key}: {plain_message(problem)}"
+
+
+def plain_message(problem: Any) -> str:
+    """Words one of pydantic's problems as what the value must be, and what it is."""
     given = problem.get("input")
     shown = "" if isinstance(given, dict | BaseModel) or given is None else f", not {given!r:.80}"
-    return f"{key}: {problem['msg'].removeprefix('Value error, ')}{shown}"
+    return problem["msg"].removeprefix("Value error, ").replace("Input should be", "must be") + shown
 
 
 def _keys_at(location: list[str]) -> list[str]:

@@ -64,7 +64,7 @@ class Worker:
 
     async def _outcome(self, task: Task) -> Outcome:
         try:
-            state = await self._app.ainvoke(self._start(task), context=self._context, config=self._config)
+            state = await self._final_state(self._start(task))
         except FATAL:
             self._pool.release(task.id)
             raise
@@ -75,6 +75,13 @@ class Worker:
         except Exception as error:  # a user's flow may raise anything; it costs this task and no other
             return failure_of(task, self._kind, error, *self._meter.take(task.id))
         return outcome_of(task, state, self._kind, *self._meter.take(task.id))
+
+    async def _final_state(self, state: FlowState) -> FlowState:
+        # What `ainvoke` does, without the updates that it gathers beside the values for other callers.
+        stream = self._app.astream(state, context=self._context, config=self._config, stream_mode="values")
+        async for values in stream:
+            state = values
+        return state
 
     def _start(self, task: Task) -> FlowState:
         state: FlowState = {"task": task, "chunks": [self._store.chunk(key) for key in task.chunks]}

@@ -54,13 +54,16 @@ _ENVIRONMENT = _environment()
 
 @dataclass(frozen=True)
 class Prompt:
-    """A template ready to render. `version` is the hash of its file, `variables` are the names that it reads."""
+    """A template ready to render. `version` is the hash of its file, `variables` are the names that it reads.
+
+    A part that reads no variable, as most `system` parts, is a message already.
+    """
 
     name: str
     version: str
     description: str
     path: Path
-    parts: tuple[tuple[str, Template], ...]
+    parts: tuple[tuple[str, Template | Message], ...]
     variables: frozenset[str]
     schema: type[BaseModel] | None = None
     temperature: float | None = None
@@ -74,7 +77,8 @@ class Prompt:
         """
         try:
             return tuple(
-                Message(role=role, content=template.render(variables).strip()) for role, template in self.parts
+                part if isinstance(part, Message) else Message(role=role, content=part.render(variables).strip())
+                for role, part in self.parts
             )
         except UndefinedError as error:
             raise PromptError(
@@ -129,12 +133,15 @@ def read_prompt(path: Path) -> Prompt:
     pieces = PART.split(body)
     if len(pieces) < 3 or pieces[0].strip():
         raise PromptError(f"prompt file {path} needs a line '## system' or '## user' before its text")
-    parts: list[tuple[str, Template]] = []
+    parts: list[tuple[str, Template | Message]] = []
     variables: set[str] = set()
     for role, text in zip(pieces[1::2], pieces[2::2], strict=True):
         try:
-            variables |= meta.find_undeclared_variables(_ENVIRONMENT.parse(text))
-            parts.append((role, _ENVIRONMENT.from_string(text)))
+            read = meta.find_undeclared_variables(_ENVIRONMENT.parse(text))
+            template = _ENVIRONMENT.from_string(text)
+            fixed = not read and "{" not in text
+            parts.append((role, Message(role=role, content=template.render().strip()) if fixed else template))
+            variables |= read
         except TemplateSyntaxError as error:
             raise PromptError(f"prompt file {path}, '{role}' part, line {error.lineno}: {error.message}") from error
     schema = None
