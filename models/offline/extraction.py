@@ -28,7 +28,7 @@ _QUALIFIER = re.compile(
     r"popular|major|common|famous|important|single|simple|special|rare) )+"
 )
 _COMPLEMENT_END = re.compile(
-    r"\b(?:of|in|on|at|that|which|who|for|from|by|with|to|used|made|built|and|near|between|formed|whose|where|when|across|about|driven|caused)\b"
+    r"\b(?:of|in|on|at|that|which|who|for|from|by|with|to|used|made|built|and|near|between|formed|whose|where|when|across|about|behind|driven|caused)\b"
 )
 _PLACED = word_list("placed_verbs")
 _SITE = re.compile(r"\b(?:in|off|on|near|at|along) (?:the )?$")

@@ -63,7 +63,9 @@ def definitions(s: Stated) -> Iterator[Candidate]:
     sentence = s.reading.sentences[s.index].text
     plain = len(subject.split()) <= 6 and not re.search(r" (?:in|on|for|at|with|from|by) ", subject)
     rest = head_phrase(clause.rest) if clause.shape == "copula" else clause.rest
-    article = re.match(r"(?:an?|one of|any) |the (?:\w+ ){1,3}(?:that|of|in|between|for|by|on|to|used)\b", clause.rest)
+    article = re.match(
+        r"(?:an?|one of|any) |the (?!\w+er of )(?:\w+ ){1,3}(?:that|of|in|between|for|by|on|to|used)\b", clause.rest
+    )
     unique = _UNIQUE.match(clause.rest)
     if clause.shape == "copula" and plain and not subject.startswith("the authors"):
         whole = first_clause(clause.rest)

@@ -174,7 +174,8 @@ def _whole(
 
 def summaries(reading: Reading, headings: tuple[str, ...]) -> Iterator[Candidate]:
     """What the passage says about a term that several of its sentences name, answered with two or three of them."""
-    for term in [t for t in reading.terms if worth_naming(t)][:8]:
+    whole = [t for t in reading.terms if not any(t is not o and t.name in o.name for o in reading.terms)]
+    for term in [t for t in whole if worth_naming(t)][:8]:
         chosen: list[int] = []
         for i in term.sentences:
             follows = bool(chosen) and i == chosen[-1] + 1

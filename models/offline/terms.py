@@ -19,6 +19,7 @@ from .lexicon import (
     NOUN_VERBS,
     PARTICIPLES,
     PREPOSITIONS,
+    RELATION_VERBS,
     STOPWORDS,
     VERBS,
 )
@@ -26,6 +27,7 @@ from .names import LONG_FORM, TITLES, TOKEN, core_name, extended, is_adjective, 
 from .sentences import MAX_SENTENCE, Sentence, find_name, stem
 
 _ROLES = [KIND_WORDS[kind] for kind in ("person", "organisation", "place")]  # "the engineer Robert Gibrat"
+_RELATING = frozenset[str]().union(*RELATION_VERBS.values()) - {"be", "have"}
 MAX_TERMS = 60
 
 
@@ -232,10 +234,15 @@ class _Gathered:
             key = self.add(core, sentence.index, 3.0)
             self.said.setdefault(key, re.sub(r"^(?:an?|the) ", "", said.lower()))
             self.defined.add(key)
-        elif role or (len(core.split()) in {2, 3, 4} and " of " not in core):
+        elif role or self._says(core, clause) or (len(core.split()) in {2, 3, 4} and " of " not in core):
             key = self.add(core, sentence.index, 1.0)
             if role:
                 self.said.setdefault(key, role)
+
+    @staticmethod
+    def _says(core: str, clause: Clause) -> bool:
+        """Whether a single word is the subject of a verb that relates it to something: `turbidity causes ...`."""
+        return " " not in core and len(core) > 4 and clause.shape == "active" and clause.base in _RELATING
 
     def add_phrases(self, usable: list[Sentence]) -> None:
         """Adds phrases that are repeated, or that are terms already."""
