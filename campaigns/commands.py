@@ -70,6 +70,7 @@ def run(
     if dry_run:
         _print_forecast(console, chosen, asyncio.run(forecast(chosen, pilot=pilot)))
         return 0
+    chosen.prepare()  # what cannot run leaves no folder behind
     logging.getLogger("gristmill").addHandler(_log_to(chosen.spec.folder))
     progress = progress_for(sys.stderr, plain=plain)
     try:

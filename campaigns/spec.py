@@ -220,7 +220,7 @@ def plain_message(problem: Any) -> str:
     """Words one of pydantic's problems as what the value must be, and what it is."""
     given = problem.get("input")
     shown = "" if isinstance(given, dict | BaseModel) or given is None else f", not {given!r:.80}"
-    return problem["msg"].removeprefix("Value error, ").replace("Input should be", "must be") + shown
+    return str(problem["msg"]).removeprefix("Value error, ").replace("Input should be", "must be") + shown
 
 
 def _keys_at(location: list[str]) -> list[str]:

@@ -16,14 +16,14 @@ from typing import Any, Self
 
 import orjson
 
-from ..errors import StoreError
+from ..errors import NotStored, StoreError
 from .lock import RunLock
 from .records import Chunk, Document, Entity, Item, Relation, Status, Task
 from .stored import StoredChunks
 from .writer import GroupWriter, Statement, connect, translate
 
 FILE = "run.sqlite3"
-VERSION = 1
+VERSION = 2
 
 SCHEMA = """
 CREATE TABLE marks (name TEXT PRIMARY KEY, value TEXT NOT NULL);
@@ -39,6 +39,7 @@ CREATE TABLE items (seq INTEGER PRIMARY KEY, id TEXT UNIQUE NOT NULL, task TEXT 
                     reason TEXT NOT NULL, body TEXT NOT NULL);
 CREATE INDEX items_status ON items (status, reason);
 CREATE INDEX items_task ON items (task);
+CREATE TABLE claims (key BLOB PRIMARY KEY, task TEXT NOT NULL);
 CREATE TABLE calls (key TEXT PRIMARY KEY, raw BLOB NOT NULL);
 """
 
@@ -47,6 +48,7 @@ ADD_ITEM = (
     "INSERT OR IGNORE INTO items (id, task, status, reason, body) SELECT ?, ?, ?, ?, ? "
     "WHERE EXISTS (SELECT 1 FROM tasks WHERE id = ?2 AND status = 'pending')"
 )
+ADD_CLAIM = "INSERT OR IGNORE INTO claims VALUES (?, ?)"
 END_TASK = "UPDATE tasks SET status = ? WHERE id = ? AND status = 'pending'"
 SET_MARK = "INSERT INTO marks (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value"
 
@@ -160,6 +162,10 @@ class RunStore:
             ),
         )
 
+    async def forget_documents(self) -> None:
+        """Empties documents, chunks and what was skipped: reading that was cut short begins anew."""
+        await self._write(*[(f"DELETE FROM {table} WHERE ?", [(1,)]) for table in ("documents", "chunks", "skipped")])  # noqa: S608  # fixed names
+
     async def add_skipped(self, name: str, reason: str, detail: str) -> None:
         await self._write(("INSERT OR REPLACE INTO skipped VALUES (?, ?, ?)", [(name, reason, detail)]))
 
@@ -245,8 +251,13 @@ class RunStore:
         for body, status in self._stream("SELECT body, status FROM tasks ORDER BY seq"):
             yield Task.model_validate_json(body), Status(status)
 
-    async def finish(self, task: str, status: Status, items: Sequence[Item]) -> None:
-        """Ends a task with its items, in one transaction; does nothing when the task has ended already."""
+    async def finish(
+        self, task: str, status: Status, items: Sequence[Item], *, claims: Sequence[bytes] = ()
+    ) -> None:
+        """Ends a task with its items, in one transaction; does nothing when the task has ended already.
+
+        `claims` are the hashes of the texts that the task holds in the pool from now on, for a restart to take up.
+        """
         await self._write(
             (
                 ADD_ITEM,
@@ -255,6 +266,7 @@ class RunStore:
                     for item in items
                 ],
             ),
+            (ADD_CLAIM, [(key, task) for key in claims]),
             (END_TASK, [(status.value, task)]),
         )
 
@@ -291,6 +303,10 @@ class RunStore:
         for (body,) in self._stream(f"SELECT body FROM items{where} ORDER BY seq", values):  # noqa: S608
             yield Item.model_validate_json(body)
 
+    def claims(self) -> Iterator[tuple[bytes, str]]:
+        """Yields (hash, task id) of every text that an accepted task holds in the pool."""
+        yield from self._stream("SELECT key, task FROM claims ORDER BY rowid")
+
     def _stream(self, sql: str, values: Sequence[Any] = ()) -> Iterator[Any]:
         """Yields rows on a connection of their own: an open cursor would pin the shared one to the state it saw."""
         connection = connect(self.folder / FILE, read_only=True)
@@ -317,7 +333,7 @@ class RunStore:
 
     async def get(self, key: str) -> bytes | None:
         """Returns the raw reply kept under `key`, or None."""
-        row = self._read.execute("SELECT raw FROM calls WHERE key = ?", (key,)).fetchone()
+        row = self._row("SELECT raw FROM calls WHERE key = ?", key)
         return None if row is None else bytes(row[0])
 
     async def put(self, key: str, raw: bytes) -> None:
@@ -325,10 +341,18 @@ class RunStore:
         await self._write(("INSERT OR REPLACE INTO calls VALUES (?, ?)", [(key, raw)]))
 
     def _one(self, sql: str, key: str, noun: str) -> str:
-        row = self._read.execute(sql, (key,)).fetchone()
+        row = self._row(sql, key)
         if row is None:
-            raise StoreError(f"the run in {self.folder} has no {noun} with id '{key}'")
+            raise NotStored(f"the run in {self.folder} has no {noun} with id '{key}'")
         return str(row[0])
+
+    def _row(self, sql: str, key: str) -> tuple[Any, ...] | None:
+        # What a task reads: a database that fails is the campaign's trouble, and must not look like the task's own.
+        try:
+            row: tuple[Any, ...] | None = self._read.execute(sql, (key,)).fetchone()
+        except sqlite3.Error as error:
+            raise translate(error, self.folder / FILE) from error
+        return row
 
 
 def mark_statement(name: str, value: Any) -> Statement:

@@ -239,8 +239,8 @@ async def test_a_run_is_resumed_with_the_settings_that_made_it(tmp_path: Path) -
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"target": 0}, "target: Input should be greater than 0"),
-        ({"target": -3}, "target: Input should be greater than 0"),
+        ({"target": 0}, "target: must be greater than 0"),
+        ({"target": -3}, "target: must be greater than 0"),
         ({"recipy": "rows"}, "recipy: no such key; did you mean 'recipe'"),
         ({"recipe": "grounded-qq"}, "did you mean 'grounded-qa'"),
         ({"roles": {"critic": "judge"}}, "roles.critic"),

@@ -244,7 +244,7 @@ def _info_problems(
 
 def _nearest(name: str, known: Collection[str]) -> str:
     near = get_close_matches(name, sorted(known), n=1)
-    return f"; did you mean '{near[0]}'?" if near else ""
+    return f"; did you mean '{near[0]}'?" if near and near[0] != name else ""
 
 
 def _names(loop: Collection[str]) -> str:

@@ -75,7 +75,7 @@ def export(
         StoreFull: the disk is full; the files of an earlier export are intact.
         RunLocked: another process exports into `out`.
     """
-    _require_formats(formats)
+    require_formats(formats)
     splitter = Splitter(validation)
     with ExitStack() as stack:
         stack.enter_context(sole_writer(out))
@@ -103,7 +103,8 @@ def export(
         return run.finish(tally, card or CardInfo(), total)
 
 
-def _require_formats(formats: Sequence[str]) -> None:
+def require_formats(formats: Sequence[str]) -> None:
+    """Raises `ConfigError` for no format, an unknown one, or one whose extra is not installed."""
     if isinstance(formats, str) or not formats:
         raise ConfigError(f"formats is {formats!r}; give a list of names from {', '.join(FORMATS)}")
     for name in formats:
