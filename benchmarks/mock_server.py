@@ -73,6 +73,7 @@ class MockServer:
     next_faults: deque[str] = field(default_factory=deque)
     in_flight: int = 0
     most_in_flight: int = 0
+    connections: int = 0
 
     def __post_init__(self) -> None:
         if unknown := set(self.faults) - set(FAULTS):
@@ -232,6 +233,7 @@ class _Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
         self.transport = transport
+        self.server.connections += 1
         self.server._connections.add(self)
         if self.server._server is None:  # accepted by the kernel before the server died
             transport.abort()
