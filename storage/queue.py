@@ -1,0 +1,136 @@
+"""The seam between a coordinator and its workers: tasks out under leases, results in, and word of who is alive.
+
+Two implementations: `leases.py` (SQLite, one machine, no server) and `redis_queue.py` (Redis Streams, many machines).
+The store is the record of truth: a queue that is lost is filled again from the tasks that are still pending.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from .records import Chunk, Entity, Item, Record, Relation, Status, Task
+
+
+class Work(Record):
+    """A task with the records that its flow starts from, so that a worker needs no access to the store."""
+
+    task: Task
+    chunks: tuple[Chunk, ...] = ()
+    entities: tuple[Entity, ...] = ()
+    relations: tuple[Relation, ...] = ()
+
+
+class Lease(Record):
+    """A worker's hold on a task until it is finished, given back, or not renewed in time.
+
+    `epoch` counts how often the task was leased: a commit with an older epoch is refused (fencing). `alone` says that
+    a worker died with this task in flight: it runs with no other beside it, so that only the guilty one is blamed.
+    """
+
+    work: Work
+    epoch: int
+    alone: bool = False
+    token: str = ""
+
+
+class Result(Record):
+    """What a task ended with, as the store takes it."""
+
+    task: str
+    epoch: int
+    status: Status
+    items: tuple[Item, ...]
+    worker: str = ""
+
+
+class WorkerInfo(Record):
+    """What a worker says of itself at each heartbeat. `age` is in seconds since its last, by the queue's own clock."""
+
+    name: str
+    host: str = ""
+    pid: int = 0
+    slots: int = 0
+    running: int = 0
+    done: int = 0
+    age: float = 0.0
+    version: str = ""
+
+
+class QueueState(Record):
+    """What a queue holds. `order` is what workers are told: `run`, `pause`, `drain`."""
+
+    ready: int = 0
+    leased: int = 0
+    suspect: int = 0
+    dead: int = 0
+    results: int = 0
+    order: str = "run"
+    workers: tuple[WorkerInfo, ...] = ()
+    bytes: int = 0
+
+
+class Dead(Record):
+    """A task that was set aside: it killed its worker too often. `history` has a line a strike."""
+
+    task: str
+    strikes: int
+    history: tuple[str, ...] = ()
+
+
+class WorkerQueue(Protocol):
+    """A worker's side. All clocks are the queue's own, never a worker's wall clock."""
+
+    async def lease(self, count: int) -> Sequence[Lease]:
+        """Takes up to `count` tasks, waiting a moment when there are none. Only what can start at once is asked for."""
+        ...
+
+    async def beat(self, info: WorkerInfo, held: Sequence[Lease]) -> str:
+        """Renews the leases of `held` that are still this worker's and returns the order: `run`, `pause`, `drain`."""
+        ...
+
+    async def finish(self, lease: Lease, result: Result) -> bool:
+        """Hands a result in; False when the lease had been lost (somebody else has the task, nothing is stored)."""
+        ...
+
+    async def give_back(self, leases: Sequence[Lease]) -> None:
+        """Returns tasks that were not finished: they are ready again at once."""
+        ...
+
+    async def close(self) -> None: ...
+
+
+class CoordinatorQueue(Protocol):
+    """The coordinator's side."""
+
+    async def feed(self, work: Sequence[Work]) -> None:
+        """Makes tasks ready, in order; those that are in the queue already stay as they are."""
+        ...
+
+    async def results(self, limit: int = 500) -> Sequence[Result]:
+        """Returns results that are not confirmed yet, waiting a moment when there are none."""
+        ...
+
+    async def confirm(self, results: Sequence[Result]) -> None:
+        """Says that the store has committed these: the queue forgets them and their tasks."""
+        ...
+
+    async def reclaim(self) -> int:
+        """Makes tasks of dead workers ready again, as suspects; sets aside those with too many strikes."""
+        ...
+
+    async def dead(self) -> Sequence[Dead]:
+        """Returns the tasks that are set aside."""
+        ...
+
+    async def requeue(self, tasks: Sequence[str] = ()) -> int:
+        """Makes dead tasks ready again, all or those named; returns how many."""
+        ...
+
+    async def order(self, order: str) -> None:
+        """Tells all workers to `run`, `pause` or `drain`."""
+        ...
+
+    async def state(self) -> QueueState: ...
+
+    async def close(self) -> None: ...
