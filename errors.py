@@ -6,6 +6,7 @@
     │   └── FlowError          a StateGraph that cannot run: unknown role or key, unreachable node, endless loop
     ├── DocumentError          one document that cannot be read; carries a reason code, the run goes on
     ├── StoreError             the run's store refused
+    │   ├── NotStored          no record has the id that was asked for
     │   ├── RunLocked          another process holds the run
     │   └── StoreFull          the disk is full; nothing committed is lost
     ├── BudgetExceeded         the token, money or time budget is spent; the campaign stops and can be resumed
@@ -57,6 +58,10 @@ class DocumentError(GristmillError):
 
 class StoreError(GristmillError):
     """The run's store refused an operation."""
+
+
+class NotStored(StoreError):
+    """No record of the run has the id that was asked for."""
 
 
 class RunLocked(StoreError):

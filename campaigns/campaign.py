@@ -10,7 +10,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
@@ -42,8 +42,6 @@ class CampaignReport:
     usage: Usage
     seconds: float
     ingested: Ingested
-    files: tuple[Path, ...] = ()
-    left_out: dict[str, int] = field(default_factory=dict)
 
 
 class Campaign:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -219,6 +220,12 @@ def _print_report(console: Console, report: CampaignReport, files: Sequence[Path
     console.print(f"next: gristmill status {report.folder}")
 
 
+def _duration(seconds: float) -> str:
+    if seconds < 120:
+        return f"{math.ceil(seconds)} s"
+    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:,.1f} h"
+
+
 def _print_forecast(console: Console, campaign: Campaign, found: Forecast) -> None:
     spec, total = campaign.spec, found.total
     low, expected, high = found.tasks
@@ -240,7 +247,7 @@ def _print_forecast(console: Console, campaign: Campaign, found: Forecast) -> No
         console.print(f"knowledge graph: {found.graph.calls:,} calls over {found.chunks:,} chunks, included below")
     console.print(
         f"calls {total.calls:,}   tokens {total.input_tokens:,} in, {total.output_tokens:,} out   "
-        f"${total.usd:,.2f}   about {found.seconds / 60:,.1f} min at {spec.concurrency} in flight"
+        f"${total.usd:,.2f}   about {_duration(found.seconds)} with {spec.concurrency} tasks in flight"
     )
     console.print(
         f"the pilot spent {found.paid.calls} calls ({found.paid.cached_calls} from the cache), ${found.paid.usd:.4f}; "

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ..agents.state import FlowState
-from ..errors import GristmillError, ModelError
+from ..errors import GristmillError, ModelError, NotStored
 from ..models.layers.meter import Lineage
 from ..models.redact import redact
 from ..storage.records import Decision, Draft, Item, Status, Task, Usage, Verdict, content_id
@@ -72,8 +72,8 @@ def failure(
         chunks=task.chunks,
         entities=task.entities,
         attributes={"draw": task.kind, **task.attributes},
-        error=redact(error)[:2000],
-        raw=redact(raw)[:RAW_LIMIT],
+        error=_storable(error)[:2000],
+        raw=_storable(raw)[:RAW_LIMIT],
         usage=usage or Usage(),
         prompts=dict(sorted(lineage.prompts.items())) if lineage else {},
         models=dict(sorted(lineage.models.items())) if lineage else {},
@@ -85,6 +85,8 @@ def failure_of(task: Task, kind: str, error: Exception, usage: Usage, lineage: L
     """Makes the outcome of a task whose flow raised `error`."""
     if isinstance(error, ModelError):
         return failure(task, kind, error.reason, str(error), raw=error.raw or "", usage=usage, lineage=lineage)
+    if isinstance(error, NotStored):
+        return failure(task, kind, "not_stored", f"the planner names what is not there: {error}", usage=usage)
     reason = "flow_error" if isinstance(error, GristmillError) else f"flow_error:{type(error).__name__}"
     return failure(task, kind, reason, f"{type(error).__name__}: {error}", usage=usage, lineage=lineage)
 
@@ -111,6 +113,11 @@ def _decide(state: FlowState, drafts: list[Draft], verdicts: list[Verdict]) -> t
     last = drafts[-1].index if drafts else 0
     against = [verdict for verdict in verdicts if verdict.draft == last and verdict.decision is not Decision.ACCEPT]
     return (Decision.REJECT, _reasons(against)) if against else (Decision.ACCEPT, ())
+
+
+def _storable(text: str) -> str:
+    """Takes out credentials, and halves of surrogate pairs, which no UTF-8 can carry."""
+    return redact(text).encode(errors="replace").decode()
 
 
 def _reasons(verdicts: list[Verdict]) -> tuple[str, ...]:

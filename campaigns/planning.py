@@ -5,6 +5,7 @@ Tasks of an earlier run that are still pending come first, in their order; then 
 
 from __future__ import annotations
 
+import asyncio
 import random
 from collections import Counter, deque
 from collections.abc import Sequence
@@ -18,6 +19,7 @@ if TYPE_CHECKING:  # types only: a campaign without a graph does not load networ
     from ..graphs.knowledge.graph import KnowledgeGraph
 
 PAGE = 1000
+ASKED_AGAIN = 3  # times that a planner is asked which gives nothing but what is planned
 
 
 class Plan:
@@ -51,6 +53,8 @@ class Plan:
         self._after = 0
         self._resuming = True
         self._exhausted = False
+        self._drawn = False
+        self._ended: list[tuple[str, ...]] | None = None
         for task, status in store.tasks():
             self.planned += 1
             if status in (Status.PENDING, Status.ACCEPTED):
@@ -70,7 +74,43 @@ class Plan:
     def finished(self, task: Task, status: Status) -> None:
         """Tells the plan how a task ended: what was not accepted no longer counts as covered."""
         if status is not Status.ACCEPTED:
-            self.coverage.subtract(coverage_keys(task))
+            keys = coverage_keys(task)
+            if self._ended is None:
+                self.coverage.subtract(keys)
+            else:  # a planner in another thread looks at the counts
+                self._ended.append(keys)
+
+    async def _draw(self, room: int) -> list[Task]:
+        """Asks the planner for new tasks; an empty list says that there are none left.
+
+        A planner that draws by chance and does not look at what is planned draws after a restart what it drew before:
+        it is asked as often as it takes to get past that.
+        """
+        for _ in range(ASKED_AGAIN + self.planned // room):
+            if self._drawn:
+                tasks = self._planner(self._view, room, self._rng, self._options)
+            else:
+                # The first draw walks past all that is planned, or finds communities: seconds for a large run. It
+                # happens in a thread, so that signals are heard. Later draws are short, and run between tasks.
+                tasks = await self._in_thread(room)
+            if not tasks:
+                break
+            distinct = {task.id: task for task in tasks}
+            new = [task for key, task in distinct.items() if not self._store.is_planned(key)]
+            if new:
+                return new
+            await asyncio.sleep(0)
+        return []
+
+    async def _in_thread(self, room: int) -> Sequence[Task]:
+        self._ended = []
+        try:
+            return await asyncio.to_thread(self._planner, self._view, room, self._rng, self._options)
+        finally:
+            self._drawn = True
+            ended, self._ended = self._ended, None
+            for keys in ended:
+                self.coverage.subtract(keys)
 
     async def _refill(self) -> None:
         if self._resuming:
@@ -83,8 +123,7 @@ class Plan:
         room = self._window if self._max_tasks is None else min(self._window, self._max_tasks - self.planned)
         if room <= 0 or self._exhausted:
             return
-        tasks = self._planner(self._view, room, self._rng, self._options)
-        new = [task for task in {task.id: task for task in tasks}.values() if not self._store.is_planned(task.id)]
+        new = await self._draw(room)
         if not new:
             self._exhausted = True
             return

@@ -60,6 +60,7 @@ def prepare(
         ConfigError, FlowError, PromptError: what does not fit, and the mend.
     """
     require_formats(spec.export.formats)
+    _require_prices(spec)
     prompts = PromptLibrary.of(spec.prompts)
     if not spec.recipe and not spec.flow and flow is None:
         raise ConfigError("the campaign names no recipe and no flow; give `recipe` (see docs/recipes.md) or `flow`")
@@ -91,6 +92,15 @@ def roles_of(flow: Flow) -> frozenset[str]:
     """Returns the roles that a flow's nodes say they ask."""
     infos = (info for node in builder_of(flow).nodes.values() for info in infos_of(node))
     return frozenset(info.role for info in infos if info.role)
+
+
+def _require_prices(spec: CampaignSpec) -> None:
+    """Raises `ConfigError` for a budget of money that nothing would ever be booked on."""
+    if spec.budget.usd is not None and not any(model.price_in or model.price_out for model in spec.models.values()):
+        raise ConfigError(
+            f"budget.usd is {spec.budget.usd:g}, but no model has a price, so it would never stop anything; "
+            f"give a model price_in and price_out (US dollars per million tokens), or set budget.tokens"
+        )
 
 
 def _require_asked(given: Collection[str], asked: frozenset[str], flow: Flow) -> None:

@@ -9,7 +9,6 @@ from ..agents.state import FlowContext
 from ..errors import BudgetExceeded
 from ..evals.duplicates import ExactPool
 from ..models.layers.meter import Meter
-from ..storage.records import Status
 from ..storage.store import Books, RunStore
 from .collector import calm_collector
 from .ingest import Ingested, ingest
@@ -80,8 +79,7 @@ class Run:
         if self.stopping.is_set():
             return INTERRUPTED
         pool = ExactPool()
-        for item in self.store.items(Status.ACCEPTED):
-            pool.claim("\n".join(message.content for message in item.messages), item.task)
+        pool.restore(self.store.claims())
         plan = Plan(
             self.store,
             self.prepared.planner,

@@ -14,8 +14,8 @@ TEMPLATE = """\
 # A gristmill campaign. `gristmill run {name}.toml` runs it; the same command goes on where it stopped.
 
 name = "{name}"
-documents = ["{documents}"]        # files, folders, globs: md, txt, html, pdf, docx, csv, jsonl, parquet
-recipe = "{recipe}"                # docs/recipes.md says which there are
+documents = ["{documents}"]   # files, folders, globs: md, txt, html, pdf, docx, csv, jsonl, parquet
+recipe = "{recipe}"   # docs/recipes.md says which there are
 target = 100                       # stop at this many accepted items
 concurrency = 32                   # tasks in flight at most
 seed = 0

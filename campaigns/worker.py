@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 from langgraph.errors import GraphRecursionError
 
 from ..agents.state import FlowContext, FlowState
-from ..errors import AccessDenied, BudgetExceeded, ConfigError, StoreError
+from ..errors import AccessDenied, BudgetExceeded, ConfigError, NotStored, StoreError
 from ..evals.duplicates import ExactPool
-from ..models.layers.meter import Meter
+from ..models.layers.meter import Lineage, Meter
 from ..storage.records import Status, Task
 from ..storage.store import RunStore
 from .outcome import Outcome, duplicate, failure, failure_of, outcome_of
@@ -59,22 +59,41 @@ class Worker:
                 outcome = duplicate(outcome, twin)
         if outcome.status is not Status.ACCEPTED:
             self._pool.release(task.id)
-        await self._store.finish(task.id, outcome.status, outcome.items)
+        try:
+            await self._store.finish(task.id, outcome.status, outcome.items, claims=self._pool.held(task.id))
+        except FATAL:
+            raise
+        except Exception as error:  # the flow left values that JSON cannot carry
+            self._pool.release(task.id)
+            (item,) = outcome.items
+            outcome = failure_of(task, self._kind, error, item.usage, Lineage(item.models, item.prompts))
+            await self._store.finish(task.id, outcome.status, outcome.items)
+        self._pool.keep(task.id)
         return outcome
 
     async def _outcome(self, task: Task) -> Outcome:
+        failed: Exception | None = None
+        state: FlowState = {}
         try:
             state = await self._final_state(self._start(task))
+        except NotStored as error:  # a planner named a record that is not there
+            failed = error
         except FATAL:
             self._pool.release(task.id)
+            self._meter.take(task.id)
             raise
-        except GraphRecursionError:
-            usage, lineage = self._meter.take(task.id)
+        except Exception as error:  # a user's flow may raise anything; it costs this task and no other
+            failed = error
+        usage, lineage = self._meter.take(task.id)
+        if failed is None:
+            try:
+                return outcome_of(task, state, self._kind, usage, lineage)
+            except Exception as error:  # the flow left something that is no draft, no verdict, no decision
+                failed = error
+        if isinstance(failed, GraphRecursionError):
             message = f"the flow took more than {self._limit} steps without an end; give its loop a limit"
             return failure(task, self._kind, "endless_loop", message, usage=usage, lineage=lineage)
-        except Exception as error:  # a user's flow may raise anything; it costs this task and no other
-            return failure_of(task, self._kind, error, *self._meter.take(task.id))
-        return outcome_of(task, state, self._kind, *self._meter.take(task.id))
+        return failure_of(task, self._kind, failed, usage, lineage)
 
     async def _final_state(self, state: FlowState) -> FlowState:
         # What `ainvoke` does, without the updates that it gathers beside the values for other callers.

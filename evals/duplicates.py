@@ -47,6 +47,19 @@ class ExactPool:
         self._held_by.setdefault(owner, set()).add(key)
         return None
 
+    def restore(self, held: Iterable[tuple[bytes, str]]) -> None:
+        """Takes up what `held` gave in an earlier process: pairs of (hash, owner), kept for good."""
+        for key, owner in held:
+            self._owner_of.setdefault(key, owner)
+
+    def held(self, owner: str) -> list[bytes]:
+        """Returns the hashes that `owner` holds and may still release."""
+        return list(self._held_by.get(owner, ()))
+
+    def keep(self, owner: str) -> None:
+        """Makes what `owner` holds its own for good: its task was accepted. `release` no longer frees it."""
+        self._held_by.pop(owner, None)
+
     def release(self, owner: str) -> None:
         """Frees all that `owner` holds: its task was rejected or failed. Harmless for an owner that holds nothing."""
         for key in self._held_by.pop(owner, ()):

@@ -251,9 +251,7 @@ class RunStore:
         for body, status in self._stream("SELECT body, status FROM tasks ORDER BY seq"):
             yield Task.model_validate_json(body), Status(status)
 
-    async def finish(
-        self, task: str, status: Status, items: Sequence[Item], *, claims: Sequence[bytes] = ()
-    ) -> None:
+    async def finish(self, task: str, status: Status, items: Sequence[Item], *, claims: Sequence[bytes] = ()) -> None:
         """Ends a task with its items, in one transaction; does nothing when the task has ended already.
 
         `claims` are the hashes of the texts that the task holds in the pool from now on, for a restart to take up.

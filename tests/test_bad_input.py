@@ -45,6 +45,7 @@ def typed(*arguments: str) -> tuple[int, str]:
         ("concurrency = 0", "concurrency: must be greater than or equal to 1, not 0"),
         ("[budget]\ntokns = 5", "budget.tokns: no such key; did you mean 'tokens'?"),
         ("[budget]\nusd = 0", "budget.usd: must be greater than 0, not 0"),
+        ("[budget]\nusd = 5", "give a model price_in and price_out"),
         ('[options]\nkind = ["cause"]', "options.kind: no such option; did you mean 'kinds'?"),
         ("[options]\nmax_rounds = -1", "options.max_rounds: must be greater than or equal to 0, not -1"),
         ('[roles]\ncritc = "default"', "roles.critc: no node asks the role 'critc'; did you mean 'critic'?"),
