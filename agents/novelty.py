@@ -27,7 +27,7 @@ def novelty(*, fields: tuple[str, ...] = ("question",), by: str = "novelty") -> 
             return {}
         draft = last_draft(state)
         task = state["task"].id
-        twin = pool.claim("\n".join(str(draft.fields.get(name, "")) for name in fields), task)
+        twin = await pool.claim("\n".join(str(draft.fields.get(name, "")) for name in fields), task)
         if twin is None or twin == task:
             return {}
         verdict = Verdict(

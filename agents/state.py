@@ -46,10 +46,26 @@ class FlowState(TypedDict, total=False):
 
 
 class Pool(Protocol):
-    """What is accepted already, and what is in flight: the novelty gate asks it before a critic is paid."""
+    """What is accepted already, and what is in flight: the novelty gate asks it before a critic is paid.
 
-    def claim(self, text: str, owner: str) -> str | None:
-        """Takes `text` for `owner` (a task id); returns the id that holds an equal text already, or None."""
+    A node only claims; who runs the task keeps or releases what it holds when it ends. Owners are task ids, so a task
+    that runs again finds its own claims.
+    """
+
+    async def claim(self, text: str, owner: str) -> str | None:
+        """Takes `text` for `owner`; returns the other owner that holds an equal text already, or None."""
+        ...
+
+    async def held(self, owner: str) -> list[bytes]:
+        """Returns the hashes of the texts that `owner` holds and may still release."""
+        ...
+
+    async def keep(self, owner: str) -> None:
+        """Makes what `owner` holds its own for good: its task was accepted."""
+        ...
+
+    async def release(self, owner: str) -> None:
+        """Frees all that `owner` holds: its task was rejected or failed. Harmless when it holds nothing."""
         ...
 
 

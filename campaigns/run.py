@@ -79,7 +79,7 @@ class Run:
         if self.stopping.is_set():
             return INTERRUPTED
         pool = ExactPool()
-        pool.restore(self.store.claims())
+        await pool.restore(self.store.claims())
         plan = Plan(
             self.store,
             self.prepared.planner,

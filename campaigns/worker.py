@@ -6,9 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from langgraph.errors import GraphRecursionError
 
-from ..agents.state import FlowContext, FlowState
+from ..agents.state import FlowContext, FlowState, Pool
 from ..errors import AccessDenied, BudgetExceeded, ConfigError, NotStored, StoreError
-from ..evals.duplicates import ExactPool
 from ..models.layers.meter import Lineage, Meter
 from ..storage.records import Status, Task
 from ..storage.store import RunStore
@@ -31,7 +30,7 @@ class Worker:
         context: FlowContext,
         *,
         graph: KnowledgeGraph | None,
-        pool: ExactPool,
+        pool: Pool,
         meter: Meter,
         kind: str,
         recursion_limit: int = 100,
@@ -54,21 +53,21 @@ class Worker:
         """
         outcome = await self._outcome(task)
         if outcome.status is Status.ACCEPTED:
-            twin = self._pool.claim(_text_of(outcome), task.id)
+            twin = await self._pool.claim(_text_of(outcome), task.id)
             if twin is not None:
                 outcome = duplicate(outcome, twin)
         if outcome.status is not Status.ACCEPTED:
-            self._pool.release(task.id)
+            await self._pool.release(task.id)
         try:
-            await self._store.finish(task.id, outcome.status, outcome.items, claims=self._pool.held(task.id))
+            await self._store.finish(task.id, outcome.status, outcome.items, claims=await self._pool.held(task.id))
         except FATAL:
             raise
         except Exception as error:  # the flow left values that JSON cannot carry
-            self._pool.release(task.id)
+            await self._pool.release(task.id)
             (item,) = outcome.items
             outcome = failure_of(task, self._kind, error, item.usage, Lineage(item.models, item.prompts))
             await self._store.finish(task.id, outcome.status, outcome.items)
-        self._pool.keep(task.id)
+        await self._pool.keep(task.id)
         return outcome
 
     async def _outcome(self, task: Task) -> Outcome:
@@ -79,7 +78,7 @@ class Worker:
         except NotStored as error:  # a planner named a record that is not there
             failed = error
         except FATAL:
-            self._pool.release(task.id)
+            await self._pool.release(task.id)
             self._meter.take(task.id)
             raise
         except Exception as error:  # a user's flow may raise anything; it costs this task and no other

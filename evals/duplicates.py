@@ -19,6 +19,11 @@ def normalise(text: str) -> str:
     return " ".join(words(text)) or fold(text).text.strip()
 
 
+def text_key(text: str) -> bytes:
+    """Returns 16 bytes of BLAKE2b over the normalised text: equal keys mean a duplicate."""
+    return hashlib.blake2b(normalise(text).encode("utf-8", "surrogatepass"), digest_size=16).digest()
+
+
 class ExactPool:
     """The texts that are taken, each by one owner: accepted already or in flight. Implements `agents.state.Pool`.
 
@@ -30,37 +35,39 @@ class ExactPool:
         self._owner_of: dict[bytes, str] = {}
         self._held_by: dict[str, set[bytes]] = {}
         for text, owner in accepted:
-            self.claim(text, owner)
+            self._take(text_key(text), owner)
 
     def __len__(self) -> int:
         return len(self._owner_of)
 
-    def claim(self, text: str, owner: str) -> str | None:
+    async def claim(self, text: str, owner: str) -> str | None:
         """Takes `text` for `owner`; returns the other owner that holds an equal text already, or None.
 
         Claiming one's own text again is no duplicate, so a task may be run again.
         """
-        key = hashlib.blake2b(normalise(text).encode("utf-8", "surrogatepass"), digest_size=16).digest()
+        return self._take(text_key(text), owner)
+
+    def _take(self, key: bytes, owner: str) -> str | None:
         holder = self._owner_of.setdefault(key, owner)
         if holder != owner:
             return holder
         self._held_by.setdefault(owner, set()).add(key)
         return None
 
-    def restore(self, held: Iterable[tuple[bytes, str]]) -> None:
+    async def restore(self, held: Iterable[tuple[bytes, str]]) -> None:
         """Takes up what `held` gave in an earlier process: pairs of (hash, owner), kept for good."""
         for key, owner in held:
             self._owner_of.setdefault(key, owner)
 
-    def held(self, owner: str) -> list[bytes]:
+    async def held(self, owner: str) -> list[bytes]:
         """Returns the hashes that `owner` holds and may still release."""
         return list(self._held_by.get(owner, ()))
 
-    def keep(self, owner: str) -> None:
+    async def keep(self, owner: str) -> None:
         """Makes what `owner` holds its own for good: its task was accepted. `release` no longer frees it."""
         self._held_by.pop(owner, None)
 
-    def release(self, owner: str) -> None:
+    async def release(self, owner: str) -> None:
         """Frees all that `owner` holds: its task was rejected or failed. Harmless for an owner that holds nothing."""
         for key in self._held_by.pop(owner, ()):
             del self._owner_of[key]

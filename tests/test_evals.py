@@ -256,17 +256,17 @@ def test_duplicates_are_texts_of_equal_words() -> None:
     assert normalise("?!") != normalise("...")
 
 
-def test_the_pool_gives_each_text_to_one_owner_until_it_is_released() -> None:
+async def test_the_pool_gives_each_text_to_one_owner_until_it_is_released() -> None:
     pool = ExactPool([("What is a mill?", "task-0")])
-    assert pool.claim("what is a MILL", "task-1") == "task-0"
-    assert pool.claim("What is flour?", "task-1") is None
-    assert pool.claim("what is flour", "task-1") is None  # its own text again: the task ran twice
-    assert pool.claim("What is flour?", "task-2") == "task-1"
+    assert await pool.claim("what is a MILL", "task-1") == "task-0"
+    assert await pool.claim("What is flour?", "task-1") is None
+    assert await pool.claim("what is flour", "task-1") is None  # its own text again: the task ran twice
+    assert await pool.claim("What is flour?", "task-2") == "task-1"
     assert len(pool) == 2
-    pool.release("task-1")
-    pool.release("task-1")
-    assert pool.claim("What is flour?", "task-2") is None
-    assert pool.claim("What is a mill?", "task-2") == "task-0"
+    await pool.release("task-1")
+    await pool.release("task-1")
+    assert await pool.claim("What is flour?", "task-2") is None
+    assert await pool.claim("What is a mill?", "task-2") == "task-0"
 
 
 @given(st.text(alphabet="abZ09 -\n\t\r.,'`_x!", max_size=60))
