@@ -12,6 +12,7 @@ import sqlite3
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -160,7 +161,7 @@ class SqliteWorkerQueue:
             while self._finishing:
                 group, self._finishing = self._finishing, []
                 try:
-                    kept = await self._file.run(lambda connection, group=group: self._store(connection, group))
+                    kept = await self._file.run(partial(self._store, group=group))
                 except Exception as error:
                     for _, _, done in group:
                         if not done.done():
@@ -217,8 +218,7 @@ class SqliteCoordinatorQueue:
 
     async def begin(self) -> None:
         """Takes over what an earlier coordinator left. After a restart of the machine no lease can still be held."""
-        boot = Path("/proc/sys/kernel/random/boot_id")
-        this = boot.read_text().strip() if boot.exists() else ""
+        this = _boot_id()
 
         def take_over(connection: sqlite3.Connection) -> None:
             if _control(connection, "boot", "") != this:
@@ -328,6 +328,11 @@ class SqliteCoordinatorQueue:
 
     async def close(self) -> None:
         await self._file.close()
+
+
+def _boot_id() -> str:
+    path = Path("/proc/sys/kernel/random/boot_id")
+    return path.read_text().strip() if path.exists() else ""
 
 
 def _control(connection: sqlite3.Connection, name: str, otherwise: str) -> str:
