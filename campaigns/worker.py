@@ -51,9 +51,9 @@ class Worker:
         Raises:
             BudgetExceeded, AccessDenied, ConfigError, StoreError: the campaign must stop; the task stays pending.
         """
-        outcome = await self._outcome(task)
+        outcome = await self.outcome(self.work_of(task))
         if outcome.status is Status.ACCEPTED:
-            twin = await self._pool.claim(_text_of(outcome), task.id)
+            twin = await self._pool.claim(text_of(outcome), task.id)
             if twin is not None:
                 outcome = duplicate(outcome, twin)
         if outcome.status is not Status.ACCEPTED:

@@ -10,11 +10,11 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import orjson
 
@@ -95,6 +95,11 @@ class SqliteWorkerQueue:
         self._wait = wait
         self._finishing: list[tuple[Lease, Result, asyncio.Future[bool]]] = []
         self._committing: asyncio.Task[None] | None = None
+
+    async def manifest(self) -> Mapping[str, Any] | None:
+        """Returns what the coordinator runs, or None before it has said so."""
+        said = await self._file.run(lambda connection: _control(connection, "manifest", ""))
+        return orjson.loads(said) if said else None
 
     async def lease(self, count: int) -> Sequence[Lease]:
         """Takes up to `count` tasks, waiting up to `wait` seconds when there are none."""
@@ -216,9 +221,10 @@ class SqliteCoordinatorQueue:
         self._strikes = strikes
         self._wait = wait
 
-    async def begin(self) -> None:
+    async def begin(self, manifest: Mapping[str, Any]) -> None:
         """Takes over what an earlier coordinator left. After a restart of the machine no lease can still be held."""
         this = _boot_id()
+        said = orjson.dumps(manifest).decode()
 
         def take_over(connection: sqlite3.Connection) -> None:
             if _control(connection, "boot", "") != this:
@@ -227,6 +233,7 @@ class SqliteCoordinatorQueue:
                 connection.execute(SET, ("keeper", ""))
             connection.execute(SET, ("boot", this))
             connection.execute(SET, ("order", "run"))
+            connection.execute(SET, ("manifest", said))
 
         await self._file.run(take_over)
 

@@ -6,8 +6,8 @@ The store is the record of truth: a queue that is lost is filled again from the 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Protocol
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
 
 from .records import Chunk, Entity, Item, Record, Relation, Status, Task
 
@@ -45,7 +45,11 @@ class Result(Record):
 
 
 class WorkerInfo(Record):
-    """What a worker says of itself at each heartbeat. `age` is in seconds since its last, by the queue's own clock."""
+    """What a worker says of itself at each heartbeat. `age` is in seconds since its last, by the queue's own clock.
+
+    `problem` says why it can run no task: access denied, a spent budget, a flow that does not load. Its code is a
+    stop's: `denied`, `tokens`, `usd`, `error`.
+    """
 
     name: str
     host: str = ""
@@ -54,7 +58,8 @@ class WorkerInfo(Record):
     running: int = 0
     done: int = 0
     age: float = 0.0
-    version: str = ""
+    problem: str = ""
+    problem_code: str = ""
 
 
 class QueueState(Record):
@@ -81,6 +86,10 @@ class Dead(Record):
 class WorkerQueue(Protocol):
     """A worker's side. All clocks are the queue's own, never a worker's wall clock."""
 
+    async def manifest(self) -> Mapping[str, Any] | None:
+        """Returns what the coordinator runs (package, flow, prompts by version), or None before it has said so."""
+        ...
+
     async def lease(self, count: int) -> Sequence[Lease]:
         """Takes up to `count` tasks, waiting a moment when there are none. Only what can start at once is asked for."""
         ...
@@ -102,6 +111,10 @@ class WorkerQueue(Protocol):
 
 class CoordinatorQueue(Protocol):
     """The coordinator's side."""
+
+    async def begin(self, manifest: Mapping[str, Any]) -> None:
+        """Opens the queue for this coordinator, takes over what an earlier one left, and says what is run."""
+        ...
 
     async def feed(self, work: Sequence[Work]) -> None:
         """Makes tasks ready, in order; those that are in the queue already stay as they are."""

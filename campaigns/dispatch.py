@@ -1,0 +1,166 @@
+"""A fleet's coordinator, seen from the loop: it runs a task by handing it to a queue and waiting for its result.
+
+The loop, the plan and the stops are those of a single process; only who runs the flow differs. A result is committed
+to the store, then confirmed to the queue, then counted. A queue that is lost costs re-runs and nothing else.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+from ..agents.state import Pool
+from ..errors import AccessDenied, BudgetExceeded, ConfigError
+from ..models.layers.meter import Meter
+from ..storage.queue import CoordinatorQueue, Result, Work
+from ..storage.records import Item, Status, Task
+from ..storage.store import RunStore
+from .outcome import Outcome, duplicate, failure, text_of
+
+LOG = logging.getLogger(__name__)
+FEED_AGAIN = 60.0  # seconds after which tasks that nobody reported are offered to the queue once more
+
+
+class Dispatcher:
+    """Hands tasks out and takes results in. `run` has the face of `Worker.run`."""
+
+    def __init__(
+        self,
+        store: RunStore,
+        queue: CoordinatorQueue,
+        pool: Pool,
+        meter: Meter,
+        *,
+        kind: str,
+        work_of: Callable[[Task], Work],
+        lease: float,
+    ) -> None:
+        self._store = store
+        self._queue = queue
+        self._pool = pool
+        self._meter = meter
+        self._kind = kind
+        self._work_of = work_of
+        self._lease = lease
+        self._waiting: dict[str, tuple[Work, asyncio.Future[Outcome]]] = {}
+        self._new: list[Work] = []
+        self._changed = asyncio.Event()
+
+    async def run(self, task: Task) -> Outcome:
+        """Has `task` run by some worker; returns its outcome once it is committed.
+
+        Raises:
+            AccessDenied, BudgetExceeded, ConfigError, StoreError: the campaign must stop.
+        """
+        work = self._work_of(task)
+        done: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+        self._waiting[task.id] = (work, done)
+        self._new.append(work)
+        self._changed.set()
+        try:
+            return await done
+        finally:
+            self._waiting.pop(task.id, None)
+
+    @asynccontextmanager
+    async def serving(self) -> AsyncIterator[None]:
+        """Feeds, collects and watches while the block runs."""
+        jobs = [asyncio.create_task(job()) for job in (self._feed, self._collect, self._watch)]
+        for job in jobs:
+            job.add_done_callback(self._fail_all)
+        try:
+            yield
+        finally:
+            for job in jobs:
+                job.cancel()
+            await asyncio.gather(*jobs, return_exceptions=True)
+
+    def _fail_all(self, job: asyncio.Task[None]) -> None:
+        """A queue or store that cannot go on ends every task that waits for it; they stay pending in the store."""
+        if job.cancelled() or (error := job.exception()) is None:
+            return
+        self._raise_in_all(error)
+
+    def _raise_in_all(self, error: BaseException) -> None:
+        for _, done in list(self._waiting.values()):
+            if not done.done():
+                done.set_exception(error)
+
+    async def _feed(self) -> None:
+        while True:
+            await self._changed.wait()
+            self._changed.clear()
+            new, self._new = self._new, []
+            await self._queue.feed(new)
+
+    async def _collect(self) -> None:
+        while True:
+            results = await self._queue.results()
+            for result in results:
+                await self._take(result)
+            await self._queue.confirm(results)
+
+    async def _take(self, result: Result) -> None:
+        outcome = Outcome(result.status, result.items, _reason(result.items))
+        if outcome.status is Status.ACCEPTED:
+            twin = await self._pool.claim(text_of(outcome), result.task)
+            if twin is not None:
+                outcome = duplicate(outcome, twin)
+        if outcome.status is not Status.ACCEPTED:
+            await self._pool.release(result.task)
+        await self._store.finish(result.task, outcome.status, outcome.items, claims=await self._pool.held(result.task))
+        await self._pool.keep(result.task)
+        for item in outcome.items:
+            self._meter.add("fleet", "", item.usage)
+        waiting = self._waiting.get(result.task)
+        if waiting is not None and not waiting[1].done():
+            waiting[1].set_result(outcome)
+
+    async def _watch(self) -> None:
+        """Every third of a lease: brings back what dead workers held, ends poison tasks, hears workers' problems."""
+        last_feed = asyncio.get_running_loop().time()
+        while True:
+            await asyncio.sleep(self._lease / 3)
+            if lost := await self._queue.reclaim():
+                LOG.warning("%d tasks of lost workers are ready again", lost)
+            for dead in await self._queue.dead():
+                waiting = self._waiting.get(dead.task)
+                if waiting is None or waiting[1].done():
+                    continue
+                message = f"it ended its worker {dead.strikes} times and is set aside: " + "; ".join(dead.history)
+                outcome = failure(waiting[0].task, self._kind, "poison", message)
+                await self._store.finish(dead.task, outcome.status, outcome.items)
+                waiting[1].set_result(outcome)
+            await self._hear()
+            if asyncio.get_running_loop().time() - last_feed > FEED_AGAIN:
+                # A queue that lost its data holds none of these; one that has them ignores the offer.
+                await self._queue.feed([work for work, done in self._waiting.values() if not done.done()])
+                last_feed = asyncio.get_running_loop().time()
+
+    async def _hear(self) -> None:
+        workers = (await self._queue.state()).workers
+        troubled = [worker for worker in workers if worker.problem]
+        if not troubled or len(troubled) < len(workers):
+            return  # the others can go on
+        first = troubled[0]
+        said = f"worker {first.name}: {first.problem}"
+        if first.problem_code in {"tokens", "usd", "time"}:
+            self._raise_in_all(BudgetExceeded(first.problem_code, said))
+        else:
+            self._raise_in_all(AccessDenied(said) if first.problem_code == "denied" else ConfigError(said))
+
+
+def _reason(items: tuple[Item, ...]) -> str:
+    return next((item.reasons[0] for item in items if item.reasons), "")
+
+
+async def end_fleet(queue: CoordinatorQueue, *, patience: float) -> None:
+    """Tells workers to drain and waits until they have gone, `patience` seconds at most."""
+    await queue.order("drain")
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(patience):
+            while (await queue.state()).workers:  # noqa: ASYNC110  # they are other processes
+                await asyncio.sleep(0.05)

@@ -1,0 +1,71 @@
+"""What a fleet must agree on: package, flow, prompts, recipe and options. A worker that differs is refused by name."""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+
+from .. import __version__
+from ..errors import ConfigError
+from ..graphs.flows.check import builder_of, infos_of
+from ..graphs.flows.picture import mermaid
+from .prepare import Prepared
+from .spec import CampaignSpec
+
+
+def manifest_of(spec: CampaignSpec, prepared: Prepared) -> dict[str, Any]:
+    """Returns versions as JSON values: equal on two machines exactly when they would run a task the same way."""
+    nodes = builder_of(prepared.flow).nodes
+    prompts = sorted({info.prompt for node in nodes.values() for info in infos_of(node) if info.prompt})
+    return {
+        "package": __version__,
+        "recipe": spec.recipe,
+        "options": orjson.loads(prepared.options.model_dump_json()),
+        "flow": _digest(mermaid(prepared.flow)),
+        "nodes": {name: _digest(_source(node.runnable)) for name, node in sorted(nodes.items())},
+        "prompts": {name: prepared.prompts.get(name).version for name in prompts},
+        "kind": prepared.kind,
+    }
+
+
+def require_same(coordinator: Mapping[str, Any], mine: Mapping[str, Any]) -> None:
+    """Raises `ConfigError` with everything in which this worker differs from the coordinator."""
+    lines = []
+    for key in sorted({*coordinator, *mine}):
+        theirs, ours = coordinator.get(key), mine.get(key)
+        if theirs == ours:
+            continue
+        if isinstance(theirs, dict) and isinstance(ours, dict):
+            differing = sorted(name for name in {*theirs, *ours} if theirs.get(name) != ours.get(name))
+            lines += [
+                f"  {key} '{name}': the coordinator has {theirs.get(name)}, this worker {ours.get(name)}"
+                for name in differing
+            ]
+        else:
+            lines.append(f"  {key}: the coordinator has {theirs}, this worker {ours}")
+    if lines:
+        raise ConfigError(
+            "this worker does not run what the coordinator runs:\n"
+            + "\n".join(lines)
+            + "\nbring both to the same version of the package, the flow's module and the prompt folders"
+        )
+
+
+def _source(runnable: Any) -> str:
+    function = getattr(runnable, "afunc", None) or getattr(runnable, "func", None)
+    if function is None:
+        return type(runnable).__qualname__
+    code = getattr(inspect.unwrap(function), "__code__", None)
+    if code is None:
+        return type(function).__qualname__
+    # Compiled code and its constants, not the text: a comment or another line number changes nothing.
+    constants = [str(value) for value in code.co_consts if isinstance(value, str | int | float)]
+    return "\n".join([code.co_name, code.co_code.hex(), *code.co_names, *constants])
+
+
+def _digest(text: str) -> str:
+    return hashlib.blake2b(text.encode(), digest_size=6).hexdigest()
