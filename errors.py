@@ -15,6 +15,7 @@
         │   └── AccessDenied   401, 403 or a spent quota: stops the campaign
         ├── Overloaded         429, 5xx, 408, 409: retried, honouring Retry-After
         ├── Unreachable        connection refused, reset or unresolvable: retried
+        │   └── ServerLost     nothing for longer than `patience`: stops the campaign, which can be resumed
         ├── DeadlineExceeded   our own total deadline passed: retried
         └── BadReply           the server answered with something unusable: HTML, cut JSON, no choices, null content
             ├── Truncated      finish_reason was `length`
@@ -125,6 +126,13 @@ class Unreachable(ModelError):
 
     reason = "unreachable"
     retryable = True
+
+
+class ServerLost(Unreachable):
+    """The server has been gone for longer than its `patience`. Stops the campaign, which can be resumed."""
+
+    reason = "server_lost"
+    retryable = False
 
 
 class DeadlineExceeded(ModelError):

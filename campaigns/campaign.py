@@ -19,6 +19,7 @@ from ..graphs.recipes.base import Planner
 from ..models.contract import Model
 from ..models.layers.budget import Budget, Spent
 from ..models.layers.meter import Meter
+from ..models.redact import redact_values
 from ..models.spec import ModelSpec
 from ..storage.records import Usage
 from ..storage.store import Books, RunStore, usage_mark
@@ -168,8 +169,8 @@ class Campaign:
                     )
                 ]
             )
-            await store.set_mark("campaign", spec.model_dump(mode="json"))
-            await store.set_mark("identity", spec.identity)
+            await store.set_mark("campaign", redact_values(spec.model_dump(mode="json")))
+            await store.set_mark("identity", redact_values(spec.identity))
             meter = Meter()
             models, close = bind(spec, self.models, calls=lambda _: store, budget=budget, meter=meter)
             try:
@@ -184,7 +185,7 @@ def _same_identity(store: RunStore, spec: CampaignSpec) -> None:
     before = store.mark("identity")
     if before is None:
         return
-    now = spec.identity
+    now = redact_values(spec.identity)
     changed = sorted(key for key in now if before.get(key) != now[key])
     if changed:
         what = ", ".join(f"{key} (was {before.get(key)!r:.60}, is {now[key]!r:.60})" for key in changed)

@@ -60,7 +60,7 @@ class Loop:
         """Runs to the end and says why it ended.
 
         Raises:
-            AccessDenied, ConfigError, StoreError: what stopped every task; those in flight stay pending.
+            AccessDenied, ServerLost, ConfigError, StoreError: what stopped every task; those in flight stay pending.
         """
         try:
             while self._stop is None:
@@ -75,7 +75,9 @@ class Loop:
             await asyncio.gather(*self._running, return_exceptions=True)
         if self._fatal is not None:
             raise self._fatal
-        return self._stops.check() or self._stop
+        # What was in flight may still have reached the target; nothing else that it did says why this ended.
+        reached = self._stops.check()
+        return reached if reached is not None and reached.code == "target" else self._stop
 
     async def _fill(self) -> Stop | None:
         """Starts tasks up to what is allowed and useful; says so when there are none left."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from langgraph.errors import GraphRecursionError
 
 from ..agents.state import FlowContext, FlowState
-from ..errors import AccessDenied, BudgetExceeded, ConfigError, NotStored, StoreError
+from ..errors import AccessDenied, BudgetExceeded, ConfigError, NotStored, ServerLost, StoreError
 from ..evals.duplicates import ExactPool
 from ..models.layers.meter import Lineage, Meter
 from ..storage.records import Status, Task
@@ -18,7 +18,7 @@ if TYPE_CHECKING:  # types only: a campaign without a graph does not load networ
     from ..graphs.knowledge.graph import KnowledgeGraph
 
 # What concerns the whole campaign and no single task: the task stays pending, the campaign stops.
-FATAL = (BudgetExceeded, AccessDenied, ConfigError, StoreError)
+FATAL = (BudgetExceeded, AccessDenied, ServerLost, ConfigError, StoreError)
 
 
 class Worker:
@@ -50,7 +50,8 @@ class Worker:
         """Runs `task`, commits its outcome, and returns it.
 
         Raises:
-            BudgetExceeded, AccessDenied, ConfigError, StoreError: the campaign must stop; the task stays pending.
+            BudgetExceeded, AccessDenied, ServerLost, ConfigError, StoreError: the campaign must stop; the task stays
+                pending.
         """
         outcome = await self._outcome(task)
         if outcome.status is Status.ACCEPTED:
