@@ -68,6 +68,10 @@ def init(**options: Any) -> None:
 @click.option("--pilot", type=int, default=5, show_default=True, help="Pilot tasks of a dry run.")
 @click.option("--retry-failed", is_flag=True, help="Make failed tasks pending again first.")
 @click.option("--plain", is_flag=True, help="Lines in place of the live table.")
+@click.option("--workers", type=click.IntRange(0, 256), default=0, help="Run tasks in this many worker processes.")
+@click.option(
+    "--lease", type=float, default=30.0, show_default=True, help="Seconds until a silent worker's tasks return."
+)
 def run(**options: Any) -> None:
     """Run the campaign of a TOML file, or go on where it stopped.
 
@@ -76,6 +80,34 @@ def run(**options: Any) -> None:
     Exit codes: 0 ended as planned, 1 an error, 3 stopped early (budget, too many rejections), 130 interrupted.
     """
     _call("run", **options)
+
+
+@main.command()
+@click.argument("run", type=click.Path(path_type=Path))
+@click.option("--name", default="", help="What the fleet calls this worker; by default host and pid.")
+@click.option("--slots", type=click.IntRange(1, 10_000), default=32, show_default=True, help="Tasks at a time.")
+@click.option("--share", type=click.IntRange(1, 256), default=1, help="Workers that divide budgets and server slots.")
+@click.option("--lease", type=float, default=30.0, show_default=True, help="The fleet's lease in seconds.")
+@click.option(
+    "--grace", type=float, default=30.0, show_default=True, help="Seconds to finish tasks when told to drain."
+)
+@click.option("--parent", type=int, default=0, help="Drain when this process is gone.")
+def worker(**options: Any) -> None:
+    """Join the fleet that works on RUN, on this machine, until told to drain."""
+    _call("worker", **options)
+
+
+@main.command()
+@click.argument("run", type=click.Path(path_type=Path))
+@click.argument("action", type=click.Choice(["status", "drain", "pause", "resume", "requeue"]), default="status")
+@click.argument("tasks", nargs=-1)
+@click.option("--json", "as_json", is_flag=True, help="As one JSON object.")
+def fleet(**options: Any) -> None:
+    """Show the fleet of RUN: workers, queue, leases, tasks set aside; or give it an order.
+
+    requeue makes tasks that were set aside pending again, all of them or TASKS.
+    """
+    _call("fleet", **options)
 
 
 @main.command()

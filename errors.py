@@ -8,6 +8,7 @@
     ├── StoreError             the run's store refused
     │   ├── NotStored          no record has the id that was asked for
     │   ├── RunLocked          another process holds the run
+    │   ├── RedisUnavailable   the fleet's Redis has not answered for longer than patience; nothing committed is lost
     │   └── StoreFull          the disk is full; nothing committed is lost
     ├── BudgetExceeded         the token, money or time budget is spent; the campaign stops and can be resumed
     └── ModelError             one model call failed
@@ -15,6 +16,7 @@
         │   └── AccessDenied   401, 403 or a spent quota: stops the campaign
         ├── Overloaded         429, 5xx, 408, 409: retried, honouring Retry-After
         ├── Unreachable        connection refused, reset or unresolvable: retried
+        │   └── ServerLost     nothing for longer than `patience`: stops the campaign, which can be resumed
         ├── DeadlineExceeded   our own total deadline passed: retried
         └── BadReply           the server answered with something unusable: HTML, cut JSON, no choices, null content
             ├── Truncated      finish_reason was `length`
@@ -66,6 +68,10 @@ class NotStored(StoreError):
 
 class RunLocked(StoreError):
     """Another process holds the run's lock."""
+
+
+class RedisUnavailable(StoreError):
+    """The Redis that a fleet shares has not answered for longer than was to be waited. The store keeps its results."""
 
 
 class StoreFull(StoreError):
@@ -125,6 +131,13 @@ class Unreachable(ModelError):
 
     reason = "unreachable"
     retryable = True
+
+
+class ServerLost(Unreachable):
+    """The server has been gone for longer than its `patience`. Stops the campaign, which can be resumed."""
+
+    reason = "server_lost"
+    retryable = False
 
 
 class DeadlineExceeded(ModelError):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 
-from ..errors import AccessDenied, ConfigError, ModelError, SchemaMismatch
+from ..errors import AccessDenied, ConfigError, ModelError, SchemaMismatch, ServerLost
 from ..prompts.schemas import ExtractedGraph
 from ..storage.records import Chunk, Usage
 from .extraction import DEFAULT, Extraction, GraphSchema
@@ -64,7 +64,7 @@ def extractor(
                         f"`schema: ExtractedGraph` in its front matter, and its model the repair layer that parses",
                         raw=reply.text,
                     )
-            except AccessDenied:
+            except (AccessDenied, ServerLost):
                 raise
             except ModelError as error:
                 if rounds == 0:

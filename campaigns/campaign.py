@@ -19,9 +19,11 @@ from ..graphs.recipes.base import Planner
 from ..models.contract import Model
 from ..models.layers.budget import Budget, Spent
 from ..models.layers.meter import Meter
+from ..models.redact import redact_values
 from ..models.spec import ModelSpec
 from ..storage.records import Usage
 from ..storage.store import Books, RunStore, usage_mark
+from .fleet import Fleet
 from .ingest import Ingested
 from .prepare import Flow, Prepared, bind, check_models, context_of, prepare
 from .progress import Progress
@@ -109,12 +111,14 @@ class Campaign:
                 raise ConfigError(f"roles.{role}: no model is called '{name}'; there are {', '.join(sorted(names))}")
         return prepare(self.spec, flow=self._flow, planner=self._planner, given=self.models)
 
-    def run(self, progress: Progress | None = None) -> CampaignReport:
+    def run(self, progress: Progress | None = None, *, fleet: Fleet | None = None) -> CampaignReport:
         """Runs the campaign to its end, resuming it when it was started before. See `execute`."""
-        return asyncio.run(self.execute(progress))
+        return asyncio.run(self.execute(progress, fleet=fleet))
 
-    async def execute(self, progress: Progress | None = None, *, retry_failed: bool = False) -> CampaignReport:
-        """Runs the campaign on the current event loop.
+    async def execute(
+        self, progress: Progress | None = None, *, retry_failed: bool = False, fleet: Fleet | None = None
+    ) -> CampaignReport:
+        """Runs the campaign on the current event loop; with a `fleet`, tasks run in worker processes.
 
         Ctrl-C and SIGTERM drain it: tasks in flight finish, the rest stays pending. A second one ends it at once.
 
@@ -126,11 +130,14 @@ class Campaign:
         """
         progress = progress or Progress()
         prepared = self.prepare()
+        if fleet is not None and (self.models or self._flow is not None):
+            raise ConfigError("workers cannot be sent objects: give models as specs and the flow as 'module:attribute'")
         await check_models(self.spec, prepared)
         began = time.monotonic()
         async with self._open(prepared) as run:
             if retry_failed:
                 progress.say(f"{await run.store.retry_failed()} failed tasks are pending again")
+            run.fleet = fleet
             stop, ingested = await run.go(progress)
             return CampaignReport(
                 name=self.spec.name,
@@ -168,12 +175,12 @@ class Campaign:
                     )
                 ]
             )
-            await store.set_mark("campaign", spec.model_dump(mode="json"))
-            await store.set_mark("identity", spec.identity)
+            await store.set_mark("campaign", redact_values(spec.model_dump(mode="json")))
+            await store.set_mark("identity", redact_values(spec.identity))
             meter = Meter()
             models, close = bind(spec, self.models, calls=lambda _: store, budget=budget, meter=meter)
             try:
-                yield Run(spec, prepared, store, meter, context_of(prepared, models), spent.get("seconds", 0.0))
+                yield Run(spec, prepared, store, meter, budget, context_of(prepared, models), spent.get("seconds", 0.0))
             finally:
                 await close()
         finally:
@@ -184,7 +191,7 @@ def _same_identity(store: RunStore, spec: CampaignSpec) -> None:
     before = store.mark("identity")
     if before is None:
         return
-    now = spec.identity
+    now = redact_values(spec.identity)
     changed = sorted(key for key in now if before.get(key) != now[key])
     if changed:
         what = ", ".join(f"{key} (was {before.get(key)!r:.60}, is {now[key]!r:.60})" for key in changed)

@@ -24,12 +24,16 @@ from ..graphs.recipes.catalogue import recipe as recipe_by_name
 from ..graphs.recipes.catalogue import recipes
 from ..models.redact import RedactingFilter
 from ..prompts.library import PromptLibrary
+from ..storage.leases import QUEUE_FILE
 from ..storage.store import RunStore
 from .campaign import Campaign, CampaignReport
 from .datasets import export_run
 from .doctor import diagnose, print_findings
+from .fleet import Fleet
 from .folders import find_run
 from .forecast import Forecast, forecast
+from .joining import join
+from .overseeing import give_order, look, print_fleet, requeue
 from .progress import progress_for
 from .report import books_dict, print_books, print_item, print_status, status_of
 from .starter import write_starter
@@ -64,6 +68,8 @@ def run(
     pilot: int,
     retry_failed: bool,
     plain: bool,
+    workers: int,
+    lease: float,
     **overrides: Any,
 ) -> int:
     chosen = Campaign.load(campaign, **overrides)
@@ -74,8 +80,9 @@ def run(
     chosen.prepare()  # what cannot run leaves no folder behind
     logging.getLogger("gristmill").addHandler(_log_to(chosen.spec.folder))
     progress = progress_for(sys.stderr, plain=plain)
+    spread = Fleet(workers=workers, lease=lease) if workers else None
     try:
-        report = asyncio.run(chosen.execute(progress, retry_failed=retry_failed))
+        report = asyncio.run(chosen.execute(progress, retry_failed=retry_failed, fleet=spread))
     finally:
         progress.close()
     files = export_run(report.folder).files if report.books.accepted else ()
@@ -83,6 +90,34 @@ def run(
     if report.stop.code == "interrupted":
         return 130
     return 3 if report.stop.code in EARLY else 0
+
+
+def worker(run: Path, **options: Any) -> int:
+    folder = find_run(run)
+    logging.getLogger("gristmill").addHandler(_log_to(folder))
+    problem = asyncio.run(join(folder, **options))
+    return 1 if problem else 0
+
+
+def fleet(run: Path, *, action: str, tasks: Sequence[str], as_json: bool) -> int:
+    folder = find_run(run)
+    console = _console()
+    if not (folder / QUEUE_FILE).is_file():
+        raise ConfigError(f"no fleet has worked on {folder}; start one with `gristmill run CAMPAIGN --workers N`")
+    if action == "status":
+        found = asyncio.run(look(folder))
+        if as_json:
+            _print_json(found.model_dump(mode="json"))
+        else:
+            print_fleet(console, found)
+    elif action == "requeue":
+        console.print(
+            f"{asyncio.run(requeue(folder, tasks))} tasks are pending again; `gristmill run` goes on with them"
+        )
+    else:
+        asyncio.run(give_order(folder, {"resume": "run"}.get(action, action)))
+        console.print(f"workers are told to {action}")
+    return 0
 
 
 def status(run: Path, *, as_json: bool) -> int:

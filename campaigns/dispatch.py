@@ -12,13 +12,13 @@ import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
-from ..agents.state import Pool
 from ..errors import AccessDenied, BudgetExceeded, ConfigError
+from ..models.layers.budget import Budget
 from ..models.layers.meter import Meter
 from ..storage.queue import CoordinatorQueue, Result, Work
-from ..storage.records import Item, Status, Task
-from ..storage.store import RunStore
-from .outcome import Outcome, duplicate, failure, text_of
+from ..storage.records import Item, Task
+from .admission import Admission
+from .outcome import Outcome, failure
 
 LOG = logging.getLogger(__name__)
 FEED_AGAIN = 60.0  # seconds after which tasks that nobody reported are offered to the queue once more
@@ -29,20 +29,19 @@ class Dispatcher:
 
     def __init__(
         self,
-        store: RunStore,
         queue: CoordinatorQueue,
-        pool: Pool,
+        admission: Admission,
         meter: Meter,
+        budget: Budget,
         *,
-        kind: str,
         work_of: Callable[[Task], Work],
         lease: float,
     ) -> None:
-        self._store = store
         self._queue = queue
-        self._pool = pool
+        self._admission = admission
+        self._store = admission.store
         self._meter = meter
-        self._kind = kind
+        self._budget = budget
         self._work_of = work_of
         self._lease = lease
         self._waiting: dict[str, tuple[Work, asyncio.Future[Outcome]]] = {}
@@ -104,20 +103,18 @@ class Dispatcher:
             await self._queue.confirm(results)
 
     async def _take(self, result: Result) -> None:
-        outcome = Outcome(result.status, result.items, _reason(result.items))
-        if outcome.status is Status.ACCEPTED:
-            twin = await self._pool.claim(text_of(outcome), result.task)
-            if twin is not None:
-                outcome = duplicate(outcome, twin)
-        if outcome.status is not Status.ACCEPTED:
-            await self._pool.release(result.task)
-        await self._store.finish(result.task, outcome.status, outcome.items, claims=await self._pool.held(result.task))
-        await self._pool.keep(result.task)
-        for item in outcome.items:
-            self._meter.add("fleet", "", item.usage)
         waiting = self._waiting.get(result.task)
+        task = waiting[0].task if waiting is not None else self._store.task(result.task)
+        outcome = await self._admission.admit(task, Outcome(result.status, result.items, _reason(result.items)))
+        for item in result.items:
+            self._meter.add("fleet", "", item.usage)
+            self._budget.book(item.usage.input_tokens + item.usage.output_tokens, item.usage.usd)
         if waiting is not None and not waiting[1].done():
             waiting[1].set_result(outcome)
+        try:
+            self._budget.check()
+        except BudgetExceeded as error:
+            self._raise_in_all(error)
 
     async def _watch(self) -> None:
         """Every third of a lease: brings back what dead workers held, ends poison tasks, hears workers' problems."""
@@ -131,9 +128,8 @@ class Dispatcher:
                 if waiting is None or waiting[1].done():
                     continue
                 message = f"it ended its worker {dead.strikes} times and is set aside: " + "; ".join(dead.history)
-                outcome = failure(waiting[0].task, self._kind, "poison", message)
-                await self._store.finish(dead.task, outcome.status, outcome.items)
-                waiting[1].set_result(outcome)
+                outcome = failure(waiting[0].task, self._admission.kind, "poison", message)
+                waiting[1].set_result(await self._admission.admit(waiting[0].task, outcome))
             await self._hear()
             if asyncio.get_running_loop().time() - last_feed > FEED_AGAIN:
                 # A queue that lost its data holds none of these; one that has them ignores the offer.

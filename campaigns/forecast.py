@@ -27,6 +27,7 @@ from ..models.layers.meter import Meter
 from ..models.spec import ModelSpec
 from ..storage.records import Chunk, Status, Task, Usage
 from ..storage.store import RunStore
+from .admission import Admission, Local
 from .campaign import Campaign
 from .ingest import ingest
 from .knowledge import build_graph
@@ -140,16 +141,9 @@ async def forecast(campaign: Campaign, *, pilot: int = 5) -> Forecast:
                     max_tasks=None,
                 )
                 pool = ExactPool()
-                worker = Worker(
-                    scratch,
-                    prepared.flow.compile(),
-                    replace(context, pool=pool),
-                    graph=graph,
-                    pool=pool,
-                    meter=meter,
-                    kind=prepared.kind,
-                )
-                outcomes = await _run_pilot(plan, worker, pilot)
+                worker = Worker(prepared.flow.compile(), replace(context, pool=pool), meter=meter, kind=prepared.kind)
+                runner = Local(worker, Admission(scratch, pool, prepared.kind), graph)
+                outcomes = await _run_pilot(plan, runner, pilot)
                 wall, cost = time.monotonic() - began, _minus(spent(), before)
                 drawn = _count(prepared.planner, PlanView(chunks=chunks, graph=graph), spec.seed, prepared.options)
             finally:
@@ -173,11 +167,11 @@ def _count(planner: Planner, view: PlanView, seed: int, options: Any) -> int:
     return len(seen)
 
 
-async def _run_pilot(plan: Plan, worker: Worker, pilot: int) -> list[Outcome]:
+async def _run_pilot(plan: Plan, runner: Local, pilot: int) -> list[Outcome]:
     tasks: list[Task] = []
     while len(tasks) < pilot and (task := await plan.next()) is not None:
         tasks.append(task)
-    return list(await asyncio.gather(*[worker.run(task) for task in tasks]))
+    return list(await asyncio.gather(*[runner.run(task) for task in tasks]))
 
 
 def _project(

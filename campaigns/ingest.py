@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -26,8 +27,16 @@ class Ingested:
     skipped: Counter[str] = field(default_factory=Counter)
 
 
-async def ingest(spec: CampaignSpec, store: RunStore, on_document: Callable[[str], None] | None = None) -> Ingested:
+async def ingest(
+    spec: CampaignSpec,
+    store: RunStore,
+    on_document: Callable[[str], None] | None = None,
+    *,
+    stopping: asyncio.Event | None = None,
+) -> Ingested:
     """Reads the campaign's documents into the store, once a run: a resumed run works on what it read first.
+
+    Once `stopping` is set it returns what it has read so far; the next start reads everything anew.
 
     Raises:
         ConfigError: a path does not exist, or nothing could be read; names what was skipped and why.
@@ -40,6 +49,9 @@ async def ingest(spec: CampaignSpec, store: RunStore, on_document: Callable[[str
     batch: list[tuple[Document, list[Chunk]]] = []
     skipped: list[Skipped] = []
     for document in read_documents(spec.documents, text_field=spec.text_field):
+        await asyncio.sleep(0)  # reading is work for the processor alone: between documents signals are heard
+        if stopping is not None and stopping.is_set():
+            return found
         if on_document is not None:
             on_document(document.name)
         if isinstance(document, Skipped):

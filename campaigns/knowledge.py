@@ -13,7 +13,7 @@ from typing import Any
 from ..agents.extraction import Extraction
 from ..agents.extractor import extractor
 from ..agents.state import FlowContext
-from ..errors import AccessDenied, BudgetExceeded, ConfigError, GristmillError, StoreError
+from ..errors import AccessDenied, BudgetExceeded, ConfigError, ServerLost, StoreError
 from ..graphs.knowledge.each import for_each
 from ..graphs.knowledge.graph import KnowledgeGraph
 from ..graphs.knowledge.merge import merge_with_books
@@ -22,7 +22,7 @@ from ..storage.records import Chunk
 from ..storage.store import RunStore
 from .spec import GraphSpec
 
-FATAL = (BudgetExceeded, AccessDenied, ConfigError, StoreError)
+FATAL = (AccessDenied, ServerLost, ConfigError, StoreError)
 
 
 async def build_graph(
@@ -40,28 +40,35 @@ async def build_graph(
     Returns None when `stopping` was set before it was done: the extractions made so far are stored.
 
     Raises:
-        BudgetExceeded, AccessDenied, ConfigError, StoreError: the campaign must stop.
+        BudgetExceeded, AccessDenied, ServerLost, ConfigError, StoreError: the campaign must stop.
     """
     if store.mark("graph") is not None:
         entities, relations = store.graph()
         return KnowledgeGraph(entities, relations)
     done = {chunk for chunk, _, _ in store.extractions()}
-    waiting = [chunk for chunk in chunks if chunk.id not in done]
+    waiting = (chunk for chunk in chunks if chunk.id not in done)
     extract = extractor(schema=spec.types, max_gleanings=spec.max_gleanings)
 
+    spent: list[BudgetExceeded] = []
+
     async def one(chunk: Chunk) -> None:
-        if stopping.is_set():
+        if stopping.is_set() or spent:
             return
         try:
             body, reason = (await extract(chunk, context)).model_dump_json(), ""
         except FATAL:
             raise
-        except GristmillError as error:
-            body, reason = "", getattr(error, "reason", "failed")
+        except BudgetExceeded as error:  # what is in flight is paid for: it may end
+            spent.append(error)
+            return
+        except Exception as error:  # a user's model may raise anything; it costs this chunk and no other
+            body, reason = "", getattr(error, "reason", type(error).__name__)
         await store.add_extraction(chunk.id, body, reason=reason)
         on_chunk(chunk.id)
 
     await for_each(waiting, one, concurrency=concurrency)
+    if spent:
+        raise spent[0]
     if stopping.is_set():
         return None
     failed = Counter(reason for _, reason, _ in store.extractions() if reason)

@@ -7,13 +7,19 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from typing import Protocol
 
 from ..errors import AccessDenied, BudgetExceeded
 from ..storage.records import Task
 from .outcome import Outcome
 from .planning import Plan
 from .stops import Stop, Stops
-from .worker import Worker
+
+
+class Runner(Protocol):
+    """Who runs a task and commits its outcome: `Local` in this process, `Dispatcher` by a fleet."""
+
+    async def run(self, task: Task) -> Outcome: ...
 
 
 class Loop:
@@ -26,14 +32,14 @@ class Loop:
     def __init__(
         self,
         plan: Plan,
-        worker: Worker,
+        runner: Runner,
         stops: Stops,
         *,
         concurrency: int,
         on_outcome: Callable[[Task, Outcome], None],
     ) -> None:
         self._plan = plan
-        self._worker = worker
+        self._runner = runner
         self._stops = stops
         self._concurrency = concurrency
         self._on_outcome = on_outcome
@@ -60,7 +66,7 @@ class Loop:
         """Runs to the end and says why it ended.
 
         Raises:
-            AccessDenied, ConfigError, StoreError: what stopped every task; those in flight stay pending.
+            AccessDenied, ServerLost, ConfigError, StoreError: what stopped every task; those in flight stay pending.
         """
         try:
             while self._stop is None:
@@ -75,7 +81,9 @@ class Loop:
             await asyncio.gather(*self._running, return_exceptions=True)
         if self._fatal is not None:
             raise self._fatal
-        return self._stops.check() or self._stop
+        # What was in flight may still have reached the target; nothing else that it did says why this ended.
+        reached = self._stops.check()
+        return reached if reached is not None and reached.code == "target" else self._stop
 
     async def _fill(self) -> Stop | None:
         """Starts tasks up to what is allowed and useful; says so when there are none left."""
@@ -107,7 +115,7 @@ class Loop:
 
     async def _run(self, task: Task) -> None:
         try:
-            outcome = await self._worker.run(task)
+            outcome = await self._runner.run(task)
         except BudgetExceeded as error:
             self.drain(Stop(error.kind, str(error)))  # others may still finish on what they have reserved
         except Exception as error:

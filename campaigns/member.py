@@ -85,9 +85,7 @@ class Member:
         key = lease.work.task.id
         try:
             outcome = await self.worker.outcome(lease.work)
-            result = Result(
-                task=key, epoch=lease.epoch, status=outcome.status, items=outcome.items, worker=self.name
-            )
+            result = Result(task=key, epoch=lease.epoch, status=outcome.status, items=outcome.items, worker=self.name)
             if await self.queue.finish(lease, result):
                 self.done += 1
             else:

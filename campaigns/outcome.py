@@ -72,8 +72,8 @@ def failure(
         chunks=task.chunks,
         entities=task.entities,
         attributes={"draw": task.kind, **task.attributes},
-        error=_storable(error)[:2000],
-        raw=_storable(raw)[:RAW_LIMIT],
+        error=storable(error)[:2000],
+        raw=storable(raw)[:RAW_LIMIT],
         usage=usage or Usage(),
         prompts=dict(sorted(lineage.prompts.items())) if lineage else {},
         models=dict(sorted(lineage.models.items())) if lineage else {},
@@ -115,7 +115,7 @@ def _decide(state: FlowState, drafts: list[Draft], verdicts: list[Verdict]) -> t
     return (Decision.REJECT, _reasons(against)) if against else (Decision.ACCEPT, ())
 
 
-def _storable(text: str) -> str:
+def storable(text: str) -> str:
     """Takes out credentials, and halves of surrogate pairs, which no UTF-8 can carry."""
     return redact(text).encode(errors="replace").decode()
 

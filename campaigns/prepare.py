@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import difflib
-import importlib
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from langgraph.graph import StateGraph
 from pydantic import BaseModel, ValidationError
@@ -15,7 +14,7 @@ from ..agents.extractor import extractor
 from ..agents.state import FlowContext
 from ..errors import ConfigError
 from ..graphs.flows.check import builder_of, infos_of, require_flow
-from ..graphs.flows.loading import load_flow
+from ..graphs.flows.loading import load_flow, load_named
 from ..graphs.recipes.base import Planner
 from ..graphs.recipes.catalogue import recipe as recipe_by_name
 from ..models.contract import Model
@@ -74,7 +73,7 @@ def prepare(
         else:
             raise ConfigError(f"recipe '{chosen.name}' plans tasks but has no flow of its own; give `flow`")
     if planner is None:
-        planner = load(spec.planner, "planner") if spec.planner else chosen.planner
+        planner = _load_planner(spec.planner) if spec.planner else chosen.planner
     bound = frozenset(spec.roles) | frozenset(spec.models) | frozenset(given)
     require_flow(flow, roles=bound, prompts=prompts)
     roles = roles_of(flow)
@@ -119,17 +118,13 @@ def _meant(name: str, known: Collection[str]) -> str:
     return f"; did you mean '{near[0]}'?" if near else ""
 
 
-def load(name: str, noun: str) -> Any:
-    """Imports `module:attribute`; raises `ConfigError` naming what is missing."""
-    module, _, attribute = name.partition(":")
-    if not module or not attribute:
-        raise ConfigError(f"{noun}: '{name}' is not of the form module:attribute")
-    try:
-        return getattr(importlib.import_module(module), attribute)
-    except ImportError as error:
-        raise ConfigError(f"{noun}: module '{module}' cannot be imported: {error}") from error
-    except AttributeError:
-        raise ConfigError(f"{noun}: module '{module}' has no attribute '{attribute}'") from None
+def _load_planner(name: str) -> Planner:
+    found = load_named(name, "planner")
+    if not callable(found):
+        raise ConfigError(
+            f"planner '{name}' is a {type(found).__name__}; it has to be a function (see docs/recipes.md)"
+        )
+    return cast(Planner, found)
 
 
 def bind(

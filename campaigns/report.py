@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 from rich.console import Console
@@ -173,8 +172,3 @@ def _print_verdict(console: Console, verdict: Verdict) -> None:
     console.print(line)
     if verdict.text:
         console.print(Text(f"    {verdict.text}", style="dim"))
-
-
-def example_line(folder: Path) -> str:
-    """The next command to type after a run."""
-    return f"gristmill status {folder}"

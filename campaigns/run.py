@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 
 from ..agents.state import FlowContext
-from ..errors import BudgetExceeded
+from ..errors import BudgetExceeded, StoreError
 from ..evals.duplicates import ExactPool
+from ..models.layers.budget import Budget
 from ..models.layers.meter import Meter
 from ..storage.store import Books, RunStore
+from .admission import Admission, Local
 from .collector import calm_collector
+from .fleet import Fleet
 from .ingest import Ingested, ingest
 from .knowledge import build_graph
-from .loop import Loop
+from .loop import Loop, Runner
+from .outcome import storable
 from .planning import Plan
 from .prepare import Prepared
 from .progress import Progress
@@ -33,10 +39,13 @@ class Run:
     prepared: Prepared
     store: RunStore
     meter: Meter
+    budget: Budget
     context: FlowContext
     seconds_before: float
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
+    fleet: Fleet | None = None
     loop: Loop | None = None
+    why: Stop = INTERRUPTED
     ingested: Ingested = field(default_factory=Ingested)
 
     async def go(self, progress: Progress) -> tuple[Stop, Ingested]:
@@ -45,60 +54,34 @@ class Run:
         progress.start(self.meter, target=self.spec.target, accepted=books.accepted)
         with drained_by_signals(lambda: self._drain(progress)):
             await self.store.set_mark("stop", None)  # an earlier start's; should this one be killed, it has none
-            stop = await self._phases(progress, books)
-            await self.store.set_mark("stop", {"code": stop.code, "text": stop.text})
+            try:
+                stop = await self._phases(progress, books)
+            except Exception as error:
+                with suppress(StoreError):  # the disk may be what failed
+                    await self._mark(Stop("error", storable(str(error))))
+                raise
+            await self._mark(stop)
             return stop, self.ingested
+        await self._mark(INTERRUPTED)
         return INTERRUPTED, self.ingested
 
+    async def _mark(self, stop: Stop) -> None:
+        await self.store.set_mark("stop", {"code": stop.code, "text": stop.text})
+
     def _drain(self, progress: Progress) -> None:
-        self.stopping.set()
+        self._end(INTERRUPTED)
         flying = f"{self.loop.in_flight} tasks" if self.loop else "the calls"
         progress.say(f"finishing {flying} in flight; once more ends at once")
+
+    def _end(self, stop: Stop) -> None:
+        """Asks every phase for an orderly end; the first to ask says why."""
+        if not self.stopping.is_set():
+            self.why = stop
+            self.stopping.set()
         if self.loop is not None:
-            self.loop.drain(INTERRUPTED)
+            self.loop.drain(stop)
 
     async def _phases(self, progress: Progress, books: Books) -> Stop:
-        progress.phase("reading documents")
-        self.ingested = await ingest(self.spec, self.store, progress.step)
-        chunks = self.store.chunks()
-        graph = None
-        if self.prepared.needs_graph and not self.stopping.is_set():
-            progress.phase("building the knowledge graph", len(chunks))
-            try:
-                graph = await build_graph(
-                    self.spec.graph,
-                    self.store,
-                    chunks,
-                    self.context,
-                    concurrency=self.spec.concurrency,
-                    stopping=self.stopping,
-                    on_chunk=progress.step,
-                )
-            except BudgetExceeded as error:
-                return Stop(error.kind, str(error))
-        if self.stopping.is_set():
-            return INTERRUPTED
-        pool = ExactPool()
-        await pool.restore(self.store.claims())
-        plan = Plan(
-            self.store,
-            self.prepared.planner,
-            self.prepared.options,
-            chunks=chunks,
-            graph=graph,
-            seed=self.spec.seed,
-            window=max(64, 2 * self.spec.concurrency),
-            max_tasks=self.spec.max_tasks,
-        )
-        worker = Worker(
-            self.store,
-            self.prepared.flow.compile(),
-            replace(self.context, pool=pool),
-            graph=graph,
-            pool=pool,
-            meter=self.meter,
-            kind=self.prepared.kind,
-        )
         stops = Stops(
             target=self.spec.target,
             rules=self.spec.stop,
@@ -107,13 +90,72 @@ class Run:
             finished=books.planned - books.pending,
             seconds=self.seconds_before,
         )
+        with self._ended_in_time(stops):
+            progress.phase("reading documents")
+            self.ingested = await ingest(self.spec, self.store, progress.step, stopping=self.stopping)
+            chunks = self.store.chunks()
+            graph = None
+            if self.prepared.needs_graph and not self.stopping.is_set():
+                progress.phase("building the knowledge graph", len(chunks))
+                try:
+                    graph = await build_graph(
+                        self.spec.graph,
+                        self.store,
+                        chunks,
+                        self.context,
+                        concurrency=self.spec.concurrency,
+                        stopping=self.stopping,
+                        on_chunk=progress.step,
+                    )
+                except BudgetExceeded as error:
+                    return Stop(error.kind, str(error))
+            if self.stopping.is_set():
+                return self.why
+            pool = ExactPool()
+            # Both read as much as the run is large, so they do it in a thread, where signals do not wait for them.
+            await pool.restore(await asyncio.to_thread(lambda: list(self.store.claims())))
+            plan = await asyncio.to_thread(
+                Plan,
+                self.store,
+                self.prepared.planner,
+                self.prepared.options,
+                chunks=chunks,
+                graph=graph,
+                seed=self.spec.seed,
+                window=max(64, 2 * self.spec.concurrency),
+                max_tasks=self.spec.max_tasks,
+            )
+            if self.stopping.is_set():
+                return self.why
+        worker = Worker(
+            self.prepared.flow.compile(), replace(self.context, pool=pool), meter=self.meter, kind=self.prepared.kind
+        )
+        admission = Admission(self.store, pool, self.prepared.kind)
         progress.phase("running tasks", self.spec.max_tasks)
+        if self.fleet is None:
+            return await self._loop(plan, Local(worker, admission, graph), stops, self.spec.concurrency, progress)
+        async with self.fleet.coordinating(
+            self.spec, self.prepared, self.store, graph, admission, self.meter, self.budget
+        ) as remote:
+            progress.say(self.fleet.described)
+            return await self._loop(plan, remote, stops, self.fleet.window(self.spec.concurrency), progress)
+
+    async def _loop(self, plan: Plan, runner: Runner, stops: Stops, concurrency: int, progress: Progress) -> Stop:
         self.loop = Loop(
-            plan,
-            worker,
-            stops,
-            concurrency=self.spec.concurrency,
-            on_outcome=lambda _, outcome: progress.outcome(outcome),
+            plan, runner, stops, concurrency=concurrency, on_outcome=lambda _, outcome: progress.outcome(outcome)
         )
         with calm_collector():
             return await self.loop.run()
+
+    @contextmanager
+    def _ended_in_time(self, stops: Stops) -> Iterator[None]:
+        """Ends the phases before the tasks when the time budget is spent; the loop of tasks looks by itself."""
+        left = stops.seconds_left
+        if left is None:
+            yield
+            return
+        timer = asyncio.get_running_loop().call_later(max(left, 0.0), self._end, stops.out_of_time())
+        try:
+            yield
+        finally:
+            timer.cancel()

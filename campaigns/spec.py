@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from ..agents.extraction import DEFAULT, GraphSchema, Specs
 from ..errors import ConfigError
+from ..models.redact import redact
 from ..models.spec import ModelSpec
 
 
@@ -218,9 +219,11 @@ def _line(problem: Any) -> str:
 
 def plain_message(problem: Any) -> str:
     """Words one of pydantic's problems as what the value must be, and what it is."""
+    if problem["type"] == "value_error":  # our own validators name the value themselves, or leave it out on purpose
+        return redact(str(problem["msg"]).removeprefix("Value error, "))
     given = problem.get("input")
     shown = "" if isinstance(given, dict | BaseModel) or given is None else f", not {given!r:.80}"
-    return str(problem["msg"]).removeprefix("Value error, ").replace("Input should be", "must be") + shown
+    return redact(str(problem["msg"]).replace("Input should be", "must be") + shown)
 
 
 def _keys_at(location: list[str]) -> list[str]:

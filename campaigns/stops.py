@@ -54,12 +54,21 @@ class Stops:
         self._reasons.append(entry)
         self._counts[entry] += 1
 
+    @property
+    def seconds_left(self) -> float | None:
+        """What is left of the time budget; None without one."""
+        return None if self._deadline is None else self._deadline - time.monotonic()
+
+    def out_of_time(self) -> Stop:
+        """Returns the stop of a time budget that is spent."""
+        return Stop("time", f"the time budget of {self._minutes:g} minutes is spent; raise budget.minutes to go on")
+
     def check(self) -> Stop | None:
         """Returns why to stop now, or None to go on."""
         if self.target is not None and self.accepted >= self.target:
             return Stop("target", f"the target of {self.target} accepted items is reached")
         if self._deadline is not None and time.monotonic() >= self._deadline:
-            return Stop("time", f"the time budget of {self._minutes:g} minutes is spent; raise budget.minutes to go on")
+            return self.out_of_time()
         seen = len(self._reasons)
         if seen < self._rules.after:
             return None

@@ -2,83 +2,62 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from langgraph.errors import GraphRecursionError
 
-from ..agents.state import FlowContext, FlowState, Pool
-from ..errors import AccessDenied, BudgetExceeded, ConfigError, NotStored, StoreError
-from ..models.layers.meter import Lineage, Meter
-from ..storage.records import Status, Task
-from ..storage.store import RunStore
-from .outcome import Outcome, duplicate, failure, failure_of, outcome_of
-
-if TYPE_CHECKING:  # types only: a campaign without a graph does not load networkx
-    from ..graphs.knowledge.graph import KnowledgeGraph
+from ..agents.state import FlowContext, FlowState
+from ..errors import AccessDenied, BudgetExceeded, ConfigError, ServerLost, StoreError
+from ..models.layers.meter import Meter
+from ..storage.queue import Work
+from .outcome import Outcome, failure, failure_of, outcome_of
 
 # What concerns the whole campaign and no single task: the task stays pending, the campaign stops.
-FATAL = (BudgetExceeded, AccessDenied, ConfigError, StoreError)
+FATAL = (BudgetExceeded, AccessDenied, ServerLost, ConfigError, StoreError)
 
 
 class Worker:
-    """Runs tasks. `app` is the compiled flow, `meter` counts its models' calls."""
+    """Runs tasks through a flow. It knows no store: a task comes with its records, its outcome is for others to keep.
+
+    `app` is the compiled flow, `meter` counts its models' calls, `kind` is what its items train.
+    """
 
     def __init__(
         self,
-        store: RunStore,
         app: Any,
         context: FlowContext,
         *,
-        graph: KnowledgeGraph | None,
-        pool: Pool,
         meter: Meter,
         kind: str,
         recursion_limit: int = 100,
     ) -> None:
-        self._store = store
         self._app = app
         self._context = context
-        self._graph = graph
-        self._pool = pool
         self._meter = meter
         self._kind = kind
         self._config = {"recursion_limit": recursion_limit}
         self._limit = recursion_limit
 
-    async def run(self, task: Task) -> Outcome:
-        """Runs `task`, commits its outcome, and returns it.
+    async def outcome(self, work: Work) -> Outcome:
+        """Runs a task's flow and says what came of it.
 
         Raises:
-            BudgetExceeded, AccessDenied, ConfigError, StoreError: the campaign must stop; the task stays pending.
+            BudgetExceeded, AccessDenied, ServerLost, ConfigError, StoreError: the campaign must stop; the task stays
+                pending.
         """
-        outcome = await self.outcome(self.work_of(task))
-        if outcome.status is Status.ACCEPTED:
-            twin = await self._pool.claim(text_of(outcome), task.id)
-            if twin is not None:
-                outcome = duplicate(outcome, twin)
-        if outcome.status is not Status.ACCEPTED:
-            await self._pool.release(task.id)
-        try:
-            await self._store.finish(task.id, outcome.status, outcome.items, claims=await self._pool.held(task.id))
-        except FATAL:
-            raise
-        except Exception as error:  # the flow left values that JSON cannot carry
-            await self._pool.release(task.id)
-            (item,) = outcome.items
-            outcome = failure_of(task, self._kind, error, item.usage, Lineage(item.models, item.prompts))
-            await self._store.finish(task.id, outcome.status, outcome.items)
-        await self._pool.keep(task.id)
-        return outcome
-
-    async def _outcome(self, task: Task) -> Outcome:
+        task = work.task
         failed: Exception | None = None
         state: FlowState = {}
         try:
-            state = await self._final_state(self._start(task))
-        except NotStored as error:  # a planner named a record that is not there
-            failed = error
+            state = await self._final_state(
+                {
+                    "task": task,
+                    "chunks": list(work.chunks),
+                    "entities": list(work.entities),
+                    "relations": list(work.relations),
+                }
+            )
         except FATAL:
-            await self._pool.release(task.id)
             self._meter.take(task.id)
             raise
         except Exception as error:  # a user's flow may raise anything; it costs this task and no other
@@ -100,14 +79,3 @@ class Worker:
         async for values in stream:
             state = values
         return state
-
-    def _start(self, task: Task) -> FlowState:
-        state: FlowState = {"task": task, "chunks": [self._store.chunk(key) for key in task.chunks]}
-        if self._graph is not None:
-            state["entities"] = [self._graph.entities[key] for key in task.entities]
-            state["relations"] = [self._graph.relations[key] for key in task.relations]
-        return state
-
-
-def _text_of(outcome: Outcome) -> str:
-    return "\n".join(message.content for item in outcome.items for message in item.messages)

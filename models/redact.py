@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import re
+from typing import Any
 from urllib.parse import quote
 
 MARK = "[redacted]"
@@ -27,6 +28,8 @@ _SHAPES = (
         r"\1" + MARK,
     ),
 )
+# `api_key_env` and `api_key_file` say where a key is, and are none.
+_SECRET_KEY = re.compile(r"(?:api[-_]?key|token|authorization|password|secret|credential)s?$", re.IGNORECASE)
 
 
 def register(secret: str) -> None:
@@ -43,6 +46,18 @@ def redact(text: str) -> str:
     for shape, instead in _SHAPES:
         text = shape.sub(instead, text)
     return text
+
+
+def redact_values(value: Any) -> Any:
+    """Returns a JSON value without credentials: strings are redacted, and left out under a key that names one."""
+    if isinstance(value, dict):
+        return {
+            key: MARK if isinstance(inner, str) and inner and _SECRET_KEY.search(str(key)) else redact_values(inner)
+            for key, inner in value.items()
+        }
+    if isinstance(value, list):
+        return [redact_values(inner) for inner in value]
+    return redact(value) if isinstance(value, str) else value
 
 
 class RedactingFilter(logging.Filter):

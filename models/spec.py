@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import difflib
-from typing import Any
+from typing import Any, Self
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from ..errors import ConfigError
 from .contract import Sampling
@@ -21,11 +21,12 @@ class ModelSpec(BaseModel):
     model:           `offline`, `openai_api/<name at the server>`, `litellm/<provider>/<name>` or
                      `vllm_engine/<name or path>`.
     base_url:        of an OpenAI-compatible server, with its `/v1`; unset, OpenAI's own (and OPENAI_API_KEY).
+    base_urls:       in place of base_url, several servers of the same weights: each document's requests keep to one.
     api_key_env, api_key_file: where the key is. Keys themselves never stand in a campaign.
     temperature ... stop: defaults for requests that leave the choice open.
     extra:           goes into every request's body (`vllm_engine`: into its engine arguments).
     price_in, price_out: US dollars per million tokens.
-    max_in_flight:   requests at a time at most; `timeout` seconds is each call's total deadline; `retries` is how often
+    max_in_flight:   requests at a time at most, at each server; `timeout` seconds is each call's total deadline; `retries` is how often
                      a call that failed is made again; `repairs` how often an answer that does not fit is asked again;
                      `patience` how many seconds a server may be gone before calls fail.
     """
@@ -34,6 +35,7 @@ class ModelSpec(BaseModel):
 
     model: str
     base_url: str | None = None
+    base_urls: tuple[str, ...] = ()
     api_key_env: str | None = None
     api_key_file: str | None = None
     temperature: float | None = Field(default=None, ge=0)
@@ -75,6 +77,22 @@ class ModelSpec(BaseModel):
             raise ValueError(f"base_url '{value}' must look like http://localhost:8000/v1")
         return value.rstrip("/")
 
+    @field_validator("base_urls")
+    @classmethod
+    def _plain_urls(cls, values: tuple[str, ...]) -> tuple[str, ...]:
+        urls = tuple(cls._plain_url(value) or "" for value in values)
+        if twice := sorted({url for url in urls if urls.count(url) > 1}):
+            raise ValueError(f"base_urls names {', '.join(twice)} more than once; name each server once")
+        return urls
+
+    @model_validator(mode="after")
+    def _one_way_to_say_where(self) -> Self:
+        if self.base_urls and self.base_url is not None:
+            raise ValueError("base_url and base_urls are both set; keep base_urls, with all servers in it")
+        if self.base_urls and self.backend not in ("openai_api", "litellm"):
+            raise ValueError(f"base_urls is for servers; '{self.model}' asks none, so leave it out")
+        return self
+
     @classmethod
     def of(cls, value: str | dict[str, Any] | ModelSpec) -> ModelSpec:
         """Makes a spec of a model's name alone, or of a table; raises `ConfigError` naming key and mend."""
@@ -107,18 +125,27 @@ class ModelSpec(BaseModel):
 
     @property
     def url(self) -> str:
-        """The base URL that requests go to; empty where the back end knows it by itself."""
-        return self.base_url or (OPENAI_URL if self.backend == "openai_api" else "")
+        """The base URL that requests go to, the first of several; empty where the back end knows it by itself."""
+        return self.base_url or (self.base_urls or (OPENAI_URL if self.backend == "openai_api" else "",))[0]
+
+    @property
+    def replicas(self) -> tuple[ModelSpec, ...]:
+        """A spec for each of the servers; this one alone where there is one."""
+        if not self.base_urls:
+            return (self,)
+        return tuple(self.model_copy(update={"base_url": url, "base_urls": ()}) for url in self.base_urls)
 
     @property
     def where(self) -> str:
         """The model and its server, for messages."""
+        if len(self.base_urls) > 1:
+            return f"model '{self.model}' at {len(self.base_urls)} servers"
         return f"model '{self.model}'" + (f" at {self.url}" if self.url else "")
 
     @property
     def key_env(self) -> str | None:
         """The environment variable of the key; OpenAI's own server has a usual one."""
-        if self.backend == "openai_api" and self.base_url is None and not self.api_key_file:
+        if self.backend == "openai_api" and self.url == OPENAI_URL and not self.api_key_file:
             return self.api_key_env or "OPENAI_API_KEY"
         return self.api_key_env
 

@@ -104,6 +104,15 @@ class RunStore:
             raise
 
     @classmethod
+    def join(cls, folder: Path) -> Self:
+        """Opens the run in `folder` beside the process that works on it: for its call cache. Takes no lock."""
+        if not (folder / FILE).is_file():
+            raise StoreError(f"no run is in {folder}: it has no {FILE}; runs are made by `gristmill run CAMPAIGN`")
+        connection = connect(folder / FILE)
+        _check_version(connection, folder)
+        return cls(folder, connection, GroupWriter(folder / FILE), RunLock(folder))
+
+    @classmethod
     def read(cls, folder: Path) -> Self:
         """Opens the run in `folder` for reading; raises `StoreError` when there is none."""
         if not (folder / FILE).is_file():
@@ -251,6 +260,10 @@ class RunStore:
         for body, status in self._stream("SELECT body, status FROM tasks ORDER BY seq"):
             yield Task.model_validate_json(body), Status(status)
 
+    def task(self, key: str) -> Task:
+        """Returns the task with id `key`; raises `NotStored` when there is none."""
+        return Task.model_validate_json(self._one("SELECT body FROM tasks WHERE id = ?", key, "task"))
+
     async def finish(self, task: str, status: Status, items: Sequence[Item], *, claims: Sequence[bytes] = ()) -> None:
         """Ends a task with its items, in one transaction; does nothing when the task has ended already.
 
@@ -268,14 +281,20 @@ class RunStore:
             (END_TASK, [(status.value, task)]),
         )
 
-    async def retry_failed(self) -> int:
-        """Makes failed tasks pending again and forgets their failed items; returns how many."""
-        failed = self.books().failed
-        await self._write(
-            ("DELETE FROM items WHERE task IN (SELECT id FROM tasks WHERE status = ?)", [(Status.FAILED.value,)]),
-            ("UPDATE tasks SET status = 'pending' WHERE status = ?", [(Status.FAILED.value,)]),
+    async def retry_failed(self, *, reason: str = "", tasks: Sequence[str] = ()) -> int:
+        """Makes failed tasks pending again and forgets their failed items; returns how many.
+
+        All of them, or those that failed for `reason`, or those in `tasks`.
+        """
+        rows = self._read.execute(
+            "SELECT task FROM items WHERE status = 'failed' AND (? = '' OR reason = ?)", (reason, reason)
         )
-        return failed
+        chosen = [key for (key,) in rows.fetchall() if not tasks or key in tasks]
+        await self._write(
+            ("DELETE FROM items WHERE task = ? AND status = 'failed'", [(key,) for key in chosen]),
+            ("UPDATE tasks SET status = 'pending' WHERE id = ? AND status = 'failed'", [(key,) for key in chosen]),
+        )
+        return len(chosen)
 
     def books(self) -> Books:
         """Counts the tasks by status. `planned` is counted on its own, so that balance is a fact and not a sum."""

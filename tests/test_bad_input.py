@@ -45,6 +45,9 @@ def typed(*arguments: str) -> tuple[int, str]:
         ("concurrency = 0", "concurrency: must be greater than or equal to 1, not 0"),
         ("[budget]\ntokns = 5", "budget.tokns: no such key; did you mean 'tokens'?"),
         ("[budget]\nusd = 0", "budget.usd: must be greater than 0, not 0"),
+        ('planner = "no_planner:plan"', "planner 'no_planner:plan': there is no module 'no_planner'"),
+        ('planner = "os:name"', "planner 'os:name' is a str; it has to be a function"),
+        ('planner = "os.name"', "planner 'os.name' is not of the form module:attribute"),
         ("[budget]\nusd = 5", "give a model price_in and price_out"),
         ('[options]\nkind = ["cause"]', "options.kind: no such option; did you mean 'kinds'?"),
         ("[options]\nmax_rounds = -1", "options.max_rounds: must be greater than or equal to 0, not -1"),
@@ -76,6 +79,19 @@ def test_a_role_of_a_flow_that_tells_nothing_is_not_refused(home: Path) -> None:
     code, output = typed("run", path)
     assert code == 0, output
     assert "rejected tried" in output
+
+
+def test_a_planner_is_found_in_the_current_folder(home: Path) -> None:
+    (home / "one_planner.py").write_text(
+        "from gristmill import Task\n"
+        "from gristmill.graphs.recipes.base import lazily\n"
+        "@lazily\n"
+        "def plan(view, rng, options):\n"
+        "    yield Task.of('chunk', chunks=(view.chunks[0].id,), attributes={'kind': 'definition'})\n"
+    )
+    code, output = typed("run", write('planner = "one_planner:plan"'))
+    assert code == 0, output
+    assert "planned 1 = " in output
 
 
 @pytest.mark.parametrize("place", ["/proc/nowhere", "taken"])

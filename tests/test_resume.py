@@ -2,16 +2,32 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
+import os
 import random
+import signal
 from pathlib import Path
 from typing import Any
 
+import pytest
 from langgraph.graph import END, START, StateGraph
+from mock_server import MockServer
 from write_and_judge import PROMPTS, flow, judged, rows
 
-from gristmill import Campaign, Draft, FlowContext, FlowState, Message, Request, Scripted, Status, Task
+from gristmill import Campaign, Draft, FlowContext, FlowState, Message, ModelSpec, Request, Scripted, Status, Task
 from gristmill.agents.novelty import novelty
+from gristmill.campaigns.loop import Loop
+from gristmill.campaigns.outcome import Outcome
+from gristmill.campaigns.progress import Progress
+from gristmill.campaigns.spec import BudgetSpec, StopSpec
+from gristmill.campaigns.stops import Stop, Stops
+from gristmill.errors import ConfigError, ServerLost
 from gristmill.storage.store import RunStore
+
+
+def accepting(body: dict[str, Any]) -> str | None:
+    return json.dumps(judged()) if body.get("response_format") else None
 
 
 def campaign(folder: Path, **values: Any) -> Campaign:
@@ -72,3 +88,139 @@ async def test_a_planner_that_draws_by_chance_goes_on_after_a_restart(tmp_path: 
         assert report.stop.code == "target"
         assert report.books.balanced
         assert report.books.accepted >= target
+
+
+async def test_a_server_that_is_lost_stops_the_campaign_and_fails_no_task(tmp_path: Path) -> None:
+    rows(tmp_path, 60)
+    async with MockServer(latency=0.01, answer=accepting) as server:
+        spec = ModelSpec(model="openai_api/mock", base_url=server.url, patience=0.5)
+
+        async def die() -> None:
+            while len(server.log) < 30:  # noqa: ASYNC110  # the server's own log has no event
+                await asyncio.sleep(0.01)
+            await server.die(3)
+
+        dying = asyncio.create_task(die())
+        with pytest.raises(ServerLost, match="same command"):
+            await campaign(tmp_path, models={"default": spec}).execute()
+        await dying
+        await asyncio.sleep(3.2)  # until it listens again
+        store = RunStore.read(tmp_path / "runs" / "test")
+        books = store.books()
+        assert books.balanced
+        assert books.failed == 0
+        assert books.pending > 0
+        assert "has not answered" in store.mark("stop")["text"]
+        report = await campaign(tmp_path, models={"default": spec}).execute()
+        assert report.books.accepted == 60
+
+
+async def test_a_graph_is_not_made_of_what_a_lost_server_left(tmp_path: Path) -> None:
+    rows(tmp_path, 12)
+
+    def lost(request: Request) -> Any:
+        raise ServerLost("gone")
+
+    entigraph: dict[str, Any] = {"recipe": "entigraph", "flow": "", "prompts": []}
+    with pytest.raises(ServerLost):
+        await campaign(tmp_path, models={"default": Scripted(lost)}, **entigraph).execute()
+    store = RunStore.read(tmp_path / "runs" / "test")
+    assert store.count("extractions") == 0
+    assert store.mark("graph") is None
+
+
+async def test_a_chunk_whose_extraction_breaks_fails_alone(tmp_path: Path) -> None:
+    rows(tmp_path, 12)
+
+    def broken(request: Request) -> Any:
+        if "number 3 " in str(request.variables.get("passage")):
+            raise ZeroDivisionError("a bug in the user's model")
+        return {"entities": [], "relations": []}
+
+    entigraph: dict[str, Any] = {"recipe": "entigraph", "flow": "", "prompts": []}
+    with pytest.raises(ConfigError, match="no entity was found"):
+        await campaign(tmp_path, models={"default": Scripted(broken)}, **entigraph).execute()
+    ledger = RunStore.read(tmp_path / "runs" / "test").mark("graph")
+    assert ledger["failed"] == {"ZeroDivisionError": 1}
+
+
+async def test_a_budget_spent_on_the_graph_keeps_what_was_in_flight_and_says_so(tmp_path: Path) -> None:
+    rows(tmp_path, 40)
+    model = Scripted(lambda request: {"entities": [], "relations": []}, delay=0.02)
+    entigraph: dict[str, Any] = {"recipe": "entigraph", "flow": "", "prompts": []}
+    report = await campaign(
+        tmp_path, models={"default": model}, graph={"max_gleanings": 0}, budget={"tokens": 20_000}, **entigraph
+    ).execute()
+    assert report.stop.code == "tokens"
+    store = RunStore.read(report.folder)
+    assert store.mark("stop")["code"] == "tokens"
+    assert len(model.requests) == store.count("calls") == store.count("extractions") > 0
+
+
+async def test_a_time_budget_counts_while_the_graph_is_built(tmp_path: Path) -> None:
+    rows(tmp_path, 40)
+    model = Scripted(lambda request: {"entities": [], "relations": []}, delay=0.3)
+    entigraph: dict[str, Any] = {"recipe": "entigraph", "flow": "", "prompts": []}
+    report = await campaign(
+        tmp_path, models={"default": model}, budget={"minutes": 0.01}, concurrency=2, **entigraph
+    ).execute()
+    assert report.stop.code == "time"
+    assert len(model.requests) < 30
+
+
+async def test_asking_for_an_end_while_documents_are_read_is_heard(tmp_path: Path) -> None:
+    for number in range(300):
+        (tmp_path / f"{number}.md").write_text(f"# Valve {number}\n\n" + f"The valve {number} opens. " * 200)
+    read: list[str] = []
+
+    class Interrupting(Progress):
+        def step(self, name: str = "") -> None:
+            read.append(name)
+            if len(read) == 5:
+                os.kill(os.getpid(), signal.SIGINT)
+
+    folder = campaign(tmp_path)
+    chosen = Campaign("test", [tmp_path], flow=flow(), models={"default": Scripted(answer)},
+                      prompts=[str(PROMPTS)], runs=str(tmp_path / "runs"))  # fmt: skip
+    report = await chosen.execute(Interrupting())
+    assert folder.spec.folder == report.folder
+    assert report.stop.code == "interrupted"
+    assert len(read) < 20
+    again = await Campaign("test", [tmp_path], flow=flow(), models={"default": Scripted(answer)}, max_tasks=1,
+                           prompts=[str(PROMPTS)], runs=str(tmp_path / "runs")).execute()  # fmt: skip
+    assert again.ingested.documents == 300
+
+
+async def test_failures_of_what_was_in_flight_do_not_rename_an_interruption() -> None:
+    rules = StopSpec(after=10, window=10)
+    stops = Stops(target=None, rules=rules, budget=BudgetSpec())
+    loop = Loop(Tasks(), Rejecting(stops), stops, concurrency=20, on_outcome=lambda *_: None)  # type: ignore[arg-type]
+    running = asyncio.create_task(loop.run())
+    await asyncio.sleep(0.05)
+    loop.drain(Stop("interrupted", "asked to"))
+    assert (await running).code == "interrupted"
+
+
+class Tasks:
+    """A plan without end."""
+
+    def __init__(self) -> None:
+        self.drawn = 0
+
+    async def next(self) -> Task:
+        self.drawn += 1
+        return Task.of("chunk", seed=self.drawn)
+
+    def finished(self, task: Task, status: Status) -> None:
+        pass
+
+
+class Rejecting:
+    """A worker that rejects, slowly."""
+
+    def __init__(self, stops: Stops) -> None:
+        self.stops = stops
+
+    async def run(self, task: Task) -> Outcome:
+        await asyncio.sleep(0.2)
+        return Outcome(Status.REJECTED, (), "trivial")

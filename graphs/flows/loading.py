@@ -1,4 +1,4 @@
-"""Finds a user's flow by its name `module:attribute`."""
+"""Finds what a user wrote, a flow above all, by its name `module:attribute`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Any
 from langgraph.graph import StateGraph
 from langgraph.graph.state import CompiledStateGraph
 
-from ...errors import FlowError
+from ...errors import ConfigError, FlowError
 from .check import builder_of
 
 
@@ -27,17 +27,7 @@ def load_flow(name: str) -> StateGraph[Any, Any, Any, Any]:
     Raises:
         FlowError: the name is malformed, the module or attribute is missing or fails, or it is no flow.
     """
-    module_name, colon, attribute = name.partition(":")
-    parts = [*module_name.split("."), *attribute.split(".")]
-    if not colon or not all(part.isidentifier() for part in parts):
-        raise FlowError(f"flow '{name}' is not of the form module:attribute, such as my_flow:flow")
-    found = _import(name, module_name)
-    for part in attribute.split("."):
-        if not hasattr(found, part):
-            near = get_close_matches(part, dir(found), n=1)
-            meant = f"; did you mean '{near[0]}'?" if near else ""
-            raise FlowError(f"flow '{name}': {module_name} has no attribute '{part}'{meant}")
-        found = getattr(found, part)
+    found = load_named(name, "flow", FlowError)
     if callable(found) and not isinstance(found, StateGraph | CompiledStateGraph | type):
         try:
             found = found()
@@ -51,21 +41,39 @@ def load_flow(name: str) -> StateGraph[Any, Any, Any, Any]:
     return builder_of(found)
 
 
-def _import(name: str, module_name: str) -> Any:
+def load_named(name: str, noun: str, error: type[ConfigError] = ConfigError) -> Any:
+    """Imports `module:attribute` and returns it; `noun` says in messages what it is.
+
+    Raises:
+        ConfigError: the name is malformed, or the module or attribute is missing or fails; `error` chooses a subclass.
+    """
+    module_name, colon, attribute = name.partition(":")
+    parts = [*module_name.split("."), *attribute.split(".")]
+    if not colon or not all(part.isidentifier() for part in parts):
+        raise error(f"{noun} '{name}' is not of the form module:attribute, such as my_{noun}:{noun}")
+    found = _import(name, module_name, noun, error)
+    for part in attribute.split("."):
+        if not hasattr(found, part):
+            near = get_close_matches(part, dir(found), n=1)
+            meant = f"; did you mean '{near[0]}'?" if near else ""
+            raise error(f"{noun} '{name}': {module_name} has no attribute '{part}'{meant}")
+        found = getattr(found, part)
+    return found
+
+
+def _import(name: str, module_name: str, noun: str, kind: type[ConfigError]) -> Any:
     with _importable(Path.cwd()):
         importlib.invalidate_caches()  # the file may be younger than the import system's listing of the folder
         try:
             return importlib.import_module(module_name)
         except ModuleNotFoundError as error:
             if error.name and (module_name == error.name or module_name.startswith(f"{error.name}.")):
-                raise FlowError(
-                    f"flow '{name}': there is no module '{error.name}', neither installed nor in {Path.cwd()}"
+                raise kind(
+                    f"{noun} '{name}': there is no module '{error.name}', neither installed nor in {Path.cwd()}"
                 ) from error
-            raise FlowError(f"flow '{name}': {module_name} needs a module that is missing: {error}") from error
+            raise kind(f"{noun} '{name}': {module_name} needs a module that is missing: {error}") from error
         except Exception as error:  # a user's module may raise anything
-            raise FlowError(
-                f"flow '{name}': importing {module_name} failed: {type(error).__name__}: {error}"
-            ) from error
+            raise kind(f"{noun} '{name}': importing {module_name} failed: {type(error).__name__}: {error}") from error
 
 
 @contextmanager

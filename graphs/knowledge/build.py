@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from ...agents.extraction import Extraction
 from ...agents.extractor import Extractor
 from ...agents.state import FlowContext
-from ...errors import AccessDenied, ModelError
+from ...errors import AccessDenied, ModelError, ServerLost
 from ...storage.records import Chunk
 from .each import for_each
 from .graph import KnowledgeGraph
@@ -38,7 +38,7 @@ async def build(
     A chunk whose model call fails is reported and the rest goes on. `on_result` is called once a chunk, as they end.
 
     Raises:
-        AccessDenied, BudgetExceeded, ConfigError: every further call would fail too.
+        AccessDenied, ServerLost, BudgetExceeded, ConfigError: every further call would fail too.
     """
     done: dict[str, Extraction] = {}
     failed: dict[str, ModelError] = {}
@@ -47,7 +47,7 @@ async def build(
         result: Extraction | ModelError
         try:
             result = done[chunk.id] = await extract(chunk, context)
-        except AccessDenied:
+        except (AccessDenied, ServerLost):
             raise
         except ModelError as error:
             result = failed[chunk.id] = error

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pydantic import Field
 
 from ...agents.state import FlowContext
-from ...errors import AccessDenied, BadReply, ConfigError, ModelError, SchemaMismatch
+from ...errors import AccessDenied, BadReply, ConfigError, ModelError, SchemaMismatch, ServerLost
 from ...prompts.schemas import Summary
 from ...storage.records import Entity, Record, Usage
 from .each import for_each
@@ -70,7 +70,7 @@ async def summarise(
         A graph with the new descriptions, and the books.
 
     Raises:
-        AccessDenied, BudgetExceeded, ConfigError: every further call would fail too.
+        AccessDenied, ServerLost, BudgetExceeded, ConfigError: every further call would fail too.
     """
     if max_tokens < 1 or context_tokens < 2 * max_tokens:
         raise ConfigError(
@@ -109,7 +109,7 @@ async def summarise(
                 lines = shorter
             summary = await ask(entity, batches[0])
             _require_shorter(entity, lines, [summary])
-        except AccessDenied:
+        except (AccessDenied, ServerLost):
             raise
         except ModelError as error:
             failed[error.reason] += 1

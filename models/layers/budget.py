@@ -113,6 +113,11 @@ class Budget:
             if not turn.done():
                 turn.set_result(None)
 
+    def book(self, tokens: int, usd: float) -> None:
+        """Books what others have spent, without a reservation: a fleet's workers pay, its coordinator counts."""
+        self._tokens += tokens
+        self._usd += usd
+
     def _fits(self, tokens: int, usd: float) -> bool:
         return (self.tokens is None or self._tokens + self._reserved_tokens + tokens <= self.tokens) and (
             self.usd is None or self._usd + self._reserved_usd + usd <= self.usd

@@ -12,7 +12,7 @@ import math
 from collections import deque
 from time import monotonic
 
-from ...errors import DeadlineExceeded, ModelError, Overloaded, Unreachable
+from ...errors import DeadlineExceeded, ModelError, Overloaded, ServerLost, Unreachable
 from ..contract import Model, Reply, Request
 from .base import Layer
 
@@ -56,7 +56,7 @@ class Limiter:
         """Waits for a slot; returns whether this request is the probe. Each `enter` is answered by one `leave`.
 
         Raises:
-            Unreachable: the server has been gone for longer than `patience`. Not to be retried.
+            ServerLost: the server has been gone for longer than `patience`. Not to be retried.
         """
         if not self._waiting and self._room(monotonic()):
             return self._take()
@@ -153,13 +153,11 @@ class Limiter:
     def _gone(self, now: float) -> bool:
         return self._opened is not None and now - self._opened >= self.patience
 
-    def _lost(self) -> Unreachable:
-        error = Unreachable(
+    def _lost(self) -> ServerLost:
+        return ServerLost(
             f"{self.label} has not answered for {self.patience:g} s; start it or mend base_url, and run the same "
             f"command to go on. Last: {self._last}"
         )
-        error.retryable = False  # everything that patience allows was tried already
-        return error
 
 
 class Limited(Layer):

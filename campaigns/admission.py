@@ -1,0 +1,94 @@
+"""Takes outcomes into the pool and the store: the one place where a task ends, in one process and in a fleet."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ..agents.state import Pool
+from ..errors import NotStored, StoreError
+from ..models.layers.meter import Lineage
+from ..storage.queue import Work
+from ..storage.records import Status, Task, Usage
+from ..storage.store import RunStore
+from .outcome import Outcome, duplicate, failure_of
+from .worker import FATAL, Worker
+
+if TYPE_CHECKING:  # types only: a campaign without a graph does not load networkx
+    from ..graphs.knowledge.graph import KnowledgeGraph
+
+
+class Admission:
+    """Ends tasks: claims the text of what was accepted, commits, and keeps the claim."""
+
+    def __init__(self, store: RunStore, pool: Pool, kind: str) -> None:
+        self.store = store
+        self.pool = pool
+        self.kind = kind
+
+    async def admit(self, task: Task, outcome: Outcome) -> Outcome:
+        """Commits how `task` ended; an accepted text that somebody else holds already is rejected as a duplicate.
+
+        Raises `StoreError` when the store refuses.
+        """
+        if outcome.status is Status.ACCEPTED:
+            twin = await self.pool.claim(_text_of(outcome), task.id)
+            if twin is not None:
+                outcome = duplicate(outcome, twin)
+        if outcome.status is not Status.ACCEPTED:
+            await self.pool.release(task.id)
+        try:
+            await self.store.finish(task.id, outcome.status, outcome.items, claims=await self.pool.held(task.id))
+        except StoreError:
+            raise
+        except Exception as error:  # the flow left values that JSON cannot carry
+            await self.pool.release(task.id)
+            (item,) = outcome.items
+            outcome = failure_of(task, self.kind, error, item.usage, Lineage(item.models, item.prompts))
+            await self.store.finish(task.id, outcome.status, outcome.items)
+        await self.pool.keep(task.id)
+        return outcome
+
+
+class Local:
+    """Runs tasks in this process: records from the store, the flow, admission."""
+
+    def __init__(self, worker: Worker, admission: Admission, graph: KnowledgeGraph | None) -> None:
+        self._worker = worker
+        self._admission = admission
+        self._graph = graph
+
+    async def run(self, task: Task) -> Outcome:
+        """Runs `task`, commits its outcome, and returns it.
+
+        Raises:
+            BudgetExceeded, AccessDenied, ServerLost, ConfigError, StoreError: the campaign must stop; the task stays
+                pending.
+        """
+        admission = self._admission
+        try:
+            outcome = await self._worker.outcome(work_of(task, admission.store, self._graph))
+        except NotStored as error:  # a planner named a record that is not there
+            outcome = failure_of(task, admission.kind, error, Usage(), Lineage())
+        except FATAL:
+            await admission.pool.release(task.id)
+            raise
+        return await admission.admit(task, outcome)
+
+
+def work_of(task: Task, store: RunStore, graph: KnowledgeGraph | None) -> Work:
+    """Gathers the records that a task starts from; raises `NotStored` when one is not there."""
+    if graph is None:
+        return Work.model_construct(task=task, chunks=tuple(store.chunk(key) for key in task.chunks))
+    for key in (*task.entities, *task.relations):
+        if key not in graph.entities and key not in graph.relations:
+            raise NotStored(f"the graph has no entity or relation with id '{key}'")
+    return Work.model_construct(
+        task=task,
+        chunks=tuple(store.chunk(key) for key in task.chunks),
+        entities=tuple(graph.entities[key] for key in task.entities),
+        relations=tuple(graph.relations[key] for key in task.relations),
+    )
+
+
+def _text_of(outcome: Outcome) -> str:
+    return "\n".join(message.content for item in outcome.items for message in item.messages)

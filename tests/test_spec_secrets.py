@@ -1,0 +1,52 @@
+"""Credentials that a person puts where they do not belong: shown by no error, kept by no store."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from isolation import CANARY
+from write_and_judge import PROMPTS, flow, judged, rows
+
+from gristmill import Campaign, ModelSpec, Request, Scripted
+from gristmill.campaigns.spec import load_spec, make_spec
+from gristmill.errors import ConfigError
+from gristmill.storage.store import RunStore
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        {"model": "openai_api/m", "base_url": f"http://user:{CANARY}-pass@127.0.0.1/v1"},
+        {"model": "openai_api/m", "base_url": f"http://127.0.0.1/v1?key={CANARY}"},
+        {"model": "openai_api/m", "api_key": f"sk-{CANARY}-0123456789"},
+        {"model": "openai_api/m", "extra": f"sk-{CANARY}-0123456789"},
+        f"opneai_api/m?token=sk-{CANARY}-0123456789",
+    ],
+)
+def test_a_refused_spec_shows_no_credential(tmp_path: Path, model: object) -> None:
+    with pytest.raises(ConfigError) as caught:
+        make_spec({"name": "x", "documents": ["d"], "models": {"default": model}})
+    assert CANARY not in str(caught.value)
+    (tmp_path / "c.toml").write_text(f'name = "x"\ndocuments = ["d"]\nkey = "sk-{CANARY}-0123456789\n')
+    with pytest.raises(ConfigError) as caught:
+        load_spec(tmp_path / "c.toml")
+    assert CANARY not in str(caught.value)
+
+
+async def test_the_store_keeps_no_credential_of_the_campaign(tmp_path: Path) -> None:
+    rows(tmp_path, 2)
+    extra = {"api_key": f"{CANARY}-plain", "headers": {"Authorization": f"Bearer {CANARY}-0123"}, "top_k": 5}
+
+    def answer(request: Request) -> object:
+        return f"Explain {request.variables['passage']}" if request.role == "generator" else judged()
+
+    unused = ModelSpec(model="openai_api/m", base_url="http://127.0.0.1:9/v1", extra=extra)
+    report = await Campaign(
+        "test", [tmp_path / "rows.jsonl"], flow=flow(), prompts=[str(PROMPTS)], runs=str(tmp_path / "runs"),
+        models={"generator": Scripted(answer), "critic": Scripted(answer), "spare": unused},
+    ).execute()  # fmt: skip
+    kept = RunStore.read(report.folder).mark("campaign")
+    assert kept["models"]["spare"]["extra"]["top_k"] == 5
+    for found in report.folder.rglob("*"):
+        assert CANARY.encode() not in found.read_bytes(), found
