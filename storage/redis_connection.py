@@ -76,6 +76,7 @@ class RedisConnection:
         self.client: Redis = _client(url, self.shown, timeout)
         self._waiting: deque[_Sent] = deque()
         self._sender: asyncio.Task[None] | None = None
+        self._gone = False
 
     async def call(self, *command: Arg, patience: float | None = None) -> Any:
         """Runs one command and returns its reply, as redis-py gives it.
@@ -109,11 +110,14 @@ class RedisConnection:
         wait = WAIT_FIRST
         while True:
             try:
-                return await ask()
+                reply = await ask()
             except Exception as error:
                 if not _is_gone(error):
                     raise self._translated(error) from None
                 since = self._still_gone(since, self.patience if patience is None else patience, error)
+            else:
+                self._back()
+                return reply
             wait = await _pause(wait)
 
     async def aclose(self) -> None:
@@ -155,7 +159,7 @@ class RedisConnection:
         """Sends a batch once; what is to be sent again goes to the front. Returns whether the server served it."""
         pipe = self.client.pipeline(transaction=False)
         for sent in batch:
-            pipe.execute_command(*sent.command)  # type: ignore[no-untyped-call]  # redis-py leaves it untyped
+            pipe.execute_command(*sent.command)
         try:
             replies: list[Any] = await pipe.execute(raise_on_error=False)
         except Exception as error:
@@ -181,13 +185,17 @@ class RedisConnection:
             else:
                 self._fail(sent, self._translated(reply))
         self._waiting.extendleft(reversed(again))
+        if not gone:
+            self._back()
         return not gone
 
     def _still_gone(self, since: float | None, patience: float, error: Exception) -> float:
         """Returns since when the server is gone; raises `RedisUnavailable` when that is longer than `patience`."""
         now = monotonic()
-        if since is None:
+        if not self._gone:
+            self._gone = True
             LOG.warning("%s does not answer (%s); waiting for it", self.shown, self._text(error))
+        if since is None:
             return now
         if now - since >= patience:
             raise RedisUnavailable(
@@ -195,6 +203,11 @@ class RedisConnection:
                 f"port and TLS in the URL, and run the same command to go on"
             )
         return since
+
+    def _back(self) -> None:
+        if self._gone:
+            self._gone = False
+            LOG.warning("%s answers again", self.shown)
 
     def _translated(self, error: Exception) -> Exception:
         text = self._text(error)
