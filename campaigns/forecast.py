@@ -22,7 +22,6 @@ import orjson
 
 from ..evals.duplicates import ExactPool
 from ..graphs.recipes.base import Planner, PlanView
-from ..models.layers.budget import Budget
 from ..models.layers.meter import Meter
 from ..models.spec import ModelSpec
 from ..storage.records import Chunk, Status, Task, Usage
@@ -34,6 +33,7 @@ from .outcome import Outcome
 from .planning import Plan
 from .prepare import bind, check_models, context_of
 from .spec import CampaignSpec
+from .spending import open_budget
 from .worker import Worker
 
 PILOT_CHUNKS = 8
@@ -105,7 +105,7 @@ async def forecast(campaign: Campaign, *, pilot: int = 5) -> Forecast:
                 calls[name] = PilotCalls(store, spec.models.get(name))
                 return calls[name]
 
-            budget = Budget(tokens=spec.budget.tokens, usd=spec.budget.usd)
+            budget = open_budget(spec.budget, store, timed=False)
             models, close = bind(spec, campaign.models, calls=calls_of, budget=budget, meter=meter)
 
             def spent() -> Usage:
@@ -151,6 +151,8 @@ async def forecast(campaign: Campaign, *, pilot: int = 5) -> Forecast:
                 )
                 outcomes = await _run_pilot(plan, worker, pilot)
                 wall, cost = time.monotonic() - began, _minus(spent(), before)
+                hits = sum(one.hits.calls for one in calls.values())
+                wall, extraction = await _remembered(store, wall, extraction, hits)
                 drawn = _count(prepared.planner, PlanView(chunks=chunks, graph=graph), spec.seed, prepared.options)
             finally:
                 await close()
@@ -177,7 +179,22 @@ async def _run_pilot(plan: Plan, worker: Worker, pilot: int) -> list[Outcome]:
     tasks: list[Task] = []
     while len(tasks) < pilot and (task := await plan.next()) is not None:
         tasks.append(task)
-    return list(await asyncio.gather(*[worker.run(task) for task in tasks]))
+    running = [asyncio.create_task(worker.run(task)) for task in tasks]
+    try:
+        return list(await asyncio.gather(*running))
+    finally:  # when one stops the pilot, none goes on over stores that are closed
+        for one in running:
+            one.cancel()
+        await asyncio.gather(*running, return_exceptions=True)
+
+
+async def _remembered(store: RunStore, wall: float, extraction: Usage, hits: int) -> tuple[float, Usage]:
+    """Returns the times of the pilot that did the calls: a pilot that is answered from the cache takes none."""
+    before = store.mark("pilot")
+    if hits and before is not None:
+        return max(wall, before["wall"]), replace(extraction, seconds=max(extraction.seconds, before["extraction"]))
+    await store.set_mark("pilot", {"wall": wall, "extraction": extraction.seconds})
+    return wall, extraction
 
 
 def _project(
