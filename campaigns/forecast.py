@@ -21,6 +21,7 @@ from typing import Any
 import orjson
 
 from ..evals.duplicates import ExactPool
+from ..graphs.flows.runner import runner_of
 from ..graphs.recipes.base import Planner, PlanView
 from ..models.layers.meter import Meter
 from ..models.spec import ModelSpec
@@ -142,7 +143,7 @@ async def forecast(campaign: Campaign, *, pilot: int = 5) -> Forecast:
                 pool = ExactPool()
                 worker = Worker(
                     scratch,
-                    prepared.flow.compile(),
+                    runner_of(prepared.flow, runtime=spec.runtime),
                     replace(context, pool=pool),
                     graph=graph,
                     pool=pool,

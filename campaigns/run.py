@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from ..agents.state import FlowContext
 from ..errors import BudgetExceeded, StoreError
 from ..evals.duplicates import ExactPool
+from ..graphs.flows.runner import runner_of
 from ..models.layers.meter import Meter
 from ..storage.store import Books, RunStore
 from .collector import calm_collector
@@ -124,7 +125,7 @@ class Run:
                 return self.why
         worker = Worker(
             self.store,
-            self.prepared.flow.compile(),
+            runner_of(self.prepared.flow, runtime=self.spec.runtime),
             replace(self.context, pool=pool),
             graph=graph,
             pool=pool,

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from langgraph.errors import GraphRecursionError
 
 from ..agents.state import FlowContext, FlowState
 from ..errors import AccessDenied, BudgetExceeded, ConfigError, NotStored, ServerLost, StoreError
 from ..evals.duplicates import ExactPool
+from ..graphs.flows.runner import STEP_LIMIT, Runner
 from ..models.layers.meter import Lineage, Meter
 from ..storage.records import Status, Task
 from ..storage.store import RunStore
@@ -22,29 +23,26 @@ FATAL = (BudgetExceeded, AccessDenied, ServerLost, ConfigError, StoreError)
 
 
 class Worker:
-    """Runs tasks. `app` is the compiled flow, `meter` counts its models' calls."""
+    """Runs tasks. `flow` runs one of them to its last state, `meter` counts its models' calls."""
 
     def __init__(
         self,
         store: RunStore,
-        app: Any,
+        flow: Runner,
         context: FlowContext,
         *,
         graph: KnowledgeGraph | None,
         pool: ExactPool,
         meter: Meter,
         kind: str,
-        recursion_limit: int = 100,
     ) -> None:
         self._store = store
-        self._app = app
+        self._flow = flow
         self._context = context
         self._graph = graph
         self._pool = pool
         self._meter = meter
         self._kind = kind
-        self._config = {"recursion_limit": recursion_limit}
-        self._limit = recursion_limit
 
     async def run(self, task: Task) -> Outcome:
         """Runs `task`, commits its outcome, and returns it.
@@ -76,7 +74,7 @@ class Worker:
         failed: Exception | None = None
         state: FlowState = {}
         try:
-            state = await self._final_state(self._start(task))
+            state = await self._flow(self._start(task), self._context)
         except NotStored as error:  # a planner named a record that is not there
             failed = error
         except FATAL:
@@ -92,16 +90,9 @@ class Worker:
             except Exception as error:  # the flow left something that is no draft, no verdict, no decision
                 failed = error
         if isinstance(failed, GraphRecursionError):
-            message = f"the flow took more than {self._limit} steps without an end; give its loop a limit"
+            message = f"the flow took more than {STEP_LIMIT} steps without an end; give its loop a limit"
             return failure(task, self._kind, "endless_loop", message, usage=usage, lineage=lineage)
         return failure_of(task, self._kind, failed, usage, lineage)
-
-    async def _final_state(self, state: FlowState) -> FlowState:
-        # What `ainvoke` does, without the updates that it gathers beside the values for other callers.
-        stream = self._app.astream(state, context=self._context, config=self._config, stream_mode="values")
-        async for values in stream:
-            state = values
-        return state
 
     def _start(self, task: Task) -> FlowState:
         state: FlowState = {"task": task, "chunks": [self._store.chunk(key) for key in task.chunks]}

@@ -1,0 +1,488 @@
+"""The direct runner against LangGraph: the same flow, the same first state, the same end."""
+
+from __future__ import annotations
+
+import asyncio
+import enum
+import logging
+import operator
+from collections.abc import Callable
+from contextvars import ContextVar
+from typing import Annotated, Any, TypedDict
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from langchain_core.runnables import RunnableConfig, RunnableLambda
+from langgraph.config import get_config, get_stream_writer
+from langgraph.errors import GraphInterrupt, GraphRecursionError, InvalidUpdateError, NodeCancelledError
+from langgraph.graph import END, START, StateGraph
+from langgraph.runtime import Runtime, get_runtime
+from langgraph.types import Command, Overwrite, RetryPolicy, Send
+
+from gristmill.graphs.flows.direct import DirectGraph, NeedsLangGraph
+from gristmill.graphs.flows.runner import FlowRunner, runner_of
+
+Graph = StateGraph[Any, Any, Any, Any]
+
+
+def mutating(left: list[str], right: list[str]) -> list[str]:
+    left.extend(right)
+    return left
+
+
+def newest(left: int | None, right: int) -> int:
+    return right if left is None else max(left, right)
+
+
+class State(TypedDict, total=False):
+    log: Annotated[list[str], operator.add]
+    seen: Annotated[list[str], mutating]
+    most: Annotated[int | None, newest]
+    one: int
+    two: str
+    round: int
+
+
+class Part(TypedDict, total=False):
+    one: int
+    log: Annotated[list[str], operator.add]
+
+
+class Broken(Exception):
+    pass
+
+
+async def both(graph: Graph, state: Any, *, limit: int = 8, direct: bool = True) -> tuple[Any, Any]:
+    """Runs `graph` directly and on LangGraph; returns the two ends: a state, or the type of an error."""
+    runner = runner_of(graph, recursion_limit=limit)
+    assert isinstance(runner, FlowRunner)
+    assert (runner.direct is not None) == direct
+    ends: list[Any] = []
+    for run in (runner, runner_of(graph, runtime="langgraph", recursion_limit=limit)):
+        try:
+            ends.append(await run(dict(state), "context"))  # type: ignore[arg-type]
+        except Exception as error:
+            ends.append(type(error))
+    if direct:
+        assert runner.direct is not None, "the direct run fell back"
+    return ends[0], ends[1]
+
+
+async def same(graph: Graph, state: Any | None = None, *, limit: int = 8) -> Any:
+    ours, theirs = await both(graph, state or {"one": 1}, limit=limit)
+    assert ours == theirs
+    return ours
+
+
+# random graphs
+
+NAMES = ("b", "a", "d", "c")
+KEYS = st.sampled_from(("log", "seen", "most", "one", "two", "round", "unknown"))
+UPDATES = st.one_of(st.none(), st.sets(KEYS, max_size=3), st.just({"log", "seen"}))
+TARGETS = st.sampled_from((*NAMES, END))
+EXITS = st.fixed_dictionaries(
+    {
+        "static": st.sets(TARGETS, max_size=2),
+        "routes": st.lists(
+            st.fixed_dictionaries(
+                {
+                    "answers": st.lists(st.lists(TARGETS, min_size=1, max_size=2), min_size=1, max_size=3),
+                    "as": st.sampled_from(("str", "list", "tuple", "bool")),
+                    "mapped": st.booleans(),
+                    "sync": st.booleans(),
+                    "typed": st.booleans(),
+                }
+            ),
+            max_size=2,
+        ),
+    }
+)
+NODES = st.fixed_dictionaries(
+    {
+        "update": UPDATES,
+        "part": st.booleans(),
+        "runtime": st.booleans(),
+        "sync": st.integers(0, 5).map(lambda draw: draw == 0),
+        "pause": st.integers(0, 2),
+        "fails": st.integers(0, 7).map(lambda draw: draw == 0),
+        "exits": EXITS,
+    }
+)
+VALUES: dict[str, Callable[[str, Any], Any]] = {
+    "log": lambda name, state: [f"{name}:{sorted(state)}:{len(state.get('log', []))}"],
+    "seen": lambda name, state: [name],
+    "most": lambda name, state: len(name) + len(state.get("log", [])),
+    "one": lambda name, state: state.get("one", 0) + 1,
+    "two": lambda name, state: name,
+    "round": lambda name, state: state.get("round", 0) + 1,
+    "unknown": lambda name, state: "no such key",
+}
+
+
+def node_of(name: str, plan: dict[str, Any]) -> Callable[..., Any]:
+    def update(state: dict[str, Any]) -> dict[str, Any] | None:
+        if plan["fails"]:
+            raise Broken(name)
+        keys = plan["update"]
+        return None if keys is None else {key: VALUES[key](name, state) for key in sorted(keys)}
+
+    if plan["sync"]:
+        return update
+    if plan["part"]:
+
+        async def partial(state: Part) -> Any:
+            await pause(plan)
+            return update(dict(state))
+
+        return partial
+    if plan["runtime"]:
+
+        async def running(state: State, runtime: Runtime[Any]) -> Any:
+            await pause(plan)
+            assert runtime.context == "context"
+            return update(dict(state))
+
+        return running
+
+    async def plain(state: State) -> Any:
+        await pause(plan)
+        return update(dict(state))
+
+    return plain
+
+
+async def pause(plan: dict[str, Any]) -> None:
+    for _ in range(plan["pause"]):
+        await asyncio.sleep(0)
+
+
+def route_of(plan: dict[str, Any]) -> Callable[..., Any]:
+    """A route that goes by what it sees of the state: the log's length picks the answer."""
+
+    def answer(state: Any) -> Any:
+        answers = plan["answers"][len(state.get("log", [])) % len(plan["answers"])]
+        if plan["as"] == "bool":
+            return bool(len(state.get("log", [])) % 2)
+        if plan["as"] == "str":
+            return answers[0]
+        return answers if plan["as"] == "list" else tuple(answers)
+
+    async def typed(state: Part) -> Any:
+        return answer(state)
+
+    async def untyped(state):  # type: ignore[no-untyped-def]
+        return answer({**state, "log": [*state.get("log", []), *(["x"] if "unknown" in state else [])]})
+
+    return typed if plan["typed"] else answer if plan["sync"] else untyped
+
+
+def graph_of(plans: dict[str, Any], entry: dict[str, Any]) -> Graph:
+    graph = Graph(State)
+    for name, plan in plans.items():
+        graph.add_node(name, node_of(name, plan))
+    graph.add_edge(START, "a")
+    for name, exits in (("__start__", entry), *((name, plan["exits"]) for name, plan in plans.items())):
+        for target in sorted(exits["static"]):
+            graph.add_edge(name, target)
+        for number, plan in enumerate(exits["routes"]):
+            ends: Any = None
+            if plan["as"] == "bool":
+                ends = {True: plan["answers"][0][0], False: plan["answers"][-1][0]}
+            elif plan["mapped"]:
+                ends = {target: target for target in (*NAMES, END)}
+            route = route_of(plan)
+            route.__name__ = f"route{number}"
+            graph.add_conditional_edges(name, route, ends)
+    return graph
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+@given(
+    plans=st.fixed_dictionaries(dict.fromkeys(NAMES, NODES)),
+    entry=EXITS,
+    state=st.sampled_from(({"one": 1}, {"log": ["given"], "seen": ["given"], "two": "x"}, {"round": 0, "odd": 1})),
+    limit=st.integers(1, 7),
+)
+def test_random_graphs_end_as_on_langgraph(plans: Any, entry: Any, state: Any, limit: int) -> None:
+    graph = graph_of(plans, entry)
+    fresh = {key: list(value) if isinstance(value, list) else value for key, value in state.items()}
+
+    async def compare() -> None:
+        ours, theirs = await both(graph, fresh, limit=limit)
+        # A step in which one node fails while another writes a key twice has two right answers to "what went wrong".
+        assert ours == theirs
+
+    asyncio.run(compare())
+
+
+# what random graphs do not reach
+
+
+def chain(*nodes: Callable[..., Any]) -> Graph:
+    graph = Graph(State)
+    previous = START
+    for number, node in enumerate(nodes):
+        graph.add_node(f"n{number}", node)
+        graph.add_edge(previous, f"n{number}")
+        previous = f"n{number}"
+    graph.add_edge(previous, END)
+    return graph
+
+
+def fan(*nodes: Callable[..., Any]) -> Graph:
+    graph = Graph(State)
+    for number, node in enumerate(nodes):
+        graph.add_node(f"n{number}", node)
+        graph.add_edge(START, f"n{number}")
+    return graph
+
+
+def says(**update: Any) -> Callable[..., Any]:
+    async def node(state: State) -> dict[str, Any]:
+        return update
+
+    return node
+
+
+async def test_two_writes_of_one_key_in_a_step_are_refused() -> None:
+    assert await same(fan(says(one=1), says(one=2))) is InvalidUpdateError
+
+
+async def test_a_step_sees_one_snapshot_and_is_applied_by_name() -> None:
+    async def slow(state: State) -> dict[str, Any]:
+        await asyncio.sleep(0.01)
+        return {"log": [f"slow saw {state['log']}"]}
+
+    async def quick(state: State) -> dict[str, Any]:
+        return {"log": [f"quick saw {state['log']}"]}
+
+    end = await same(fan(slow, quick), {"log": ["given"]})
+    assert end["log"] == ["given", "slow saw ['given']", "quick saw ['given']"]
+
+
+async def test_the_limit_counts_supersteps() -> None:
+    three = chain(says(one=1), says(one=2), says(one=3))
+    assert [await same(three, limit=limit) for limit in (2, 3)] == [GraphRecursionError, GraphRecursionError]
+    assert (await same(three, limit=4))["one"] == 3
+
+
+async def test_overwrite_replaces_what_a_reducer_gathered() -> None:
+    end = await same(chain(says(log=["a"]), says(log=Overwrite(["b"]))), {"log": ["given"]})
+    assert end["log"] == ["b"]
+
+
+async def test_a_node_that_changes_its_state_changes_nothing() -> None:
+    async def careless(state: State) -> None:
+        state["one"] = 5
+        state["round"] = 5
+
+    assert await same(chain(careless)) == {"one": 1, "log": [], "seen": []}
+
+
+async def test_the_first_failure_cancels_the_step() -> None:
+    ended: list[str] = []
+
+    async def fails(state: State) -> None:
+        await asyncio.sleep(0.01)
+        raise Broken
+
+    async def waits(state: State) -> None:
+        try:
+            await asyncio.sleep(30)
+        finally:
+            ended.append("cancelled")
+
+    assert await same(fan(waits, fails, waits)) is Broken
+    assert ended == ["cancelled"] * 4
+
+
+async def test_a_cancelled_run_cancels_its_nodes_and_a_node_that_cancels_itself_fails() -> None:
+    ended: list[str] = []
+
+    async def waits(state: State) -> None:
+        try:
+            await asyncio.sleep(30)
+        finally:
+            ended.append("cancelled")
+
+    for graph in (chain(waits), fan(waits, waits)):
+        task = asyncio.ensure_future(runner_of(graph)({"one": 1}, "context"))  # type: ignore[typeddict-unknown-key, arg-type]
+        await asyncio.sleep(0.01)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+    assert ended == ["cancelled"] * 3
+
+    async def cancels(state: State) -> None:
+        raise asyncio.CancelledError
+
+    assert await same(chain(cancels)) is NodeCancelledError
+
+
+class Exit(enum.StrEnum):
+    AGAIN = "again"
+    DONE = "done"
+
+
+async def test_routes_by_enum_and_refused_destinations() -> None:
+    async def route(state: State) -> Exit:
+        return Exit.DONE if state["one"] > 3 else Exit.AGAIN
+
+    async def count(state: State) -> dict[str, Any]:
+        return {"one": state["one"] + 1}
+
+    graph = Graph(State).add_node("n", count).add_edge(START, "n")
+    graph.add_conditional_edges("n", route, {Exit.AGAIN: "n", Exit.DONE: END})
+    assert (await same(graph))["one"] == 4
+
+    for answer, error in ((None, ValueError), (START, ValueError), ("nowhere", None)):
+        other = Graph(State).add_node("n", count).add_edge(START, "n")
+        other.add_conditional_edges("n", lambda state, answer=answer: answer)
+        end = await same(other)
+        assert end is error if error else end["one"] == 2
+    mapped = Graph(State).add_node("n", count).add_edge(START, "n")
+    mapped.add_conditional_edges("n", lambda state: "nowhere", {"n": "n"})
+    assert await same(mapped) is KeyError
+
+
+async def test_parallel_nodes_keep_their_contextvars_apart() -> None:
+    name: ContextVar[str] = ContextVar("name", default="nobody")
+
+    async def one(state: State) -> dict[str, Any]:
+        name.set("one")
+        await asyncio.sleep(0.01)
+        return {"log": [name.get()]}
+
+    async def two(state: State) -> dict[str, Any]:
+        await asyncio.sleep(0.005)
+        return {"log": [name.get()]}
+
+    assert (await same(fan(one, two)))["log"] == ["one", "nobody"]
+
+
+# what is not plain
+
+
+async def with_config(state: State, config: RunnableConfig) -> dict[str, Any]:
+    return {"one": config["metadata"]["langgraph_step"] + 5}
+
+
+def with_subgraph() -> Graph:
+    inner = chain(says(one=7)).compile()
+    graph = Graph(State).add_node("inner", inner).add_edge(START, "inner")
+    return graph
+
+
+def with_join() -> Graph:
+    graph = fan(says(log=["a"]), says(log=["b"])).add_node("join", says(one=9))
+    return graph.add_edge(["n0", "n1"], "join")
+
+
+@pytest.mark.parametrize(
+    "graph",
+    [
+        chain(with_config),
+        with_subgraph(),
+        with_join(),
+        Graph(State).add_node("n", says(one=2), retry_policy=RetryPolicy()).add_edge(START, "n"),
+        Graph(State).add_node("n", says(one=2), defer=True).add_edge(START, "n"),
+        Graph(State).add_node("n", says(one=2), destinations=("n",)).add_edge(START, "n"),
+        Graph(State).add_node("n", RunnableLambda(lambda state: {"one": 3})).add_edge(START, "n"),
+    ],
+    ids=["config", "subgraph", "join", "retry", "defer", "destinations", "runnable"],
+)
+async def test_a_graph_that_is_not_plain_runs_on_langgraph(graph: Graph) -> None:
+    ours, theirs = await both(graph, {"one": 1}, direct=False)
+    assert ours == theirs
+    assert ours["one"] != 1
+
+
+async def sends(state: State) -> list[Send]:
+    return [Send("n1", {"one": 4})]
+
+
+def sending() -> Graph:
+    graph = Graph(State).add_node("n0", says(log=["sent"])).add_node("n1", says(log=["got"])).add_edge(START, "n0")
+    return graph.add_conditional_edges("n0", sends)
+
+
+async def commands(state: State) -> Command[Any]:
+    return Command(update={"one": 5})
+
+
+async def configured(state: State) -> dict[str, Any]:
+    return {"one": get_config()["metadata"]["langgraph_step"] + 10}
+
+
+async def runs_in(state: State) -> dict[str, Any]:
+    return {"two": str(get_runtime().context)}
+
+
+async def informed(state: State, runtime: Runtime[Any]) -> dict[str, Any]:
+    assert runtime.execution_info is not None
+    return {"one": runtime.execution_info.node_attempt + 20}
+
+
+async def writes(state: State) -> dict[str, Any]:
+    get_stream_writer()("something")
+    return {"one": 30}
+
+
+async def nests(state: State) -> Any:
+    return await chain(says(one=40)).compile().ainvoke(state)
+
+
+async def wrongs(state: State) -> Any:
+    return "no dict"
+
+
+async def interrupted(state: State) -> None:
+    raise GraphInterrupt(())
+
+
+def careful(state: State) -> dict[str, Any]:
+    """A plain function in a thread that expects no config; only LangGraph may say whether there is one."""
+    try:
+        return {"one": get_config()["metadata"]["langgraph_step"] + 50}
+    except Exception:
+        return {"one": -1}
+
+
+@pytest.mark.parametrize(
+    "node", [commands, configured, runs_in, informed, writes, nests, wrongs, interrupted, careful, "sending"]
+)
+async def test_what_turns_out_not_to_be_plain_starts_over_on_langgraph(
+    node: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    graph = sending() if node == "sending" else chain(says(log=["before"]), node)
+    runner = runner_of(graph)
+    assert isinstance(runner, FlowRunner)
+    assert runner.direct is not None
+    reference = runner_of(graph, runtime="langgraph")
+    ends: list[Any] = []
+    with caplog.at_level(logging.INFO):
+        for run in (runner, runner, reference):
+            try:
+                ends.append(await run({"one": 1}, "context"))  # type: ignore[typeddict-unknown-key, arg-type]
+            except Exception as error:
+                ends.append((type(error), str(error)))
+    assert ends[0] == ends[1] == ends[2]
+    assert runner.direct is None
+    assert len(caplog.records) == 1
+    assert "node 'n" in caplog.text
+
+
+async def test_tracing_runs_on_langgraph(monkeypatch: pytest.MonkeyPatch) -> None:
+    runner = runner_of(chain(says(one=2)))
+    assert isinstance(runner, FlowRunner)
+    assert runner.direct is not None
+    monkeypatch.setattr("gristmill.graphs.flows.runner.tracing_is_enabled", lambda: True)
+    traced = runner_of(chain(says(one=2)))
+    assert isinstance(traced, FlowRunner)
+    assert traced.direct is None
+
+
+def test_what_is_not_plain_says_why() -> None:
+    with pytest.raises(NeedsLangGraph, match="node 'n0' takes config"):
+        DirectGraph(chain(with_config), recursion_limit=5)
