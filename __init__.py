@@ -15,6 +15,7 @@ os.environ.setdefault("LANGGRAPH_STRICT_MSGPACK", "true")
 if TYPE_CHECKING:
     from gristmill.agents.state import FlowContext, FlowState, describe
     from gristmill.campaigns.campaign import Campaign, CampaignReport
+    from gristmill.campaigns.fleet import Fleet
     from gristmill.errors import GristmillError
     from gristmill.graphs.flows.reference import reference_flow
     from gristmill.graphs.recipes.base import PlanView, Recipe
@@ -47,6 +48,7 @@ _HOMES = {
     "Document": "storage.records",
     "Draft": "storage.records",
     "Entity": "storage.records",
+    "Fleet": "campaigns.fleet",
     "FlowContext": "agents.state",
     "FlowState": "agents.state",
     "GristmillError": "errors",
@@ -78,6 +80,7 @@ __all__ = [
     "Document",
     "Draft",
     "Entity",
+    "Fleet",
     "FlowContext",
     "FlowState",
     "GristmillError",

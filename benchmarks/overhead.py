@@ -3,9 +3,13 @@
     python benchmarks/overhead.py [--rows 3000] [--concurrency 128] [--latency 0.02] [--repeat 3]
 
 The server runs in this process, on another core where there are two; each measured client is a process of its own on
-the first core. The campaign is the real one: documents read and cut, LangGraph, all layers, the store, the books. A
-bare aiohttp client that posts the same bodies is the ceiling. Afterwards one campaign runs under a sampling profiler.
-The last line is one JSON object.
+the first core. The campaign is the real one: documents read and cut, the flow, all layers, the store, the books; once
+with the flow on LangGraph's runtime and once with it run directly (`runtime = "auto"`; the flow is a plain one). A bare
+aiohttp client that posts the same bodies is the ceiling. Afterwards each campaign runs once under a sampling profiler.
+
+The last line is one JSON object. Its figures are those of LangGraph's runtime, the `direct_` ones of the direct run:
+calls a second between the first request and the last answer, CPU ms a call of the run phase, peak resident MB, seconds
+from the start of the process to the first request.
 """
 
 from __future__ import annotations
@@ -24,16 +28,20 @@ from collections import Counter
 from pathlib import Path
 from time import monotonic, process_time
 from types import FrameType
-from typing import Any
+from typing import Any, Literal
 
 HERE = Path(__file__).parent
+CAMPAIGNS: dict[str, Literal["auto", "langgraph"]] = {"langgraph": "langgraph", "direct": "auto"}  # runtime by role
+ROLES = {"langgraph": "campaign on LangGraph", "direct": "campaign, direct", "aiohttp": "bare aiohttp"}
 WORDS = tuple(f"word{number:02}" for number in range(40))
 
 
 # clients, each a process of its own
 
 
-def campaign_client(url: str, folder: str, concurrency: int, sample: bool) -> None:
+def campaign_client(
+    url: str, folder: str, concurrency: int, runtime: Literal["auto", "langgraph"], sample: bool
+) -> None:
     profile: Counter[str] = Counter()
     if sample:
         _sample(profile)
@@ -58,6 +66,7 @@ def campaign_client(url: str, folder: str, concurrency: int, sample: bool) -> No
         models={"default": ModelSpec(model="openai_api/mock", base_url=url, max_in_flight=concurrency)},
         prompts=[str(HERE / "prompts")],
         concurrency=concurrency,
+        runtime=runtime,
         runs=f"{folder}/runs",
     )
     report = campaign.run(Began())
@@ -192,49 +201,68 @@ async def main(args: argparse.Namespace) -> None:
     if hasattr(os, "sched_setaffinity") and len(cores := sorted(os.sched_getaffinity(0))) > 1:
         os.sched_setaffinity(0, {cores[1]})
         os.environ["GRISTMILL_BENCH_CORE"] = str(cores[0])
-    ours, bare = [], []
+    results: dict[str, list[dict[str, Any]]] = {role: [] for role in ROLES}
     for _ in range(args.repeat):
-        for role, results in (("campaign", ours), ("aiohttp", bare)):
+        for role, runs in results.items():
             with tempfile.TemporaryDirectory() as folder:
                 write_rows(folder, args.rows)
-                results.append(await measure(role, args, folder))
-    with tempfile.TemporaryDirectory() as folder:
-        write_rows(folder, args.rows)
-        sampled = await measure("campaign", args, folder, ("--sample",))
+                runs.append(await measure(role, args, folder))
+    profiles = {}
+    for role in CAMPAIGNS:
+        with tempfile.TemporaryDirectory() as folder:
+            write_rows(folder, args.rows)
+            profiles[role] = dict((await measure(role, args, folder, ("--sample",)))["profile"])
     imported = await import_seconds(args.repeat)
-
-    def median(results: list[dict[str, Any]], key: str) -> float:
-        return statistics.median(result[key] for result in results)
-
-    def per_call(results: list[dict[str, Any]], key: str) -> float:
-        return statistics.median(1000 * result[key] / result["calls"] for result in results)
-
-    calls = 2 * args.rows
-    for result in ours:
+    for result in (result for role in CAMPAIGNS for result in results[role]):
         if not (result["accepted"] == result["planned"] == args.rows and result["balanced"]):
             raise SystemExit(f"the books are wrong: {result}")
-    print(f"{args.rows} rows, {calls} calls, {args.latency * 1000:.0f} ms, {args.concurrency} in flight, one core")
+    report(args, {role: medians(runs) for role, runs in results.items()}, profiles, imported)
+
+
+def medians(runs: list[dict[str, Any]]) -> dict[str, float]:
+    """The median of each figure; CPU is that of one call, in ms: of the run phase, and of the whole process."""
+    for run in runs:
+        run["cpu_ms"] = 1000 * run["cpu_s"] / run["calls"]
+        run["whole_ms"] = 1000 * run.get("whole_cpu_s", run["cpu_s"]) / run["calls"]
+    keys = ("calls_per_s", "cpu_ms", "whole_ms", "rss_mb", "first_request_s")
+    return {key: statistics.median(run[key] for run in runs) for key in keys}
+
+
+def report(
+    args: argparse.Namespace, rows: dict[str, dict[str, float]], profiles: dict[str, dict[str, int]], imported: float
+) -> None:
+    print(
+        f"{args.rows} rows, {2 * args.rows} calls, {args.latency * 1000:.0f} ms, {args.concurrency} in flight, one core"
+    )
     print(f"{'':24}{'calls/s':>10}{'CPU ms/call':>14}{'whole process':>16}{'peak RSS MB':>14}{'first request':>16}")
-    for name, results, whole in (("gristmill campaign", ours, "whole_cpu_s"), ("bare aiohttp", bare, "cpu_s")):
+    for role, row in rows.items():
         print(
-            f"{name:24}{median(results, 'calls_per_s'):>10.0f}{per_call(results, 'cpu_s'):>14.3f}"
-            f"{per_call(results, whole):>16.3f}{median(results, 'rss_mb'):>14.0f}"
-            f"{median(results, 'first_request_s'):>14.2f} s"
+            f"{ROLES[role]:24}{row['calls_per_s']:>10.0f}{row['cpu_ms']:>14.3f}{row['whole_ms']:>16.3f}"
+            f"{row['rss_mb']:>14.0f}{row['first_request_s']:>14.2f} s"
         )
     print(f"import gristmill: {imported * 1000:.0f} ms; median of {args.repeat}")
-    total = sum(count for _, count in sampled["profile"])
-    print("where the CPU goes (samples of the whole process, imports included):")
-    for package, count in sampled["profile"][:12]:
-        print(f"  {count / total:6.1%}  {package}")
+    print("where the CPU goes (share of the samples of the whole process, imports included):")
+    totals = {role: sum(profile.values()) for role, profile in profiles.items()}
+    packages = Counter(
+        {name: sum(profile.get(name, 0) for profile in profiles.values()) for name in profiles["langgraph"]}
+    )
+    print(f"  {'':24}" + "".join(f"{role:>12}" for role in profiles))
+    for name, _ in packages.most_common(14):
+        shares = "".join(f"{profile.get(name, 0) / totals[role]:>12.1%}" for role, profile in profiles.items())
+        print(f"  {name:24}{shares}")
+    ours, direct = rows["langgraph"], rows["direct"]
     print(
         json.dumps(
             {
-                "calls_per_s": round(median(ours, "calls_per_s")),
-                "cpu_ms_per_call": round(per_call(ours, "cpu_s"), 3),
-                "peak_rss_mb": round(median(ours, "rss_mb"), 1),
-                "first_request_s": round(median(ours, "first_request_s"), 2),
-                "aiohttp_calls_per_s": round(median(bare, "calls_per_s")),
+                "calls_per_s": round(ours["calls_per_s"]),
+                "cpu_ms_per_call": round(ours["cpu_ms"], 3),
+                "peak_rss_mb": round(ours["rss_mb"], 1),
+                "first_request_s": round(ours["first_request_s"], 2),
+                "aiohttp_calls_per_s": round(rows["aiohttp"]["calls_per_s"]),
                 "import_s": round(imported, 3),
+                "direct_calls_per_s": round(direct["calls_per_s"]),
+                "direct_cpu_ms_per_call": round(direct["cpu_ms"], 3),
+                "direct_peak_rss_mb": round(direct["rss_mb"], 1),
             }
         )
     )
@@ -246,15 +274,15 @@ if __name__ == "__main__":
     parser.add_argument("--concurrency", type=int, default=128)
     parser.add_argument("--latency", type=float, default=0.02)
     parser.add_argument("--repeat", type=int, default=3)
-    parser.add_argument("--client", choices=["campaign", "aiohttp"], help=argparse.SUPPRESS)
+    parser.add_argument("--client", choices=list(ROLES), help=argparse.SUPPRESS)
     parser.add_argument("--url", help=argparse.SUPPRESS)
     parser.add_argument("--folder", help=argparse.SUPPRESS)
     parser.add_argument("--sample", action="store_true", help=argparse.SUPPRESS)
     parsed = parser.parse_args()
     if core := os.environ.get("GRISTMILL_BENCH_CORE"):
         os.sched_setaffinity(0, {int(core)})
-    if parsed.client == "campaign":
-        campaign_client(parsed.url, parsed.folder, parsed.concurrency, parsed.sample)
+    if parsed.client in CAMPAIGNS:
+        campaign_client(parsed.url, parsed.folder, parsed.concurrency, CAMPAIGNS[parsed.client], parsed.sample)
     elif parsed.client == "aiohttp":
         aiohttp_client(parsed.url, parsed.folder, parsed.concurrency)
     else:

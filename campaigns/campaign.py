@@ -17,18 +17,18 @@ from typing import Any, Self
 from ..errors import ConfigError
 from ..graphs.recipes.base import Planner
 from ..models.contract import Model
-from ..models.layers.budget import Budget, Spent
 from ..models.layers.meter import Meter
 from ..models.redact import redact_values
 from ..models.spec import ModelSpec
 from ..storage.records import Usage
-from ..storage.store import Books, RunStore, usage_mark
+from ..storage.store import Books, RunStore
 from .fleet import Fleet
 from .ingest import Ingested
 from .prepare import Flow, Prepared, bind, check_models, context_of, prepare
 from .progress import Progress
 from .run import Run
 from .spec import CampaignSpec, load_spec, make_spec
+from .spending import open_budget, spent_before
 from .stops import Stop
 
 
@@ -156,31 +156,14 @@ class Campaign:
         store = RunStore.open(spec.folder)
         try:
             _same_identity(store, spec)
-            spent = store.mark("spent") or {}
-            budget = Budget(
-                tokens=spec.budget.tokens,
-                usd=spec.budget.usd,
-                spent=Spent(
-                    tokens=spent.get("tokens", 0), usd=spent.get("usd", 0.0), seconds=spent.get("seconds", 0.0)
-                ),
-            )
-            store.with_every_commit(
-                lambda: [
-                    usage_mark(
-                        {
-                            "tokens": budget.spent.tokens,
-                            "usd": budget.spent.usd,
-                            "seconds": budget.spent.seconds,
-                        }
-                    )
-                ]
-            )
+            seconds = spent_before(store).seconds
+            budget = open_budget(spec.budget, store)
             await store.set_mark("campaign", redact_values(spec.model_dump(mode="json")))
             await store.set_mark("identity", redact_values(spec.identity))
             meter = Meter()
             models, close = bind(spec, self.models, calls=lambda _: store, budget=budget, meter=meter)
             try:
-                yield Run(spec, prepared, store, meter, budget, context_of(prepared, models), spent.get("seconds", 0.0))
+                yield Run(spec, prepared, store, meter, budget, context_of(prepared, models), seconds)
             finally:
                 await close()
         finally:

@@ -21,8 +21,8 @@ from typing import Any
 import orjson
 
 from ..evals.duplicates import ExactPool
+from ..graphs.flows.runner import runner_of
 from ..graphs.recipes.base import Planner, PlanView
-from ..models.layers.budget import Budget
 from ..models.layers.meter import Meter
 from ..models.spec import ModelSpec
 from ..storage.records import Chunk, Status, Task, Usage
@@ -35,6 +35,7 @@ from .outcome import Outcome
 from .planning import Plan
 from .prepare import bind, check_models, context_of
 from .spec import CampaignSpec
+from .spending import open_budget
 from .worker import Worker
 
 PILOT_CHUNKS = 8
@@ -106,7 +107,7 @@ async def forecast(campaign: Campaign, *, pilot: int = 5) -> Forecast:
                 calls[name] = PilotCalls(store, spec.models.get(name))
                 return calls[name]
 
-            budget = Budget(tokens=spec.budget.tokens, usd=spec.budget.usd)
+            budget = open_budget(spec.budget, store, timed=False)
             models, close = bind(spec, campaign.models, calls=calls_of, budget=budget, meter=meter)
 
             def spent() -> Usage:
@@ -141,10 +142,13 @@ async def forecast(campaign: Campaign, *, pilot: int = 5) -> Forecast:
                     max_tasks=None,
                 )
                 pool = ExactPool()
-                worker = Worker(prepared.flow.compile(), replace(context, pool=pool), meter=meter, kind=prepared.kind)
+                flow = runner_of(prepared.flow, runtime=spec.runtime)
+                worker = Worker(flow, replace(context, pool=pool), meter=meter, kind=prepared.kind)
                 runner = Local(worker, Admission(scratch, pool, prepared.kind), graph)
                 outcomes = await _run_pilot(plan, runner, pilot)
                 wall, cost = time.monotonic() - began, _minus(spent(), before)
+                hits = sum(one.hits.calls for one in calls.values())
+                wall, extraction = await _remembered(store, wall, extraction, hits)
                 drawn = _count(prepared.planner, PlanView(chunks=chunks, graph=graph), spec.seed, prepared.options)
             finally:
                 await close()
@@ -171,7 +175,22 @@ async def _run_pilot(plan: Plan, runner: Local, pilot: int) -> list[Outcome]:
     tasks: list[Task] = []
     while len(tasks) < pilot and (task := await plan.next()) is not None:
         tasks.append(task)
-    return list(await asyncio.gather(*[runner.run(task) for task in tasks]))
+    running = [asyncio.create_task(runner.run(task)) for task in tasks]
+    try:
+        return list(await asyncio.gather(*running))
+    finally:  # when one stops the pilot, none goes on over stores that are closed
+        for one in running:
+            one.cancel()
+        await asyncio.gather(*running, return_exceptions=True)
+
+
+async def _remembered(store: RunStore, wall: float, extraction: Usage, hits: int) -> tuple[float, Usage]:
+    """Returns the times of the pilot that did the calls: a pilot that is answered from the cache takes none."""
+    before = store.mark("pilot")
+    if hits and before is not None:
+        return max(wall, before["wall"]), replace(extraction, seconds=max(extraction.seconds, before["extraction"]))
+    await store.set_mark("pilot", {"wall": wall, "extraction": extraction.seconds})
+    return wall, extraction
 
 
 def _project(

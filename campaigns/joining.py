@@ -11,6 +11,7 @@ from pathlib import Path
 
 from ..errors import ConfigError
 from ..evals.duplicates import ExactPool
+from ..graphs.flows.runner import runner_of
 from ..models.layers.budget import Budget
 from ..models.layers.meter import Meter
 from ..storage.leases import QUEUE_FILE, SqliteWorkerQueue
@@ -63,7 +64,7 @@ async def _serve(
     models, close = bind(_share_of_servers(spec, share), {}, calls=lambda _: store, budget=budget, meter=meter)
     try:
         context = replace(context_of(prepared, models), pool=ExactPool())
-        worker = Worker(prepared.flow.compile(), context, meter=meter, kind=prepared.kind)
+        worker = Worker(runner_of(prepared.flow, runtime=spec.runtime), context, meter=meter, kind=prepared.kind)
         member = Member(queue, worker, name, slots, lease=lease, grace=grace, parent=parent)
         running = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):

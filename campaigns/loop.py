@@ -94,7 +94,7 @@ class Loop:
                     self._plan.take_back(task)
                 return self._stop
             if task is None:
-                return None if self._running else Stop("exhausted", "every task that the recipe draws is done")
+                return None if self._running else Stop("exhausted", self._plan.end)
             running = asyncio.create_task(self._run(task))
             self._running.add(running)
             running.add_done_callback(self._ended)

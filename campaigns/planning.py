@@ -61,6 +61,13 @@ class Plan:
                 self.coverage.update(coverage_keys(task))
         self._resuming = self.planned > 0
 
+    @property
+    def end(self) -> str:
+        """Says why there are no more tasks."""
+        if self._max_tasks is not None and self.planned >= self._max_tasks:
+            return f"all {self.planned} tasks are done that max_tasks allows; raise it to go on"
+        return "every task that the recipe draws is done"
+
     async def next(self) -> Task | None:
         """Returns the next task, or None when there will be no more."""
         if not self._queue:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from ..agents.state import FlowContext
 from ..errors import BudgetExceeded, StoreError
 from ..evals.duplicates import ExactPool
+from ..graphs.flows.runner import runner_of
 from ..models.layers.budget import Budget
 from ..models.layers.meter import Meter
 from ..storage.store import Books, RunStore
@@ -128,7 +129,10 @@ class Run:
             if self.stopping.is_set():
                 return self.why
         worker = Worker(
-            self.prepared.flow.compile(), replace(self.context, pool=pool), meter=self.meter, kind=self.prepared.kind
+            runner_of(self.prepared.flow, runtime=self.spec.runtime),
+            replace(self.context, pool=pool),
+            meter=self.meter,
+            kind=self.prepared.kind,
         )
         admission = Admission(self.store, pool, self.prepared.kind)
         progress.phase("running tasks", self.spec.max_tasks)

@@ -6,7 +6,7 @@ import difflib
 import os
 import tomllib
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
@@ -100,6 +100,7 @@ class CampaignSpec(Part):
     target:     stop at this many accepted items; None means until tasks or budget are spent.
     max_tasks:  plan at most this many tasks.
     concurrency: tasks in flight at most.
+    runtime:    what runs the flow: `auto` (plain graphs directly, others on LangGraph) or `langgraph` always.
     """
 
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")
@@ -115,6 +116,7 @@ class CampaignSpec(Part):
     max_tasks: int | None = Field(default=None, gt=0)
     seed: int = 0
     concurrency: int = Field(default=32, ge=1, le=10_000)
+    runtime: Literal["auto", "langgraph"] = "auto"
     runs: str = "runs"
     text_field: str = "text"
     chunks: ChunkSpec = ChunkSpec()

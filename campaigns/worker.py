@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from langgraph.errors import GraphRecursionError
 
 from ..agents.state import FlowContext, FlowState
 from ..errors import AccessDenied, BudgetExceeded, ConfigError, ServerLost, StoreError
+from ..graphs.flows.runner import STEP_LIMIT, Runner
 from ..models.layers.meter import Meter
 from ..storage.queue import Work
 from .outcome import Outcome, failure, failure_of, outcome_of
@@ -19,24 +18,21 @@ FATAL = (BudgetExceeded, AccessDenied, ServerLost, ConfigError, StoreError)
 class Worker:
     """Runs tasks through a flow. It knows no store: a task comes with its records, its outcome is for others to keep.
 
-    `app` is the compiled flow, `meter` counts its models' calls, `kind` is what its items train.
+    `flow` runs one task to its last state, `meter` counts its models' calls, `kind` is what its items train.
     """
 
     def __init__(
         self,
-        app: Any,
+        flow: Runner,
         context: FlowContext,
         *,
         meter: Meter,
         kind: str,
-        recursion_limit: int = 100,
     ) -> None:
-        self._app = app
+        self._flow = flow
         self._context = context
         self._meter = meter
         self._kind = kind
-        self._config = {"recursion_limit": recursion_limit}
-        self._limit = recursion_limit
 
     async def outcome(self, work: Work) -> Outcome:
         """Runs a task's flow and says what came of it.
@@ -49,13 +45,14 @@ class Worker:
         failed: Exception | None = None
         state: FlowState = {}
         try:
-            state = await self._final_state(
+            state = await self._flow(
                 {
                     "task": task,
                     "chunks": list(work.chunks),
                     "entities": list(work.entities),
                     "relations": list(work.relations),
-                }
+                },
+                self._context,
             )
         except FATAL:
             self._meter.take(task.id)
@@ -69,13 +66,6 @@ class Worker:
             except Exception as error:  # the flow left something that is no draft, no verdict, no decision
                 failed = error
         if isinstance(failed, GraphRecursionError):
-            message = f"the flow took more than {self._limit} steps without an end; give its loop a limit"
+            message = f"the flow took more than {STEP_LIMIT} steps without an end; give its loop a limit"
             return failure(task, self._kind, "endless_loop", message, usage=usage, lineage=lineage)
         return failure_of(task, self._kind, failed, usage, lineage)
-
-    async def _final_state(self, state: FlowState) -> FlowState:
-        # What `ainvoke` does, without the updates that it gathers beside the values for other callers.
-        stream = self._app.astream(state, context=self._context, config=self._config, stream_mode="values")
-        async for values in stream:
-            state = values
-        return state

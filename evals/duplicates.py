@@ -56,8 +56,10 @@ class ExactPool:
 
     async def restore(self, held: Iterable[tuple[bytes, str]]) -> None:
         """Takes up what `held` gave in an earlier process: pairs of (hash, owner), kept for good."""
+        last = ""
         for key, owner in held:
-            self._owner_of.setdefault(key, owner)
+            last = last if owner == last else owner  # a task's hashes come together: one string for all of them
+            self._owner_of.setdefault(key, last)
 
     async def held(self, owner: str) -> list[bytes]:
         """Returns the hashes that `owner` holds and may still release."""

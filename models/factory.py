@@ -1,7 +1,8 @@
 """Builds a model from its spec: the back end, and the layers around it in their order.
 
-Outside in: repair, meter, cache, budget, retry, limiter, transport. A hit in the cache costs no budget; a request that
-waits to be retried holds no slot of the limiter; every question asked again is metered as a call.
+Outside in: repair, meter, cache, budget, retry, replicas (where there are several), limiter, transport. A hit in the
+cache costs no budget; a request that waits to be retried holds no slot of the limiter; every question asked again is
+metered as a call.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from .layers.repair import Repair
 from .layers.retry import Retry
 from .litellm_api import LiteLLM
 from .openai_api import OpenAIApi
+from .replicas import Replicas, Router
 from .spec import ModelSpec
 from .vllm_engine import VLLMEngine
 
@@ -29,18 +31,24 @@ def build(
     budget: Budget | None,
     meter: Meter,
     limiters: dict[tuple[str, str], Limiter] | None = None,
+    routers: dict[tuple[str, ...], Router] | None = None,
 ) -> Model:
     """Returns the model of `spec` with all layers around it. Nothing is sent yet.
 
-    `limiters` is filled with one limiter for each server and model; give the same dict for all models of a run, so that
-    two roles that ask one server learn together what it can take.
+    `limiters` is filled with one limiter for each server and model, `routers` with one router for each model and set of
+    servers; give the same dicts for all models of a run, so that two roles that ask one server learn together what it
+    can take, and whether it is there.
 
     Raises:
         ConfigError: a key is missing, or the back end's extra is not installed.
     """
-    model = transport(spec)
-    if spec.backend != "offline":
-        shared = {} if limiters is None else limiters
+    shared = {} if limiters is None else limiters
+    if spec.backend == "offline":
+        model = transport(spec)
+    elif len(spec.base_urls) > 1:
+        model = Retry(_replicated(spec, shared, {} if routers is None else routers), spec.retries, meter=meter)
+    else:
+        model = transport(spec.replicas[0])
         limiter = shared.setdefault(
             (spec.url, spec.model), Limiter(spec.where, spec.max_in_flight, patience=spec.patience)
         )
@@ -55,6 +63,22 @@ def build(
         price_out=spec.price_out,
         defaults=spec.sampling,
     )
+
+
+def _replicated(
+    spec: ModelSpec, limiters: dict[tuple[str, str], Limiter], routers: dict[tuple[str, ...], Router]
+) -> Model:
+    """Returns the servers of `spec` as one model. Their limiters have no patience: calls that wait at a server that is
+    gone are let go at once, for another server. So a limiter of a spec with that server alone is not shared."""
+    key = (spec.model, *spec.base_urls)
+    ours = [
+        limiters.setdefault((one.url, f"{spec.model} (replica)"), Limiter(one.where, spec.max_in_flight, patience=0.0))
+        for one in spec.replicas
+    ]
+    models = [Limited(transport(one), limiter) for one, limiter in zip(spec.replicas, ours, strict=True)]
+    full = [limiter.is_full for limiter in ours]
+    router = routers.setdefault(key, Router(spec.where, spec.base_urls, full, patience=spec.patience))
+    return Replicas(models, router)
 
 
 def wrap(
@@ -77,7 +101,7 @@ def wrap(
 
 
 def transport(spec: ModelSpec) -> Model:
-    """Returns the bare back end of `spec`."""
+    """Returns the bare back end of `spec`, a spec of one server."""
     if spec.backend == "openai_api":
         return OpenAIApi.of(spec)
     if spec.backend == "offline":

@@ -1,8 +1,8 @@
 """Which replica of a model holds a request's prefix: the part that a server may have computed already.
 
-A server keeps the attention state of a prompt's first tokens and reuses it for the next prompt that begins the same way,
-and only from the first token on. So the key is the beginning of the prompt, and as little of it as tells two documents
-apart: a longer key would spread the questions about one document over the replicas.
+A server keeps the attention state of a prompt's first tokens and reuses it for the next prompt that begins the same
+way, and only from the first token on. So the key is the beginning of the prompt, and as little of it as tells two
+documents apart: a longer key would spread the questions about one document over the replicas.
 
 Rendezvous hashing (Thaler and Ravishankar 1998): each replica scores the key, the highest score wins. All workers agree
 without talking to each other, and when a replica leaves only its own keys move, each to its second choice.

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import difflib
+import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from time import perf_counter
@@ -20,6 +22,8 @@ from .spec import ModelSpec
 
 CHECK_TIMEOUT = 20.0  # seconds; a model that is loaded answers one token in less
 SHOWN = 8
+NEEDED = ("reachable", "models", "chat")  # what a replica must do as the others do
+LOG = logging.getLogger(__name__)
 HELLO = (Message(role="user", content="Answer with one word: yes or no. Is water wet?"),)
 
 
@@ -56,14 +60,26 @@ class Probe:
 
 
 async def check(spec: ModelSpec) -> None:
-    """Makes sure, for the price of at most one token, that `spec` can be asked at all.
+    """Makes sure, for the price of at most one token a server, that `spec` can be asked at all.
+
+    Of several servers some may be down, which is logged: they are used once they are there.
 
     Raises:
-        ConfigError: no server at base_url, a wrong key, an unknown model, a missing extra; names the mend.
+        ConfigError: no server at base_url, or at any of base_urls; a wrong key, an unknown model, a missing extra.
+            Names the mend.
     """
+    down = [str(one) for one in await asyncio.gather(*map(_check, spec.replicas)) if one is not None]
+    if len(down) == len(spec.replicas):
+        raise ConfigError("; ".join(down))
+    for why in down:
+        LOG.warning("%s. The campaign goes on with the other %d", why, len(spec.replicas) - len(down))
+
+
+async def _check(spec: ModelSpec) -> ConfigError | None:
+    """Checks one server. Returns what is wrong when nobody is there, raises it when somebody is."""
     if spec.backend in ("offline", "vllm_engine"):
         await transport(spec).aclose()  # what can be wrong shows when it is made: the extra is missing
-        return
+        return None
     model = transport(spec.model_copy(update={"timeout": min(spec.timeout, CHECK_TIMEOUT)}))
     names: tuple[str, ...] = ()
     try:
@@ -71,22 +87,25 @@ async def check(spec: ModelSpec) -> None:
             if isinstance(model, OpenAIApi):
                 names = await model.models()
                 if spec.served_name in names:
-                    return
+                    return None
         except (Unreachable, AccessDenied):
             raise
         except ModelError:
             pass  # not every server lists its models; the question below decides
         await model.complete(Request(messages=HELLO, sampling=Sampling(max_tokens=1)))
     except Overloaded:
-        return  # it is there, and busy: the layers of the campaign deal with that
+        pass  # it is there, and busy: the layers of the campaign deal with that
     except RequestRefused as error:
         if isinstance(error, AccessDenied) or error.status == 404 or names:
             raise ConfigError(_why_not(spec, error, names)) from None
         # A base model without a chat template refuses the chat, and is there.
+    except Unreachable as error:
+        return ConfigError(_why_not(spec, error, names))
     except ModelError as error:
         raise ConfigError(_why_not(spec, error, names)) from None
     finally:
         await model.aclose()
+    return None
 
 
 def _why_not(spec: ModelSpec, error: ModelError, names: tuple[str, ...]) -> str:
@@ -105,7 +124,27 @@ def _why_not(spec: ModelSpec, error: ModelError, names: tuple[str, ...]) -> str:
 
 
 async def probe(spec: ModelSpec) -> Probe:
-    """Tries what roles need: a list of models, a chat, structured output, log-probabilities. Raises nothing of it."""
+    """Tries what roles need: a list of models, a chat, structured output, log-probabilities. Raises nothing of it.
+
+    Of several servers, the first that is usable is told of in full, and each in one finding.
+    """
+    probes = await asyncio.gather(*map(_probe, spec.replicas))
+    if len(probes) == 1:
+        return probes[0]
+    full = next((one for one in probes if one.usable), probes[0])
+    findings = (*full.findings, *map(_summed, probes))
+    return Probe(spec.model, ", ".join(spec.base_urls), findings, full.models, full.latency)
+
+
+def _summed(found: Probe) -> Finding:
+    wrong = next((one for one in found.findings if not one.works and one.name in NEEDED), None)
+    if wrong is not None:
+        return Finding(f"replica {found.url}", False, wrong.seen, wrong.mend)
+    seen = "answers" if found.latency is None else f"answers in {found.latency:.2f} s"
+    return Finding(f"replica {found.url}", True, seen)
+
+
+async def _probe(spec: ModelSpec) -> Probe:
     try:
         model = transport(spec)
     except ConfigError as error:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import difflib
-from typing import Any, Self
+from typing import Any
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 
 from ..errors import ConfigError
 from .contract import Sampling
@@ -21,14 +21,14 @@ class ModelSpec(BaseModel):
     model:           `offline`, `openai_api/<name at the server>`, `litellm/<provider>/<name>` or
                      `vllm_engine/<name or path>`.
     base_url:        of an OpenAI-compatible server, with its `/v1`; unset, OpenAI's own (and OPENAI_API_KEY).
-    base_urls:       in place of base_url, several servers of the same weights: each document's requests keep to one.
+    base_urls:       in place of base_url, several servers of the same weights; a document's requests keep to one.
     api_key_env, api_key_file: where the key is. Keys themselves never stand in a campaign.
     temperature ... stop: defaults for requests that leave the choice open.
     extra:           goes into every request's body (`vllm_engine`: into its engine arguments).
     price_in, price_out: US dollars per million tokens.
-    max_in_flight:   requests at a time at most, at each server; `timeout` seconds is each call's total deadline; `retries` is how often
-                     a call that failed is made again; `repairs` how often an answer that does not fit is asked again;
-                     `patience` how many seconds a server may be gone before calls fail.
+    max_in_flight:   requests at a time at most, at each server; `timeout` seconds is each call's total deadline;
+                     `retries` is how often a call that failed is made again; `repairs` how often an answer that does
+                     not fit is asked again; `patience` how many seconds all servers may be gone before calls fail.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -79,19 +79,16 @@ class ModelSpec(BaseModel):
 
     @field_validator("base_urls")
     @classmethod
-    def _plain_urls(cls, values: tuple[str, ...]) -> tuple[str, ...]:
+    def _plain_urls(cls, values: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
         urls = tuple(cls._plain_url(value) or "" for value in values)
         if twice := sorted({url for url in urls if urls.count(url) > 1}):
-            raise ValueError(f"base_urls names {', '.join(twice)} more than once; name each server once")
+            raise ValueError(f"it names {', '.join(twice)} more than once; name each server once")
+        if urls and info.data.get("base_url") is not None:
+            raise ValueError("base_url is set too; keep base_urls, with all servers in it")
+        model = str(info.data.get("model", ""))
+        if urls and model.startswith(("offline", "vllm_engine")):
+            raise ValueError(f"'{model}' asks no server; leave base_urls out")
         return urls
-
-    @model_validator(mode="after")
-    def _one_way_to_say_where(self) -> Self:
-        if self.base_urls and self.base_url is not None:
-            raise ValueError("base_url and base_urls are both set; keep base_urls, with all servers in it")
-        if self.base_urls and self.backend not in ("openai_api", "litellm"):
-            raise ValueError(f"base_urls is for servers; '{self.model}' asks none, so leave it out")
-        return self
 
     @classmethod
     def of(cls, value: str | dict[str, Any] | ModelSpec) -> ModelSpec:
@@ -145,7 +142,7 @@ class ModelSpec(BaseModel):
     @property
     def key_env(self) -> str | None:
         """The environment variable of the key; OpenAI's own server has a usual one."""
-        if self.backend == "openai_api" and self.url == OPENAI_URL and not self.api_key_file:
+        if self.backend == "openai_api" and not (self.base_url or self.base_urls or self.api_key_file):
             return self.api_key_env or "OPENAI_API_KEY"
         return self.api_key_env
 

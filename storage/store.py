@@ -127,8 +127,12 @@ class RunStore:
     async def close(self) -> None:
         """Commits what still waits and frees the run for other processes."""
         if self._writer is not None:
-            await self._writer.close()
-            self._writer = None
+            writer, self._writer = self._writer, None
+            try:
+                await writer.close()
+            finally:
+                self.close_reading()
+            return
         self.close_reading()
 
     def close_reading(self) -> None:

@@ -18,6 +18,7 @@ from ..errors import StoreError, StoreFull
 
 Rows = Sequence[tuple[Any, ...]]
 Statement = tuple[str, Rows]
+REFUSED = ("unable to open", "readonly")  # what SQLite says where it may not read or write a file
 
 
 def connect(path: Path, *, read_only: bool = False) -> sqlite3.Connection:
@@ -27,12 +28,26 @@ def connect(path: Path, *, read_only: bool = False) -> sqlite3.Connection:
     """
     if read_only:
         connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None)
+        try:
+            connection.execute("PRAGMA schema_version").fetchone()
+        except sqlite3.OperationalError as error:
+            connection.close()
+            if _has_log(path) or not any(words in str(error) for words in REFUSED):
+                raise
+            # WAL needs a file beside the database even to read, and here none can be made: a folder or a disk that
+            # cannot be written. Without a log nobody writes, and the file alone is the whole run.
+            connection = sqlite3.connect(f"{path.absolute().as_uri()}?immutable=1", uri=True, isolation_level=None)
     else:
         connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
         connection.execute("PRAGMA journal_mode=WAL")
         connection.execute("PRAGMA synchronous=FULL")
     connection.execute("PRAGMA busy_timeout=10000")
     return connection
+
+
+def _has_log(path: Path) -> bool:
+    log = path.with_name(f"{path.name}-wal")
+    return log.exists() and log.stat().st_size > 0
 
 
 def translate(error: Exception, path: Path) -> StoreError:
@@ -44,6 +59,12 @@ def translate(error: Exception, path: Path) -> StoreError:
             f"the disk that holds {path} is full or failing ({text}); what was committed is intact: "
             f"free some space and start the same command again"
         )
+    if isinstance(error, OSError) or any(words in text for words in REFUSED):
+        return StoreError(
+            f"{path} cannot be used ({text}); mend its rights, or name another folder in `runs` or with --runs"
+        )
+    if isinstance(error, sqlite3.DatabaseError) and ("malformed" in text or "not a database" in text):
+        return StoreError(f"{path} is damaged ({text}); start the campaign again under another name")
     return StoreError(f"{path}: {text}")
 
 
@@ -80,9 +101,9 @@ class GroupWriter:
             while self._waiting:
                 group, self._waiting = self._waiting, []
                 statements = [statement for batch, _ in group for statement in batch]
-                if self.also is not None:
-                    statements.extend(self.also())
                 try:
+                    if self.also is not None:
+                        statements.extend(self.also())
                     await loop.run_in_executor(self._thread, self._commit, statements)
                 except Exception as error:
                     failure = translate(error, self._path)
@@ -117,7 +138,9 @@ class GroupWriter:
 
     async def close(self) -> None:
         """Waits for what still waits, then closes the connection and the thread."""
-        while self._flush is not None:
-            await asyncio.shield(self._flush)
-        await asyncio.get_running_loop().run_in_executor(self._thread, self._connection.close)
-        self._thread.shutdown(wait=True)
+        try:
+            while self._flush is not None:
+                await asyncio.shield(self._flush)
+        finally:  # in the thread's own order, so after a transaction that it is at; also when this is cut short
+            self._thread.submit(self._connection.close)
+            self._thread.shutdown(wait=True)

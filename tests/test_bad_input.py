@@ -122,7 +122,7 @@ def test_documents_that_were_mended_are_read_anew(home: Path) -> None:
 
 def test_the_end_of_an_earlier_start_is_not_told_of_a_later_one(home: Path) -> None:
     assert typed("run", write("max_tasks = 3"))[0] == 0
-    assert "stopped: every task" in typed("status", "bad")[1]
+    assert "stopped: all 3 tasks are done that max_tasks allows; raise it to go on" in typed("status", "bad")[1]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("gristmill.campaigns.loop.Loop.run", _killed)
         CliRunner().invoke(main, ["run", "bad.toml", "--max-tasks", "5"])

@@ -17,6 +17,7 @@ from write_and_judge import PROMPTS, flow, judged, rows
 
 from gristmill import Campaign, Draft, FlowContext, FlowState, Message, ModelSpec, Request, Scripted, Status, Task
 from gristmill.agents.novelty import novelty
+from gristmill.campaigns.forecast import forecast
 from gristmill.campaigns.loop import Loop
 from gristmill.campaigns.outcome import Outcome
 from gristmill.campaigns.progress import Progress
@@ -224,3 +225,29 @@ class Rejecting:
     async def run(self, task: Task) -> Outcome:
         await asyncio.sleep(0.2)
         return Outcome(Status.REJECTED, (), "trivial")
+
+
+async def test_what_a_forecast_spends_counts_towards_the_budget(tmp_path: Path) -> None:
+    rows(tmp_path, 60)
+    budget = {"tokens": 5_000}
+    await forecast(campaign(tmp_path, budget=budget), pilot=5)
+    spent = RunStore.read(tmp_path / "runs" / "test").mark("spent")
+    assert spent["tokens"] > 100
+    assert spent["seconds"] == 0
+    model = Scripted(answer)
+    await forecast(campaign(tmp_path, budget=budget, models={"default": model}), pilot=5)
+    assert model.requests == []
+    assert RunStore.read(tmp_path / "runs" / "test").mark("spent")["tokens"] == spent["tokens"]
+    report = await campaign(tmp_path, budget=budget).execute()
+    assert report.stop.code == "tokens"
+    assert RunStore.read(tmp_path / "runs" / "test").mark("spent")["tokens"] > spent["tokens"]
+
+
+async def test_a_forecast_from_kept_replies_still_knows_the_time(tmp_path: Path) -> None:
+    rows(tmp_path, 60)
+    values: dict[str, Any] = {"target": 60, "concurrency": 4}
+    first = await forecast(campaign(tmp_path, models={"default": Scripted(answer, delay=0.2)}, **values), pilot=4)
+    again = await forecast(campaign(tmp_path, models={"default": Scripted(answer, delay=0.2)}, **values), pilot=4)
+    assert first.seconds > 4
+    assert again.paid.calls == 0
+    assert again.seconds == pytest.approx(first.seconds, rel=0.2)

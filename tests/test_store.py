@@ -8,11 +8,14 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from gristmill.errors import RunLocked, StoreError, StoreFull
+from gristmill.storage.lock import RunLock
 from gristmill.storage.records import Chunk, Document, Item, Status, Task
 from gristmill.storage.store import FILE, RunStore, usage_mark
 
@@ -97,6 +100,7 @@ def test_what_was_awaited_survives_kill_9(tmp_path: Path) -> None:
     script = """
 import asyncio, os, sys
 from pathlib import Path
+from typing import Any
 from gristmill.storage.store import RunStore
 async def main():
     store = RunStore.open(Path(sys.argv[1]))
@@ -198,3 +202,80 @@ def test_another_version_is_refused_with_the_mend(tmp_path: Path) -> None:
         RunStore.open(folder)
     with pytest.raises(StoreError, match="no run is in"):
         RunStore.read(tmp_path / "nothing")
+
+
+async def test_a_run_on_a_disk_that_cannot_be_written_is_read(tmp_path: Path) -> None:
+    opened = RunStore.open(tmp_path / "run")
+    await opened.plan([task(1)])
+    await opened.close()
+    tmp_path.chmod(0o755)
+    (tmp_path / "run").chmod(0o555)
+    for found in (tmp_path / "run").iterdir():
+        found.chmod(0o444)
+    script = (
+        "import os, sys\nfrom pathlib import Path\n"
+        "from gristmill.storage.store import RunStore\nfrom gristmill.errors import StoreError\n"
+        "if not os.geteuid(): os.setegid(65534), os.seteuid(65534)  # root may write anywhere\n"
+        "store = RunStore.read(Path(sys.argv[1]))\n"
+        "print(store.books().planned, len(list(store.tasks())))\n"
+        "try: RunStore.open(Path(sys.argv[1]))\n"
+        "except StoreError as error: print(error)\n"
+    )
+    for folder in [tmp_path, *tmp_path.parents][:3]:  # pytest's own folders are this user's alone
+        folder.chmod(folder.stat().st_mode | 0o005)
+    done = subprocess.run(
+        [sys.executable, "-c", script, str(tmp_path / "run")],
+        capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    (tmp_path / "run").chmod(0o755)
+    assert done.returncode == 0, done.stderr
+    counts, refused = done.stdout.splitlines()
+    assert counts == "1 1"
+    assert "cannot be used" in refused
+
+
+async def test_looking_who_works_on_a_run_keeps_nobody_from_working(tmp_path: Path) -> None:
+    await RunStore.open(tmp_path / "run").close()
+    script = (
+        "import sys\nfrom pathlib import Path\nfrom gristmill.storage.lock import RunLock\nprint('ready', flush=True)\n"
+        "while True: RunLock.holder(Path(sys.argv[1]))\n"
+    )
+    looking = subprocess.Popen([sys.executable, "-c", script, str(tmp_path / "run")], stdout=subprocess.PIPE)
+    try:
+        assert looking.stdout is not None
+        looking.stdout.readline()
+        for _ in range(500):
+            lock = RunLock(tmp_path / "run")
+            lock.acquire()
+            lock.release()
+    finally:
+        looking.kill()
+        looking.wait()
+        looking.stdout.close()
+
+
+async def test_what_is_written_with_every_commit_cannot_leave_a_writer_waiting(store: RunStore) -> None:
+    def broken() -> list[Any]:
+        raise ZeroDivisionError("a bug")
+
+    store.with_every_commit(broken)
+    with pytest.raises(StoreError, match="a bug"):
+        await asyncio.wait_for(store.put("key", b"raw"), 5)
+    store.with_every_commit(list)
+    await store.put("key", b"raw")
+
+
+async def test_a_store_whose_closing_is_cut_short_frees_the_run(tmp_path: Path) -> None:
+    opened = RunStore.open(tmp_path / "run")
+    opened.with_every_commit(lambda: time.sleep(0.2) or [])  # type: ignore[func-returns-value]
+    writing = asyncio.create_task(opened.put("key", b"raw"))
+    await asyncio.sleep(0)
+    closing = asyncio.create_task(opened.close())
+    await asyncio.sleep(0)
+    closing.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await closing
+    await writing
+    again = RunStore.open(tmp_path / "run")
+    assert again.count("calls") == 1
+    await again.close()

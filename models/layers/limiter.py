@@ -52,6 +52,10 @@ class Limiter:
         """Whether the server is taken to be gone."""
         return self._opened is not None
 
+    def is_full(self) -> bool:
+        """Whether a request that came now would have to wait."""
+        return bool(self._waiting) or not self._room(monotonic())
+
     async def enter(self) -> bool:
         """Waits for a slot; returns whether this request is the probe. Each `enter` is answered by one `leave`.
 

@@ -1,0 +1,143 @@
+"""The call cache of a fleet, in Redis: an answer that one worker paid for is a hit for all.
+
+Bodies stand in one hash, with a sorted set of their last uses beside it, so that the script that keeps one also drops
+the least recently used. Who finds nothing claims the key for a few seconds, renewed while the model works; others that
+want the same answer wait for it. A worker that dies lets its claims lapse, and the next one asks.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import random
+
+from ...errors import ConfigError, RedisUnavailable, StoreFull
+from ...storage.redis_connection import RedisConnection
+from .scripts import key, script, token
+
+LOG = logging.getLogger(__name__)
+LOOK_UP, KEEP, RENEW = script("look_up"), script("keep"), script("renew_claims")
+ENTRY = 200  # bytes that Redis needs for an entry beside its body: measured 170 to 190
+CLAIM = 10.0  # seconds after which others stop waiting for the answer that a dead worker had asked for
+LOOK_FIRST, LOOK_MOST = 0.05, 0.5  # seconds between looks at what somebody else is asking
+UNSAVED = 64 * 2**20  # bytes of answers that this process keeps for itself while Redis takes none
+
+
+class RedisCalls:
+    """The fleet's `CallStore`: at most `max_bytes` in Redis, each body for `ttl` seconds after its last use or so.
+
+    Raises:
+        ConfigError: `max_bytes` or `ttl` is not above 0.
+    """
+
+    def __init__(
+        self,
+        connection: RedisConnection,
+        campaign: str,
+        *,
+        max_bytes: int = 32 * 2**20,
+        ttl: float = 7 * 86400,
+        claim: float = CLAIM,
+    ) -> None:
+        if max_bytes <= 0 or ttl <= 0:
+            raise ConfigError(f"the call cache has max_bytes {max_bytes} and ttl {ttl:g}; give numbers above 0")
+        self.max_bytes, self.ttl, self.claim = max_bytes, ttl, claim
+        self.not_kept = 0  # answers that Redis did not take: too large, or no memory left
+        self._connection = connection
+        self._campaign = campaign
+        self._bodies, self._uses = key(campaign, "calls"), key(campaign, "calls", "uses")
+        self._bytes = key(campaign, "calls", "bytes")
+        self._token = token()
+        self._asking: set[str] = set()
+        self._renewing: asyncio.Task[None] | None = None
+        self._unsaved: dict[str, bytes] = {}
+
+    async def get(self, key: str) -> bytes | None:
+        """Returns the body kept under `key`, or None: then the caller asks, and says so with `put` or `abandon`.
+
+        Waits while another worker asks the same. Raises `RedisUnavailable`.
+        """
+        if (raw := self._unsaved.get(key)) is not None:
+            return raw
+        pause = LOOK_FIRST
+        while True:
+            found = await self._connection.run(
+                LOOK_UP, (self._bodies, self._uses, self._claim(key)), (key, self._token, int(self.claim * 1000))
+            )
+            if isinstance(found, bytes):
+                return found
+            if found == 0:
+                self._asking.add(key)
+                if self._renewing is None:
+                    self._renewing = asyncio.get_running_loop().create_task(self._renew())
+                return None
+            await asyncio.sleep(min(found / 1000, pause) * random.uniform(0.5, 1.0))  # noqa: S311  # spreads load
+            pause = min(LOOK_MOST, pause * 2)
+
+    async def put(self, key: str, raw: bytes) -> None:
+        """Keeps `raw`. An answer that Redis does not take now stays in this process: it is paid for, its task goes on.
+
+        Nothing is raised for a Redis that is full or gone: the next command that needs it says so.
+        """
+        self._asking.discard(key)
+        keys = (self._bodies, self._uses, self._bytes, self._claim(key))
+        try:
+            kept = await self._connection.run(
+                KEEP, keys, (key, raw, self.max_bytes, int(self.ttl * 1000), ENTRY)
+            )
+        except (RedisUnavailable, StoreFull) as error:
+            self._remember(key, raw, error)
+            return
+        if kept < 0:
+            self.not_kept += 1
+            LOG.warning("an answer of %d bytes is not kept: the cache has %d", len(raw), self.max_bytes)
+        if self._unsaved:
+            await self._save()
+
+    def abandon(self, key: str) -> None:
+        """Ends the claim of a caller who got no answer, so that others need not wait for one."""
+        self._asking.discard(key)
+        self._connection.post(RENEW, (self._claim(key),), (self._token, 0))
+
+    async def size(self) -> int:
+        """Returns how many bytes the cache holds now, as it counts them."""
+        return int(await self._connection.call("GET", self._bytes) or 0)
+
+    async def aclose(self) -> None:
+        """Saves what could not be saved before, when Redis takes it now, and ends the claims. The connection stays."""
+        if self._renewing is not None:
+            self._renewing.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._renewing
+        for asked in list(self._asking):
+            self.abandon(asked)
+        if self._unsaved:
+            await self._save()
+
+    def _claim(self, asked: str) -> str:
+        return key(self._campaign, "asking", asked)
+
+    def _remember(self, asked: str, raw: bytes, error: Exception) -> None:
+        self.not_kept += 1
+        self._unsaved[asked] = raw
+        total = sum(map(len, self._unsaved.values()))
+        LOG.warning("an answer is kept by this worker alone (%d bytes so far): %s", total, error)
+        while total > UNSAVED:
+            oldest = next(iter(self._unsaved))
+            total -= len(self._unsaved.pop(oldest))
+
+    async def _save(self) -> None:
+        unsaved, self._unsaved = self._unsaved, {}
+        for asked, raw in unsaved.items():
+            await self.put(asked, raw)
+
+    async def _renew(self) -> None:
+        try:
+            while self._asking:
+                await asyncio.sleep(self.claim / 3)
+                if self._asking:
+                    claims = [self._claim(asked) for asked in self._asking]
+                    self._connection.post(RENEW, claims, (self._token, int(self.claim * 1000)))
+        finally:
+            self._renewing = None

@@ -1,0 +1,23 @@
+"""Loads the Lua scripts beside this file, and names the keys that a campaign has in Redis."""
+
+from __future__ import annotations
+
+import uuid
+from importlib import resources
+
+from ...storage.redis_connection import Script
+
+
+def script(name: str) -> Script:
+    """Returns the script `name`.lua of this folder."""
+    return Script(resources.files(__package__).joinpath(f"{name}.lua").read_text("utf-8"))
+
+
+def key(campaign: str, *parts: str) -> str:
+    """Returns a key of `campaign`. The braces keep all keys of a campaign on one shard of a cluster."""
+    return ":".join((f"{{{campaign}}}", *parts))
+
+
+def token() -> str:
+    """Returns a name for this process that no other has, not even one with the same pid on another host."""
+    return uuid.uuid4().hex[:12]

@@ -1,0 +1,514 @@
+"""Many servers for one model: who gets a request, and what happens when one is behind, slow or gone."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from time import monotonic
+from typing import Any
+
+import pytest
+from mock_server import MockServer
+
+from gristmill.errors import ConfigError, DeadlineExceeded, ModelError, Overloaded, RequestRefused, ServerLost
+from gristmill.models import replicas as module
+from gristmill.models.contract import Model, Reply, Request
+from gristmill.models.factory import build
+from gristmill.models.hashing import TAG, prefix_of, ranked
+from gristmill.models.layers import limiter as limits
+from gristmill.models.layers import retry
+from gristmill.models.layers.cache import MemoryCalls
+from gristmill.models.layers.limiter import Limiter
+from gristmill.models.layers.meter import Meter
+from gristmill.models.probe import check, probe
+from gristmill.models.replicas import Replicas, Router
+from gristmill.models.spec import ModelSpec
+from gristmill.prompts.library import PromptLibrary, data
+from gristmill.storage.records import Message
+
+URLS = tuple(f"http://host{number}:8000/v1" for number in range(5))
+
+
+def about(document: int, question: int = 0, role: str = "") -> Request:
+    """A question about a document, the document first."""
+    text = f"Source text:\n{data(f'Document {document}. ' * 50)}\n\nQuestion {question}?"
+    system = Message(role="system", content="You help to make training data.")
+    return Request(messages=(system, Message(role="user", content=text)), role=role, sample=question)
+
+
+@asynccontextmanager
+async def serve(count: int, **options: Any) -> AsyncIterator[list[MockServer]]:
+    async with AsyncExitStack() as stack:
+        yield [await stack.enter_async_context(MockServer(**options)) for _ in range(count)]
+
+
+def replicated(servers: Sequence[MockServer], **options: Any) -> tuple[Model, Router]:
+    """The model as a campaign builds it, and its router."""
+    routers: dict[tuple[str, ...], Router] = {}
+    spec = ModelSpec(model="openai_api/mock", base_urls=tuple(server.url for server in servers), **options)
+    model = build(spec, calls=None, budget=None, meter=Meter(), routers=routers)
+    (router,) = routers.values()
+    return model, router
+
+
+async def ask_all(model: Model, requests: Sequence[Request], concurrency: int) -> list[Reply | BaseException]:
+    room = asyncio.Semaphore(concurrency)
+
+    async def one(request: Request) -> Reply:
+        async with room:
+            return await model.complete(request)
+
+    return await asyncio.gather(*(one(request) for request in requests), return_exceptions=True)
+
+
+def failures(outcomes: Sequence[Reply | BaseException]) -> list[BaseException]:
+    return [outcome for outcome in outcomes if isinstance(outcome, BaseException)]
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    for place in (limits, module):
+        monkeypatch.setattr(place, "PROBE_FIRST", 0.03)
+        monkeypatch.setattr(place, "PROBE_MOST", 0.1)
+    monkeypatch.setattr(module, "REST_MOST", 0.2)
+    monkeypatch.setattr(retry, "FIRST", 0.05)
+
+
+# the prefix and its hash
+
+
+def test_the_prefix_is_what_questions_about_one_document_share() -> None:
+    assert prefix_of(about(1, 1)) == prefix_of(about(1, 2))
+    assert prefix_of(about(1)) != prefix_of(about(2))
+    longer = Request(messages=(*about(1).messages, Message(role="assistant", content="no"), about(2).messages[1]))
+    assert prefix_of(longer) == prefix_of(about(1)), "a question asked again goes to the same server"
+    other = Message(role="system", content="Another system message.")
+    assert prefix_of(Request(messages=(other, about(1).messages[1]))) != prefix_of(about(1))
+    tag = data("x").split("\n")[0]
+    assert len(tag) == TAG, "the key must hold the whole tag, with the hash of the text in it"
+    assert prefix_of(about(1)).endswith(">")
+
+
+def test_the_prefix_of_other_requests() -> None:
+    assert prefix_of(Request(kind="embedding", inputs=("a text",))) == ""
+    assert prefix_of(Request(kind="completion", text="a" * 512 + "b")) == prefix_of(
+        Request(kind="completion", text="a" * 512 + "c")
+    )
+    plain = [Request(messages=(Message(role="user", content=f"{number} is a number"),)) for number in range(2)]
+    assert prefix_of(plain[0]) != prefix_of(plain[1])
+    assert ranked(prefix_of(Request(kind="completion", text="\ud800 half a letter")), URLS)
+
+
+@pytest.mark.parametrize("name", ["write-question-answer", "judge-question-answer", "edit-question-answer"])
+def test_the_built_in_prompts_about_one_passage_share_their_prefix(name: str) -> None:
+    """Every prompt of a flow says the source first, behind the same system message."""
+    library = PromptLibrary()
+    values = {"headings": [], "kind": "fact", "kind_description": "", "topic": "", "angle": "", "quote": ""}
+    values |= {"question": "Q?", "answer": "A.", "evidence": [], "reasons": [], "suggestions": []}
+    prefixes = {
+        passage: {
+            prefix_of(Request(messages=library.get(prompt).render({**values, "passage": passage})))
+            for prompt in (name, "propose-question")
+        }
+        for passage in ("The mill stands at the river.", "The wheel turns.")
+    }
+    assert [len(found) for found in prefixes.values()] == [1, 1]
+    assert len(set.union(*prefixes.values())) == 2
+
+
+def test_every_replica_gets_its_share_and_few_prefixes_move() -> None:
+    prefixes = [f"document {number}" for number in range(5000)]
+    before = [URLS[ranked(prefix, URLS)[0]] for prefix in prefixes]
+    shares = Counter(before)
+    assert all(900 < shares[url] < 1100 for url in URLS)
+    fewer = URLS[:2] + URLS[3:]
+    after = [fewer[ranked(prefix, fewer)[0]] for prefix in prefixes]
+    moved = [(old, new) for old, new in zip(before, after, strict=True) if old != new]
+    assert {old for old, _ in moved} == {URLS[2]}, "only what the one that left had held moves"
+    spread = Counter(new for _, new in moved)
+    assert all(190 < spread[url] < 310 for url in fewer), "and to all others alike"
+
+
+def test_the_order_of_the_urls_is_no_matter() -> None:
+    mixed = list(URLS)
+    random.Random(1).shuffle(mixed)
+    for number in range(50):
+        prefix = f"document {number}"
+        assert [URLS[place] for place in ranked(prefix, URLS)] == [mixed[place] for place in ranked(prefix, mixed)]
+
+
+# several servers
+
+
+async def test_questions_about_one_document_go_to_one_server() -> None:
+    requests = [about(document, question) for question in range(5) for document in range(30)]
+    seen: list[Counter[str]] = []
+    async with serve(3, latency=0.002) as servers:
+        for server in servers:
+            held: Counter[str] = Counter()
+            seen.append(held)
+            server.answer = _noting(held)
+        model, router = replicated(servers)
+        assert not failures(await ask_all(model, requests, 6))
+        await model.aclose()
+    assert all(held for held in seen)
+    assert sum(len(held) for held in seen) == 30, "each document is at one server only"
+    assert all(count == 5 for held in seen for count in held.values())
+    assert [one.calls for one in router.report()] == [held.total() for held in seen]
+    assert sum(one.spilled for one in router.report()) == 0
+
+
+def _noting(held: Counter[str]) -> Callable[[dict[str, Any]], str]:
+    def answer(body: dict[str, Any]) -> str:
+        held[body["messages"][1]["content"].split("\n")[1]] += 1
+        return "Noted."
+
+    return answer
+
+
+async def test_a_crowd_about_one_document_spills_to_the_least_loaded() -> None:
+    async with serve(3, latency=0.02) as servers:
+        model, router = replicated(servers)
+        assert not failures(await ask_all(model, [about(1, question) for question in range(300)], 60))
+        most = sorted(server.most_in_flight for server in servers)
+        await model.aclose()
+    assert most[0] >= module.SLACK
+    assert most[2] <= 45
+    report = sorted(router.report(), key=lambda one: one.spilled)
+    assert report[0].spilled == 0, "its own server"
+    assert report[1].spilled > 0
+    assert report[2].spilled > 0
+
+
+async def test_a_full_server_spills_and_full_servers_keep_their_documents() -> None:
+    async with serve(2, latency=0.005) as servers:
+        model, router = replicated(servers, max_in_flight=4)
+        assert not failures(await ask_all(model, [about(1, question) for question in range(40)], 8))
+        assert all(server.most_in_flight == 4 for server in servers)
+        assert sum(one.spilled for one in router.report()) >= 10
+        before = sum(one.spilled for one in router.report())
+        crowd = [about(document, question) for question in range(10) for document in range(20)]
+        assert not failures(await ask_all(model, crowd, 64))
+        spilled = sum(one.spilled for one in router.report()) - before
+        await model.aclose()
+    assert spilled < 60, "where all are full, to wait at the document's own server is no worse"
+
+
+async def test_a_slow_server_holds_nobody_up() -> None:
+    """One of three takes ten times as long: the work takes about as long as it would with the two others alone."""
+    requests = [about(document, question) for question in range(3) for document in range(200)]
+    took = []
+    async with serve(3, latency=0.02) as servers:
+        for slow in (False, True):
+            servers[0].latency = 0.2 if slow else 0.02
+            model, router = replicated(servers)
+            began = monotonic()
+            assert not failures(await ask_all(model, requests, 48))
+            took.append(monotonic() - began)
+            await model.aclose()
+        report = router.report()
+    assert report[0].seconds > 5 * report[1].seconds
+    assert report[0].calls < report[1].calls / 3
+    # Each call at the slow one is a tenth of its capacity; two servers of three need half as long again.
+    assert took[1] < 3 * took[0] + 0.4
+
+
+async def test_a_server_that_dies_loses_nothing_and_comes_back(quick: None) -> None:
+    requests = [about(document, question) for question in range(6) for document in range(60)]
+    async with serve(3, latency=0.01) as servers:
+        model, router = replicated(servers, retries=3)
+        work = asyncio.create_task(ask_all(model, requests, 24))
+        await asyncio.sleep(0.03)
+        await servers[1].stop()
+        assert not failures(await work)
+        assert [one.out for one in router.report()] == [False, True, False]
+        asked = router.report()[1].calls
+        await asyncio.sleep(0.25)
+        assert not failures(await ask_all(model, requests[:60], 12))
+        assert router.report()[1].calls - asked <= 3, "one probe at a time, with a growing pause"
+        homes = {place: one.calls for place, one in enumerate(router.report())}
+        await servers[1].listen()
+        await asyncio.sleep(0.25)
+        await model.complete(about(0, 100))  # the probe
+        assert not any(one.out for one in router.report())
+        assert not failures(await ask_all(model, requests[:60], 6))
+        await model.aclose()
+    share = router.report()[1].calls - homes[1]
+    assert 8 <= share <= 35, "it has its own documents again"
+
+
+async def test_all_gone_for_a_while_costs_nobody_an_attempt(quick: None) -> None:
+    async with serve(2, latency=0.005) as servers:
+        model, router = replicated(servers, retries=1)
+        await model.complete(about(0))
+        for server in servers:
+            await server.die(0.5)
+        began = monotonic()
+        outcomes = await ask_all(model, [about(number) for number in range(80)], 80)
+        assert not failures(outcomes)
+        assert 0.3 < monotonic() - began < 3
+        assert not router.gone
+        await model.aclose()
+
+
+async def test_patience_ends_with_the_mend_and_with_all_addresses(quick: None) -> None:
+    async with serve(2) as servers:
+        urls = [server.url for server in servers]
+    model, _ = replicated(servers, patience=0.3, retries=2)
+    began = monotonic()
+    outcomes = failures(await ask_all(model, [about(number) for number in range(20)], 20))
+    assert 0.25 < monotonic() - began < 3
+    assert len(outcomes) == 20
+    lost = [outcome for outcome in outcomes if isinstance(outcome, ServerLost)]
+    assert len(lost) == 20
+    assert all(url in str(lost[0]) for url in urls)
+    assert "base_urls" in str(lost[0])
+    assert "refuse" in str(lost[0]) or "Connect" in str(lost[0])
+    await model.aclose()
+
+
+async def test_one_that_answers_500_is_taken_out_and_the_last_one_stays(quick: None) -> None:
+    requests = [about(number) for number in range(40)]
+    async with serve(2, latency=0.002) as servers:
+        servers[0].faults["http500"] = 1.0
+        model, router = replicated(servers, retries=0)
+        assert not failures(await ask_all(model, requests, 10)), "moving on is no attempt of the retry layer"
+        assert [one.out for one in router.report()] == [True, False]
+        servers[1].faults["http500"] = 1.0
+        outcomes = failures(await ask_all(model, requests, 10))
+        assert len(outcomes) == 40
+        assert all(isinstance(one, Overloaded) for one in outcomes)
+        assert not router.report()[1].out, "what a single server that fails does, the last one does"
+        await model.aclose()
+
+
+async def test_a_busy_server_hands_over_only_to_one_with_room(quick: None) -> None:
+    async with serve(2, latency=0.005) as servers:
+        servers[0].burst = (1000.0, 1000.0)
+        model, router = replicated(servers, retries=0)
+        assert not failures(await ask_all(model, [about(number) for number in range(30)], 6))
+        assert not any(one.out for one in router.report()), "busy is not gone"
+        assert router.report()[0].failures == 0
+        await model.aclose()
+
+
+async def test_the_cache_does_not_know_the_replica(quick: None) -> None:
+    calls = MemoryCalls()
+    async with serve(2) as servers:
+        urls = tuple(server.url for server in servers)
+        for spec in (
+            ModelSpec(model="openai_api/mock", base_urls=urls),
+            ModelSpec(model="openai_api/mock", base_urls=urls[::-1]),
+            ModelSpec(model="openai_api/mock", base_url=urls[0]),
+        ):
+            model = build(spec, calls=calls, budget=None, meter=Meter())
+            for document in range(8):
+                await model.complete(about(document))
+            await model.aclose()
+        assert sum(len(server.log) for server in servers) == 8
+    assert len(calls.bodies) == 8
+
+
+async def test_roles_share_limiters_and_what_is_known_of_the_servers() -> None:
+    limiters: dict[tuple[str, str], Limiter] = {}
+    routers: dict[tuple[str, ...], Router] = {}
+    async with serve(2, latency=0.01) as servers:
+        urls = tuple(server.url for server in servers)
+        models = [
+            build(
+                ModelSpec(model="openai_api/mock", base_urls=urls, temperature=temperature, max_in_flight=3),
+                calls=None,
+                budget=None,
+                meter=Meter(),
+                limiters=limiters,
+                routers=routers,
+            )
+            for temperature in (0.1, 0.9)
+        ]
+        requests = [about(document) for document in range(20)]
+        await asyncio.gather(*(ask_all(model, requests, 20) for model in models))
+        assert (len(limiters), len(routers)) == (2, 1)
+        assert all(server.most_in_flight <= 3 for server in servers)
+        (router,) = routers.values()
+        assert sum(one.calls for one in router.report()) == 40
+        for model in models:
+            await model.aclose()
+
+
+# the router by itself
+
+
+class Told:
+    """A model that does what it is told for the number of its call."""
+
+    name = "told"
+
+    def __init__(self, outcome: Callable[[int], ModelError | None] = lambda number: None, delay: float = 0.0) -> None:
+        self.outcome = outcome
+        self.delay = delay
+        self.asked = 0
+        self.closed = False
+
+    async def complete(self, request: Request) -> Reply:
+        self.asked += 1
+        error = self.outcome(self.asked)
+        await asyncio.sleep(self.delay)
+        if error is not None:
+            raise error
+        return Reply()
+
+    async def aclose(self) -> None:
+        self.closed = True
+
+
+def first_for(request: Request, count: int) -> int:
+    return ranked(prefix_of(request), URLS[:count])[0]
+
+
+async def test_a_request_that_kills_its_server_does_not_visit_them_all() -> None:
+    models = [Told(lambda number: Overloaded("gone", status=502)) for _ in range(5)]
+    replicas = Replicas(models, Router("here", URLS))
+    with pytest.raises(Overloaded):
+        await replicas.complete(about(1))
+    assert sum(model.asked for model in models) == 1 + module.MOVES
+
+
+@pytest.mark.parametrize("error", [RequestRefused("too long"), DeadlineExceeded("slow")])
+async def test_what_no_other_server_mends_is_raised_at_once(error: ModelError) -> None:
+    models = [Told(lambda number: error) for _ in range(3)]
+    with pytest.raises(type(error)):
+        await Replicas(models, Router("here", URLS[:3])).complete(about(1))
+    assert sum(model.asked for model in models) == 1
+
+
+async def test_a_server_that_hangs_is_taken_out_by_its_deadlines() -> None:
+    home = first_for(about(1), 3)
+    models = [Told() for _ in range(3)]
+    models[home].outcome = lambda number: DeadlineExceeded("nothing came")
+    router = Router("here", URLS[:3])
+    replicas = Replicas(models, router)
+    for _ in range(module.OUT_AFTER):
+        with pytest.raises(DeadlineExceeded):
+            await replicas.complete(about(1))
+    for _ in range(5):
+        await replicas.complete(about(1))
+    assert models[home].asked == module.OUT_AFTER
+
+
+async def test_only_one_probe_is_in_flight_and_a_cancelled_one_leaves_it_to_others(quick: None) -> None:
+    models = [Told(lambda number: ServerLost("gone"))]
+    router = Router("here", URLS[:1], patience=5)
+    replicas = Replicas(models, router)
+    waiting = [asyncio.create_task(replicas.complete(about(number))) for number in range(20)]
+    await asyncio.sleep(0.1)
+    assert models[0].asked < 25
+    models[0].outcome = lambda number: None
+    models[0].delay = 0.2
+    for _ in range(100):
+        await asyncio.sleep(0.01)
+        if router.report()[0].in_flight:
+            break
+    assert router.report()[0].in_flight == 1
+    asked = models[0].asked
+    for task in waiting[:19]:
+        task.cancel()
+    assert isinstance(await asyncio.wait_for(waiting[19], 2), Reply)
+    assert models[0].asked <= asked + 1
+    assert router.report()[0].in_flight == 0
+    assert not router.gone
+
+
+async def test_cancelled_calls_leave_no_load_behind() -> None:
+    models = [Told(delay=5.0) for _ in range(2)]
+    router = Router("here", URLS[:2])
+    tasks = [asyncio.create_task(Replicas(models, router).complete(about(number))) for number in range(10)]
+    await asyncio.sleep(0.01)
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    assert [one.in_flight for one in router.report()] == [0, 0]
+    assert [one.failures for one in router.report()] == [0, 0]
+
+
+def test_replicas_of_different_models_are_refused() -> None:
+    other = Told()
+    other.name = "another"  # type: ignore[misc]
+    with pytest.raises(ConfigError, match="another, told"):
+        Replicas([Told(), other], Router("here", URLS[:2]))
+    with pytest.raises(ConfigError, match="1 models for 2 URLs"):
+        Replicas([Told()], Router("here", URLS[:2]))
+
+
+async def test_closing_closes_all() -> None:
+    models = [Told(), Told()]
+    await Replicas(models, Router("here", URLS[:2])).aclose()
+    assert all(model.closed for model in models)
+
+
+# the spec, the check and the probe
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"base_urls": ["http://a/v1", "http://a/v1/"]}, "http://a/v1 more than once"),
+        ({"base_urls": ["http://a/v1"], "base_url": "http://b/v1"}, "base_url is set too"),
+        ({"base_urls": ["a:8000"]}, "must look like"),
+        ({"base_urls": ["http://me:secret@a/v1"]}, "name the key in api_key_env"),
+        ({"base_urls": ["http://a/v1"], "model": "offline"}, "asks no server"),
+    ],
+)
+def test_a_wrong_list_of_servers_names_the_mend(fields: dict[str, Any], words: str) -> None:
+    with pytest.raises(ConfigError, match=words) as caught:
+        ModelSpec.of({"model": "openai_api/m", **fields})
+    assert "base_urls" in str(caught.value)
+    assert "secret" not in str(caught.value)
+
+
+def test_a_spec_of_several_servers() -> None:
+    spec = ModelSpec.of({"model": "openai_api/m", "base_urls": ["http://a/v1/", "http://b/v1"]})
+    assert spec.base_urls == ("http://a/v1", "http://b/v1")
+    assert [one.url for one in spec.replicas] == ["http://a/v1", "http://b/v1"]
+    assert all(one.replicas == (one,) for one in spec.replicas)
+    assert spec.key_env is None
+    assert ModelSpec.model_validate(spec.model_dump(mode="json")) == spec
+
+
+async def test_check_asks_every_server() -> None:
+    async with serve(2, models=("mock",)) as servers:
+        urls = tuple(server.url for server in servers)
+        spec = ModelSpec(model="openai_api/mock", base_urls=urls)
+        await check(spec)
+        servers[1].models = ("another",)
+        with pytest.raises(ConfigError, match=f"{urls[1]}.*serves another"):
+            await check(spec)
+
+
+async def test_check_goes_on_without_a_server_that_is_down(caplog: pytest.LogCaptureFixture) -> None:
+    async with serve(2, models=("mock",)) as servers:
+        urls = tuple(server.url for server in servers)
+        spec = ModelSpec(model="openai_api/mock", base_urls=urls)
+        await servers[0].stop()
+        await check(spec)
+        assert urls[0] in caplog.text
+        await servers[1].stop()
+        with pytest.raises(ConfigError, match="cannot be reached") as caught:
+            await check(spec)
+        assert all(url in str(caught.value) for url in urls)
+
+
+async def test_probe_tells_of_every_server() -> None:
+    async with serve(3, models=("mock",)) as servers:
+        await servers[0].stop()
+        servers[2].models = ("another",)
+        found = await probe(ModelSpec(model="openai_api/mock", base_urls=tuple(server.url for server in servers)))
+    assert found.usable
+    assert found.models == ("mock",)
+    replicas = [one for one in found.findings if one.name.startswith("replica")]
+    assert [one.works for one in replicas] == [False, True, False]
+    assert all(server.url in one.name for server, one in zip(servers, replicas, strict=True))
+    assert all(one.works or one.mend for one in replicas)
+    assert {one.name for one in found.findings if not one.name.startswith("replica")} >= {"chat", "structured output"}
