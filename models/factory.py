@@ -8,10 +8,10 @@ metered as a call.
 from __future__ import annotations
 
 from .contract import Model, Sampling
-from .layers.budget import Budget, Budgeted
+from .layers.budget import Allowance, Budget, Budgeted
 from .layers.cache import Cached, CallStore
 from .layers.defaults import Defaulted
-from .layers.limiter import Limited, Limiter
+from .layers.limiter import AnyLimiter, Limited, MakeLimiter, limiter_here
 from .layers.meter import Meter, Metered
 from .layers.repair import Repair
 from .layers.retry import Retry
@@ -28,16 +28,17 @@ def build(
     spec: ModelSpec,
     *,
     calls: CallStore | None,
-    budget: Budget | None,
+    budget: Allowance | None,
     meter: Meter,
-    limiters: dict[tuple[str, str], Limiter] | None = None,
+    limiters: dict[tuple[str, str], AnyLimiter] | None = None,
     routers: dict[tuple[str, ...], Router] | None = None,
+    make_limiter: MakeLimiter = limiter_here,
 ) -> Model:
     """Returns the model of `spec` with all layers around it. Nothing is sent yet.
 
     `limiters` is filled with one limiter for each server and model, `routers` with one router for each model and set of
     servers; give the same dicts for all models of a run, so that two roles that ask one server learn together what it
-    can take, and whether it is there.
+    can take, and whether it is there. `make_limiter` makes those that a fleet shares.
 
     Raises:
         ConfigError: a key is missing, or the back end's extra is not installed.
@@ -46,12 +47,14 @@ def build(
     if spec.backend == "offline":
         model = transport(spec)
     elif len(spec.base_urls) > 1:
-        model = Retry(_replicated(spec, shared, {} if routers is None else routers), spec.retries, meter=meter)
+        model = Retry(
+            _replicated(spec, shared, {} if routers is None else routers, make_limiter), spec.retries, meter=meter
+        )
     else:
         model = transport(spec.replicas[0])
-        limiter = shared.setdefault(
-            (spec.url, spec.model), Limiter(spec.where, spec.max_in_flight, patience=spec.patience)
-        )
+        limiter = shared.get((spec.url, spec.model))
+        if limiter is None:
+            limiter = shared[spec.url, spec.model] = make_limiter(spec.where, spec.max_in_flight, spec.patience)
         model = Retry(Limited(model, limiter), spec.retries, meter=meter)
     return wrap(
         model,
@@ -66,15 +69,20 @@ def build(
 
 
 def _replicated(
-    spec: ModelSpec, limiters: dict[tuple[str, str], Limiter], routers: dict[tuple[str, ...], Router]
+    spec: ModelSpec,
+    limiters: dict[tuple[str, str], AnyLimiter],
+    routers: dict[tuple[str, ...], Router],
+    make_limiter: MakeLimiter,
 ) -> Model:
     """Returns the servers of `spec` as one model. Their limiters have no patience: calls that wait at a server that is
     gone are let go at once, for another server. So a limiter of a spec with that server alone is not shared."""
     key = (spec.model, *spec.base_urls)
-    ours = [
-        limiters.setdefault((one.url, f"{spec.model} (replica)"), Limiter(one.where, spec.max_in_flight, patience=0.0))
-        for one in spec.replicas
-    ]
+    ours = []
+    for one in spec.replicas:
+        name = (one.url, f"{spec.model} (replica)")
+        if name not in limiters:
+            limiters[name] = make_limiter(one.where, spec.max_in_flight, 0.0)
+        ours.append(limiters[name])
     models = [Limited(transport(one), limiter) for one, limiter in zip(spec.replicas, ours, strict=True)]
     full = [limiter.is_full for limiter in ours]
     router = routers.setdefault(key, Router(spec.where, spec.base_urls, full, patience=spec.patience))
@@ -85,7 +93,7 @@ def wrap(
     model: Model,
     *,
     calls: CallStore | None,
-    budget: Budget | None,
+    budget: Allowance | None,
     meter: Meter,
     repairs: int = 2,
     price_in: float = 0.0,

@@ -14,7 +14,7 @@ import random
 
 from ...errors import ConfigError, RedisUnavailable, StoreFull
 from ...storage.redis_connection import RedisConnection
-from .scripts import key, script, token
+from .scripts import key_of, script, token
 
 LOG = logging.getLogger(__name__)
 LOOK_UP, KEEP, RENEW = script("look_up"), script("keep"), script("renew_claims")
@@ -46,8 +46,8 @@ class RedisCalls:
         self.not_kept = 0  # answers that Redis did not take: too large, or no memory left
         self._connection = connection
         self._campaign = campaign
-        self._bodies, self._uses = key(campaign, "calls"), key(campaign, "calls", "uses")
-        self._bytes = key(campaign, "calls", "bytes")
+        self._bodies, self._uses = key_of(campaign, "calls"), key_of(campaign, "calls", "uses")
+        self._bytes = key_of(campaign, "calls", "bytes")
         self._token = token()
         self._asking: set[str] = set()
         self._renewing: asyncio.Task[None] | None = None
@@ -81,19 +81,13 @@ class RedisCalls:
         Nothing is raised for a Redis that is full or gone: the next command that needs it says so.
         """
         self._asking.discard(key)
-        keys = (self._bodies, self._uses, self._bytes, self._claim(key))
         try:
-            kept = await self._connection.run(
-                KEEP, keys, (key, raw, self.max_bytes, int(self.ttl * 1000), ENTRY)
-            )
+            await self._keep(key, raw)
         except (RedisUnavailable, StoreFull) as error:
             self._remember(key, raw, error)
-            return
-        if kept < 0:
-            self.not_kept += 1
-            LOG.warning("an answer of %d bytes is not kept: the cache has %d", len(raw), self.max_bytes)
-        if self._unsaved:
-            await self._save()
+        else:
+            if self._unsaved:
+                await self._save()
 
     def abandon(self, key: str) -> None:
         """Ends the claim of a caller who got no answer, so that others need not wait for one."""
@@ -116,7 +110,14 @@ class RedisCalls:
             await self._save()
 
     def _claim(self, asked: str) -> str:
-        return key(self._campaign, "asking", asked)
+        return key_of(self._campaign, "asking", asked)
+
+    async def _keep(self, asked: str, raw: bytes) -> None:
+        keys = (self._bodies, self._uses, self._bytes, self._claim(asked))
+        kept = await self._connection.run(KEEP, keys, (asked, raw, self.max_bytes, int(self.ttl * 1000), ENTRY))
+        if kept < 0:
+            self.not_kept += 1
+            LOG.warning("an answer of %d bytes is not kept: the cache has %d in all", len(raw), self.max_bytes)
 
     def _remember(self, asked: str, raw: bytes, error: Exception) -> None:
         self.not_kept += 1
@@ -128,9 +129,13 @@ class RedisCalls:
             total -= len(self._unsaved.pop(oldest))
 
     async def _save(self) -> None:
-        unsaved, self._unsaved = self._unsaved, {}
-        for asked, raw in unsaved.items():
-            await self.put(asked, raw)
+        for asked, raw in list(self._unsaved.items()):
+            try:
+                await self._keep(asked, raw)
+            except (RedisUnavailable, StoreFull):
+                return  # the rest waits for the next put
+            if self._unsaved.pop(asked, None) is not None:
+                self.not_kept -= 1
 
     async def _renew(self) -> None:
         try:

@@ -13,9 +13,9 @@ def script(name: str) -> Script:
     return Script(resources.files(__package__).joinpath(f"{name}.lua").read_text("utf-8"))
 
 
-def key(campaign: str, *parts: str) -> str:
+def key_of(campaign: str, *parts: str) -> str:
     """Returns a key of `campaign`. The braces keep all keys of a campaign on one shard of a cluster."""
-    return ":".join((f"{{{campaign}}}", *parts))
+    return ":".join((f"gristmill:{{{campaign}}}", *parts))
 
 
 def token() -> str:

@@ -10,6 +10,7 @@ import asyncio
 from collections import deque
 from dataclasses import dataclass, replace
 from time import monotonic
+from typing import Any, Protocol
 
 from ...errors import BudgetExceeded, ConfigError, ModelError
 from ..contract import Model, Reply, Request
@@ -28,6 +29,18 @@ class Spent:
     tokens: int = 0
     usd: float = 0.0
     seconds: float = 0.0
+
+
+class Allowance(Protocol):
+    """What `Budgeted` asks before a call and tells after it: a process's own `Budget`, or one that a fleet shares."""
+
+    async def reserve(self, tokens: int, usd: float) -> Any:
+        """Sets `tokens` and `usd` aside and returns what `settle` takes; raises `BudgetExceeded`."""
+        ...
+
+    def settle(self, reserved: Any, tokens: int, usd: float) -> None:
+        """Gives a reservation back and books what the call did cost."""
+        ...
 
 
 class Budget:
@@ -66,22 +79,14 @@ class Budget:
 
     def check(self, tokens: int = 0, usd: float = 0.0) -> None:
         """Raises `BudgetExceeded` when `tokens` or `usd` more would pass a limit, or the time is over."""
-        if self.seconds is not None and (elapsed := monotonic() - self._began) >= self.seconds:
-            raise BudgetExceeded("time", f"the time budget of {self.seconds:g} s is spent ({elapsed:.0f} s)")
+        if self.seconds is not None and monotonic() - self._began >= self.seconds:
+            raise exceeded("time", self.seconds, self.spent)
         if self.tokens is not None and self._tokens + tokens > self.tokens:
-            raise BudgetExceeded(
-                "tokens",
-                f"the token budget of {self.tokens:,} is spent: {self._tokens:,} are used and the next call may take "
-                f"{tokens:,}; raise `tokens` and run the same command to go on",
-            )
+            raise exceeded("tokens", self.tokens, self.spent, tokens)
         if self.usd is not None and self._usd + usd > self.usd:
-            raise BudgetExceeded(
-                "usd",
-                f"the budget of {self.usd:.4g} USD is spent: {self._usd:.4f} are used and the next call may take "
-                f"{usd:.4f}; raise `usd` and run the same command to go on",
-            )
+            raise exceeded("usd", self.usd, self.spent, usd)
 
-    async def reserve(self, tokens: int, usd: float) -> None:
+    async def reserve(self, tokens: int, usd: float) -> tuple[int, float]:
         """Sets `tokens` and `usd` aside. Waits while only calls in flight stand in the way.
 
         Raises:
@@ -100,6 +105,7 @@ class Budget:
         self._reserved_tokens += tokens
         self._reserved_usd += usd
         self._flying += 1
+        return tokens, usd
 
     def settle(self, reserved: tuple[int, float], tokens: int, usd: float) -> None:
         """Gives a reservation back and books what the call did cost."""
@@ -124,10 +130,21 @@ class Budget:
         )
 
 
+def exceeded(kind: str, limit: float, spent: Spent, more: float = 0) -> BudgetExceeded:
+    """Returns the error that names the limit of `kind` (`tokens`, `usd`, `time`), what is spent, and the mend."""
+    if kind == "time":
+        return BudgetExceeded(kind, f"the time budget of {limit:g} s is spent ({spent.seconds:.0f} s)")
+    if kind == "tokens":
+        text = f"the token budget of {limit:,} is spent: {spent.tokens:,} are used and the next call may take {more:,}"
+    else:
+        text = f"the budget of {limit:.4g} USD is spent: {spent.usd:.4f} are used and the next call may take {more:.4f}"
+    return BudgetExceeded(kind, f"{text}; raise `{kind}` and run the same command to go on")
+
+
 class Budgeted(Layer):
     """Prices each call of `inner` and holds it to `budget`. Prices are US dollars per million tokens."""
 
-    def __init__(self, inner: Model, budget: Budget, *, price_in: float = 0.0, price_out: float = 0.0) -> None:
+    def __init__(self, inner: Model, budget: Allowance, *, price_in: float = 0.0, price_out: float = 0.0) -> None:
         super().__init__(inner)
         self.budget = budget
         self.price_in, self.price_out = price_in, price_out
@@ -139,8 +156,7 @@ class Budgeted(Layer):
     async def complete(self, request: Request) -> Reply:
         """Reserves, asks, settles; raises `BudgetExceeded` before the call when it could pass a limit."""
         tokens_in, tokens_out = estimate(request)
-        reserved = (tokens_in + tokens_out, self.price(tokens_in, tokens_out))
-        await self.budget.reserve(*reserved)
+        reserved = await self.budget.reserve(tokens_in + tokens_out, self.price(tokens_in, tokens_out))
         billed = (0, 0)
         try:
             reply = await self.inner.complete(request)

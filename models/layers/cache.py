@@ -10,7 +10,7 @@ import asyncio
 import hashlib
 import logging
 from dataclasses import replace
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import orjson
 
@@ -35,6 +35,15 @@ class CallStore(Protocol):
 
     async def put(self, key: str, raw: bytes) -> None:
         """Keeps `raw` under `key`, replacing what was there, and returns once it is durable."""
+        ...
+
+
+@runtime_checkable
+class ClaimedCalls(CallStore, Protocol):
+    """A CallStore whose `get` makes others wait when it finds nothing: the caller asks, and then puts or abandons."""
+
+    def abandon(self, key: str) -> None:
+        """Says that no answer comes for `key`."""
         ...
 
 
@@ -98,6 +107,7 @@ class Cached(Layer):
         super().__init__(inner)
         self.calls = calls
         self.by_variables = by_variables
+        self._claimed = calls if isinstance(calls, ClaimedCalls) else None
         self._flying: dict[str, asyncio.Future[bytes]] = {}
 
     async def complete(self, request: Request) -> Reply:
@@ -139,7 +149,12 @@ class Cached(Layer):
                 return replace(decode(request, raw), usage=HIT, cached=True)
             except BadReply as error:
                 LOG.warning("the kept call %s cannot be read (%s); asking again", key, error)
-        reply = await self.inner.complete(request)
+        try:
+            reply = await self.inner.complete(request)
+        except BaseException:
+            if self._claimed is not None:
+                self._claimed.abandon(key)
+            raise
         await self.calls.put(key, reply.raw)
         return reply
 

@@ -10,7 +10,9 @@ from __future__ import annotations
 import asyncio
 import math
 from collections import deque
+from collections.abc import Callable
 from time import monotonic
+from typing import Any, Protocol
 
 from ...errors import DeadlineExceeded, ModelError, Overloaded, ServerLost, Unreachable
 from ..contract import Model, Reply, Request
@@ -21,6 +23,22 @@ PROBE_FIRST, PROBE_MOST = 0.25, 2.0  # seconds between probes: the first, double
 DECREASE = 0.5
 PAUSE_MOST = 60.0  # seconds that one Retry-After may pause a whole pool
 GATEWAY = frozenset({502, 503, 504})  # what a proxy answers while the server behind it is gone
+
+
+class AnyLimiter(Protocol):
+    """What `Limited` asks: a process's own `Limiter`, or one that a fleet shares. What `enter` gives, `leave` takes."""
+
+    @property
+    def open(self) -> bool: ...
+
+    def is_full(self) -> bool: ...
+
+    async def enter(self) -> Any: ...
+
+    def leave(self, started: float, slot: Any, error: ModelError | None, /, *, answered: bool = True) -> None: ...
+
+
+MakeLimiter = Callable[[str, int, float], AnyLimiter]  # label, most in flight, patience in seconds
 
 
 class Limiter:
@@ -167,7 +185,7 @@ class Limiter:
 class Limited(Layer):
     """Lets a request to `inner` pass when `limiter` does. One limiter may stand before several models of one server."""
 
-    def __init__(self, inner: Model, limiter: Limiter) -> None:
+    def __init__(self, inner: Model, limiter: AnyLimiter) -> None:
         super().__init__(inner)
         self.limiter = limiter
 
@@ -175,20 +193,25 @@ class Limited(Layer):
         """Asks once admitted, and asks again, without any attempt being counted, while the server is gone."""
         limiter = self.limiter
         while True:
-            probe = await limiter.enter()
+            slot = await limiter.enter()
             started = monotonic()
             try:
                 reply = await self.inner.complete(request)
             except ModelError as error:
-                limiter.leave(started, probe, error)
+                limiter.leave(started, slot, error)
                 if limiter.open and error.retryable and is_down(error):
                     continue
                 raise
             except BaseException:
-                limiter.leave(started, probe, None, answered=False)
+                limiter.leave(started, slot, None, answered=False)
                 raise
-            limiter.leave(started, probe, None)
+            limiter.leave(started, slot, None)
             return reply
+
+
+def limiter_here(label: str, most: int, patience: float) -> AnyLimiter:
+    """Makes a limiter of this process alone."""
+    return Limiter(label, most, patience=patience)
 
 
 def is_down(error: ModelError) -> bool:
