@@ -63,7 +63,10 @@ class WorkerInfo(Record):
 
 
 class QueueState(Record):
-    """What a queue holds. `order` is what workers are told: `run`, `pause`, `drain`."""
+    """What a queue holds. `order` is what workers are told: `run`, `pause`, `drain`. `ready` counts suspects too.
+
+    `generation` names the queue's data: a new name says that they were lost and pending tasks must be fed again.
+    """
 
     ready: int = 0
     leased: int = 0
@@ -73,6 +76,7 @@ class QueueState(Record):
     order: str = "run"
     workers: tuple[WorkerInfo, ...] = ()
     bytes: int = 0
+    generation: str = ""
 
 
 class Dead(Record):

@@ -132,24 +132,24 @@ return {now, generation}
 """)
 
 FEED = _script("""
--- ARGV: window, then task and body in turn. Answers how many tasks are known now, -1 when the window has no room.
+-- ARGV: window, then task and body in turn. Answers 1, or 0 when the window has no room.
 touch()
 local new = {}
 for i = 4, #ARGV, 2 do
   if redis.call('HEXISTS', k_tasks, ARGV[i]) == 0 then table.insert(new, i) end
 end
-local known = redis.call('HLEN', k_tasks)
-if #new > 0 and known + #new > tonumber(ARGV[3]) then return {now, generation, -1} end
+local known = redis.call('HLEN', k_tasks) - redis.call('SCARD', k_dead)
+if #new > 0 and known + #new > tonumber(ARGV[3]) then return {now, generation, 0} end
 for _, i in ipairs(new) do
-  if redis.call('HSETNX', k_work, ARGV[i], ARGV[i + 1]) == 0 then redis.call('HSET', k_work, ARGV[i], ARGV[i + 1]) end
+  redis.call('HSET', k_work, ARGV[i], ARGV[i + 1])
   if redis.call('HEXISTS', k_tasks, ARGV[i]) == 0 then move(ARGV[i], '0', '', '', 'r') end
 end
-return {now, generation, redis.call('HLEN', k_tasks)}
+return {now, generation, 1}
 """)
 
 LEASE = _script("""
 -- ARGV: worker, count, how many it runs, whether one of these is alone, the last ms at which the request is wanted
--- (0: any). Answers a word (tasks, none, full, order), the last ids of both streams, and rows: task, epoch, place, body.
+-- (0: any). Answers a word (tasks, none, full, order), both streams' last ids, and rows: task, epoch, place, body.
 -- A request that was given up must take nothing: a server that was frozen finds it when it wakes.
 local worker, count, held, alone, until_ms = ARGV[3], tonumber(ARGV[4]), tonumber(ARGV[5]), ARGV[6], tonumber(ARGV[7])
 if until_ms > 0 and now > until_ms then return {now, generation, 'none', '', '', {}} end
