@@ -1,0 +1,178 @@
+"""A server that takes 16 requests at a time and answers 429 above, before three workers that may send 64 each.
+
+    python benchmarks/limiter.py [--redis redis://127.0.0.1:6379/0] [--rounds 3]
+
+Runs 600 calls of 50 ms, 200 a worker, once with the limiter that the workers share in Redis and once with a limiter in
+each process. `cap_used` is the share of the server's 16 places that was busy with answers between its first request and
+its last answer (600 x 50 ms / 16 / that time); `share_429` is the refused share of all requests. Without --redis it
+starts a Redis of its own. The last line is one JSON object: the median round of the shared limiter.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import statistics
+import sys
+import tempfile
+import time
+import uuid
+from pathlib import Path
+from typing import Any
+
+import orjson
+from aiohttp import web
+
+from gristmill.models.contract import Request
+from gristmill.models.factory import build
+from gristmill.models.fleet.limiter import RedisLimiter
+from gristmill.models.layers.limiter import AnyLimiter, limiter_here
+from gristmill.models.layers.meter import Meter
+from gristmill.models.spec import ModelSpec
+from gristmill.storage.records import Message
+from gristmill.storage.redis_connection import RedisConnection
+
+sys.path.append(str(Path(__file__).parent.parent / "tests"))
+from redis_server import RedisServer  # the tests' own, found by the line above
+
+CAP, LATENCY, WORKERS, EACH, ALLOWED = 16, 0.05, 3, 200, 64
+
+
+class Capped:
+    """The server: `served` and `refused` count, `began` and `ended` are when its work began and ended."""
+
+    def __init__(self) -> None:
+        self.in_flight = self.served = self.refused = 0
+        self.began = self.ended = 0.0
+
+    async def answer(self, request: web.Request) -> web.Response:
+        self.began = self.began or time.monotonic()
+        if self.in_flight >= CAP:
+            self.refused += 1
+            return web.json_response({"error": {"message": "slow down", "code": "rate_limit_exceeded"}}, status=429)
+        self.in_flight += 1
+        try:
+            await request.read()
+            await asyncio.sleep(LATENCY)
+        finally:
+            self.in_flight -= 1
+        self.served += 1
+        self.ended = time.monotonic()
+        choice = {"index": 0, "message": {"role": "assistant", "content": "yes"}, "finish_reason": "stop"}
+        usage = {"prompt_tokens": 10, "completion_tokens": 1}
+        return web.json_response({"id": "x", "model": "mock", "choices": [choice], "usage": usage})
+
+
+async def work(url: str, redis: str, campaign: str, number: int) -> None:
+    """One worker process: waits for the word, makes its calls, prints its own CPU time."""
+    spec = ModelSpec.of({"model": "openai_api/mock", "base_url": url, "max_in_flight": ALLOWED, "retries": 50})
+    connection = RedisConnection(redis) if redis else None
+    ours: list[RedisLimiter] = []
+
+    def shared(label: str, most: int, patience: float) -> AnyLimiter:
+        assert connection is not None
+        ours.append(RedisLimiter(connection, campaign, label, most, patience))
+        return ours[0]
+
+    make = shared if redis else limiter_here
+    model = build(spec, calls=None, budget=None, meter=Meter(), make_limiter=make)
+    print("ready", flush=True)
+    await asyncio.to_thread(sys.stdin.readline)
+    left = iter(range(EACH))
+
+    async def slot() -> None:
+        for call in left:
+            await model.complete(Request(messages=(Message(role="user", content=f"{number} {call}"),)))
+
+    began = time.process_time()
+    await asyncio.gather(*(slot() for _ in range(ALLOWED)))
+    print(time.process_time() - began, flush=True)
+    await model.aclose()
+    for limiter in ours:
+        await limiter.aclose()
+    if connection is not None:
+        await connection.aclose()
+
+
+async def measure(redis: str) -> dict[str, Any]:
+    """One round: a fresh server, fresh workers, a fresh window."""
+    server = Capped()
+    app = web.Application()
+    app.router.add_post("/v1/chat/completions", server.answer)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    url = f"http://127.0.0.1:{runner.addresses[0][1]}/v1"
+    campaign = uuid.uuid4().hex[:8]
+    workers = [
+        await asyncio.create_subprocess_exec(
+            sys.executable,
+            __file__,
+            "--work",
+            url,
+            campaign,
+            str(number),
+            "--redis",
+            redis,
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+        )
+        for number in range(WORKERS)
+    ]
+    try:
+        async with asyncio.timeout(120):
+            for worker in workers:
+                assert worker.stdout is not None
+                assert await worker.stdout.readline() == b"ready\n"
+            for worker in workers:
+                assert worker.stdin is not None
+                worker.stdin.write(b"go\n")
+            cpu = [float((await worker.communicate())[0]) for worker in workers]
+    finally:
+        for worker in workers:
+            if worker.returncode is None:
+                worker.kill()
+                await worker.wait()
+        await runner.cleanup()
+    calls = WORKERS * EACH
+    assert server.served == calls, f"{server.served} of {calls} calls were answered"
+    seconds = server.ended - server.began
+    return {
+        "cap_used": round(calls * LATENCY / CAP / seconds, 3),
+        "share_429": round(server.refused / (server.refused + server.served), 4),
+        "seconds": round(seconds, 2),
+        "cpu_ms_a_call": round(1000 * sum(cpu) / calls, 2),
+    }
+
+
+async def main(redis: str, rounds: int) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        server = None if redis else RedisServer(Path(folder) / "redis")
+        if server is not None:
+            server.start()
+        try:
+            found: dict[str, list[dict[str, Any]]] = {"shared": [], "each process": []}
+            for _ in range(rounds):
+                for name, url in (("shared", redis or (server.url if server else "")), ("each process", "")):
+                    found[name].append(await measure(url))
+                    print(f"{name:>14}: {found[name][-1]}", flush=True)
+        finally:
+            if server is not None:
+                server.stop()
+    middle = {
+        name: {key: statistics.median(one[key] for one in runs) for key in runs[0]} for name, runs in found.items()
+    }
+    print(orjson.dumps({**middle["shared"], "each_process": middle["each process"]}).decode())
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--redis", default="")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--work", nargs=3, metavar=("URL", "CAMPAIGN", "NUMBER"), help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.work:
+        asyncio.run(work(options.work[0], options.redis, options.work[1], int(options.work[2])))
+    else:
+        asyncio.run(main(options.redis, options.rounds))

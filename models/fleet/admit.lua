@@ -1,0 +1,184 @@
+-- One exchange between a worker and the limiter of a server: what came back, who asks, who may go.
+-- KEYS: state, permits by expiry, requests that wait in their order, workers by last sign of life.
+-- ARGV: prefix of the workers' wake lists, then JSON: worker, life (ms), most, back [[id, granted at, rank, what, pause
+-- ms, text]], want [ids], hold [ids], drop [ids]. An id is worker.number. `what` has the letters a (answered),
+-- o (a good answer), b (busy), d (nobody there).
+-- Returns JSON: granted [[id, rank, at, probe]], window, open (ms, or -1), last, next (ms), full.
+local START, HOLD, FADE = 8, 8, 0.7
+local OPENS_AFTER, PROBE_FIRST, PROBE_MOST = 3, 250, 2000
+
+local asked = cjson.decode(ARGV[2])
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local state, fields = {}, redis.call('HGETALL', KEYS[1])
+for at = 1, #fields, 2 do
+  state[fields[at]] = tonumber(fields[at + 1]) or fields[at + 1]
+end
+local window = state.window or math.min(asked.most, START)
+local ceiling, opened, probe = state.ceiling, state.opened, state.probe
+local decreased, paused = state.decreased or 0, state.paused or 0
+local done, rounds, calm, climb = state.done or 0, state.rounds or 1, state.calm or 0, state.climb or 0
+local full, failures, turn = state.full or 0, state.failures or 0, state.turn or 0
+local probe_at, probe_wait, last = state.probe_at or 0, state.probe_wait or PROBE_FIRST, state.last or ''
+
+redis.call('ZADD', KEYS[4], now, asked.worker)
+redis.call('ZREMRANGEBYSCORE', KEYS[4], '-inf', now - 4 * asked.life)
+redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', now)
+local most = asked.most * redis.call('ZCOUNT', KEYS[4], now - asked.life, '+inf')
+
+local function decrease(rank)
+  local before = window
+  window = math.max(window * 0.5, math.min(window - 1, rank - 1))
+  if rounds == 0 then -- not one good round since the last decrease: the server takes far fewer
+    window = math.min(window, before * FADE)
+  end
+  window = math.max(1, math.floor(window))
+  ceiling = math.max(window + 1, math.min(rank, before))
+  decreased, done, rounds, calm, climb, full = now, 0, 0, 0, 0, 0
+end
+
+local function increase()
+  if not ceiling then
+    return -- still in slow start, which grows by each answer
+  elseif window < ceiling - 1 then
+    window = window + math.max(1, math.floor((ceiling - 1 - window) / 2))
+  elseif window < ceiling then
+    calm = calm + 1
+    if calm > HOLD then
+      window, calm = window + 1, 0
+    end
+  else
+    climb = math.max(1, climb * 2)
+    window = window + climb
+  end
+  window = math.min(window, math.max(most, 1))
+end
+
+for _, one in ipairs(asked.back) do
+  local id, granted, rank, what, pause, text = one[1], one[2], one[3], one[4], one[5], one[6]
+  redis.call('ZREM', KEYS[2], id)
+  local was_probe = probe == id
+  if was_probe then
+    probe = nil
+  end
+  if string.find(what, 'b') then
+    if granted > decreased then
+      decrease(rank)
+    end
+    paused = math.max(paused, now + pause)
+  end
+  if string.find(what, 'd') then
+    failures, last = failures + 1, text
+    if not opened then
+      if failures >= OPENS_AFTER then
+        opened, probe_wait, probe_at = now, PROBE_FIRST, now + PROBE_FIRST
+      end
+    elseif was_probe then
+      probe_wait = math.min(PROBE_MOST, probe_wait * 2)
+      probe_at = now + probe_wait
+    end
+  elseif string.find(what, 'a') then
+    failures, opened = 0, nil
+    if string.find(what, 'o') then
+      done = done + 1
+      if not ceiling and full == 1 then
+        window = math.min(window + 1, math.max(most, 1))
+      end
+      if done >= window then
+        if full == 1 then
+          increase()
+        end
+        done, rounds, full = 0, rounds + 1, 0
+      end
+    end
+  end
+end
+for _, id in ipairs(asked.drop) do
+  redis.call('ZREM', KEYS[3], id)
+  redis.call('ZREM', KEYS[2], id)
+end
+for _, id in ipairs(asked.hold) do
+  redis.call('ZADD', KEYS[2], now + asked.life, id)
+end
+
+local granted, wake = {}, {}
+for _, id in ipairs(asked.want) do
+  if redis.call('ZSCORE', KEYS[2], id) then -- it was granted, and the word of it was lost
+    granted[#granted + 1] = {id, redis.call('ZCARD', KEYS[2]), now, probe == id}
+  else
+    turn = turn + 1
+    redis.call('ZADD', KEYS[3], 'NX', turn, id)
+  end
+end
+
+local flying = redis.call('ZCARD', KEYS[2])
+if probe and not redis.call('ZSCORE', KEYS[2], probe) then
+  probe = nil
+end
+local function room()
+  if now < paused then
+    return false
+  elseif opened then
+    return not probe and now >= probe_at
+  end
+  return flying < math.floor(window)
+end
+while room() do
+  local id = redis.call('ZPOPMIN', KEYS[3])[1]
+  if not id then
+    break
+  end
+  local worker = string.match(id, '^[^.]*')
+  local seen = redis.call('ZSCORE', KEYS[4], worker)
+  if seen and tonumber(seen) >= now - asked.life then
+    flying = flying + 1
+    redis.call('ZADD', KEYS[2], now + asked.life, id)
+    if opened then
+      probe = id
+    end
+    local grant = {id, flying, now, opened ~= nil}
+    if worker == asked.worker then
+      granted[#granted + 1] = grant
+    else
+      wake[worker] = wake[worker] or {}
+      table.insert(wake[worker], grant)
+    end
+  end
+end
+for worker, grants in pairs(wake) do
+  redis.call('RPUSH', ARGV[1] .. worker, cjson.encode(grants))
+  redis.call('PEXPIRE', ARGV[1] .. worker, asked.life)
+end
+
+local waiting = redis.call('ZCARD', KEYS[3])
+if flying >= math.floor(window) or waiting > 0 then
+  full = 1
+end
+local again = 1000
+if now < paused then
+  again = paused - now
+elseif opened and not probe then
+  again = math.max(0, probe_at - now)
+end
+local kept = {
+  window = window, ceiling = ceiling, opened = opened, probe = probe, decreased = decreased, paused = paused,
+  done = done, rounds = rounds, calm = calm, climb = climb, full = full, failures = failures, turn = turn,
+  probe_at = probe_at, probe_wait = probe_wait, last = last,
+}
+for _, field in ipairs({'ceiling', 'opened', 'probe'}) do
+  if state[field] and not kept[field] then
+    redis.call('HDEL', KEYS[1], field)
+  end
+end
+for field, value in pairs(kept) do
+  if state[field] ~= value then
+    redis.call('HSET', KEYS[1], field, type(value) == 'number' and string.format('%.14g', value) or value)
+  end
+end
+for number = 1, 4 do
+  redis.call('PEXPIRE', KEYS[number], 86400000)
+end
+return cjson.encode({
+  granted = granted, window = window, open = opened and now - opened or -1, last = last, next = again,
+  full = full == 1 or opened ~= nil or now < paused,
+})
