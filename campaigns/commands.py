@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
+import shutil
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
