@@ -98,6 +98,7 @@ def status(**options: Any) -> None:
 @main.command()
 @click.argument("item")
 @click.option("--run", type=click.Path(path_type=Path), help="The run; by default the newest in ./runs.")
+@click.option("--full", is_flag=True, help="Whole passages, not only what stands near the citations.")
 @click.option("--json", "as_json", is_flag=True, help="As one JSON object.")
 def show(**options: Any) -> None:
     """Show an item's whole story: source, drafts, verdicts, decision.

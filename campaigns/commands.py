@@ -97,13 +97,13 @@ def status(run: Path, *, as_json: bool) -> int:
     return 0
 
 
-def show(item: str, *, run: Path | None, as_json: bool) -> int:
+def show(item: str, *, run: Path | None, as_json: bool, full: bool) -> int:
     store = RunStore.read(find_run(run))
     found = store.item(item)
     if as_json:
         _print_json(found.model_dump(mode="json"))
     else:
-        print_item(_console(), found, store)
+        print_item(_console(), found, store, full=full)
     return 0
 
 
