@@ -36,6 +36,12 @@ def _call(command: str, **options: Any) -> None:
     except BrokenPipeError:
         sys.stderr.close()  # the reader has gone (`gristmill status | head`); say nothing more
         sys.exit(141)
+    except OSError as error:  # a file that cannot be written or read, which no command has words of its own for
+        click.echo(f"gristmill: {error}; mend its path or its rights", err=True)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        click.echo("gristmill: interrupted", err=True)
+        sys.exit(130)
     sys.exit(code)
 
 
@@ -65,7 +71,7 @@ def init(**options: Any) -> None:
 @click.option(
     "--dry-run", is_flag=True, help="Run a few pilot tasks and print a forecast of calls, tokens, money, time."
 )
-@click.option("--pilot", type=int, default=5, show_default=True, help="Pilot tasks of a dry run.")
+@click.option("--pilot", type=click.IntRange(min=1), default=5, show_default=True, help="Pilot tasks of a dry run.")
 @click.option("--retry-failed", is_flag=True, help="Make failed tasks pending again first.")
 @click.option("--plain", is_flag=True, help="Lines in place of the live table.")
 @click.option("--workers", type=click.IntRange(0, 256), default=0, help="Run tasks in this many worker processes.")
@@ -124,6 +130,7 @@ def status(**options: Any) -> None:
 @main.command()
 @click.argument("item")
 @click.option("--run", type=click.Path(path_type=Path), help="The run; by default the newest in ./runs.")
+@click.option("--full", is_flag=True, help="Whole passages, not only what stands near the citations.")
 @click.option("--json", "as_json", is_flag=True, help="As one JSON object.")
 def show(**options: Any) -> None:
     """Show an item's whole story: source, drafts, verdicts, decision.

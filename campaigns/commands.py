@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
+import shutil
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -55,9 +57,9 @@ def init(name: str, documents: str, recipe: str, model: str, force: bool) -> int
     console = _console()
     console.print(f"wrote {path}")
     if not Path(documents).exists():
-        console.print(f"next: put your documents into {documents}/, then: gristmill run {path}")
+        console.print(f"next: put your documents into {documents}/, then: {_me()} run {path}")
     else:
-        console.print(f"next: gristmill run {path}")
+        console.print(f"next: {_me()} run {path}")
     return 0
 
 
@@ -130,13 +132,13 @@ def status(run: Path, *, as_json: bool) -> int:
     return 0
 
 
-def show(item: str, *, run: Path | None, as_json: bool) -> int:
+def show(item: str, *, run: Path | None, as_json: bool, full: bool) -> int:
     store = RunStore.read(find_run(run))
     found = store.item(item)
     if as_json:
         _print_json(found.model_dump(mode="json"))
     else:
-        print_item(_console(), found, store)
+        print_item(_console(), found, store, full=full)
     return 0
 
 
@@ -216,6 +218,17 @@ def doctor(campaign: Path | None, *, redis: str | None, as_json: bool) -> int:
     return 0 if all(finding.ok is not False for finding in findings) else 1
 
 
+def _me() -> str:
+    """How this program was called, so that the next command can be typed as it stands."""
+    called = Path(sys.argv[0])
+    on_path = shutil.which("gristmill")
+    if called.name != "gristmill" or (on_path and Path(on_path).resolve() == called.resolve()):
+        return "gristmill"
+    with suppress(ValueError):
+        return str(called.absolute().relative_to(Path.cwd()))
+    return str(called)
+
+
 def _with_flows() -> str:
     return ", ".join(name for name, found in recipes().items() if found.flow is not None)
 
@@ -251,8 +264,8 @@ def _print_report(console: Console, report: CampaignReport, files: Sequence[Path
     for path in files:
         console.print(f"  {path}")
     if report.stop.code in {"interrupted", "tokens", "usd", "time"}:
-        console.print(f"go on with: gristmill run {campaign}")
-    console.print(f"next: gristmill status {report.folder}")
+        console.print(f"go on with: {_me()} run {campaign}")
+    console.print(f"next: {_me()} status {report.folder}")
 
 
 def _duration(seconds: float) -> str:

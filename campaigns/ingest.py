@@ -14,7 +14,7 @@ from ..storage.records import Chunk, Document
 from ..storage.store import RunStore
 from .spec import CampaignSpec
 
-BATCH = 500
+BATCH = 100
 
 
 @dataclass

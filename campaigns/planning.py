@@ -11,6 +11,7 @@ from collections import Counter, deque
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from ..errors import ConfigError, GristmillError
 from ..graphs.recipes.base import Planner, PlanView, coverage_keys
 from ..storage.records import Chunk, Status, Task
 from ..storage.store import RunStore
@@ -94,22 +95,29 @@ class Plan:
         it is asked as often as it takes to get past that.
         """
         for _ in range(ASKED_AGAIN + self.planned // room):
-            if self._drawn:
-                tasks = self._planner(self._view, room, self._rng, self._options)
-            else:
-                # The first draw walks past all that is planned, or finds communities: seconds for a large run. It
-                # happens in a thread, so that signals are heard. Later draws are short, and run between tasks.
-                tasks = await self._in_thread(room)
-            if not tasks:
+            try:
+                tasks = await self._ask(room)
+                distinct = {task.id: task for task in tasks}
+            except GristmillError:
+                raise
+            except Exception as error:  # a user's planner may raise anything
+                name = getattr(self._planner, "__name__", repr(self._planner))
+                raise ConfigError(f"planner '{name}' raised {type(error).__name__}: {error}; mend it") from error
+            if not distinct:
                 break
-            distinct = {task.id: task for task in tasks}
             new = [task for key, task in distinct.items() if not self._store.is_planned(key)]
+            if self._max_tasks is not None:
+                new = new[: self._max_tasks - self.planned]
             if new:
                 return new
             await asyncio.sleep(0)
         return []
 
-    async def _in_thread(self, room: int) -> Sequence[Task]:
+    async def _ask(self, room: int) -> Sequence[Task]:
+        if self._drawn:
+            return self._planner(self._view, room, self._rng, self._options)
+        # The first draw walks past all that is planned, or finds communities: seconds for a large run. It happens in
+        # a thread, so that signals are heard. Later draws are short, and run between tasks.
         self._ended = []
         try:
             return await asyncio.to_thread(self._planner, self._view, room, self._rng, self._options)

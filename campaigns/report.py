@@ -12,6 +12,7 @@ from ..storage.lock import RunLock
 from ..storage.records import Decision, Draft, Item, Span, Status, Verdict
 from ..storage.store import Books, RunStore
 
+NEAR = 200  # characters of a passage that are shown before and after what is cited
 STYLES = {Status.ACCEPTED: "green", Status.REJECTED: "yellow", Status.FAILED: "red", Status.PENDING: "cyan"}
 
 
@@ -106,7 +107,7 @@ def print_books(console: Console, books: dict[str, Any]) -> None:
     console.print(line)
 
 
-def print_item(console: Console, item: Item, store: RunStore) -> None:
+def print_item(console: Console, item: Item, store: RunStore, *, full: bool = False) -> None:
     """Prints an item's story: where it comes from, every draft with the verdicts on it, and the decision."""
     console.print(Text(f"{item.id}  {item.kind}", style="bold"), Text(item.status.value, style=STYLES[item.status]))
     console.print(Text(f"task {item.task}  " + "  ".join(f"{key}={value}" for key, value in item.attributes.items())))
@@ -115,7 +116,7 @@ def print_item(console: Console, item: Item, store: RunStore) -> None:
         where = f"{store.document_name(chunk.document)}, characters {chunk.start} to {chunk.end}"
         console.print(Text(f"\nsource  {where}" + (f"  ({' > '.join(chunk.headings)})" if chunk.headings else "")))
         cited = [span for draft in item.drafts for span in draft.evidence if span.chunk == key]
-        console.print(_passage(chunk.text, cited))
+        console.print(_passage(chunk.text, cited, full=full))
     for draft in item.drafts:
         _print_draft(console, draft, item)
         for verdict in item.verdicts:
@@ -145,11 +146,19 @@ def print_item(console: Console, item: Item, store: RunStore) -> None:
         console.print(Text("made by  " + "  ".join(made), style="dim"))
 
 
-def _passage(text: str, spans: list[Span]) -> Text:
+def _passage(text: str, spans: list[Span], *, full: bool) -> Text:
+    """The passage with what is cited underlined; unless `full`, only what stands near it."""
     passage = Text(text)
     for span in spans:
         passage.stylize("bold underline", span.start, span.end)
-    return passage
+    if full:
+        return passage
+    start = max(0, min((span.start for span in spans), default=0) - NEAR)
+    end = min(len(text), max((span.end for span in spans), default=NEAR) + NEAR)
+    shown = Text("[…] ", style="dim") if start else Text()
+    shown.append_text(passage[start:end])
+    shown.append(" […]" if end < len(text) else "", style="dim")
+    return shown
 
 
 def _print_draft(console: Console, draft: Draft, item: Item) -> None:

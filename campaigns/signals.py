@@ -38,7 +38,8 @@ def drained_by_signals(drain: Callable[[], None]) -> Iterator[None]:
     except asyncio.CancelledError:
         if len(caught) < 2 or whole is None:
             raise
-        whole.uncancel()  # our own doing: the person asked twice
+        for _ in caught[1:]:  # our own doing: the person asked twice, or more often
+            whole.uncancel()
     finally:
         for number in NUMBERS:
             running.remove_signal_handler(number)

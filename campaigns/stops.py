@@ -90,11 +90,14 @@ class Stops:
         return None
 
     def useful(self) -> float:
-        """Returns how many more tasks are worth starting: what the target lacks, over the rate of acceptance so far.
+        """Returns how many tasks are worth having in flight: as many as will hardly accept more than the target lacks.
 
         It keeps a campaign from paying for many items beyond its target when many tasks are in flight.
         """
         if self.target is None:
             return math.inf
+        lacking = self.target - self.accepted
         rate = (self.accepted + 1) / (self.finished + 1)  # a first guess of 1, soon outweighed
-        return math.ceil((self.target - self.accepted) / rate)
+        # Of k tasks, k·rate are accepted, give or take twice the root of k·rate·(1 - rate): that must not be too many.
+        likely = (lacking - 2 * math.sqrt(lacking * (1 - rate))) / rate
+        return max(lacking, math.floor(likely))  # so many cannot be too many whatever the rate

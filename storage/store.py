@@ -76,7 +76,7 @@ class RunStore:
         self._read = connection
         self._writer = writer
         self._lock = lock
-        self.chunk = lru_cache(maxsize=1024)(self._chunk)  # tasks of a document run close together
+        self.chunk = lru_cache(maxsize=256)(self._chunk)  # tasks of a document run close together
 
     @classmethod
     def open(cls, folder: Path) -> Self:

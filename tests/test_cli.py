@@ -165,12 +165,22 @@ def test_errors_are_one_message_and_no_traceback(tmp_path: Path) -> None:
         (("status", "nothing"), "no run is at nothing"),
         (("show", "item-1"), "no run is in ./runs"),
         (("flow", "no.module:thing"), "no.module"),
+        (("init", "x" * 300), "cannot name a campaign"),
+        (("init", "taken", "--force"), "taken.toml"),
     ]
+    (tmp_path / "taken.toml").mkdir()
     for arguments, message in cases:
         done = gristmill(*arguments, cwd=tmp_path)
         assert done.returncode == 1, arguments
         assert message in done.stderr
         assert "Traceback" not in done.stderr
+
+
+def test_a_dry_run_needs_a_pilot(home: Path) -> None:
+    for count in ("0", "-1"):
+        done = gristmill("run", "first.toml", "--dry-run", "--pilot", count, cwd=home)
+        assert done.returncode == 2
+        assert "--pilot" in done.stderr
 
 
 def test_a_dry_run_forecasts(home: Path) -> None:

@@ -284,6 +284,12 @@ def test_the_hugging_face_folder_opens_with_datasets(tmp_path: Path, monkeypatch
     )
     assert {row["id"]: row for row in parquet} == both
     assert opened["train"].features == parquet.features
+    # Another export, here or elsewhere, must not be answered from what the library kept of the first.
+    for folder in ("out", "elsewhere"):
+        changed = item("0", documents=["d0"], fields={"in": folder})
+        run([changed], tmp_path / folder, "huggingface")
+        again = datasets.load_dataset(str(tmp_path / folder / "huggingface"), cache_dir=str(tmp_path / "cache"))
+        assert {side: rows["fields"] for side, rows in again.items()} == {"train": [f'{{"in":"{folder}"}}']}
 
 
 def test_the_card_counts_and_escapes_what_models_wrote(tmp_path: Path) -> None:

@@ -171,6 +171,18 @@ async def test_a_second_ctrl_c_ends_at_once(tmp_path: Path, gristmill: Any) -> N
         assert books.pending == books.planned > 0
 
 
+async def test_ctrl_c_in_a_dry_run_ends_without_a_traceback(tmp_path: Path, gristmill: Any) -> None:
+    async with MockServer(latency=30, answer=accepting) as server:
+        path = write_campaign(tmp_path, server, 20)
+        command = await gristmill("run", path, "--dry-run")
+        await until(lambda: server.in_flight >= 5)
+        command.process.send_signal(signal.SIGINT)
+        code, _, err = await command.ended(5)
+        assert code == 130, err
+        assert "Traceback" not in err
+        assert "interrupted" in err
+
+
 async def test_a_second_process_is_refused_with_the_pid_of_the_first(tmp_path: Path, gristmill: Any) -> None:
     async with MockServer(latency=0.2, answer=accepting) as server:
         path = write_campaign(tmp_path, server, 200)

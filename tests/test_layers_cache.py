@@ -8,9 +8,12 @@ from dataclasses import replace
 import pytest
 from pydantic import BaseModel
 
-from gristmill.errors import Overloaded, RequestRefused, StoreFull
+from gristmill.errors import Overloaded, RequestRefused, StoreFull, Truncated
 from gristmill.models.contract import Request, Sampling
+from gristmill.models.factory import wrap
+from gristmill.models.layers.budget import Budget
 from gristmill.models.layers.cache import Cached, MemoryCalls, call_key
+from gristmill.models.layers.meter import Meter
 from gristmill.models.scripted import Scripted
 from gristmill.storage.records import Message, Usage
 
@@ -176,3 +179,19 @@ def test_a_large_seed_has_a_key_and_broken_text_is_refused() -> None:
     assert call_key("m", replace(ASKED, sampling=Sampling(seed=2**200))) != call_key("m", ASKED)
     with pytest.raises(RequestRefused, match="encoding"):
         call_key("m", Request(kind="completion", text="lone \udce4 surrogate"))
+
+
+async def test_a_failure_that_many_waited_for_is_billed_once() -> None:
+    error = Truncated("cut")
+    error.tokens = (70, 30)
+
+    async def fail(request: Request) -> str:
+        await asyncio.sleep(0.02)
+        raise error
+
+    meter = Meter()
+    model = wrap(Scripted(fail, repairs=None), calls=MemoryCalls(), budget=Budget(), meter=meter)
+    asked = Request(messages=(Message(role="user", content="x"),), role="critic", task="t")
+    ended = await asyncio.gather(*(model.complete(asked) for _ in range(5)), return_exceptions=True)
+    assert [type(one) for one in ended] == [Truncated] * 5
+    assert (meter.total.input_tokens, meter.total.output_tokens) == (70, 30)

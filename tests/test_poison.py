@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,8 @@ from langgraph.graph import END, START, StateGraph
 from write_and_judge import PROMPTS, rows
 
 from gristmill import Campaign, CampaignReport, Draft, FlowContext, FlowState, Message, Scripted, Status, Task
+from gristmill.campaigns.signals import drained_by_signals
+from gristmill.errors import ConfigError
 from gristmill.storage.store import RunStore
 
 COUNT = 12
@@ -85,3 +89,41 @@ async def test_a_task_of_a_chunk_that_is_not_there_fails_alone(tmp_path: Path) -
     assert (report.books.accepted, report.books.failed) == (COUNT, 1)
     (failed,) = RunStore.read(report.folder).items(Status.FAILED)
     assert "chunk-nowhere" in failed.error
+
+
+async def test_a_planner_that_breaks_is_named(tmp_path: Path) -> None:
+    def planner(view: Any, count: int, rng: Any, options: Any) -> list[Task]:
+        raise ZeroDivisionError("a bug in the user's planner")
+
+    with pytest.raises(ConfigError, match=r"planner .*ZeroDivisionError: a bug"):
+        await run(tmp_path, lambda number: {"drafts": [draft(number)]}, planner=planner)
+
+
+async def test_a_planner_that_gives_too_much_passes_no_limit(tmp_path: Path) -> None:
+    def planner(view: Any, count: int, rng: Any, options: Any) -> list[Task]:
+        return [Task.of("chunk", chunks=(chunk.id,)) for chunk in view.chunks]
+
+    report = await run(tmp_path, lambda number: {"drafts": [draft(number)]}, planner=planner, max_tasks=5)
+    assert report.books.planned == 5
+
+
+async def test_a_third_interruption_leaves_nothing_behind() -> None:
+    drained = []
+
+    async def pressed() -> None:
+        with drained_by_signals(lambda: drained.append(1)):
+            try:
+                await asyncio.sleep(30)
+            finally:
+                for _ in range(2):
+                    os.kill(os.getpid(), signal.SIGINT)
+                    await asyncio.sleep(0.05)
+
+    running = asyncio.create_task(pressed())
+    await asyncio.sleep(0.05)
+    for _ in range(2):
+        os.kill(os.getpid(), signal.SIGINT)
+        await asyncio.sleep(0.02)
+    await asyncio.wait_for(running, 5)
+    assert drained == [1]
+    assert running.cancelling() == 0

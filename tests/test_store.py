@@ -204,10 +204,13 @@ def test_another_version_is_refused_with_the_mend(tmp_path: Path) -> None:
         RunStore.read(tmp_path / "nothing")
 
 
-async def test_a_run_on_a_disk_that_cannot_be_written_is_read(tmp_path: Path) -> None:
-    opened = RunStore.open(tmp_path / "run")
-    await opened.plan([task(1)])
-    await opened.close()
+def test_a_run_on_a_disk_that_cannot_be_written_is_read(tmp_path: Path) -> None:
+    async def make() -> None:
+        opened = RunStore.open(tmp_path / "run")
+        await opened.plan([task(1)])
+        await opened.close()
+
+    asyncio.run(make())
     tmp_path.chmod(0o755)
     (tmp_path / "run").chmod(0o555)
     for found in (tmp_path / "run").iterdir():
@@ -234,8 +237,8 @@ async def test_a_run_on_a_disk_that_cannot_be_written_is_read(tmp_path: Path) ->
     assert "cannot be used" in refused
 
 
-async def test_looking_who_works_on_a_run_keeps_nobody_from_working(tmp_path: Path) -> None:
-    await RunStore.open(tmp_path / "run").close()
+def test_looking_who_works_on_a_run_keeps_nobody_from_working(tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
     script = (
         "import sys\nfrom pathlib import Path\nfrom gristmill.storage.lock import RunLock\nprint('ready', flush=True)\n"
         "while True: RunLock.holder(Path(sys.argv[1]))\n"

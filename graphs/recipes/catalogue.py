@@ -1,30 +1,37 @@
-"""All recipes by name. A new one is a module of its own and a line here."""
+"""All recipes by name. A new one is a module of its own and a line here.
+
+A recipe's module is imported when it is asked for, so that a campaign loads no other recipe's libraries.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from difflib import get_close_matches
+from importlib import import_module
 from types import MappingProxyType
+from typing import cast
 
 from ...errors import ConfigError
 from .base import Recipe
-from .entigraph import ENTIGRAPH
-from .graph_reasoning import GRAPH_REASONING
-from .grounded_qa import GROUNDED_QA
-from .rows import ROWS
 
-_RECIPES = MappingProxyType({found.name: found for found in (GROUNDED_QA, ENTIGRAPH, GRAPH_REASONING, ROWS)})
+_HOMES = {
+    "grounded-qa": "grounded_qa:GROUNDED_QA",
+    "entigraph": "entigraph:ENTIGRAPH",
+    "graph-reasoning": "graph_reasoning:GRAPH_REASONING",
+    "rows": "rows:ROWS",
+}
 
 
 def recipes() -> Mapping[str, Recipe]:
-    """Returns the recipes by name."""
-    return _RECIPES
+    """Returns the recipes by name, all of them loaded."""
+    return MappingProxyType({name: recipe(name) for name in _HOMES})
 
 
 def recipe(name: str) -> Recipe:
     """Returns the recipe called `name`; raises `ConfigError` naming the nearest when there is none."""
-    if name in _RECIPES:
-        return _RECIPES[name]
-    near = get_close_matches(name, _RECIPES, n=1)
+    if name in _HOMES:
+        module, _, attribute = _HOMES[name].partition(":")
+        return cast(Recipe, getattr(import_module(f".{module}", __package__), attribute))
+    near = get_close_matches(name, _HOMES, n=1)
     meant = f"; did you mean '{near[0]}'?" if near else ""
-    raise ConfigError(f"recipe: no recipe is called '{name}'{meant} (there are: {', '.join(_RECIPES)})")
+    raise ConfigError(f"recipe: no recipe is called '{name}'{meant} (there are: {', '.join(_HOMES)})")

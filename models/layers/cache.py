@@ -9,12 +9,13 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import logging
+from copy import copy
 from dataclasses import replace
 from typing import Protocol, runtime_checkable
 
 import orjson
 
-from ...errors import BadReply
+from ...errors import BadReply, ModelError
 from ...storage.records import Usage
 from ..contract import Model, Reply, Request, Sampling
 from ..schema import schema_key
@@ -133,7 +134,7 @@ class Cached(Layer):
             asked.cancel()
             raise
         except BaseException as error:
-            asked.set_exception(error)
+            asked.set_exception(_unpaid(error))
             asked.exception()  # marks it as seen: often nobody else waits
             raise
         else:
@@ -157,6 +158,15 @@ class Cached(Layer):
             raise
         await self.calls.put(key, reply.raw)
         return reply
+
+
+def _unpaid(error: BaseException) -> BaseException:
+    """Returns `error` for those who only waited: what the call was billed is booked once, by the one who asked."""
+    if not isinstance(error, ModelError) or error.tokens == (0, 0):
+        return error
+    other = copy(error)
+    other.tokens, other.usd = (0, 0), 0.0
+    return other
 
 
 def _cancelling() -> bool:

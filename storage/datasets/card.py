@@ -84,10 +84,14 @@ class Tally:
             self.prompts.setdefault(prompt, set()).add(version)
 
 
-def card_text(info: CardInfo, tally: Tally, counts: Mapping[str, int], note: str, examples: list[Row]) -> str:
+def card_text(
+    info: CardInfo, tally: Tally, counts: Mapping[str, int], note: str, examples: list[Row], digest: str
+) -> str:
     """Returns the whole README.md. `counts` are rows by side (`train`, `validation`), `note` says how they were split.
 
     A side without rows is not listed in the header: the library `datasets` refuses to open a folder that has one.
+    `digest` is a hash of the rows. It stands in the header because `datasets` 5.2 keeps what it has read under a hash
+    of the header alone, so a second export, even of another run, would be answered with the rows of the first.
     """
     rows = sum(counts.values())
     listed = [side for side, count in counts.items() if count] or ["train"]
@@ -100,6 +104,7 @@ def card_text(info: CardInfo, tally: Tally, counts: Mapping[str, int], note: str
         "configs": [
             {
                 "config_name": "default",
+                "description": f"rows {digest}",
                 "data_files": [{"split": side, "path": f"data/{side}.jsonl"} for side in listed],
             }
         ],

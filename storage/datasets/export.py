@@ -6,6 +6,7 @@ those that wait for a partner in a preference pair. File names are fixed words; 
 
 from __future__ import annotations
 
+import hashlib
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -13,6 +14,8 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
+
+import orjson
 
 from ...errors import ConfigError
 from ..records import Item, Status
@@ -129,6 +132,7 @@ class _Export:
     counts: dict[str, Counter[str]] = field(default_factory=dict)
     left_out: dict[str, Counter[str]] = field(default_factory=dict)
     examples: list[Row] = field(default_factory=list)
+    digest: hashlib.blake2b = field(default_factory=lambda: hashlib.blake2b(digest_size=12))  # of huggingface rows
     unpaired: set[str] = field(default_factory=set)  # accepted items without a pair whose partner may still come
 
     def __post_init__(self) -> None:
@@ -180,8 +184,10 @@ class _Export:
             self.left_out[name][left_out.reason] += 1
             return
         self.put(name, side, row)
-        if name == "huggingface" and len(self.examples) < EXAMPLES:
-            self.examples.append(row)
+        if name == "huggingface":
+            self.digest.update(orjson.dumps([side, row]))
+            if len(self.examples) < EXAMPLES:
+                self.examples.append(row)
 
     def take_pairs(self, item: Item, side: Side | None) -> None:
         accepted = item.status is Status.ACCEPTED
@@ -210,7 +216,7 @@ class _Export:
         if "huggingface" in self.formats:
             counts = self.counts["huggingface"]
             texts[self.out / "huggingface" / "README.md"] = card_text(
-                card, tally, counts, self.split.note, self.examples
+                card, tally, counts, self.split.note, self.examples, self.digest.hexdigest()
             )
         if self.unpaired:
             self.left_out["dpo"]["no_pair"] += len(self.unpaired)
