@@ -118,6 +118,7 @@ def fleet(**options: Any) -> None:
 
 @main.command()
 @click.argument("run", type=click.Path(path_type=Path))
+@click.option("--watch", is_flag=True, help="Show it again every two seconds, until nothing works on the run.")
 @click.option("--json", "as_json", is_flag=True, help="As one JSON object.")
 def status(**options: Any) -> None:
     """Show the books of RUN: what is planned, accepted, rejected, failed, pending, and why.

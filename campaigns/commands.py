@@ -7,6 +7,7 @@ import logging
 import math
 import shutil
 import sys
+import time
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -122,14 +123,22 @@ def fleet(run: Path, *, action: str, tasks: Sequence[str], as_json: bool) -> int
     return 0
 
 
-def status(run: Path, *, as_json: bool) -> int:
-    store = RunStore.read(find_run(run))
-    found = status_of(store)
-    if as_json:
-        _print_json(found)
-    else:
-        print_status(_console(), found)
-    return 0
+def status(run: Path, *, as_json: bool, watch: bool = False) -> int:
+    folder = find_run(run)
+    console = _console()
+    while True:
+        store = RunStore.read(folder)
+        found = status_of(store)
+        store.close_reading()
+        if watch and console.is_terminal:
+            console.clear()
+        if as_json:
+            _print_json(found)
+        else:
+            print_status(console, found)
+        if not watch or found["worked_on_by"] is None:
+            return 0
+        time.sleep(2)
 
 
 def show(item: str, *, run: Path | None, as_json: bool, full: bool) -> int:
