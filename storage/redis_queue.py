@@ -10,8 +10,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import re
-import uuid
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from time import monotonic
@@ -24,10 +22,10 @@ from ..errors import ConfigError, RedisUnavailable, StoreError
 from . import redis_scripts as scripts
 from .queue import Dead, Lease, QueueState, Result, Work, WorkerInfo
 from .records import Record
-from .redis_connection import Arg, RedisConnection, Script
+from .redis_campaign import CampaignKeys, as_text, require_name
+from .redis_connection import Arg, Script
 
 LOG = logging.getLogger(__name__)
-NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 ORDERS = ("run", "pause", "drain")
 BATCH = 200  # tasks in one script: Redis does nothing else meanwhile, about 2 ms
 PAGE = 1000  # pending entries that one reclaim looks at
@@ -39,43 +37,6 @@ class _Mark(Record):
 
     strikes: int = Field(ge=0)
     history: tuple[tuple[float, str], ...]
-
-
-class _Campaign:
-    """One campaign's keys in one Redis. `generation` names the data: a new one says that they were lost."""
-
-    def __init__(self, url: str, campaign: str, *, lease: float, patience: float) -> None:
-        if not NAME.fullmatch(campaign):
-            raise ConfigError(f"campaign name {campaign!r}: use letters, digits, '.', '_' and '-', at most 100")
-        if lease <= 0:
-            raise ConfigError(f"lease {lease}: give seconds above 0")
-        self.connection = RedisConnection(url, patience=patience)
-        self.keys = tuple(f"gristmill:{{{campaign}}}:{name}" for name in scripts.KEYS)
-        self.key = dict(zip(scripts.KEYS, self.keys, strict=True))
-        self.generation = ""
-        self.ahead_ms = 0.0  # the server's clock minus this process's monotonic clock
-        self._lease_ms = int(lease * 1000)
-
-    async def run(self, script: Script, *args: Arg, patience: float | None = None) -> list[Any]:
-        """Runs a script; returns its answer without the server's time and the generation, which are noted."""
-        fresh = uuid.uuid4().hex
-        answer = await self.connection.run(script, self.keys, (fresh, self._lease_ms, *args), patience=patience)
-        rest: list[Any]
-        moment, generation, *rest = answer
-        self.ahead_ms = float(moment) - monotonic() * 1000
-        self.generation = _text(generation)
-        return rest
-
-    async def block(
-        self, after: Mapping[str, str], count: int, seconds: float, *, patience: float | None = None
-    ) -> list[tuple[bytes, dict[bytes, bytes]]]:
-        """Waits for entries after the given ids, at most `seconds`; returns those of the first stream that has some."""
-        streams: dict[Any, Any] = {self.key[name]: last for name, last in after.items()}
-        block = max(1, int(min(seconds, self.connection.timeout / 2) * 1000))
-        reply: Any = await self.connection.steady(
-            lambda: self.connection.client.xread(streams, count=count, block=block), patience=patience
-        )
-        return list(reply[0][1]) if reply else []
 
 
 class RedisWorkerQueue:
@@ -90,13 +51,13 @@ class RedisWorkerQueue:
     def __init__(
         self, url: str, campaign: str, worker: str, *, lease: float = 30.0, wait: float = 0.5, patience: float = 300.0
     ) -> None:
-        if not NAME.fullmatch(worker):
-            raise ConfigError(f"worker name {worker!r}: use letters, digits, '.', '_' and '-', at most 100")
-        self._campaign = _Campaign(url, campaign, lease=lease, patience=patience)
+        require_name("worker", worker)
+        self._campaign = CampaignKeys(url, campaign, lease=lease, patience=patience)
         self._worker = worker
         self._lease = lease
         self._wait = wait
         self._patience = patience
+        self._brief = min(BRIEF, lease / 3)
         self._silent_since: float | None = None
         self._held: dict[tuple[str, str], tuple[Lease, int]] = {}  # (task, token) → lease, number of the next beat
         self._beats = 0
@@ -139,7 +100,7 @@ class RedisWorkerQueue:
         alone = any(lease.alone for lease, _ in self._held.values())
         self._released.clear()
         word, ready, suspects, rows = await campaign.run(
-            scripts.LEASE, self._worker, count, len(self._held), int(alone), wanted, patience=BRIEF
+            scripts.LEASE, self._worker, count, len(self._held), int(alone), wanted, patience=self._brief
         )
         leases = [lease for row in rows if (lease := await self._read(row)) is not None]
         for lease in leases:
@@ -148,7 +109,9 @@ class RedisWorkerQueue:
         if rows or left <= 0:
             return leases
         if word == b"none" and ready:
-            await campaign.block({"ready": _text(ready), "suspects": _text(suspects)}, 1, left, patience=BRIEF)
+            await campaign.block(
+                {"ready": as_text(ready), "suspects": as_text(suspects)}, 1, left, patience=self._brief
+            )
         else:  # told to wait, or to end what runs first
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(left):
@@ -160,14 +123,14 @@ class RedisWorkerQueue:
         task, epoch, place, body = row
         try:
             work = Work.model_validate_json(body)
-            if work.task.id != _text(task):
+            if work.task.id != as_text(task):
                 raise ValueError(f"its body is that of {work.task.id}")
         except ValueError as error:
             why = f"the queue's record of it cannot be read: {_brief(error)}"
-            LOG.error("%s is set aside: %s", _text(task), why)
+            LOG.error("%s is set aside: %s", as_text(task), why)
             await self._campaign.run(scripts.SET_ASIDE, task, "", why)
             return None
-        token = f"{self._campaign.generation} {_text(place)}"
+        token = f"{self._campaign.generation} {as_text(place)}"
         return Lease(work=work, epoch=int(epoch), alone=place.startswith(b"s"), token=token)
 
     async def beat(self, info: WorkerInfo, held: Sequence[Lease]) -> str:
@@ -184,7 +147,7 @@ class RedisWorkerQueue:
         args = [value for lease in held for value in _named(lease)]
         body = info.model_dump_json()
         (order,) = await self._campaign.run(scripts.BEAT, self._worker, body, *args, patience=self._lease / 3)
-        return _text(order)
+        return as_text(order)
 
     async def finish(self, lease: Lease, result: Result) -> bool:
         """Hands a result in, together with those that end in the same moment; False when the lease was lost.
@@ -242,7 +205,7 @@ class RedisWorkerQueue:
                 if self._sending is not None:
                     await asyncio.shield(self._sending)
                 await self.give_back([lease for lease, _ in self._held.values()])
-                await self._campaign.run(scripts.LEAVE, self._worker, patience=BRIEF)
+                await self._campaign.run(scripts.LEAVE, self._worker, patience=self._brief)
         if self._sending is not None:
             self._sending.cancel()
             await asyncio.gather(self._sending, return_exceptions=True)
@@ -273,7 +236,7 @@ class RedisCoordinatorQueue:
         wait: float = 0.5,
         patience: float = 300.0,
     ) -> None:
-        self._campaign = _Campaign(url, campaign, lease=lease, patience=patience)
+        self._campaign = CampaignKeys(url, campaign, lease=lease, patience=patience)
         self._name = campaign
         self._strikes = strikes
         self._window = window
@@ -326,7 +289,7 @@ class RedisCoordinatorQueue:
         """
         found = []
         for entry, fields in await self._campaign.block({"results": "0-0"}, limit, self._wait):
-            task = _text(fields.get(b"t", b""))
+            task = as_text(fields.get(b"t", b""))
             try:
                 result = Result.model_validate_json(fields.get(b"r", b""))
                 if result.task != task:
@@ -336,7 +299,7 @@ class RedisCoordinatorQueue:
                 LOG.error("%s is set aside: %s", task, why)
                 await self._run(scripts.SET_ASIDE, task, entry, why)
             else:
-                self._entries[task] = _text(entry)
+                self._entries[task] = as_text(entry)
                 found.append(result)
         return found
 
@@ -361,13 +324,13 @@ class RedisCoordinatorQueue:
             while start:
                 moved, after = await self._run(scripts.RECLAIM, self._strikes, kind, start, PAGE)
                 count += moved
-                start = _text(after)
+                start = as_text(after)
         return count
 
     async def dead(self) -> Sequence[Dead]:
         """Returns the tasks that are set aside, by id, with their history."""
         (rows,) = await self._run(scripts.DEAD)
-        return sorted((_dead(_text(task), mark) for task, mark in rows), key=lambda one: one.task)
+        return sorted((_dead(as_text(task), mark) for task, mark in rows), key=lambda one: one.task)
 
     async def requeue(self, tasks: Sequence[str] = ()) -> int:
         """Gives dead tasks another chance: alone, with no strikes. All of them, or those named; returns how many."""
@@ -390,8 +353,8 @@ class RedisCoordinatorQueue:
             suspect=suspect,
             dead=dead,
             results=results,
-            order=_text(order),
-            workers=tuple(_worker(_text(name), age, info) for name, age, info in workers),
+            order=as_text(order),
+            workers=tuple(_worker(as_text(name), age, info) for name, age, info in workers),
             bytes=size,
             generation=self.generation,
         )
@@ -432,11 +395,6 @@ def _mapping(said: bytes) -> Mapping[str, Any]:
     if not isinstance(value, dict):
         raise StoreError("the queue's manifest is no JSON object; start the coordinator again to write it anew")
     return value
-
-
-def _text(value: bytes) -> str:
-    """Redis speaks bytes; what is no UTF-8 stays recognisable and fails its check."""
-    return value.decode("utf-8", "backslashreplace")
 
 
 def _brief(error: ValueError) -> str:
