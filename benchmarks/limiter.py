@@ -4,7 +4,7 @@
 
 Runs 600 calls of 50 ms, 200 a worker, once with the limiter that the workers share in Redis and once with a limiter in
 each process. `cap_used` is the share of the server's 16 places that was busy with answers between its first request and
-its last answer (600 x 50 ms / 16 / that time); `share_429` is the refused share of all requests. Without --redis it
+its last answer; `share_429` is the refused share of all requests. Without --redis it
 starts a Redis of its own. The last line is one JSON object: the median round of the shared limiter.
 """
 
@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import orjson
-from aiohttp import web
+from mock_server import MockServer
 
 from gristmill.models.contract import Request
 from gristmill.models.factory import build
@@ -38,29 +38,13 @@ from redis_server import RedisServer  # the tests' own, found by the line above
 CAP, LATENCY, WORKERS, EACH, ALLOWED = 16, 0.05, 3, 200, 64
 
 
-class Capped:
-    """The server: `served` and `refused` count, `began` and `ended` are when its work began and ended."""
+class Capped(MockServer):
+    """Takes `CAP` requests at a time for `LATENCY` each, and refuses the others at once."""
 
-    def __init__(self) -> None:
-        self.in_flight = self.served = self.refused = 0
-        self.began = self.ended = 0.0
-
-    async def answer(self, request: web.Request) -> web.Response:
-        self.began = self.began or time.monotonic()
-        if self.in_flight >= CAP:
-            self.refused += 1
-            return web.json_response({"error": {"message": "slow down", "code": "rate_limit_exceeded"}}, status=429)
-        self.in_flight += 1
-        try:
-            await request.read()
-            await asyncio.sleep(LATENCY)
-        finally:
-            self.in_flight -= 1
-        self.served += 1
-        self.ended = time.monotonic()
-        choice = {"index": 0, "message": {"role": "assistant", "content": "yes"}, "finish_reason": "stop"}
-        usage = {"prompt_tokens": 10, "completion_tokens": 1}
-        return web.json_response({"id": "x", "model": "mock", "choices": [choice], "usage": usage})
+    def fault(self) -> str:
+        refused = self.in_flight > CAP  # this one is counted already
+        self.latency = 0.0 if refused else LATENCY
+        return "http429" if refused else ""
 
 
 async def work(url: str, redis: str, campaign: str, number: int) -> None:
@@ -96,21 +80,15 @@ async def work(url: str, redis: str, campaign: str, number: int) -> None:
 
 async def measure(redis: str) -> dict[str, Any]:
     """One round: a fresh server, fresh workers, a fresh window."""
-    server = Capped()
-    app = web.Application()
-    app.router.add_post("/v1/chat/completions", server.answer)
-    runner = web.AppRunner(app)
-    await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
-    await site.start()
-    url = f"http://127.0.0.1:{runner.addresses[0][1]}/v1"
+    server = Capped(latency=LATENCY, retry_after=0.0)
+    await server.listen()
     campaign = uuid.uuid4().hex[:8]
     workers = [
         await asyncio.create_subprocess_exec(
             sys.executable,
             __file__,
             "--work",
-            url,
+            server.url,
             campaign,
             str(number),
             "--redis",
@@ -134,13 +112,15 @@ async def measure(redis: str) -> dict[str, Any]:
             if worker.returncode is None:
                 worker.kill()
                 await worker.wait()
-        await runner.cleanup()
+        await server.stop()
     calls = WORKERS * EACH
-    assert server.served == calls, f"{server.served} of {calls} calls were answered"
-    seconds = server.ended - server.began
+    served = [entry for entry in server.log if entry.status == 200]
+    assert len(served) == calls, f"{len(served)} of {calls} calls were answered"
+    seconds = max(entry.ended for entry in served) - min(entry.began for entry in server.log)
+    busy = sum(entry.ended - entry.began for entry in served)
     return {
-        "cap_used": round(calls * LATENCY / CAP / seconds, 3),
-        "share_429": round(server.refused / (server.refused + server.served), 4),
+        "cap_used": round(busy / CAP / seconds, 3),
+        "share_429": round(1 - len(served) / len(server.log), 4),
         "seconds": round(seconds, 2),
         "cpu_ms_a_call": round(1000 * sum(cpu) / calls, 2),
     }

@@ -32,7 +32,16 @@ WAIT_FIRST, WAIT_MOST = 0.05, 1.0  # seconds between attempts to reach a server 
 CLOSING = 5.0  # seconds that `aclose` gives to what was posted and is not sent yet
 # What a server says that is there and cannot serve now: starting, failing over, unable to write its file.
 LATER = ("LOADING", "READONLY", "MASTERDOWN", "TRYAGAIN", "CLUSTERDOWN", "MISCONF", "NOREPLICAS", "BUSY ", "UNKILLABLE")
-DENIED = ("WRONGPASS", "NOAUTH", "NOPERM", "invalid username-password", "Authentication", "AUTH ")
+DENIED = (
+    "WRONGPASS",
+    "NOAUTH",
+    "NOPERM",
+    "can't run this command",
+    "can't access",
+    "invalid username-password",
+    "Authentication",
+    "AUTH ",
+)
 
 
 class Script:

@@ -4,7 +4,10 @@
 -- ms, text]], want [ids], hold [ids], drop [ids]. An id is worker.number. `what` has the letters a (answered),
 -- o (a good answer), b (busy), d (nobody there).
 -- Returns JSON: granted [[id, rank, at, probe]], window, open (ms, or -1), last, next (ms), full.
-local START, HOLD, FADE = 8, 8, 0.7
+-- The window starts at START and grows by GROWTH an answer until the first refusal (by half in a round, so that it passes
+-- what the server takes by half at most); HOLD good rounds go by before one more is tried; FADE is for a server that
+-- refuses round after round.
+local START, GROWTH, HOLD, FADE = 8, 0.5, 8, 0.7
 local OPENS_AFTER, PROBE_FIRST, PROBE_MOST = 3, 250, 2000
 
 local asked = cjson.decode(ARGV[2])
@@ -82,7 +85,7 @@ for _, one in ipairs(asked.back) do
     if string.find(what, 'o') then
       done = done + 1
       if not ceiling and full == 1 then
-        window = math.min(window + 1, math.max(most, 1))
+        window = math.min(window + GROWTH, math.max(most, 1))
       end
       if done >= window then
         if full == 1 then

@@ -85,6 +85,7 @@ class RedisCalls:
             await self._keep(key, raw)
         except (RedisUnavailable, StoreFull) as error:
             self._remember(key, raw, error)
+            self.abandon(key)
         else:
             if self._unsaved:
                 await self._save()

@@ -2,9 +2,9 @@
 -- KEYS: bodies, last uses, bytes, claim.  ARGV: key, body, most bytes, ms to live, bytes a body costs beside its own.
 -- Returns how many were dropped, or -1 when this body alone is larger than all may be.
 local most, life, extra = tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
-redis.call('DEL', KEYS[4])
 local size = string.len(ARGV[2]) + extra
 if size > most then
+  redis.call('DEL', KEYS[4])
   return -1
 end
 local time = redis.call('TIME')
@@ -13,7 +13,8 @@ local total = tonumber(redis.call('GET', KEYS[3]) or 0)
 if redis.call('HEXISTS', KEYS[1], ARGV[1]) == 1 then
   total = total - redis.call('HSTRLEN', KEYS[1], ARGV[1]) - extra
 end
-redis.call('HSET', KEYS[1], ARGV[1], ARGV[2])
+redis.call('HSET', KEYS[1], ARGV[1], ARGV[2]) -- the first write, so that a full server refuses the whole
+redis.call('DEL', KEYS[4])
 redis.call('ZADD', KEYS[2], now, ARGV[1])
 total = total + size
 local dropped = 0

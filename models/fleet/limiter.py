@@ -157,6 +157,8 @@ class RedisLimiter:
                 await self._exchange()
                 if self._listening is None and self._asked:
                     self._listening = loop.create_task(self._listen())
+                if not (self._held or self._asked):
+                    continue
                 pause = self._next * random.uniform(1.0, 1.2) if self._asked else self.life / 3  # noqa: S311  # spreads
                 timer = loop.call_later(pause, self._due.set)
                 try:

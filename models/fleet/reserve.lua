@@ -8,6 +8,9 @@ local most_tokens, most_money, most_ms = tonumber(ARGV[4]), tonumber(ARGV[5]), t
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 
+local function minus(digits) -- as text: Lua writes its negative zero as -0, which Redis does not read
+  return digits == '0' and '0' or '-' .. digits
+end
 local function number(field)
   return tonumber(redis.call('HGET', KEYS[1], field) or 0)
 end
@@ -21,8 +24,8 @@ redis.call('HSETNX', KEYS[1], 'began', now - tonumber(ARGV[10]))
 
 for _, dead in ipairs(redis.call('ZRANGEBYSCORE', KEYS[2], '-inf', now)) do
   local held_tokens, held_money = string.match(redis.call('HGET', KEYS[3], dead) or '0 0', '(%d+) (%d+)')
-  redis.call('HINCRBY', KEYS[1], 'held_tokens', -held_tokens)
-  redis.call('HINCRBY', KEYS[1], 'held_money', -held_money)
+  redis.call('HINCRBY', KEYS[1], 'held_tokens', minus(held_tokens))
+  redis.call('HINCRBY', KEYS[1], 'held_money', minus(held_money))
   redis.call('HDEL', KEYS[3], dead)
   redis.call('ZREM', KEYS[2], dead)
 end
