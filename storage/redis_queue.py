@@ -305,12 +305,14 @@ class RedisCoordinatorQueue:
 
     async def confirm(self, results: Sequence[Result]) -> None:
         """Forgets results that the store has committed, and their tasks."""
-        for start in range(0, len(results), BATCH):
-            part = results[start : start + BATCH]
-            args = [text for one in part for text in (one.task, self._entries.get(one.task, ""))]
-            await self._run(scripts.CONFIRM, *args)
-            for one in part:
-                self._entries.pop(one.task, None)
+        parts = [results[start : start + BATCH] for start in range(0, len(results), BATCH)]
+        await asyncio.gather(*(self._forget(part) for part in parts))  # they travel together
+
+    async def _forget(self, results: Sequence[Result]) -> None:
+        named = [(one.task, self._entries.get(one.task, "")) for one in results]
+        await self._run(scripts.CONFIRM, *(text for pair in named for text in pair))
+        for task, _ in named:
+            self._entries.pop(task, None)
 
     async def reclaim(self) -> int:
         """Makes tasks of silent workers ready again, as suspects; sets aside those with too many strikes.
