@@ -231,6 +231,10 @@ async def test_dead_tasks_can_be_tried_again_alone(queue_pair: QueuePair) -> Non
     await heir.finish(one, result_of(one))
     (two,) = await heir.lease(5)
     assert {one.work.task.id, two.work.task.id} == {first, second}
+    await coordinator.feed(some_work(1, start=9))
+    assert await heir.lease(5) == [], "nor when it is the last one"
+    await heir.finish(two, result_of(two))
+    assert [lease.alone for lease in await heir.lease(5)] == [False]
 
 
 async def test_killed_worker_processes_lose_and_double_nothing(queue_pair: QueuePair) -> None:

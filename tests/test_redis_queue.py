@@ -262,10 +262,10 @@ async def test_a_frozen_server_costs_time_only(own_redis: RedisServer) -> None:
         stop.set()
         await asyncio.gather(*jobs)
         assert len(reclaimed) > 3
-        assert set(reclaimed) == {0}, "nobody was declared dead, and no request that was given up took a task"
+        assert set(reclaimed) == {0}, "nobody was declared dead"
         state = await coordinator.state()
-        assert state.suspect == 0
-        assert len(held) == 5
+        assert (state.suspect, len(held)) == (0, 5)
+        assert state.leased == 6, "the five, and the one that was dropped; a request that was given up took nothing"
         assert all(await asyncio.gather(*(worker.finish(lease, result_of(lease)) for lease in held)))
 
 
@@ -393,7 +393,7 @@ async def test_a_result_of_another_task_is_refused(queue: tuple[QueuePair, Any])
 
 async def test_without_a_server_a_worker_stays_responsive_and_says_so_in_the_end() -> None:
     url = f"redis://user:canary@127.0.0.1:{free_port()}/0"
-    worker = RedisWorkerQueue(url, "test", "w1", lease=0.6, patience=1.0)
+    worker = RedisWorkerQueue(url, "test", "w1", lease=0.6, patience=0.4)
     before = time.monotonic()
     assert await worker.lease(5) == []
     with pytest.raises(RedisUnavailable, match=r"127\.0\.0\.1") as failed:
