@@ -18,8 +18,8 @@ from .hashing import prefix_of, ranked
 from .layers.limiter import PROBE_FIRST, PROBE_MOST, is_down
 
 LOG = logging.getLogger(__name__)
-SLACK = 8  # requests in flight that never count as behind: a server batches as few at nearly the price of one
-FACTOR = 1.5  # times the replicas' mean load: above it a request goes elsewhere
+SLACK = 16  # requests in flight that are no reason to leave: a server batches as few at nearly the price of one
+FACTOR = 1.5  # times the replicas' mean load: above it (and above the slack) a request goes elsewhere
 OUT_AFTER = 3  # failures in a row, with no answer in between
 REST_MOST = 15.0  # seconds between probes of one replica, while others work
 MOVES = 2  # other replicas that one attempt may turn to: a request that kills its server must not visit them all
@@ -57,6 +57,10 @@ class _Replica:
     probing: bool = False
     rest: float = PROBE_FIRST
     probe_at: float = 0.0
+
+    def is_full(self) -> bool:
+        """Whether a request would wait. A limiter that others share is known by its last answer, so ask one again."""
+        return self.in_flight > 0 and self.full()
 
 
 class Router:
@@ -117,7 +121,7 @@ class Router:
 
     def has_room(self, tried: set[int]) -> bool:
         """Whether a replica that works and is not in `tried` would take a request at once."""
-        return any(not one.out and place not in tried and not one.full() for place, one in enumerate(self._replicas))
+        return any(not one.out and place not in tried and not one.is_full() for place, one in enumerate(self._replicas))
 
     def leave(
         self, place: int, probe: bool, started: float, error: ModelError | None, *, answered: bool = True
@@ -139,19 +143,22 @@ class Router:
             self._failed(one, probe, error, now)
 
     def _choose(self, left: list[int], working: list[int], *, sticky: bool) -> int:
-        """Picks from `left`, which is in the order of the prefix's hash."""
-        known = [self._replicas[place].seconds for place in working if self._replicas[place].seconds]
-        typical = sum(known) / len(known) if known else 1.0
+        """Picks from `left`, which is in the order of the prefix's hash.
+
+        Load is requests in flight times what each takes lately, so that a slow replica is behind with a few.
+        """
+        known = sorted(self._replicas[place].seconds for place in working if self._replicas[place].seconds)
+        typical = known[(len(known) - 1) // 2] if known else 1.0
 
         def load(place: int, more: int = 0) -> float:
             one = self._replicas[place]
             return (one.in_flight + more) * (one.seconds or typical)
 
-        free = [place for place in left if not self._replicas[place].full()]
+        free = [place for place in left if not self._replicas[place].is_full()]
         home = left[0]
         if sticky and (home in free or not free):
             mean = sum(map(load, working)) / len(working)
-            if self._replicas[home].in_flight < SLACK or load(home) <= FACTOR * mean:
+            if load(home) <= max(SLACK * typical, FACTOR * mean):
                 return home
         best = min(free or left, key=lambda place: load(place, 1))
         if sticky and best != home:

@@ -17,6 +17,7 @@ from gristmill.errors import ConfigError, DeadlineExceeded, ModelError, Overload
 from gristmill.models import replicas as module
 from gristmill.models.contract import Model, Reply, Request
 from gristmill.models.factory import build
+from gristmill.models.fleet.shared import SharedLayers
 from gristmill.models.hashing import TAG, prefix_of, ranked
 from gristmill.models.layers import limiter as limits
 from gristmill.models.layers import retry
@@ -28,6 +29,7 @@ from gristmill.models.replicas import Replicas, Router
 from gristmill.models.spec import ModelSpec
 from gristmill.prompts.library import PromptLibrary, data
 from gristmill.storage.records import Message
+from gristmill.storage.redis_connection import RedisConnection
 
 URLS = tuple(f"http://host{number}:8000/v1" for number in range(5))
 
@@ -175,7 +177,7 @@ async def test_a_crowd_about_one_document_spills_to_the_least_loaded() -> None:
         assert not failures(await ask_all(model, [about(1, question) for question in range(300)], 60))
         most = sorted(server.most_in_flight for server in servers)
         await model.aclose()
-    assert most[0] >= module.SLACK
+    assert most[0] >= 8
     assert most[2] <= 45
     report = sorted(router.report(), key=lambda one: one.spilled)
     assert report[0].spilled == 0, "its own server"
@@ -199,21 +201,21 @@ async def test_a_full_server_spills_and_full_servers_keep_their_documents() -> N
 
 async def test_a_slow_server_holds_nobody_up() -> None:
     """One of three takes ten times as long: the work takes about as long as it would with the two others alone."""
-    requests = [about(document, question) for question in range(3) for document in range(200)]
+    requests = [about(document, question) for question in range(3) for document in range(160)]
     took = []
-    async with serve(3, latency=0.02) as servers:
+    async with serve(3, latency=0.05) as servers:
         for slow in (False, True):
-            servers[0].latency = 0.2 if slow else 0.02
+            servers[0].latency = 0.5 if slow else 0.05
             model, router = replicated(servers)
             began = monotonic()
             assert not failures(await ask_all(model, requests, 48))
             took.append(monotonic() - began)
             await model.aclose()
         report = router.report()
-    assert report[0].seconds > 5 * report[1].seconds
-    assert report[0].calls < report[1].calls / 3
-    # Each call at the slow one is a tenth of its capacity; two servers of three need half as long again.
-    assert took[1] < 3 * took[0] + 0.4
+    assert report[0].seconds > 3 * report[1].seconds
+    assert report[0].calls < report[1].calls / 4, "its load counts by its slowness"
+    # Two servers of three need half as long again, and the last call of the slow one half a second.
+    assert took[1] < 2.5 * took[0] + 1.0
 
 
 async def test_a_server_that_dies_loses_nothing_and_comes_back(quick: None) -> None:
@@ -237,7 +239,7 @@ async def test_a_server_that_dies_loses_nothing_and_comes_back(quick: None) -> N
         assert not failures(await ask_all(model, requests[:60], 6))
         await model.aclose()
     share = router.report()[1].calls - homes[1]
-    assert 8 <= share <= 35, "it has its own documents again"
+    assert 5 <= share <= 37, "it has its own documents again"
 
 
 async def test_all_gone_for_a_while_costs_nobody_an_attempt(quick: None) -> None:
@@ -338,6 +340,41 @@ async def test_roles_share_limiters_and_what_is_known_of_the_servers() -> None:
             await model.aclose()
 
 
+async def test_workers_that_share_their_limiters_agree_on_the_replicas(quick: None, redis_url: str) -> None:
+    """Two workers, each with a router of its own, over limiters in Redis: they agree on who has which document, and a
+    server that dies and returns costs neither of them a call."""
+    connection = RedisConnection(redis_url)
+    workers = []
+    async with serve(2, latency=0.01) as servers:
+        spec = ModelSpec(model="openai_api/mock", base_urls=tuple(server.url for server in servers), retries=3)
+        for _ in range(2):
+            shared = SharedLayers(connection, "replicas")
+            routers: dict[tuple[str, ...], Router] = {}
+            model = build(spec, calls=None, budget=None, meter=Meter(), routers=routers, make_limiter=shared.limiter)
+            workers.append((shared, model, next(iter(routers.values()))))
+        for _, model, _ in workers:
+            assert not failures(await ask_all(model, [about(number) for number in range(20)], 2))
+        calls = [[one.calls for one in router.report()] for _, _, router in workers]
+        assert calls[0] == calls[1]
+        assert min(calls[0]) > 0
+        await servers[0].stop()
+        crowd = [about(document, question) for question in range(4) for document in range(20)]
+        outcomes = await asyncio.gather(*(ask_all(model, crowd, 16) for _, model, _ in workers))
+        assert not failures([*outcomes[0], *outcomes[1]])
+        assert all(router.report()[0].out for _, _, router in workers)
+        await servers[0].listen()
+        ends = monotonic() + 10
+        while any(router.gone or router.report()[0].out for _, _, router in workers) and monotonic() < ends:
+            await asyncio.sleep(0.05)
+            for _, model, _ in workers:
+                await model.complete(about(1))
+        assert not any(router.report()[0].out for _, _, router in workers)
+        for shared, model, _ in workers:
+            await model.aclose()
+            await shared.aclose()
+    await connection.aclose()
+
+
 # the router by itself
 
 
@@ -398,6 +435,20 @@ async def test_a_server_that_hangs_is_taken_out_by_its_deadlines() -> None:
     assert models[home].asked == module.OUT_AFTER
 
 
+async def test_the_pause_between_probes_grows(quick: None) -> None:
+    home = first_for(about(1), 2)
+    models = [Told(), Told()]
+    models[home].outcome = lambda number: ServerLost("gone")
+    router = Router("here", URLS[:2])
+    replicas = Replicas(models, router)
+    began = monotonic()
+    while monotonic() - began < 0.6:
+        await replicas.complete(about(1))
+        await asyncio.sleep(0.004)
+    # After 0.03, 0.06, 0.12 and then every 0.2 seconds; every 0.03 seconds would be twenty.
+    assert 3 <= models[home].asked <= 7
+
+
 async def test_only_one_probe_is_in_flight_and_a_cancelled_one_leaves_it_to_others(quick: None) -> None:
     models = [Told(lambda number: ServerLost("gone"))]
     router = Router("here", URLS[:1], patience=5)
@@ -431,6 +482,7 @@ async def test_cancelled_calls_leave_no_load_behind() -> None:
     await asyncio.gather(*tasks, return_exceptions=True)
     assert [one.in_flight for one in router.report()] == [0, 0]
     assert [one.failures for one in router.report()] == [0, 0]
+    assert [one.seconds for one in router.report()] == [0, 0], "how long a cancelled call took tells nothing"
 
 
 def test_replicas_of_different_models_are_refused() -> None:
