@@ -43,6 +43,8 @@ DENIED = (
     "AUTH ",
 )
 
+UNTRUSTED = "CERTIFICATE_VERIFY_FAILED"
+
 
 class Script:
     """A Lua script, known to the server by its hash."""
@@ -228,6 +230,8 @@ class RedisConnection:
             return ConfigError(
                 f"{self.shown} refuses: {text}; check user and password in the URL, and the user's ACL (docs/fleet.md)"
             )
+        if UNTRUSTED in text:
+            return ConfigError(f"{self.shown}: {text}; name its authority in the URL: ?ssl_ca_certs=/path/to/ca.pem")
         if isinstance(error, StoreError | ConfigError | asyncio.CancelledError):
             return error
         return StoreError(f"{self.shown}: {text}")
@@ -299,6 +303,8 @@ def _is_gone(error: Exception) -> bool:
         return False  # redis-py calls them connection errors, and no waiting mends them
     if names & {"ResponseError"}:
         return type(error).__name__ == "ReadOnlyError" or str(error).startswith(LATER)
+    if UNTRUSTED in str(error):
+        return False
     return isinstance(error, OSError | TimeoutError) or bool(names & {"ConnectionError", "TimeoutError"})
 
 
