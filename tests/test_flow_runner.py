@@ -210,7 +210,6 @@ def test_random_graphs_end_as_on_langgraph(plans: Any, entry: Any, state: Any, l
 
     async def compare() -> None:
         ours, theirs = await both(graph, fresh, limit=limit)
-        # A step in which one node fails while another writes a key twice has two right answers to "what went wrong".
         assert ours == theirs
 
     asyncio.run(compare())
@@ -429,6 +428,12 @@ async def writes(state: State) -> dict[str, Any]:
     return {"one": 30}
 
 
+async def groups(state: State) -> Any:
+    async with asyncio.TaskGroup() as group:
+        found = group.create_task(configured(state))
+    return found.result()
+
+
 async def nests(state: State) -> Any:
     return await chain(says(one=40)).compile().ainvoke(state)
 
@@ -450,7 +455,7 @@ def careful(state: State) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(
-    "node", [commands, configured, runs_in, informed, writes, nests, wrongs, interrupted, careful, "sending"]
+    "node", [commands, configured, runs_in, informed, writes, groups, nests, wrongs, interrupted, careful, "sending"]
 )
 async def test_what_turns_out_not_to_be_plain_starts_over_on_langgraph(
     node: Any, caplog: pytest.LogCaptureFixture
