@@ -26,6 +26,10 @@ from gristmill.graphs.flows.runner import FlowRunner, runner_of
 Graph = StateGraph[Any, Any, Any, Any]
 
 
+def newest_first(left: list[str], right: list[str]) -> list[str]:
+    return [*right, *left]
+
+
 def mutating(left: list[str], right: list[str]) -> list[str]:
     left.extend(right)
     return left
@@ -37,7 +41,7 @@ def newest(left: int | None, right: int) -> int:
 
 class State(TypedDict, total=False):
     log: Annotated[list[str], operator.add]
-    seen: Annotated[list[str], mutating]
+    seen: Annotated[list[str], newest_first]
     most: Annotated[int | None, newest]
     one: int
     two: str
@@ -269,6 +273,16 @@ async def test_the_limit_counts_supersteps() -> None:
 async def test_overwrite_replaces_what_a_reducer_gathered() -> None:
     end = await same(chain(says(log=["a"]), says(log=Overwrite(["b"]))), {"log": ["given"]})
     assert end["log"] == ["b"]
+
+
+async def test_a_reducer_that_changes_in_place_starts_afresh_in_each_run() -> None:
+    class Mutating(TypedDict, total=False):
+        one: int
+        log: Annotated[list[str], mutating]
+
+    graph = StateGraph(Mutating).add_node("n", lambda state: {"log": ["a"]}).add_edge(START, "n")
+    for _ in range(2):
+        assert await same(graph) == {"one": 1, "log": ["a"]}
 
 
 async def test_a_node_that_changes_its_state_changes_nothing() -> None:
