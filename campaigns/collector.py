@@ -18,7 +18,7 @@ def calm_collector() -> Iterator[None]:
     """Within the block young collections are rare and skip everything that exists now; afterwards all is as before."""
     before = gc.get_threshold()
     gc.freeze()
-    gc.set_threshold(20_000, *before[1:])
+    gc.set_threshold(THRESHOLD, *before[1:])
     try:
         yield
     finally:

@@ -26,6 +26,10 @@ from gristmill.graphs.flows.runner import FlowRunner, runner_of
 Graph = StateGraph[Any, Any, Any, Any]
 
 
+def newest_first(left: list[str], right: list[str]) -> list[str]:
+    return [*right, *left]
+
+
 def mutating(left: list[str], right: list[str]) -> list[str]:
     left.extend(right)
     return left
@@ -37,7 +41,7 @@ def newest(left: int | None, right: int) -> int:
 
 class State(TypedDict, total=False):
     log: Annotated[list[str], operator.add]
-    seen: Annotated[list[str], mutating]
+    seen: Annotated[list[str], newest_first]
     most: Annotated[int | None, newest]
     one: int
     two: str
@@ -210,7 +214,6 @@ def test_random_graphs_end_as_on_langgraph(plans: Any, entry: Any, state: Any, l
 
     async def compare() -> None:
         ours, theirs = await both(graph, fresh, limit=limit)
-        # A step in which one node fails while another writes a key twice has two right answers to "what went wrong".
         assert ours == theirs
 
     asyncio.run(compare())
@@ -270,6 +273,16 @@ async def test_the_limit_counts_supersteps() -> None:
 async def test_overwrite_replaces_what_a_reducer_gathered() -> None:
     end = await same(chain(says(log=["a"]), says(log=Overwrite(["b"]))), {"log": ["given"]})
     assert end["log"] == ["b"]
+
+
+async def test_a_reducer_that_changes_in_place_starts_afresh_in_each_run() -> None:
+    class Mutating(TypedDict, total=False):
+        one: int
+        log: Annotated[list[str], mutating]
+
+    graph = StateGraph(Mutating).add_node("n", lambda state: {"log": ["a"]}).add_edge(START, "n")
+    for _ in range(2):
+        assert await same(graph) == {"one": 1, "log": ["a"]}
 
 
 async def test_a_node_that_changes_its_state_changes_nothing() -> None:
@@ -429,6 +442,12 @@ async def writes(state: State) -> dict[str, Any]:
     return {"one": 30}
 
 
+async def groups(state: State) -> Any:
+    async with asyncio.TaskGroup() as group:
+        found = group.create_task(configured(state))
+    return found.result()
+
+
 async def nests(state: State) -> Any:
     return await chain(says(one=40)).compile().ainvoke(state)
 
@@ -450,7 +469,7 @@ def careful(state: State) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(
-    "node", [commands, configured, runs_in, informed, writes, nests, wrongs, interrupted, careful, "sending"]
+    "node", [commands, configured, runs_in, informed, writes, groups, nests, wrongs, interrupted, careful, "sending"]
 )
 async def test_what_turns_out_not_to_be_plain_starts_over_on_langgraph(
     node: Any, caplog: pytest.LogCaptureFixture

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable
 from time import monotonic
 
@@ -232,3 +233,15 @@ async def test_a_cancelled_probe_leaves_the_circuit_to_others() -> None:
     await asyncio.gather(*tasks, return_exceptions=True)
     assert isinstance(await asyncio.wait_for(limited.complete(ASKED), 2), Reply)
     assert not limiter.open
+
+
+async def test_a_request_that_comes_as_a_pause_ends_does_not_stop_the_clock_of_those_that_wait() -> None:
+    limiter = Limiter("here", 8)
+    probe = await limiter.enter()
+    limiter.leave(monotonic(), probe, Overloaded("busy", status=429, retry_after=0.05))
+    waiting = asyncio.create_task(limiter.enter())
+    await asyncio.sleep(0)
+    time.sleep(0.06)  # noqa: ASYNC251  # the pause is over, and the loop has not come round to its timer
+    late = asyncio.create_task(limiter.enter())
+    await asyncio.wait_for(asyncio.gather(waiting, late), 1)
+    assert limiter.in_flight == 2

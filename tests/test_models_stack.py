@@ -111,7 +111,7 @@ async def test_a_server_that_stays_away_ends_every_row_with_the_mend() -> None:
     spec = ModelSpec(model="openai_api/mock", base_url=url, patience=0.5, retries=6)
     model = build(spec, calls=None, budget=None, meter=(meter := Meter()))
     began = monotonic()
-    assert await gather(model, 50) == {"unreachable": 50}
+    assert await gather(model, 50) == {"server_lost": 50}
     assert monotonic() - began < 8
     assert meter.books("generator").errors == {"unreachable": 50}
     await model.aclose()

@@ -12,7 +12,7 @@ One thing differs: nodes that run alone in their step share the task's contextva
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Never
 
@@ -143,6 +143,10 @@ class DirectGraph:
             raise NeedsLangGraph(f"node '{node.name}' {need}") from need
         except GraphBubbleUp as error:
             raise NeedsLangGraph(f"node '{node.name}' raises {type(error).__name__}") from error
+        except BaseExceptionGroup as group:  # a node's own TaskGroup wraps what its tasks raise
+            if group.subgroup(NeedsLangGraph) is None:
+                raise
+            raise NeedsLangGraph(f"node '{node.name}' reads LangGraph's config") from group
         except asyncio.CancelledError as error:
             task = asyncio.current_task()
             if task is None or task.cancelling():
@@ -191,9 +195,9 @@ def _targets(branch: _Branch, result: Any) -> set[str]:
     return {f"{target}" for target in found if target != END}
 
 
-async def _together(runs: list[Any]) -> list[tuple[Writes, set[str]]]:
+async def _together(runs: list[Coroutine[Any, Any, tuple[Writes, set[str]]]]) -> list[tuple[Writes, set[str]]]:
     """Runs the tasks of one step side by side; the first that fails cancels the others, and they are waited for."""
-    tasks = [asyncio.ensure_future(run) for run in runs]
+    tasks = [asyncio.create_task(run) for run in runs]
     failed: list[BaseException] = []
     try:
         done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)

@@ -86,7 +86,7 @@ class Limiter:
             raise self._lost()
         turn: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
         self._waiting.append(turn)
-        self._wake_later()
+        self._admit()  # a pause may have ended just now, before its timer: with nothing in flight nobody else looks
         try:
             return await turn
         except asyncio.CancelledError:
