@@ -125,7 +125,13 @@ async def test_one_worker_with_few_rights_is_enough(own_redis: RedisServer, camp
         assert await pool.claim("What is a mill?", "task-1") is None
         await pool.release("task-1")
         assert (await model.complete(ASKED)).cached
+        assert await pool.claim("What is flour?", "task-2") is None
         await shared.aclose()
+        other = RedisPool(connection, f"{campaign}-other")
+        assert await other.claim("What is flour?", "task-3") is None
+        assert await shared.forget() >= 6
+        assert await pool.claim("What is flour?", "task-4") is None
+        assert await other.claim("What is flour?", "task-5") == "task-3"
         with pytest.raises(ConfigError, match="ACL"):
             await connection.call("GET", "somebody-else")
 

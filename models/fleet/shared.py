@@ -7,6 +7,7 @@ from ..layers.limiter import AnyLimiter
 from .budget import RedisBudget
 from .calls import RedisCalls
 from .limiter import RedisLimiter
+from .scripts import key_of
 
 
 class SharedLayers:
@@ -45,3 +46,20 @@ class SharedLayers:
         await self.calls.aclose()
         await self.budget.aclose()
         await self.connection.flush()
+
+    async def forget(self) -> int:
+        """Removes from Redis all that this campaign's workers shared, the pool too; returns how many keys that were.
+
+        For a campaign that has ended: its accepted texts are in the store, its answers expire, the rest would stay.
+        """
+        removed = 0
+        for name in ("calls", "asking", "budget", "limit", "pool", "held"):
+            pattern = f"{key_of(self.campaign, name)}*"
+            cursor: int | bytes = 0
+            while True:
+                cursor, found = await self.connection.call("SCAN", cursor, "MATCH", pattern, "COUNT", 1000)
+                if found:
+                    removed += int(await self.connection.call("UNLINK", *found))
+                if int(cursor) == 0:
+                    break
+        return removed
