@@ -90,6 +90,7 @@ def run(**options: Any) -> None:
 
 @main.command()
 @click.argument("run", type=click.Path(path_type=Path))
+@click.option("--redis", default="", envvar="GRISTMILL_REDIS", help="The fleet's Redis, redis://host:port.")
 @click.option("--name", default="", help="What the fleet calls this worker; by default host and pid.")
 @click.option("--slots", type=click.IntRange(1, 10_000), default=32, show_default=True, help="Tasks at a time.")
 @click.option("--share", type=click.IntRange(1, 256), default=1, help="Workers that divide budgets and server slots.")
@@ -99,7 +100,10 @@ def run(**options: Any) -> None:
 )
 @click.option("--parent", type=int, default=0, help="Drain when this process is gone.")
 def worker(**options: Any) -> None:
-    """Join the fleet that works on RUN, on this machine, until told to drain."""
+    """Join the fleet that works on RUN until told to drain.
+
+    RUN is a run's folder on this machine, or, with --redis, the campaign file on any.
+    """
     _call("worker", **options)
 
 
@@ -107,6 +111,7 @@ def worker(**options: Any) -> None:
 @click.argument("run", type=click.Path(path_type=Path))
 @click.argument("action", type=click.Choice(["status", "drain", "pause", "resume", "requeue"]), default="status")
 @click.argument("tasks", nargs=-1)
+@click.option("--redis", default="", envvar="GRISTMILL_REDIS", help="The fleet's Redis, where it has one.")
 @click.option("--json", "as_json", is_flag=True, help="As one JSON object.")
 def fleet(**options: Any) -> None:
     """Show the fleet of RUN: workers, queue, leases, tasks set aside; or give it an order.

@@ -27,7 +27,6 @@ from ..graphs.recipes.catalogue import recipe as recipe_by_name
 from ..graphs.recipes.catalogue import recipes
 from ..models.redact import RedactingFilter
 from ..prompts.library import PromptLibrary
-from ..storage.leases import QUEUE_FILE
 from ..storage.store import RunStore
 from .campaign import Campaign, CampaignReport
 from .datasets import export_run
@@ -35,10 +34,11 @@ from .doctor import diagnose, print_findings
 from .fleet import Fleet
 from .folders import find_run
 from .forecast import Forecast, forecast
-from .joining import join
+from .joining import Place, join_here, join_redis
 from .overseeing import give_order, look, print_fleet, requeue
 from .progress import progress_for
 from .report import books_dict, print_books, print_item, print_status, status_of
+from .spec import CampaignSpec, load_spec
 from .starter import write_starter
 
 EARLY = {"tokens", "usd", "time", "rejecting"}
@@ -73,6 +73,7 @@ def run(
     plain: bool,
     workers: int,
     lease: float,
+    redis: str,
     **overrides: Any,
 ) -> int:
     chosen = Campaign.load(campaign, **overrides)
@@ -83,7 +84,7 @@ def run(
     chosen.prepare()  # what cannot run leaves no folder behind
     logging.getLogger("gristmill").addHandler(_log_to(chosen.spec.folder))
     progress = progress_for(sys.stderr, plain=plain)
-    spread = Fleet(workers=workers, lease=lease) if workers else None
+    spread = Fleet(workers=workers, redis=redis, lease=lease) if workers or redis else None
     try:
         report = asyncio.run(chosen.execute(progress, retry_failed=retry_failed, fleet=spread))
     finally:
@@ -95,30 +96,34 @@ def run(
     return 3 if report.stop.code in EARLY else 0
 
 
-def worker(run: Path, **options: Any) -> int:
-    folder = find_run(run)
-    logging.getLogger("gristmill").addHandler(_log_to(folder))
-    problem = asyncio.run(join(folder, **options))
+def worker(run: Path, *, redis: str, **options: Any) -> int:
+    place = Place(**options)
+    if redis and run.suffix == ".toml":
+        spec, log = load_spec(run), None
+    else:
+        folder = find_run(run)
+        log = folder
+        spec = CampaignSpec.model_validate(RunStore.read(folder).mark("campaign"))
+    if log is not None:
+        logging.getLogger("gristmill").addHandler(_log_to(log))
+    problem = asyncio.run(join_redis(spec, redis, place) if redis else join_here(find_run(run), place))
     return 1 if problem else 0
 
 
-def fleet(run: Path, *, action: str, tasks: Sequence[str], as_json: bool) -> int:
+def fleet(run: Path, *, action: str, tasks: Sequence[str], redis: str, as_json: bool) -> int:
     folder = find_run(run)
     console = _console()
-    if not (folder / QUEUE_FILE).is_file():
-        raise ConfigError(f"no fleet has worked on {folder}; start one with `gristmill run CAMPAIGN --workers N`")
     if action == "status":
-        found = asyncio.run(look(folder))
+        found = asyncio.run(look(folder, redis))
         if as_json:
             _print_json(found.model_dump(mode="json"))
         else:
             print_fleet(console, found)
     elif action == "requeue":
-        console.print(
-            f"{asyncio.run(requeue(folder, tasks))} tasks are pending again; `gristmill run` goes on with them"
-        )
+        count = asyncio.run(requeue(folder, redis, tasks))
+        console.print(f"{count} tasks are pending again; `gristmill run` goes on with them")
     else:
-        asyncio.run(give_order(folder, {"resume": "run"}.get(action, action)))
+        asyncio.run(give_order(folder, redis, {"resume": "run"}.get(action, action)))
         console.print(f"workers are told to {action}")
     return 0
 

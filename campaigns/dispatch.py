@@ -12,7 +12,7 @@ import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
-from ..errors import AccessDenied, BudgetExceeded, ConfigError
+from ..errors import AccessDenied, BudgetExceeded, ConfigError, RunLocked
 from ..models.layers.budget import Budget
 from ..models.layers.meter import Meter
 from ..storage.queue import CoordinatorQueue, Result, Work
@@ -34,6 +34,7 @@ class Dispatcher:
         meter: Meter,
         budget: Budget,
         *,
+        lost: asyncio.Event,
         work_of: Callable[[Task], Work],
         lease: float,
     ) -> None:
@@ -42,6 +43,7 @@ class Dispatcher:
         self._store = admission.store
         self._meter = meter
         self._budget = budget
+        self._lost = lost
         self._work_of = work_of
         self._lease = lease
         self._waiting: dict[str, tuple[Work, asyncio.Future[Outcome]]] = {}
@@ -67,7 +69,7 @@ class Dispatcher:
     @asynccontextmanager
     async def serving(self) -> AsyncIterator[None]:
         """Feeds, collects and watches while the block runs."""
-        jobs = [asyncio.create_task(job()) for job in (self._feed, self._collect, self._watch)]
+        jobs = [asyncio.create_task(job()) for job in (self._feed, self._collect, self._watch, self._step_down)]
         for job in jobs:
             job.add_done_callback(self._fail_all)
         try:
@@ -135,6 +137,10 @@ class Dispatcher:
                 # A queue that lost its data holds none of these; one that has them ignores the offer.
                 await self._queue.feed([work for work, done in self._waiting.values() if not done.done()])
                 last_feed = asyncio.get_running_loop().time()
+
+    async def _step_down(self) -> None:
+        await self._lost.wait()
+        raise RunLocked("another coordinator leads this campaign now; this one has stopped, nothing is lost")
 
     async def _hear(self) -> None:
         workers = (await self._queue.state()).workers

@@ -18,12 +18,18 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..models.layers.budget import Budget
+from ..evals.shared_pool import RedisPool
+from ..models.fleet.shared import SharedLayers
+from ..models.layers.budget import Budget, Spent
 from ..models.layers.meter import Meter
 from ..storage.leases import SqliteCoordinatorQueue
+from ..storage.queue import CoordinatorQueue
+from ..storage.redis_connection import RedisConnection
+from ..storage.redis_queue import RedisCoordinatorQueue
 from ..storage.store import RunStore
 from .admission import Admission, work_of
 from .dispatch import Dispatcher, end_fleet
+from .leader import Leader
 from .manifest import manifest_of
 from .prepare import Prepared
 from .spec import CampaignSpec
@@ -32,6 +38,7 @@ if TYPE_CHECKING:  # types only: a campaign without a graph does not load networ
     from ..graphs.knowledge.graph import KnowledgeGraph
 
 LOG = logging.getLogger(__name__)
+REDIS_VARIABLE = "GRISTMILL_REDIS"
 RESTARTS = 3  # a worker that dies is started again this often for each one that was asked for, a poison task's toll
 
 
@@ -73,12 +80,23 @@ class Fleet:
         meter: Meter,
         budget: Budget,
     ) -> AsyncIterator[Dispatcher]:
-        """Opens the queue, starts the workers, and ends both when the block ends."""
-        queue = SqliteCoordinatorQueue(store.folder, lease=self.lease, strikes=self.strikes)
-        try:
+        """Opens the queue, starts the workers, and ends both when the block ends.
+
+        Raises:
+            RunLocked: another coordinator leads this campaign on the same Redis.
+            RedisUnavailable: Redis was not there for longer than its patience.
+        """
+        lost = asyncio.Event()
+        async with self._queue(spec, store, lost) as queue:
             await queue.begin(manifest_of(spec, prepared))
             dispatcher = Dispatcher(
-                queue, admission, meter, budget, work_of=partial(work_of, store=store, graph=graph), lease=self.lease
+                queue,
+                admission,
+                meter,
+                budget,
+                lost=lost,
+                work_of=partial(work_of, store=store, graph=graph),
+                lease=self.lease,
             )
             crew = Crew(self, store.folder, spec)
             async with dispatcher.serving():
@@ -90,8 +108,38 @@ class Fleet:
                     await asyncio.gather(watching, return_exceptions=True)
                     await end_fleet(queue, patience=self.grace)
                     await crew.dismiss()
+
+    @asynccontextmanager
+    async def _queue(self, spec: CampaignSpec, store: RunStore, lost: asyncio.Event) -> AsyncIterator[CoordinatorQueue]:
+        """Opens the queue. Over Redis this process takes the lead first, and says what the run has spent and holds."""
+        if not self.redis:
+            here = SqliteCoordinatorQueue(store.folder, lease=self.lease, strikes=self.strikes)
+            try:
+                yield here
+            finally:
+                await here.close()
+            return
+        connection = RedisConnection(self.redis)
+        leader = Leader(connection, spec.name, self.lease, lost)
+        try:
+            await leader.take()
+            try:
+                spent = store.mark("spent") or {}
+                shared = SharedLayers(connection, spec.name)
+                await shared.budget.restore(
+                    Spent(spent.get("tokens", 0), spent.get("usd", 0.0), spent.get("seconds", 0.0))
+                )
+                await RedisPool(connection, spec.name).restore(store.claims())
+                queue = RedisCoordinatorQueue(self.redis, spec.name, lease=self.lease, strikes=self.strikes)
+                try:
+                    yield queue
+                finally:
+                    await queue.close()
+                    await shared.aclose()
+            finally:
+                await leader.leave()
         finally:
-            await queue.close()
+            await connection.aclose()
 
 
 class Crew:
@@ -135,9 +183,11 @@ class Crew:
             "--parent",
             str(os.getpid()),
         ]
+        # The URL may hold a password, and the list of processes is public: it goes by the environment.
+        env = {**os.environ, REDIS_VARIABLE: self._fleet.redis} if self._fleet.redis else None
         # A session of its own: Ctrl-C in the terminal goes to the coordinator, which drains its workers.
         return await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "gristmill.cli", "worker", *arguments, start_new_session=True
+            sys.executable, "-m", "gristmill.cli", "worker", *arguments, start_new_session=True, env=env
         )
 
     async def dismiss(self) -> None:

@@ -6,16 +6,23 @@ import asyncio
 import os
 import signal
 import socket
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from ..agents.state import Pool
 from ..errors import ConfigError
 from ..evals.duplicates import ExactPool
+from ..evals.shared_pool import RedisPool
 from ..graphs.flows.runner import runner_of
-from ..models.layers.budget import Budget
+from ..models.fleet.shared import SharedLayers
+from ..models.layers.budget import Allowance, Budget
+from ..models.layers.cache import CallStore
+from ..models.layers.limiter import MakeLimiter, limiter_here
 from ..models.layers.meter import Meter
 from ..storage.leases import QUEUE_FILE, SqliteWorkerQueue
 from ..storage.queue import WorkerQueue
+from ..storage.redis_connection import RedisConnection
+from ..storage.redis_queue import RedisWorkerQueue
 from ..storage.store import RunStore
 from .manifest import manifest_of, require_same
 from .member import Member
@@ -26,10 +33,28 @@ from .worker import Worker
 PATIENCE = 60.0  # seconds to wait for a coordinator that has not said yet what it runs
 
 
-async def join(folder: Path, *, name: str, slots: int, share: int, lease: float, grace: float, parent: int = 0) -> str:
-    """Works for the run in `folder` until told to drain; returns what stopped it early, or an empty string.
+@dataclass(frozen=True)
+class Place:
+    """A worker's place in a fleet: its name, its slots, the fleet's lease and the grace of a drain, in seconds.
 
-    `share` is how many workers divide budgets and requests in flight between them.
+    `share` is how many workers divide budgets and requests in flight between them where nothing is shared by Redis;
+    `parent` is the pid of the process that this one must not outlive, 0 for none.
+    """
+
+    name: str = ""
+    slots: int = 32
+    share: int = 1
+    lease: float = 30.0
+    grace: float = 30.0
+    parent: int = 0
+
+    @property
+    def known_as(self) -> str:
+        return self.name or f"{socket.gethostname()}-{os.getpid()}"
+
+
+async def join_here(folder: Path, place: Place) -> str:
+    """Works for the run in `folder`, on this machine, until told to drain; returns what stopped it early, or "".
 
     Raises:
         ConfigError: this worker would run something else than the coordinator; names what differs.
@@ -37,35 +62,54 @@ async def join(folder: Path, *, name: str, slots: int, share: int, lease: float,
     if not (folder / QUEUE_FILE).is_file():
         raise ConfigError(f"no fleet works on {folder}; start one with `gristmill run CAMPAIGN --workers N`")
     store = RunStore.join(folder)
-    queue = SqliteWorkerQueue(folder, name or f"{socket.gethostname()}-{os.getpid()}", lease=lease)
+    queue = SqliteWorkerQueue(folder, place.known_as, lease=place.lease)
     try:
-        spec = CampaignSpec.model_validate(store.mark("campaign"))
-        return await _serve(spec, store, queue, name, slots, share, lease, grace, parent)
+        spec = _share_of_servers(CampaignSpec.model_validate(store.mark("campaign")), place.share)
+        budget = _share_of_budget(spec, store, place.share)
+        return await _serve(spec, queue, place, ExactPool(), store, budget, limiter_here)
     finally:
         await queue.close()
         await store.close()
 
 
+async def join_redis(spec: CampaignSpec, url: str, place: Place) -> str:
+    """Works for the campaign of `spec` over the Redis at `url`, from any machine; see `join_here`.
+
+    Raises:
+        ConfigError: as `join_here`, or the URL cannot work.
+        RedisUnavailable: Redis was not there for longer than its patience.
+    """
+    connection = RedisConnection(url)
+    shared = SharedLayers(connection, spec.name, tokens=spec.budget.tokens, usd=spec.budget.usd)
+    queue = RedisWorkerQueue(url, spec.name, place.known_as, lease=place.lease)
+    try:
+        pool = RedisPool(connection, spec.name)
+        return await _serve(spec, queue, place, pool, shared.calls, shared.budget, shared.limiter)
+    finally:
+        await queue.close()
+        await shared.aclose()
+        await connection.aclose()
+
+
 async def _serve(
     spec: CampaignSpec,
-    store: RunStore,
     queue: WorkerQueue,
-    name: str,
-    slots: int,
-    share: int,
-    lease: float,
-    grace: float,
-    parent: int,
+    place: Place,
+    pool: Pool,
+    calls: CallStore,
+    budget: Allowance,
+    make_limiter: MakeLimiter,
 ) -> str:
     prepared = prepare(spec)
     require_same(await _said(queue), manifest_of(spec, prepared))
-    budget = _share_of_budget(spec, store, share)
     meter = Meter()
-    models, close = bind(_share_of_servers(spec, share), {}, calls=lambda _: store, budget=budget, meter=meter)
+    models, close = bind(spec, {}, calls=lambda _: calls, budget=budget, meter=meter, make_limiter=make_limiter)
     try:
-        context = replace(context_of(prepared, models), pool=ExactPool())
-        worker = Worker(runner_of(prepared.flow, runtime=spec.runtime), context, meter=meter, kind=prepared.kind)
-        member = Member(queue, worker, name, slots, lease=lease, grace=grace, parent=parent)
+        flow = runner_of(prepared.flow, runtime=spec.runtime)
+        worker = Worker(flow, replace(context_of(prepared, models), pool=pool), meter=meter, kind=prepared.kind)
+        member = Member(
+            queue, worker, place.known_as, place.slots, lease=place.lease, grace=place.grace, parent=place.parent
+        )
         running = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
             running.add_signal_handler(number, member.stop)

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from ..storage.leases import SqliteCoordinatorQueue
-from ..storage.queue import Dead, QueueState
+from ..errors import ConfigError
+from ..storage.leases import QUEUE_FILE, SqliteCoordinatorQueue
+from ..storage.queue import CoordinatorQueue, Dead, QueueState
 from ..storage.records import Record
+from ..storage.redis_queue import RedisCoordinatorQueue
 from ..storage.store import RunStore
 
 
@@ -22,34 +25,50 @@ class Sight(Record):
     dead: tuple[Dead, ...] = ()
 
 
-async def look(folder: Path) -> Sight:
+@asynccontextmanager
+async def queue_of(folder: Path, redis: str) -> AsyncIterator[CoordinatorQueue]:
+    """Opens the queue of the run in `folder` to look at it or to give orders.
+
+    Raises:
+        ConfigError: no fleet has worked on it here, and no Redis is given.
+    """
+    queue: CoordinatorQueue
+    if redis:
+        queue = RedisCoordinatorQueue(redis, folder.name, patience=10.0)
+    elif (folder / QUEUE_FILE).is_file():
+        queue = SqliteCoordinatorQueue(folder)
+    else:
+        raise ConfigError(
+            f"no fleet has worked on {folder} over SQLite; start one with `gristmill run CAMPAIGN --workers N`, or "
+            f"give --redis URL for one over Redis"
+        )
+    try:
+        yield queue
+    finally:
+        await queue.close()
+
+
+async def look(folder: Path, redis: str) -> Sight:
     """Returns what the queue of the run in `folder` holds."""
-    queue = SqliteCoordinatorQueue(folder)
-    try:
+    async with queue_of(folder, redis) as queue:
         return Sight(queue=await queue.state(), dead=tuple(await queue.dead()))
-    finally:
-        await queue.close()
 
 
-async def give_order(folder: Path, order: str) -> None:
+async def give_order(folder: Path, redis: str, order: str) -> None:
     """Tells the workers of the run in `folder` to `run`, `pause` or `drain`."""
-    queue = SqliteCoordinatorQueue(folder)
-    try:
+    async with queue_of(folder, redis) as queue:
         await queue.order(order)
-    finally:
-        await queue.close()
 
 
-async def requeue(folder: Path, tasks: Sequence[str]) -> int:
+async def requeue(folder: Path, redis: str, tasks: Sequence[str]) -> int:
     """Makes poison tasks pending again, in the queue and in the store; all of them, or those named."""
     store = RunStore.open(folder)
-    queue = SqliteCoordinatorQueue(folder)
     try:
-        count = await store.retry_failed(reason="poison", tasks=tasks)
-        await queue.requeue(tasks)
-        return count
+        async with queue_of(folder, redis) as queue:
+            count = await store.retry_failed(reason="poison", tasks=tasks)
+            await queue.requeue(tasks)
+            return count
     finally:
-        await queue.close()
         await store.close()
 
 

@@ -19,10 +19,12 @@ from ..graphs.recipes.base import Planner
 from ..graphs.recipes.catalogue import recipe as recipe_by_name
 from ..models.contract import Model
 from ..models.factory import build, wrap
-from ..models.layers.budget import Budget
+from ..models.layers.budget import Allowance
 from ..models.layers.cache import CallStore
+from ..models.layers.limiter import AnyLimiter, MakeLimiter, limiter_here
 from ..models.layers.meter import Meter
 from ..models.probe import check
+from ..models.replicas import Router
 from ..prompts.library import PromptLibrary
 from ..storage.datasets.export import require_formats
 from .spec import CampaignSpec, plain_message
@@ -132,15 +134,29 @@ def bind(
     given: Mapping[str, Model],
     *,
     calls: Callable[[str], CallStore],
-    budget: Budget | None,
+    budget: Allowance | None,
     meter: Meter,
+    make_limiter: MakeLimiter = limiter_here,
 ) -> tuple[dict[str, Model], Callable[[], Any]]:
-    """Builds each model's stack of layers once, and binds roles to them. `calls` gives a model's cache by its name.
+    """Builds each model's stack of layers once, and binds roles to them. `calls` gives a model's cache by its name,
+    `make_limiter` the limiters that a fleet shares.
 
     Returns the models by role (each model's own name is a role too), and a function that closes them all.
     """
+    # Shared: roles on one server learn together what it can take, and whether it is there.
+    limiters: dict[tuple[str, str], AnyLimiter] = {}
+    routers: dict[tuple[str, ...], Router] = {}
     stacks = {
-        name: build(source, calls=calls(name), budget=budget, meter=meter) for name, source in spec.models.items()
+        name: build(
+            source,
+            calls=calls(name),
+            budget=budget,
+            meter=meter,
+            limiters=limiters,
+            routers=routers,
+            make_limiter=make_limiter,
+        )
+        for name, source in spec.models.items()
     }
     stacks |= {name: wrap(model, calls=calls(name), budget=budget, meter=meter) for name, model in given.items()}
     by_role = {**stacks, **{role: stacks[name] for role, name in spec.roles.items() if name in stacks}}
