@@ -353,7 +353,7 @@ async def test_workers_that_share_their_limiters_agree_on_the_replicas(quick: No
             model = build(spec, calls=None, budget=None, meter=Meter(), routers=routers, make_limiter=shared.limiter)
             workers.append((shared, model, next(iter(routers.values()))))
         for _, model, _ in workers:
-            assert not failures(await ask_all(model, [about(number) for number in range(20)], 2))
+            assert not failures(await ask_all(model, [about(number) for number in range(20)], 6))
         calls = [[one.calls for one in router.report()] for _, _, router in workers]
         assert calls[0] == calls[1]
         assert min(calls[0]) > 0

@@ -154,8 +154,9 @@ for worker, grants in pairs(wake) do
 end
 
 local waiting = redis.call('ZCARD', KEYS[3])
-if flying >= math.floor(window) or waiting > 0 then
-  full = 1
+local no_room = flying >= math.floor(window) or waiting > 0
+if no_room then
+  full = 1 -- until the round ends: it grows a window that was used
 end
 local again = 1000
 if now < paused then
@@ -183,5 +184,5 @@ for number = 1, 4 do
 end
 return cjson.encode({
   granted = granted, window = window, open = opened and now - opened or -1, last = last, next = again,
-  full = full == 1 or opened ~= nil or now < paused,
+  full = no_room or opened ~= nil or now < paused,
 })

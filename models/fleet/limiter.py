@@ -93,7 +93,8 @@ class RedisLimiter:
 
     def is_full(self) -> bool:
         """Whether a request that came now would have to wait, as far as this worker knows."""
-        return bool(self._waiting or self._asked) or self._full or len(self._held) >= self.most
+        # A request whose exchange is on its way says nothing yet: only what Redis said last counts.
+        return self._full or len(self._held) + len(self._asked) + len(self._waiting) >= self.most
 
     async def enter(self) -> Permit:
         """Waits for a permit. Each `enter` is answered by one `leave`.
