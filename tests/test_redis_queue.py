@@ -256,7 +256,7 @@ async def test_a_frozen_server_costs_time_only(own_redis: RedisServer) -> None:
         await asyncio.sleep(0.5)
         held.pop()  # one slot is free: it is asked for while the server stands still
         os.kill(own_redis.pid, signal.SIGSTOP)
-        await asyncio.sleep(5.5)  # longer than a lease and than a request may take
+        await asyncio.sleep(5.5)  # longer than a lease, and than a request may take
         os.kill(own_redis.pid, signal.SIGCONT)
         await asyncio.sleep(1.5)
         stop.set()
