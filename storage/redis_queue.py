@@ -361,6 +361,10 @@ class RedisCoordinatorQueue:
             generation=self.generation,
         )
 
+    async def remove(self) -> None:
+        """Deletes the campaign's queue from Redis. For a campaign that has ended, when its workers have left."""
+        await self._campaign.connection.call("DEL", *self._campaign.keys)
+
     async def close(self) -> None:
         """Closes the connection; what is in Redis stays."""
         await self._campaign.connection.aclose()

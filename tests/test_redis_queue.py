@@ -62,8 +62,8 @@ async def run_all(worker: RedisWorkerQueue | Any, count: int = 1000) -> int:
 
 async def test_keys_have_one_prefix_and_memory_is_given_back(queue: tuple[QueuePair, Any]) -> None:
     pair, client = queue
-    coordinator, worker = await pair.coordinator(), pair.worker("w1")
     before = {name async for name in client.scan_iter("*")}
+    coordinator, worker = await pair.coordinator(), pair.worker("w1")
     empty = (await coordinator.state()).bytes
     await coordinator.feed(some_work(500))
     (lost,) = await worker.lease(1)
@@ -81,6 +81,10 @@ async def test_keys_have_one_prefix_and_memory_is_given_back(queue: tuple[QueueP
         assert await client.xlen(key(pair, name)) == 0
     assert not await client.exists(key(pair, "work"), key(pair, "tasks"), key(pair, "marks"))
     assert (await coordinator.state()).bytes < empty + 10_000
+    await pair.end(worker)
+    assert isinstance(coordinator, RedisCoordinatorQueue)
+    await coordinator.remove()
+    assert {name async for name in client.scan_iter("*")} - before == set()
 
 
 async def test_the_window_bounds_what_is_held(redis_url: str) -> None:
