@@ -78,6 +78,7 @@ def init(**options: Any) -> None:
 @click.option(
     "--lease", type=float, default=30.0, show_default=True, help="Seconds until a silent worker's tasks return."
 )
+@click.option("--redis", default="", envvar="GRISTMILL_REDIS", help="Coordinate over this Redis; workers may join.")
 def run(**options: Any) -> None:
     """Run the campaign of a TOML file, or go on where it stopped.
 

@@ -9,19 +9,19 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
 from ..errors import AccessDenied, BudgetExceeded, ConfigError, RunLocked
 from ..models.layers.budget import Budget
 from ..models.layers.meter import Meter
 from ..storage.queue import CoordinatorQueue, Result, Work
-from ..storage.records import Item, Task
+from ..storage.records import Item, Status, Task
 from .admission import Admission
 from .outcome import Outcome, failure
 
 LOG = logging.getLogger(__name__)
-FEED_AGAIN = 60.0  # seconds after which tasks that nobody reported are offered to the queue once more
+FEED_AGAIN = 60.0  # seconds after which all is offered once more: a power cut may cost a queue its last second
 
 
 class Dispatcher:
@@ -35,6 +35,7 @@ class Dispatcher:
         budget: Budget,
         *,
         lost: asyncio.Event,
+        restore: Callable[[], Awaitable[None]],
         work_of: Callable[[Task], Work],
         lease: float,
     ) -> None:
@@ -44,6 +45,7 @@ class Dispatcher:
         self._meter = meter
         self._budget = budget
         self._lost = lost
+        self._restore = restore
         self._work_of = work_of
         self._lease = lease
         self._waiting: dict[str, tuple[Work, asyncio.Future[Outcome]]] = {}
@@ -106,6 +108,8 @@ class Dispatcher:
 
     async def _take(self, result: Result) -> None:
         waiting = self._waiting.get(result.task)
+        if waiting is None and self._store.status(result.task) is not Status.PENDING:
+            return  # it comes a second time, after a crash between commit and confirm: it is booked
         task = waiting[0].task if waiting is not None else self._store.task(result.task)
         outcome = await self._admission.admit(task, Outcome(result.status, result.items, _reason(result.items)))
         for item in result.items:
@@ -120,7 +124,8 @@ class Dispatcher:
 
     async def _watch(self) -> None:
         """Every third of a lease: brings back what dead workers held, ends poison tasks, hears workers' problems."""
-        last_feed = asyncio.get_running_loop().time()
+        generation = self._queue.generation
+        fed = asyncio.get_running_loop().time()
         while True:
             await asyncio.sleep(self._lease / 3)
             if lost := await self._queue.reclaim():
@@ -133,10 +138,15 @@ class Dispatcher:
                 outcome = failure(waiting[0].task, self._admission.kind, "poison", message)
                 waiting[1].set_result(await self._admission.admit(waiting[0].task, outcome))
             await self._hear()
-            if asyncio.get_running_loop().time() - last_feed > FEED_AGAIN:
-                # A queue that lost its data holds none of these; one that has them ignores the offer.
+            moment = asyncio.get_running_loop().time()
+            lost_data = self._queue.generation != generation
+            if lost_data:
+                LOG.warning("the queue lost its data; what is pending is fed again")
+                generation = self._queue.generation
+                await self._restore()
+            if lost_data or moment - fed > FEED_AGAIN:
+                fed = moment
                 await self._queue.feed([work for work, done in self._waiting.values() if not done.done()])
-                last_feed = asyncio.get_running_loop().time()
 
     async def _step_down(self) -> None:
         await self._lost.wait()

@@ -11,7 +11,7 @@ import math
 import os
 import sys
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 
 from ..evals.shared_pool import RedisPool
 from ..models.fleet.shared import SharedLayers
-from ..models.layers.budget import Budget, Spent
+from ..models.layers.budget import Budget
 from ..models.layers.meter import Meter
 from ..storage.leases import SqliteCoordinatorQueue
 from ..storage.queue import CoordinatorQueue
@@ -33,11 +33,13 @@ from .leader import Leader
 from .manifest import manifest_of
 from .prepare import Prepared
 from .spec import CampaignSpec
+from .spending import spent_before
 
 if TYPE_CHECKING:  # types only: a campaign without a graph does not load networkx
     from ..graphs.knowledge.graph import KnowledgeGraph
 
 LOG = logging.getLogger(__name__)
+Opened = tuple[CoordinatorQueue, Admission, asyncio.Event, Callable[[], Awaitable[None]]]
 REDIS_VARIABLE = "GRISTMILL_REDIS"
 RESTARTS = 3  # a worker that dies is started again this often for each one that was asked for, a poison task's toll
 
@@ -86,17 +88,11 @@ class Fleet:
             RunLocked: another coordinator leads this campaign on the same Redis.
             RedisUnavailable: Redis was not there for longer than its patience.
         """
-        lost = asyncio.Event()
-        async with self._queue(spec, store, lost) as queue:
+        async with self._opened(spec, store, admission) as (queue, ours, lost, restore):
             await queue.begin(manifest_of(spec, prepared))
+            records = partial(work_of, store=store, graph=graph)
             dispatcher = Dispatcher(
-                queue,
-                admission,
-                meter,
-                budget,
-                lost=lost,
-                work_of=partial(work_of, store=store, graph=graph),
-                lease=self.lease,
+                queue, ours, meter, budget, lost=lost, restore=restore, work_of=records, lease=self.lease
             )
             crew = Crew(self, store.folder, spec)
             async with dispatcher.serving():
@@ -110,29 +106,33 @@ class Fleet:
                     await crew.dismiss()
 
     @asynccontextmanager
-    async def _queue(self, spec: CampaignSpec, store: RunStore, lost: asyncio.Event) -> AsyncIterator[CoordinatorQueue]:
-        """Opens the queue. Over Redis this process takes the lead first, and says what the run has spent and holds."""
+    async def _opened(self, spec: CampaignSpec, store: RunStore, admission: Admission) -> AsyncIterator[Opened]:
+        """Opens the queue, and says who admits, whether the lead is lost, and how to tell a queue what it forgot."""
+        lost = asyncio.Event()
         if not self.redis:
             here = SqliteCoordinatorQueue(store.folder, lease=self.lease, strikes=self.strikes)
             try:
-                yield here
+                yield here, admission, lost, _nothing
             finally:
                 await here.close()
             return
         connection = RedisConnection(self.redis)
         leader = Leader(connection, spec.name, self.lease, lost)
+        pool = RedisPool(connection, spec.name)
+        shared = SharedLayers(connection, spec.name)
+
+        async def restore() -> None:
+            """What every worker must find: what the run has spent before, and the texts that it holds."""
+            await shared.budget.restore(spent_before(store))
+            await pool.restore(store.claims())
+
         try:
             await leader.take()
             try:
-                spent = store.mark("spent") or {}
-                shared = SharedLayers(connection, spec.name)
-                await shared.budget.restore(
-                    Spent(spent.get("tokens", 0), spent.get("usd", 0.0), spent.get("seconds", 0.0))
-                )
-                await RedisPool(connection, spec.name).restore(store.claims())
+                await restore()
                 queue = RedisCoordinatorQueue(self.redis, spec.name, lease=self.lease, strikes=self.strikes)
                 try:
-                    yield queue
+                    yield queue, Admission(store, pool, admission.kind), lost, restore
                 finally:
                     await queue.close()
                     await shared.aclose()
@@ -140,6 +140,10 @@ class Fleet:
                 await leader.leave()
         finally:
             await connection.aclose()
+
+
+async def _nothing() -> None:
+    """What there is to restore where nothing can be lost."""
 
 
 class Crew:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import hashlib
 import inspect
 from collections.abc import Mapping
+from importlib import metadata
 from typing import Any
 
 import orjson
 
-from .. import __version__
 from ..errors import ConfigError
 from ..graphs.flows.check import builder_of, infos_of
 from ..graphs.flows.picture import mermaid
@@ -22,7 +22,7 @@ def manifest_of(spec: CampaignSpec, prepared: Prepared) -> dict[str, Any]:
     nodes = builder_of(prepared.flow).nodes
     prompts = sorted({info.prompt for node in nodes.values() for info in infos_of(node) if info.prompt})
     return {
-        "package": __version__,
+        "package": metadata.version("gristmill"),
         "recipe": spec.recipe,
         "options": orjson.loads(prepared.options.model_dump_json()),
         "flow": _digest(mermaid(prepared.flow)),

@@ -221,6 +221,11 @@ class SqliteCoordinatorQueue:
         self._strikes = strikes
         self._wait = wait
 
+    @property
+    def generation(self) -> str:
+        """Always the same: the file is as durable as the store."""
+        return "file"
+
     async def begin(self, manifest: Mapping[str, Any]) -> None:
         """Takes over what an earlier coordinator left. After a restart of the machine no lease can still be held."""
         this = _boot_id()

@@ -114,7 +114,13 @@ class WorkerQueue(Protocol):
 
 
 class CoordinatorQueue(Protocol):
-    """The coordinator's side."""
+    """The coordinator's side.
+
+    `generation` names the data that the queue holds; when it changes they were lost, and tasks must be fed again.
+    """
+
+    @property
+    def generation(self) -> str: ...
 
     async def begin(self, manifest: Mapping[str, Any]) -> None:
         """Opens the queue for this coordinator, takes over what an earlier one left, and says what is run."""

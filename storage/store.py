@@ -264,6 +264,10 @@ class RunStore:
         for body, status in self._stream("SELECT body, status FROM tasks ORDER BY seq"):
             yield Task.model_validate_json(body), Status(status)
 
+    def status(self, task: str) -> Status:
+        """Returns where a task stands; raises `NotStored` when there is none with this id."""
+        return Status(self._one("SELECT status FROM tasks WHERE id = ?", task, "task"))
+
     def task(self, key: str) -> Task:
         """Returns the task with id `key`; raises `NotStored` when there is none."""
         return Task.model_validate_json(self._one("SELECT body FROM tasks WHERE id = ?", key, "task"))
