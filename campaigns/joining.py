@@ -6,11 +6,13 @@ import asyncio
 import os
 import signal
 import socket
+from collections.abc import Awaitable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ..agents.state import Pool
-from ..errors import ConfigError
+from ..errors import ConfigError, StoreError
 from ..evals.duplicates import ExactPool
 from ..evals.shared_pool import RedisPool
 from ..graphs.flows.runner import runner_of
@@ -30,6 +32,7 @@ from .prepare import bind, context_of, prepare
 from .spec import CampaignSpec
 from .worker import Worker
 
+GOODBYE = 2.0  # seconds for each of the things that a leaving worker tells
 PATIENCE = 60.0  # seconds to wait for a coordinator that has not said yet what it runs
 
 
@@ -60,7 +63,7 @@ async def join_here(folder: Path, place: Place) -> str:
         ConfigError: this worker would run something else than the coordinator; names what differs.
     """
     if not (folder / QUEUE_FILE).is_file():
-        raise ConfigError(f"no fleet works on {folder}; start one with `gristmill run CAMPAIGN --workers N`")
+        raise ConfigError(f"no fleet works on {folder}; start one with `gristmill run CAMPAIGN --workers 2`")
     store = RunStore.join(folder)
     queue = SqliteWorkerQueue(folder, place.known_as, lease=place.lease)
     try:
@@ -86,9 +89,15 @@ async def join_redis(spec: CampaignSpec, url: str, place: Place) -> str:
         pool = RedisPool(connection, spec.name)
         return await _serve(spec, queue, place, pool, shared.calls, shared.budget, shared.limiter)
     finally:
-        await queue.close()
-        await shared.aclose()
-        await connection.aclose()
+        for goodbye in (queue.close, shared.aclose, connection.aclose):
+            await _in_time(goodbye())
+
+
+async def _in_time(goodbye: Awaitable[None]) -> None:
+    """Says goodbye, but does not wait for a Redis that is gone: what is held there ends by itself."""
+    with suppress(TimeoutError, StoreError):
+        async with asyncio.timeout(GOODBYE):
+            await goodbye
 
 
 async def _serve(

@@ -146,5 +146,7 @@ class Member:
         for running in self._running.values():
             running.cancel()
         if left:
-            await self.queue.give_back(left)
+            with contextlib.suppress(TimeoutError, GristmillError):  # a queue that is gone takes them back by itself
+                async with asyncio.timeout(self.lease):
+                    await self.queue.give_back(left)
             LOG.warning("%d tasks were given back unfinished", len(left))

@@ -39,7 +39,7 @@ async def queue_of(folder: Path, redis: str) -> AsyncIterator[CoordinatorQueue]:
         queue = SqliteCoordinatorQueue(folder)
     else:
         raise ConfigError(
-            f"no fleet has worked on {folder} over SQLite; start one with `gristmill run CAMPAIGN --workers N`, or "
+            f"no fleet has worked on {folder} over SQLite; start one with `gristmill run CAMPAIGN --workers 2`, or "
             f"give --redis URL for one over Redis"
         )
     try:

@@ -8,8 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
+from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from statistics import median_low
 from time import monotonic
 
 from ..errors import ConfigError, DeadlineExceeded, ModelError, Overloaded, ServerLost, Unreachable
@@ -23,7 +26,8 @@ FACTOR = 1.5  # times the replicas' mean load: above it (and above the slack) a 
 OUT_AFTER = 3  # failures in a row, with no answer in between
 REST_MOST = 15.0  # seconds between probes of one replica, while others work
 MOVES = 2  # other replicas that one attempt may turn to: a request that kills its server must not visit them all
-MEMORY = 16  # calls over which a replica's latency is averaged
+MEMORY = 15  # last calls whose median is a replica's latency: the first calls of a server compile, and may take 30 s
+SLOW = 3.0  # times the usual latency that are no sign of a slow server: prompts differ, caches are cold at first
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +55,7 @@ class _Replica:
     calls: int = 0
     failures: int = 0
     spilled: int = 0
+    took: deque[float] = field(default_factory=lambda: deque(maxlen=MEMORY))
     seconds: float = 0.0
     streak: int = 0
     out: bool = False
@@ -136,7 +141,8 @@ class Router:
             return
         now = monotonic()
         if error is None or isinstance(error, DeadlineExceeded):
-            one.seconds += (now - started - one.seconds) / (min(one.calls, MEMORY) if one.seconds else 1)
+            one.took.append(now - started)
+            one.seconds = median_low(one.took)
         if error is None or not is_failure(error):
             self._answered(one)
         else:
@@ -145,20 +151,20 @@ class Router:
     def _choose(self, left: list[int], working: list[int], *, sticky: bool) -> int:
         """Picks from `left`, which is in the order of the prefix's hash.
 
-        Load is requests in flight times what each takes lately, so that a slow replica is behind with a few.
+        Load is requests in flight, and more where each takes far longer than at the others.
         """
-        known = sorted(self._replicas[place].seconds for place in working if self._replicas[place].seconds)
-        typical = known[(len(known) - 1) // 2] if known else 1.0
+        known = [self._replicas[place].seconds for place in working if self._replicas[place].seconds]
+        usual = median_low(known) if known else math.inf
 
         def load(place: int, more: int = 0) -> float:
             one = self._replicas[place]
-            return (one.in_flight + more) * (one.seconds or typical)
+            return (one.in_flight + more) * max(1.0, one.seconds / (SLOW * usual))
 
         free = [place for place in left if not self._replicas[place].is_full()]
         home = left[0]
         if sticky and (home in free or not free):
             mean = sum(map(load, working)) / len(working)
-            if load(home) <= max(SLACK * typical, FACTOR * mean):
+            if load(home) <= max(SLACK, FACTOR * mean):
                 return home
         best = min(free or left, key=lambda place: load(place, 1))
         if sticky and best != home:
