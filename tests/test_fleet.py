@@ -330,7 +330,7 @@ async def test_a_second_coordinator_is_refused_and_a_worker_joins_from_another_f
         assert f"process {command.process.pid} on " in err
         worker = await gristmill("worker", second, *wire.options, "--slots", "8", "--lease", LEASE, "--name", "afar")
         async with asyncio.timeout(30):
-            while not any(one.name == "afar" and one.done for one in (await wire.look(folder)).workers):
+            while not any(one.name == "afar" and one.done for one in (await wire.look(folder)).workers):  # noqa: ASYNC110
                 await asyncio.sleep(0.05)
         code, out, err = await command.ended()
         assert code == 0, err
