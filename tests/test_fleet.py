@@ -106,7 +106,7 @@ def gone(pid: int) -> bool:
 
 async def test_two_workers_share_the_tasks(tmp_path: Path, gristmill: Any, wire: Wire) -> None:
     async with MockServer(latency=0.05, answer=accepting) as server:
-        path = write_campaign(tmp_path, server, 80)
+        path = write_campaign(tmp_path, server, 240)
         command = await gristmill("run", path, *wire.options, "--workers", "2")
         await wire.pids(tmp_path / "runs/faults", 2)
         seen: set[str] = set()
@@ -115,10 +115,10 @@ async def test_two_workers_share_the_tasks(tmp_path: Path, gristmill: Any, wire:
             await asyncio.sleep(0.05)
         code, out, err = await command.ended()
         assert code == 0, err
-        assert "planned 80 = accepted 80" in out
+        assert "planned 240 = accepted 240" in out
         assert len(seen) == 2
         assert server.repeated == {}
-        assert_complete(tmp_path / "runs/faults", 80)
+        assert_complete(tmp_path / "runs/faults", 240)
 
 
 async def test_workers_killed_at_random_lose_and_double_nothing(tmp_path: Path, gristmill: Any, wire: Wire) -> None:
