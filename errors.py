@@ -10,6 +10,7 @@
     │   ├── RunLocked          another process holds the run
     │   ├── RedisUnavailable   the fleet's Redis has not answered for longer than patience; nothing committed is lost
     │   └── StoreFull          the disk is full; nothing committed is lost
+    ├── WorkersLost            a fleet has no worker left, or was told to drain; the campaign can be resumed
     ├── BudgetExceeded         the token, money or time budget is spent; the campaign stops and can be resumed
     └── ModelError             one model call failed
         ├── RequestRefused     4xx: the request itself is wrong, never retried
@@ -76,6 +77,10 @@ class RedisUnavailable(StoreError):
 
 class StoreFull(StoreError):
     """The disk is full. The transaction was rolled back; everything committed before is intact."""
+
+
+class WorkersLost(GristmillError):
+    """A fleet has no worker left, or was told to drain. Stops the campaign, which can be resumed."""
 
 
 class BudgetExceeded(GristmillError):

@@ -10,7 +10,7 @@ from ..models.layers.meter import Lineage
 from ..storage.queue import Work
 from ..storage.records import Status, Task, Usage
 from ..storage.store import RunStore
-from .outcome import Outcome, duplicate, failure_of
+from .outcome import Outcome, duplicate, failure_of, unkept
 from .worker import FATAL, Worker
 
 if TYPE_CHECKING:  # types only: a campaign without a graph does not load networkx
@@ -42,8 +42,7 @@ class Admission:
             raise
         except Exception as error:  # the flow left values that JSON cannot carry
             await self.pool.release(task.id)
-            (item,) = outcome.items
-            outcome = failure_of(task, self.kind, error, item.usage, Lineage(item.models, item.prompts))
+            outcome = unkept(task, outcome, error)
             await self.store.finish(task.id, outcome.status, outcome.items)
         await self.pool.keep(task.id)
         return outcome

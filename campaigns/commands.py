@@ -41,7 +41,7 @@ from .report import books_dict, print_books, print_item, print_status, status_of
 from .spec import CampaignSpec, load_spec
 from .starter import write_starter
 
-EARLY = {"tokens", "usd", "time", "rejecting"}
+EARLY = {"tokens", "usd", "time", "rejecting", "workers"}
 
 
 def _console() -> Console:

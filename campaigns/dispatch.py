@@ -12,16 +12,18 @@ import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
-from ..errors import AccessDenied, BudgetExceeded, ConfigError, RunLocked
+from ..errors import AccessDenied, BudgetExceeded, ConfigError, GristmillError, NotStored, RunLocked, WorkersLost
 from ..models.layers.budget import Budget
-from ..models.layers.meter import Meter
-from ..storage.queue import CoordinatorQueue, Result, Work
-from ..storage.records import Item, Status, Task
+from ..models.layers.meter import Lineage, Meter
+from ..storage.queue import CoordinatorQueue, QueueState, Result, Work, WorkerInfo
+from ..storage.records import Item, Status, Task, Usage
 from .admission import Admission
-from .outcome import Outcome, failure
+from .outcome import Outcome, failure, failure_of
 
 LOG = logging.getLogger(__name__)
 FEED_AGAIN = 60.0  # seconds after which all is offered once more: a power cut may cost a queue its last second
+WATCH = 1.0  # seconds between two looks at the workers, at most
+LONELY = 5.0  # seconds without a worker after which a person is told: one that starts needs a second or two
 
 
 class Dispatcher:
@@ -38,6 +40,7 @@ class Dispatcher:
         restore: Callable[[], Awaitable[None]],
         work_of: Callable[[Task], Work],
         lease: float,
+        say: Callable[[str], None],
     ) -> None:
         self._queue = queue
         self._admission = admission
@@ -48,6 +51,11 @@ class Dispatcher:
         self._restore = restore
         self._work_of = work_of
         self._lease = lease
+        self._say = say
+        self._broken: BaseException | None = None
+        self._seen_workers = asyncio.get_running_loop().time()
+        self._lonely = False
+        self.ended = 0  # tasks that came to an end
         self._waiting: dict[str, tuple[Work, asyncio.Future[Outcome]]] = {}
         self._new: list[Work] = []
         self._changed = asyncio.Event()
@@ -56,9 +64,19 @@ class Dispatcher:
         """Has `task` run by some worker; returns its outcome once it is committed.
 
         Raises:
-            AccessDenied, BudgetExceeded, ConfigError, StoreError: the campaign must stop.
+            AccessDenied, BudgetExceeded, WorkersLost, ConfigError, StoreError: the campaign must stop.
         """
-        work = self._work_of(task)
+        if self._broken is not None:
+            raise self._broken
+        status = self._status(task.id)
+        if status is not None and status is not Status.PENDING:  # a result that an earlier coordinator had not taken
+            item = self._store.item(task.id)
+            return Outcome(status, (item,), _reason((item,)))
+        try:
+            work = self._work_of(task)
+        except NotStored as error:  # a planner named a record that is not there
+            outcome = failure_of(task, self._admission.kind, error, Usage(), Lineage())
+            return await self._admission.admit(task, outcome)
         done: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
         self._waiting[task.id] = (work, done)
         self._new.append(work)
@@ -71,9 +89,10 @@ class Dispatcher:
     @asynccontextmanager
     async def serving(self) -> AsyncIterator[None]:
         """Feeds, collects and watches while the block runs."""
+        await self._retry_dead()
         jobs = [asyncio.create_task(job()) for job in (self._feed, self._collect, self._watch, self._step_down)]
         for job in jobs:
-            job.add_done_callback(self._fail_all)
+            self.depend_on(job)
         try:
             yield
         finally:
@@ -81,11 +100,46 @@ class Dispatcher:
                 job.cancel()
             await asyncio.gather(*jobs, return_exceptions=True)
 
+    def depend_on(self, job: asyncio.Task[None]) -> None:
+        """Should `job` fail, every task that waits fails with it, and every later one; all stay pending."""
+        job.add_done_callback(self._fail_all)
+
     def _fail_all(self, job: asyncio.Task[None]) -> None:
-        """A queue or store that cannot go on ends every task that waits for it; they stay pending in the store."""
         if job.cancelled() or (error := job.exception()) is None:
             return
+        self._broken = self._broken or error
         self._raise_in_all(error)
+
+    async def _retry_dead(self) -> None:
+        """Tasks that were set aside and are pending again in the store (`--retry-failed`) get another chance."""
+        again = [dead.task for dead in await self._queue.dead() if self._status(dead.task) is Status.PENDING]
+        if again:
+            await self._queue.requeue(again)
+
+    def _status(self, task: str) -> Status | None:
+        try:
+            return self._store.status(task)
+        except NotStored:
+            return None
+
+    async def end(self, patience: float) -> None:
+        """Tells workers to drain, waits `patience` seconds at most until they have gone, and takes their last results.
+
+        Not after the lead was lost: then they are another coordinator's.
+        """
+        if self._lost.is_set():
+            return
+        with contextlib.suppress(TimeoutError, GristmillError):  # a queue that is gone has no workers to wait for
+            async with asyncio.timeout(patience):
+                await self._queue.order("drain")
+                while True:
+                    state = await self._queue.state()
+                    if not self._alive(state) and (not state.results or self._broken is not None):
+                        return
+                    await asyncio.sleep(0.05)
+
+    def _alive(self, state: QueueState) -> list[WorkerInfo]:
+        return [worker for worker in state.workers if worker.age <= self._lease]
 
     def _raise_in_all(self, error: BaseException) -> None:
         for _, done in list(self._waiting.values()):
@@ -108,13 +162,15 @@ class Dispatcher:
 
     async def _take(self, result: Result) -> None:
         waiting = self._waiting.get(result.task)
-        if waiting is None and self._store.status(result.task) is not Status.PENDING:
-            return  # it comes a second time, after a crash between commit and confirm: it is booked
+        if waiting is None and self._status(result.task) is not Status.PENDING:
+            return  # it comes a second time, after a crash between commit and confirm, or is no task of this run
         task = waiting[0].task if waiting is not None else self._store.task(result.task)
         outcome = await self._admission.admit(task, Outcome(result.status, result.items, _reason(result.items)))
         for item in result.items:
             self._meter.add("fleet", "", item.usage)
             self._budget.book(item.usage.input_tokens + item.usage.output_tokens, item.usage.usd)
+        self.ended += 1
+        waiting = self._waiting.get(result.task)  # it may have been asked for meanwhile
         if waiting is not None and not waiting[1].done():
             waiting[1].set_result(outcome)
         try:
@@ -123,11 +179,11 @@ class Dispatcher:
             self._raise_in_all(error)
 
     async def _watch(self) -> None:
-        """Every third of a lease: brings back what dead workers held, ends poison tasks, hears workers' problems."""
+        """Again and again: brings back what dead workers held, ends poison tasks, hears workers' problems."""
         generation = self._queue.generation
         fed = asyncio.get_running_loop().time()
         while True:
-            await asyncio.sleep(self._lease / 3)
+            await asyncio.sleep(min(self._lease / 3, WATCH))
             if lost := await self._queue.reclaim():
                 LOG.warning("%d tasks of lost workers are ready again", lost)
             for dead in await self._queue.dead():
@@ -136,7 +192,10 @@ class Dispatcher:
                     continue
                 message = f"it ended its worker {dead.strikes} times and is set aside: " + "; ".join(dead.history)
                 outcome = failure(waiting[0].task, self._admission.kind, "poison", message)
-                waiting[1].set_result(await self._admission.admit(waiting[0].task, outcome))
+                outcome = await self._admission.admit(waiting[0].task, outcome)
+                self.ended += 1
+                if not waiting[1].done():
+                    waiting[1].set_result(outcome)
             await self._hear()
             moment = asyncio.get_running_loop().time()
             lost_data = self._queue.generation != generation
@@ -153,7 +212,11 @@ class Dispatcher:
         raise RunLocked("another coordinator leads this campaign now; this one has stopped, nothing is lost")
 
     async def _hear(self) -> None:
-        workers = (await self._queue.state()).workers
+        state = await self._queue.state()
+        workers = self._alive(state)
+        self._notice(len(workers))
+        if state.order == "drain" and not workers:
+            self._raise_in_all(WorkersLost("its workers were told to drain and have left; the same command goes on"))
         troubled = [worker for worker in workers if worker.problem]
         if not troubled or len(troubled) < len(workers):
             return  # the others can go on
@@ -164,15 +227,18 @@ class Dispatcher:
         else:
             self._raise_in_all(AccessDenied(said) if first.problem_code == "denied" else ConfigError(said))
 
+    def _notice(self, workers: int) -> None:
+        """Tells a person when nobody is there to run a task, once, and when somebody has come."""
+        moment = asyncio.get_running_loop().time()
+        if workers:
+            self._seen_workers = moment
+            if self._lonely:
+                self._say(f"{workers} workers are there")
+            self._lonely = False
+        elif not self._lonely and moment - self._seen_workers > LONELY:
+            self._lonely = True
+            self._say("no worker is there: the tasks wait until one joins (`gristmill worker --help`)")
+
 
 def _reason(items: tuple[Item, ...]) -> str:
     return next((item.reasons[0] for item in items if item.reasons), "")
-
-
-async def end_fleet(queue: CoordinatorQueue, *, patience: float) -> None:
-    """Tells workers to drain and waits until they have gone, `patience` seconds at most."""
-    await queue.order("drain")
-    with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(patience):
-            while (await queue.state()).workers:  # noqa: ASYNC110  # they are other processes
-                await asyncio.sleep(0.05)

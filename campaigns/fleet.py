@@ -18,6 +18,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..errors import ConfigError, WorkersLost
 from ..evals.shared_pool import RedisPool
 from ..models.fleet.shared import SharedLayers
 from ..models.layers.budget import Budget
@@ -28,9 +29,9 @@ from ..storage.redis_connection import RedisConnection
 from ..storage.redis_queue import RedisCoordinatorQueue
 from ..storage.store import RunStore
 from .admission import Admission, work_of
-from .dispatch import Dispatcher, end_fleet
+from .dispatch import Dispatcher
 from .leader import Leader
-from .manifest import manifest_of
+from .manifest import manifest_of, told
 from .prepare import Prepared
 from .spec import CampaignSpec
 from .spending import spent_before
@@ -40,8 +41,11 @@ if TYPE_CHECKING:  # types only: a campaign without a graph does not load networ
 
 LOG = logging.getLogger(__name__)
 Opened = tuple[CoordinatorQueue, Admission, asyncio.Event, Callable[[], Awaitable[None]]]
+RUN_MARK = "run"
 REDIS_VARIABLE = "GRISTMILL_REDIS"
-RESTARTS = 3  # a worker that dies is started again this often for each one that was asked for, a poison task's toll
+RESTARTS = 9  # deaths for each worker that was asked for, without a task ending in between, until none starts again
+REFUSED, REFUSAL = 1, 3  # exit code of a worker that said why it cannot work, and for how many deaths that counts
+AT_ONCE = 2.0  # seconds that workers elsewhere get when a person has asked twice
 
 
 @dataclass(frozen=True)
@@ -53,6 +57,9 @@ class Fleet:
     lease:   seconds after which the tasks of a worker that fell silent come back.
     strikes: how often a task may end its worker, running alone, before it is set aside.
     grace:   seconds that workers get to finish when the campaign ends.
+
+    Raises:
+        ConfigError: one of them cannot work.
     """
 
     workers: int = 2
@@ -60,6 +67,15 @@ class Fleet:
     lease: float = 30.0
     strikes: int = 3
     grace: float = 30.0
+
+    def __post_init__(self) -> None:
+        if self.workers < (0 if self.redis else 1):
+            raise ConfigError(
+                f"a fleet with workers {self.workers}: give 1 or more, or with a Redis 0 or more, so that others join"
+            )
+        for name, value, least in (("lease", self.lease, 1), ("strikes", self.strikes, 1), ("grace", self.grace, 0)):
+            if not least <= value < math.inf:
+                raise ConfigError(f"a fleet with {name} {value}: give {least} or more")
 
     @property
     def described(self) -> str:
@@ -81,6 +97,7 @@ class Fleet:
         admission: Admission,
         meter: Meter,
         budget: Budget,
+        say: Callable[[str], None],
     ) -> AsyncIterator[Dispatcher]:
         """Opens the queue, starts the workers, and ends both when the block ends.
 
@@ -89,20 +106,27 @@ class Fleet:
             RedisUnavailable: Redis was not there for longer than its patience.
         """
         async with self._opened(spec, store, admission) as (queue, ours, lost, restore):
-            await queue.begin(manifest_of(spec, prepared))
+            await queue.begin(told(manifest_of(spec, prepared), lease=self.lease, run=await _run_id(store)))
             records = partial(work_of, store=store, graph=graph)
             dispatcher = Dispatcher(
-                queue, ours, meter, budget, lost=lost, restore=restore, work_of=records, lease=self.lease
+                queue, ours, meter, budget, lost=lost, restore=restore, work_of=records, lease=self.lease, say=say
             )
-            crew = Crew(self, store.folder, spec)
+            crew = Crew(self, store.folder, spec, queue, dispatcher)
+            patience = self.grace
             async with dispatcher.serving():
                 watching = asyncio.create_task(crew.keep())
+                dispatcher.depend_on(watching)
                 try:
                     yield dispatcher
+                except asyncio.CancelledError:  # a person asked twice: what is in flight stays pending
+                    patience = AT_ONCE
+                    crew.kill()
+                    raise
                 finally:
                     watching.cancel()
                     await asyncio.gather(watching, return_exceptions=True)
-                    await end_fleet(queue, patience=self.grace)
+                    await crew.bury()
+                    await dispatcher.end(patience)
                     await crew.dismiss()
 
     @asynccontextmanager
@@ -129,9 +153,10 @@ class Fleet:
         try:
             await leader.take()
             try:
-                await restore()
                 queue = RedisCoordinatorQueue(self.redis, spec.name, lease=self.lease, strikes=self.strikes)
                 try:
+                    await _make_ours(connection, queue, shared, await _run_id(store))
+                    await restore()
                     yield queue, Admission(store, pool, admission.kind), lost, restore
                 finally:
                     await queue.close()
@@ -142,33 +167,90 @@ class Fleet:
             await connection.aclose()
 
 
+async def _run_id(store: RunStore) -> str:
+    """The name of this run, the same at every start and different for a run that was deleted and made anew."""
+    run = store.mark(RUN_MARK)
+    if run is None:
+        run = uuid.uuid4().hex
+        await store.set_mark(RUN_MARK, run)
+    return str(run)
+
+
+async def _make_ours(connection: RedisConnection, queue: RedisCoordinatorQueue, shared: SharedLayers, run: str) -> None:
+    """Forgets what another run of the same name left in Redis: its tasks, its texts, what it spent."""
+    key = f"gristmill:{{{shared.campaign}}}:run"
+    before = await connection.call("GET", key)
+    if before is not None and before != run.encode():
+        LOG.warning("Redis holds another run of the name %s, which is forgotten there", shared.campaign)
+        await queue.remove()
+        await shared.forget()
+    await connection.call("SET", key, run)
+
+
 async def _nothing() -> None:
     """What there is to restore where nothing can be lost."""
 
 
 class Crew:
-    """The worker processes that this coordinator started. One that dies is started again, a few times."""
+    """The worker processes that this coordinator started. One that dies is started again, as long as tasks end."""
 
-    def __init__(self, fleet: Fleet, folder: Path, spec: CampaignSpec) -> None:
+    def __init__(
+        self, fleet: Fleet, folder: Path, spec: CampaignSpec, queue: CoordinatorQueue, dispatcher: Dispatcher
+    ) -> None:
         self._fleet = fleet
         self._folder = folder
+        self._queue = queue
+        self._dispatcher = dispatcher
         self._slots = max(1, math.ceil(spec.concurrency / max(1, fleet.workers)))
-        self._processes: list[asyncio.subprocess.Process] = []
+        self._processes: dict[str, asyncio.subprocess.Process] = {}
         self._left = RESTARTS * fleet.workers
+        self._last = 0  # exit code of the last that ended
 
     async def keep(self) -> None:
-        """Starts the workers and watches over them."""
+        """Starts the workers and watches over them.
+
+        Raises:
+            WorkersLost: none is left, and no other process works for this campaign.
+        """
         for _ in range(self._fleet.workers):
-            self._processes.append(await self._start())
+            await self._start()
+        ended = 0
         while True:
             await asyncio.sleep(0.2)
-            for place, process in enumerate(self._processes):
-                if process.returncode is not None and process.returncode != 0 and self._left > 0:
-                    self._left -= 1
-                    LOG.warning("worker process %d ended with %d; another starts", process.pid, process.returncode)
-                    self._processes[place] = await self._start()
+            if self._dispatcher.ended > ended:
+                ended = self._dispatcher.ended
+                self._left = RESTARTS * self._fleet.workers
+            for code in await self.bury():
+                self._last = code
+                if code != 0 and self._left > 0:
+                    self._left -= REFUSAL if code == REFUSED else 1
+                    LOG.warning("a worker process ended with %d; another starts", code)
+                    await self._start()
+            if self._fleet.workers and not self._processes:
+                await self._require_others()
 
-    async def _start(self) -> asyncio.subprocess.Process:
+    async def bury(self) -> list[int]:
+        """Tells the queue which workers have ended, so that no lease is waited for; returns their exit codes."""
+        codes = []
+        for name, process in list(self._processes.items()):
+            if process.returncode is not None:
+                await self._queue.bury(name)
+                del self._processes[name]
+                codes.append(process.returncode)
+        return codes
+
+    async def _require_others(self) -> None:
+        """Raises `WorkersLost` when nobody is left. Workers that left in good order may have successors over Redis."""
+        state = await self._queue.state()
+        if state.order == "drain" or any(worker.age <= self._fleet.lease for worker in state.workers):
+            return
+        if self._last != 0 or not self._fleet.redis:
+            raise WorkersLost(
+                f"no worker process is left (the last ended with exit code {self._last}, and no task ended between "
+                f"them): see what they said above and in the run's log, mend it, and run the same command to go on"
+            )
+
+    async def _start(self) -> None:
         name = f"local-{uuid.uuid4().hex[:8]}"
         arguments = [
             str(self._folder),
@@ -190,17 +272,20 @@ class Crew:
         # The URL may hold a password, and the list of processes is public: it goes by the environment.
         env = {**os.environ, REDIS_VARIABLE: self._fleet.redis} if self._fleet.redis else None
         # A session of its own: Ctrl-C in the terminal goes to the coordinator, which drains its workers.
-        return await asyncio.create_subprocess_exec(
+        self._processes[name] = await asyncio.create_subprocess_exec(
             sys.executable, "-m", "gristmill.cli", "worker", *arguments, start_new_session=True, env=env
         )
 
+    def kill(self) -> None:
+        """Ends all of them now."""
+        for process in self._processes.values():
+            if process.returncode is None:
+                process.kill()
+
     async def dismiss(self) -> None:
         """Waits for the workers to leave, then ends those that have not."""
-        for process in self._processes:
-            if process.returncode is None:
-                try:
-                    async with asyncio.timeout(5):
-                        await process.wait()
-                except TimeoutError:
-                    process.kill()
-                    await process.wait()
+        waits = [asyncio.create_task(process.wait()) for process in self._processes.values()]
+        if waits:
+            await asyncio.wait(waits, timeout=5)
+            self.kill()
+            await asyncio.gather(*waits)

@@ -6,10 +6,11 @@ import asyncio
 import os
 import signal
 import socket
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from ..agents.state import Pool
 from ..errors import ConfigError, StoreError
@@ -26,7 +27,7 @@ from ..storage.queue import WorkerQueue
 from ..storage.redis_connection import RedisConnection
 from ..storage.redis_queue import RedisWorkerQueue
 from ..storage.store import RunStore
-from .manifest import manifest_of, require_same
+from .manifest import lease_of, manifest_of, require_same, require_same_run
 from .member import Member
 from .prepare import bind, context_of, prepare
 from .spec import CampaignSpec
@@ -69,7 +70,9 @@ async def join_here(folder: Path, place: Place) -> str:
     try:
         spec = _share_of_servers(CampaignSpec.model_validate(store.mark("campaign")), place.share)
         budget = _share_of_budget(spec, store, place.share)
-        return await _serve(spec, queue, place, ExactPool(), store, budget, limiter_here)
+        pool = ExactPool()
+        await pool.restore(await asyncio.to_thread(lambda: list(store.claims())))
+        return await _serve(spec, queue, place, pool, store, budget, limiter_here)
     finally:
         await queue.close()
         await store.close()
@@ -110,14 +113,32 @@ async def _serve(
     make_limiter: MakeLimiter,
 ) -> str:
     prepared = prepare(spec)
-    require_same(await _said(queue), manifest_of(spec, prepared))
+    mine = manifest_of(spec, prepared)
+    said = await _said(queue)
+    require_same(said, mine)
+
+    def agree(now: Mapping[str, Any]) -> None:
+        require_same_run(said, now)
+        require_same(now, mine)
+
+    lease = lease_of(said, place.lease)
+    queue.pace(lease)
     meter = Meter()
     models, close = bind(spec, {}, calls=lambda _: calls, budget=budget, meter=meter, make_limiter=make_limiter)
     try:
         flow = runner_of(prepared.flow, runtime=spec.runtime)
         worker = Worker(flow, replace(context_of(prepared, models), pool=pool), meter=meter, kind=prepared.kind)
         member = Member(
-            queue, worker, place.known_as, place.slots, lease=place.lease, grace=place.grace, parent=place.parent
+            queue,
+            worker,
+            place.known_as,
+            place.slots,
+            pool=pool,
+            pool_shared=isinstance(pool, RedisPool),
+            agree=agree,
+            lease=lease,
+            grace=place.grace,
+            parent=place.parent,
         )
         running = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
@@ -128,9 +149,15 @@ async def _serve(
 
 
 async def _said(queue: WorkerQueue) -> dict[str, object]:
-    async with asyncio.timeout(PATIENCE):
-        while (manifest := await queue.manifest()) is None:  # noqa: ASYNC110  # another process says it
-            await asyncio.sleep(0.2)
+    try:
+        async with asyncio.timeout(PATIENCE):
+            while (manifest := await queue.manifest()) is None:  # noqa: ASYNC110  # another process says it
+                await asyncio.sleep(0.2)
+    except TimeoutError:
+        raise ConfigError(
+            f"no coordinator has said for {PATIENCE:g} s what it runs; start one with `gristmill run CAMPAIGN`, on the "
+            f"same Redis where there is one, and this worker again"
+        ) from None
     return dict(manifest)
 
 

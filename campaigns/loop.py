@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Protocol
 
-from ..errors import AccessDenied, BudgetExceeded
+from ..errors import AccessDenied, BudgetExceeded, WorkersLost
 from ..storage.records import Task
 from .outcome import Outcome
 from .planning import Plan
@@ -118,6 +118,8 @@ class Loop:
             outcome = await self._runner.run(task)
         except BudgetExceeded as error:
             self.drain(Stop(error.kind, str(error)))  # others may still finish on what they have reserved
+        except WorkersLost as error:
+            self.drain(Stop("workers", str(error)))
         except Exception as error:
             if self._fatal is None:
                 self._fatal = error

@@ -16,6 +16,8 @@ from ..graphs.flows.picture import mermaid
 from .prepare import Prepared
 from .spec import CampaignSpec
 
+LEASE, RUN = "lease", "run"
+
 
 def manifest_of(spec: CampaignSpec, prepared: Prepared) -> dict[str, Any]:
     """Returns versions as JSON values: equal on two machines exactly when they would run a task the same way."""
@@ -32,10 +34,27 @@ def manifest_of(spec: CampaignSpec, prepared: Prepared) -> dict[str, Any]:
     }
 
 
+def told(manifest: Mapping[str, Any], *, lease: float, run: str) -> dict[str, Any]:
+    """Adds what workers are told: the run's name, and the lease in seconds: one that beats too seldom seems dead."""
+    return {**manifest, LEASE: lease, RUN: run}
+
+
+def require_same_run(before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
+    """Raises `ConfigError` when the coordinator works on another run than it did before."""
+    if before.get(RUN) != now.get(RUN):
+        raise ConfigError("the coordinator works on another run of this name now; start this worker again to join it")
+
+
+def lease_of(manifest: Mapping[str, Any], otherwise: float) -> float:
+    """Returns the lease that the coordinator says, or `otherwise`."""
+    lease = manifest.get(LEASE)
+    return float(lease) if isinstance(lease, int | float) and lease > 0 else otherwise
+
+
 def require_same(coordinator: Mapping[str, Any], mine: Mapping[str, Any]) -> None:
     """Raises `ConfigError` with everything in which this worker differs from the coordinator."""
     lines = []
-    for key in sorted({*coordinator, *mine}):
+    for key in sorted({*coordinator, *mine} - {LEASE, RUN}):
         theirs, ours = coordinator.get(key), mine.get(key)
         if theirs == ours:
             continue

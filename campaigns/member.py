@@ -11,10 +11,15 @@ import contextlib
 import logging
 import os
 import socket
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
-from ..errors import AccessDenied, BudgetExceeded, GristmillError
+from ..agents.state import Pool
+from ..errors import AccessDenied, BudgetExceeded, ConfigError, GristmillError
 from ..storage.queue import Lease, Result, WorkerInfo, WorkerQueue
+from ..storage.records import Status
+from .outcome import Outcome, unkept
 from .worker import Worker
 
 LOG = logging.getLogger(__name__)
@@ -25,13 +30,18 @@ class Member:
     """One worker process's part in a fleet.
 
     `slots` tasks run at a time; `lease` is the queue's, in seconds; `grace` bounds the drain; `parent` is the pid of
-    the process that this one must not outlive, 0 for none.
+    the process that this one must not outlive, 0 for none. `pool` holds what the flow claims: one of this worker's own,
+    or, with `pool_shared`, the fleet's, in which the coordinator ends the claims of tasks that ended. `agree` raises
+    `ConfigError` when what the coordinator says it runs is not what this worker runs.
     """
 
     queue: WorkerQueue
     worker: Worker
     name: str
     slots: int
+    pool: Pool
+    pool_shared: bool = False
+    agree: Callable[[Mapping[str, Any]], None] = lambda manifest: None
     lease: float = 30.0
     grace: float = 30.0
     parent: int = 0
@@ -84,20 +94,42 @@ class Member:
     async def _run(self, lease: Lease) -> None:
         key = lease.work.task.id
         try:
-            outcome = await self.worker.outcome(lease.work)
-            result = Result(task=key, epoch=lease.epoch, status=outcome.status, items=outcome.items, worker=self.name)
+            result = self._result(lease, await self.worker.outcome(lease.work))
             if await self.queue.finish(lease, result):
                 self.done += 1
+                await self._end_claims(key, result.status)
             else:
                 LOG.warning("the lease of %s was lost before its result was handed in; another worker has it", key)
         except asyncio.CancelledError:
             raise
         except Exception as error:  # it concerns the whole campaign: this task goes back, the worker says why
-            await self.queue.give_back([lease])
             self._fail(error)
+            with contextlib.suppress(GristmillError):  # a queue that is gone takes it back by itself
+                await self.pool.release(key)  # before another worker can have the task: claims go by its id
+                await self.queue.give_back([lease])
         finally:
             self._held.pop(key, None)
             self._running.pop(key, None)
+
+    def _result(self, lease: Lease, outcome: Outcome) -> Result:
+        """What is handed in: a result that is read back as it was written, or a failure that says why it is not."""
+
+        def of(ended: Outcome) -> Result:
+            task = lease.work.task.id
+            return Result(task=task, epoch=lease.epoch, status=ended.status, items=ended.items, worker=self.name)
+
+        try:
+            return Result.model_validate_json(of(outcome).model_dump_json())
+        except Exception as error:  # the flow left values that JSON cannot carry: it costs this task and no other
+            return of(unkept(lease.work.task, outcome, error))
+
+    async def _end_claims(self, task: str, status: Status) -> None:
+        if self.pool_shared:
+            return
+        if status is Status.ACCEPTED:
+            await self.pool.keep(task)
+        else:
+            await self.pool.release(task)
 
     def _fail(self, error: Exception) -> None:
         if not self._problem[1]:
@@ -126,13 +158,19 @@ class Member:
             try:
                 order = await self.queue.beat(info, list(self._held.values()))
                 missed = 0.0
+                if order == "run" and (said := await self.queue.manifest()) is not None:
+                    self.agree(said)
+            except ConfigError as error:  # a new coordinator runs something else: leave, so that no task ends by it
+                self._fail(error)
+                self.stop()
+                order = "pause"
             except GristmillError as error:
                 missed += self.lease / 3
                 LOG.warning("no heartbeat got through for %.0f s: %s", missed, error)
                 order = "pause"  # take nothing new; what runs goes on, and is fenced off should the lease be lost
             if order == "drain" or (self.parent and os.getppid() != self.parent):
                 self.stop()
-            self._paused = order == "pause" or bool(problem)
+            self._paused = order == "pause" or bool(self._problem[1])
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(min(self.lease / 3, 1.0)):
                     await self._stopping.wait()
@@ -143,10 +181,14 @@ class Member:
         if self._running:
             await asyncio.wait(self._running.values(), timeout=self.grace)
         left = list(self._held.values())
-        for running in self._running.values():
+        unfinished = list(self._running.values())
+        for running in unfinished:
             running.cancel()
+        await asyncio.gather(*unfinished, return_exceptions=True)
         if left:
             with contextlib.suppress(TimeoutError, GristmillError):  # a queue that is gone takes them back by itself
                 async with asyncio.timeout(self.lease):
+                    for lease in left:
+                        await self.pool.release(lease.work.task.id)
                     await self.queue.give_back(left)
             LOG.warning("%d tasks were given back unfinished", len(left))

@@ -91,6 +91,12 @@ def failure_of(task: Task, kind: str, error: Exception, usage: Usage, lineage: L
     return failure(task, kind, reason, f"{type(error).__name__}: {error}", usage=usage, lineage=lineage)
 
 
+def unkept(task: Task, outcome: Outcome, error: Exception) -> Outcome:
+    """Turns an outcome whose values JSON cannot carry into a failure that says so and keeps what was paid."""
+    (item,) = outcome.items
+    return failure_of(task, item.kind, error, item.usage, Lineage(item.models, item.prompts))
+
+
 def duplicate(outcome: Outcome, twin: str) -> Outcome:
     """Turns an accepted outcome into a rejected one: `twin` holds the same text already."""
     (item,) = outcome.items

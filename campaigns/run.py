@@ -139,7 +139,7 @@ class Run:
         if self.fleet is None:
             return await self._loop(plan, Local(worker, admission, graph), stops, self.spec.concurrency, progress)
         async with self.fleet.coordinating(
-            self.spec, self.prepared, self.store, graph, admission, self.meter, self.budget
+            self.spec, self.prepared, self.store, graph, admission, self.meter, self.budget, progress.say
         ) as remote:
             progress.say(self.fleet.described)
             return await self._loop(plan, remote, stops, self.fleet.window(self.spec.concurrency), progress)

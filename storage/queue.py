@@ -25,7 +25,8 @@ class Lease(Record):
     """A worker's hold on a task until it is finished, given back, or not renewed in time.
 
     `epoch` counts how often the task was leased: a commit with an older epoch is refused (fencing). `alone` says that
-    a worker died with this task in flight: it runs with no other beside it, so that only the guilty one is blamed.
+    a worker died with this task in flight: it runs with no other beside it but suspects, fewer after each death, so
+    that only the guilty one is blamed.
     """
 
     work: Work
@@ -94,6 +95,10 @@ class WorkerQueue(Protocol):
         """Returns what the coordinator runs (package, flow, prompts by version), or None before it has said so."""
         ...
 
+    def pace(self, lease: float) -> None:
+        """Takes over the fleet's lease, in seconds, which the coordinator says."""
+        ...
+
     async def lease(self, count: int) -> Sequence[Lease]:
         """Takes up to `count` tasks, waiting a moment when there are none. Only what can start at once is asked for."""
         ...
@@ -136,6 +141,10 @@ class CoordinatorQueue(Protocol):
 
     async def confirm(self, results: Sequence[Result]) -> None:
         """Says that the store has committed these: the queue forgets them and their tasks."""
+        ...
+
+    async def bury(self, worker: str) -> None:
+        """Says that a worker's process has ended: the next `reclaim` need not wait for its leases."""
         ...
 
     async def reclaim(self) -> int:

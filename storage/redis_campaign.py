@@ -40,6 +40,10 @@ class CampaignKeys:
         self.ahead_ms = 0.0  # the server's clock minus this process's monotonic clock
         self._lease_ms = int(lease * 1000)
 
+    def pace(self, lease: float) -> None:
+        """Works with a lease of so many seconds from now on."""
+        self._lease_ms = int(lease * 1000)
+
     async def run(self, script: Script, *args: Arg, patience: float | None = None) -> list[Any]:
         """Runs a script; returns its answer without the server's time and the generation, which are noted."""
         fresh = uuid.uuid4().hex

@@ -70,6 +70,12 @@ class RedisWorkerQueue:
         said = await self._campaign.connection.call("GET", self._campaign.key["manifest"])
         return None if said is None else _mapping(said)
 
+    def pace(self, lease: float) -> None:
+        """Takes over the fleet's lease, in seconds."""
+        self._lease = lease
+        self._brief = min(BRIEF, lease / 3)
+        self._campaign.pace(lease)
+
     async def lease(self, count: int) -> Sequence[Lease]:
         """Takes up to `count` tasks, waiting up to `wait` seconds when there are none.
 
@@ -313,6 +319,10 @@ class RedisCoordinatorQueue:
         await self._run(scripts.CONFIRM, *(text for pair in named for text in pair))
         for task, _ in named:
             self._entries.pop(task, None)
+
+    async def bury(self, worker: str) -> None:
+        """Says that a worker's process has ended: the next `reclaim` need not wait for its leases."""
+        await self._run(scripts.LEAVE, worker)
 
     async def reclaim(self) -> int:
         """Makes tasks of silent workers ready again, as suspects; sets aside those with too many strikes.

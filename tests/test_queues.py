@@ -199,10 +199,12 @@ async def test_suspects_run_alone_beside_others_and_only_the_guilty_one_dies(que
                 processes[place] = queue_pair.process(f"q{deaths}", lease=lease)
     (dead,) = await coordinator.dead()
     assert (dead.task, dead.strikes) == (poison, strikes)
-    assert len(dead.history) == strikes + 1
+    # Once among all that its worker ran, then alone; over SQLite in halves of 50 first: 25, 13, 7, 4, 2.
+    groups = 5 if queue_pair.kind == "sqlite" else 0
+    assert strikes + 1 <= len(dead.history) <= strikes + 1 + groups
     assert "was lost" in dead.history[0]
     assert set(store) == {one.task.id for one in work} - {poison}
-    assert deaths == 1 + strikes
+    assert deaths == len(dead.history)
     state = await coordinator.state()
     assert (state.ready, state.leased, state.results, state.dead) == (0, 0, 0, 1)
 
