@@ -15,7 +15,7 @@ os.environ.setdefault("LANGGRAPH_STRICT_MSGPACK", "true")
 if TYPE_CHECKING:
     from gristmill.agents.state import FlowContext, FlowState, describe
     from gristmill.campaigns.campaign import Campaign, CampaignReport
-    from gristmill.campaigns.fleet import Fleet
+    from gristmill.campaigns.fleet.fleet import Fleet
     from gristmill.errors import GristmillError
     from gristmill.graphs.flows.reference import reference_flow
     from gristmill.graphs.recipes.base import PlanView, Recipe
@@ -48,7 +48,7 @@ _HOMES = {
     "Document": "storage.records",
     "Draft": "storage.records",
     "Entity": "storage.records",
-    "Fleet": "campaigns.fleet",
+    "Fleet": "campaigns.fleet.fleet",
     "FlowContext": "agents.state",
     "FlowState": "agents.state",
     "GristmillError": "errors",

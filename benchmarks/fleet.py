@@ -27,7 +27,7 @@ sys.path.insert(0, str(HERE))
 from mock_server import MockServer  # noqa: E402
 from overhead import write_rows  # noqa: E402
 
-from gristmill.campaigns.overseeing import queue_of  # noqa: E402
+from gristmill.campaigns.fleet.overseeing import queue_of  # noqa: E402
 from gristmill.storage.records import Status  # noqa: E402
 from gristmill.storage.store import RunStore  # noqa: E402
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +22,7 @@ from ..models.redact import redact_values
 from ..models.spec import ModelSpec
 from ..storage.records import Usage
 from ..storage.store import Books, RunStore
-from .fleet import Fleet
+from .fleet.fleet import Fleet
 from .ingest import Ingested
 from .prepare import Flow, Prepared, bind, check_models, context_of, prepare
 from .progress import Progress
@@ -52,7 +52,8 @@ class Campaign:
     Args:
         name: the run's name.
         documents: files, folders and globs.
-        flow: a StateGraph, or its `module:attribute`; in place of the recipe's flow.
+        flow: a StateGraph, a function that returns one, or the `module:attribute` of either; in place of the
+            recipe's flow.
         planner: a planner, or its `module:attribute`; in place of the recipe's planner.
         models: by name, each a string such as `openai_api/Qwen/Qwen2.5-7B-Instruct`, a `ModelSpec`, or a `Model`.
         values: the other keys of `CampaignSpec`.
@@ -66,7 +67,7 @@ class Campaign:
         name: str,
         documents: Sequence[str | Path],
         *,
-        flow: Flow | str = "",
+        flow: Flow | Callable[[], Flow] | str = "",
         planner: Planner | str = "",
         models: Mapping[str, str | ModelSpec | Model] | None = None,
         **values: Any,

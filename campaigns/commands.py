@@ -31,13 +31,13 @@ from ..storage.store import RunStore
 from .campaign import Campaign, CampaignReport
 from .datasets import export_run
 from .doctor import diagnose, print_findings
-from .fleet import Fleet
+from .fleet.fleet import Fleet
+from .fleet.joining import Place, join_here, join_redis
+from .fleet.overseeing import give_order, look, print_fleet, requeue
 from .folders import find_run
 from .forecast import Forecast, forecast
-from .joining import Place, join_here, join_redis
-from .overseeing import give_order, look, print_fleet, requeue
 from .progress import progress_for
-from .report import books_dict, print_books, print_item, print_status, status_of
+from .report import books_dict, errors_of, print_books, print_errors, print_item, print_skipped, print_status, status_of
 from .spec import CampaignSpec, load_spec
 from .starter import write_starter
 
@@ -82,7 +82,8 @@ def run(
         _print_forecast(console, chosen, asyncio.run(forecast(chosen, pilot=pilot)))
         return 0
     chosen.prepare()  # what cannot run leaves no folder behind
-    logging.getLogger("gristmill").addHandler(_log_to(chosen.spec.folder))
+    log = _log_to(chosen.spec.folder)
+    logging.getLogger("gristmill").addHandler(log)
     progress = progress_for(sys.stderr, plain=plain)
     spread = Fleet(workers=workers, redis=redis, lease=lease) if workers or redis else None
     try:
@@ -90,7 +91,9 @@ def run(
     finally:
         progress.close()
     files = export_run(report.folder).files if report.books.accepted else ()
-    _print_report(console, report, files, campaign)
+    _print_report(console, report, files, campaign, target=chosen.spec.target)
+    if log.stream is not None:  # it is opened by the first warning
+        console.print(Text(f"warnings: {log.baseFilename}", style="yellow"))
     if report.stop.code == "interrupted":
         return 130
     return 3 if report.stop.code in EARLY else 0
@@ -247,7 +250,7 @@ def _with_flows() -> str:
     return ", ".join(name for name, found in recipes().items() if found.flow is not None)
 
 
-def _log_to(folder: Path) -> logging.Handler:
+def _log_to(folder: Path) -> logging.FileHandler:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -260,14 +263,28 @@ def _log_to(folder: Path) -> logging.Handler:
     return handler
 
 
-def _print_report(console: Console, report: CampaignReport, files: Sequence[Path], campaign: Path) -> None:
+def _print_report(
+    console: Console, report: CampaignReport, files: Sequence[Path], campaign: Path, *, target: int | None
+) -> None:
+    store = RunStore.read(report.folder)
+    errors, skipped = errors_of(store), store.skipped()
+    store.close_reading()
     console.print(Text(f"{report.name}: {report.stop.text}", style="bold"))
+    missed = target is not None and report.books.accepted < target
+    if missed and report.stop.code == "exhausted":
+        console.print(
+            Text(
+                f"  the target of {target} is missed; what gives more tasks: max_tasks, the recipe's options, or more "
+                f"documents, under another name",
+                style="yellow",
+            )
+        )
     print_books(console, books_dict(report.books))
     for (status_, reason), count in list(report.reasons.items())[:8]:
         if reason:
             console.print(Text(f"  {status_} {reason}: {count}", style="dim"))
-    for reason, count in report.ingested.skipped.items():
-        console.print(Text(f"  {count} documents skipped: {reason}", style="yellow"))
+    print_errors(console, errors)
+    print_skipped(console, skipped)
     usage = report.usage
     tokens = usage.input_tokens + usage.output_tokens
     console.print(

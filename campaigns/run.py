@@ -16,7 +16,7 @@ from ..models.layers.meter import Meter
 from ..storage.store import Books, RunStore
 from .admission import Admission, Local
 from .collector import calm_collector
-from .fleet import Fleet
+from .fleet.fleet import Fleet
 from .ingest import Ingested, ingest
 from .knowledge import build_graph
 from .loop import Loop, Runner

@@ -42,7 +42,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ran = gristmill("run", "first.toml", cwd=folder)
     assert ran.returncode == 0, ran.stderr
     assert "the target of 15 accepted items is reached" in ran.stdout
-    assert "1 documents skipped: empty" in ran.stdout
+    assert "1 document skipped, empty: " in ran.stdout
     assert "next: gristmill status runs/first" in ran.stdout
     return folder
 

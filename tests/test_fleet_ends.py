@@ -22,8 +22,8 @@ from test_fleet import gristmill as gristmill  # the fixture
 from gristmill import Fleet, Status
 from gristmill.agents.state import FlowContext, FlowState
 from gristmill.campaigns.admission import Admission
-from gristmill.campaigns.dispatch import Dispatcher
-from gristmill.campaigns.member import Member
+from gristmill.campaigns.fleet.dispatch import Dispatcher
+from gristmill.campaigns.fleet.member import Member
 from gristmill.campaigns.outcome import failure
 from gristmill.campaigns.worker import Worker
 from gristmill.errors import AccessDenied, ConfigError, NotStored

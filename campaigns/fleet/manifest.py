@@ -10,11 +10,11 @@ from typing import Any
 
 import orjson
 
-from ..errors import ConfigError
-from ..graphs.flows.check import builder_of, infos_of
-from ..graphs.flows.picture import mermaid
-from .prepare import Prepared
-from .spec import CampaignSpec
+from ...errors import ConfigError
+from ...graphs.flows.check import builder_of, infos_of
+from ...graphs.flows.picture import mermaid
+from ..prepare import Prepared
+from ..spec import CampaignSpec
 
 LEASE, RUN = "lease", "run"
 

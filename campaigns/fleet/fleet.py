@@ -18,26 +18,26 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..errors import ConfigError, WorkersLost
-from ..evals.shared_pool import RedisPool
-from ..models.fleet.shared import SharedLayers
-from ..models.layers.budget import Budget
-from ..models.layers.meter import Meter
-from ..storage.leases import SqliteCoordinatorQueue
-from ..storage.queue import CoordinatorQueue
-from ..storage.redis_connection import RedisConnection
-from ..storage.redis_queue import RedisCoordinatorQueue
-from ..storage.store import RunStore
-from .admission import Admission, work_of
+from ...errors import ConfigError, WorkersLost
+from ...evals.shared_pool import RedisPool
+from ...models.fleet.shared import SharedLayers
+from ...models.layers.budget import Budget
+from ...models.layers.meter import Meter
+from ...storage.leases import SqliteCoordinatorQueue
+from ...storage.queue import CoordinatorQueue
+from ...storage.redis_connection import RedisConnection
+from ...storage.redis_queue import RedisCoordinatorQueue
+from ...storage.store import RunStore
+from ..admission import Admission, work_of
+from ..prepare import Prepared
+from ..spec import CampaignSpec
+from ..spending import spent_before
 from .dispatch import Dispatcher
 from .leader import Leader
 from .manifest import manifest_of, told
-from .prepare import Prepared
-from .spec import CampaignSpec
-from .spending import spent_before
 
 if TYPE_CHECKING:  # types only: a campaign without a graph does not load networkx
-    from ..graphs.knowledge.graph import KnowledgeGraph
+    from ...graphs.knowledge.graph import KnowledgeGraph
 
 LOG = logging.getLogger(__name__)
 Opened = tuple[CoordinatorQueue, Admission, asyncio.Event, Callable[[], Awaitable[None]]]

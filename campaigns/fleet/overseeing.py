@@ -10,12 +10,12 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from ..errors import ConfigError
-from ..storage.leases import QUEUE_FILE, SqliteCoordinatorQueue
-from ..storage.queue import CoordinatorQueue, Dead, QueueState
-from ..storage.records import Record
-from ..storage.redis_queue import RedisCoordinatorQueue
-from ..storage.store import RunStore
+from ...errors import ConfigError
+from ...storage.leases import QUEUE_FILE, SqliteCoordinatorQueue
+from ...storage.queue import CoordinatorQueue, Dead, QueueState
+from ...storage.records import Record
+from ...storage.redis_queue import RedisCoordinatorQueue
+from ...storage.store import RunStore
 
 
 class Sight(Record):

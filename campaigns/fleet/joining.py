@@ -12,26 +12,26 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from ..agents.state import Pool
-from ..errors import ConfigError, StoreError
-from ..evals.duplicates import ExactPool
-from ..evals.shared_pool import RedisPool
-from ..graphs.flows.runner import runner_of
-from ..models.fleet.shared import SharedLayers
-from ..models.layers.budget import Allowance, Budget
-from ..models.layers.cache import CallStore
-from ..models.layers.limiter import MakeLimiter, limiter_here
-from ..models.layers.meter import Meter
-from ..storage.leases import QUEUE_FILE, SqliteWorkerQueue
-from ..storage.queue import WorkerQueue
-from ..storage.redis_connection import RedisConnection
-from ..storage.redis_queue import RedisWorkerQueue
-from ..storage.store import RunStore
+from ...agents.state import Pool
+from ...errors import ConfigError, StoreError
+from ...evals.duplicates import ExactPool
+from ...evals.shared_pool import RedisPool
+from ...graphs.flows.runner import runner_of
+from ...models.fleet.shared import SharedLayers
+from ...models.layers.budget import Allowance, Budget
+from ...models.layers.cache import CallStore
+from ...models.layers.limiter import MakeLimiter, limiter_here
+from ...models.layers.meter import Meter
+from ...storage.leases import QUEUE_FILE, SqliteWorkerQueue
+from ...storage.queue import WorkerQueue
+from ...storage.redis_connection import RedisConnection
+from ...storage.redis_queue import RedisWorkerQueue
+from ...storage.store import RunStore
+from ..prepare import bind, context_of, prepare
+from ..spec import CampaignSpec
+from ..worker import Worker
 from .manifest import lease_of, manifest_of, require_same, require_same_run
 from .member import Member
-from .prepare import bind, context_of, prepare
-from .spec import CampaignSpec
-from .worker import Worker
 
 GOODBYE = 2.0  # seconds for each of the things that a leaving worker tells
 PATIENCE = 60.0  # seconds to wait for a coordinator that has not said yet what it runs

@@ -12,13 +12,13 @@ import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
-from ..errors import AccessDenied, BudgetExceeded, ConfigError, GristmillError, NotStored, RunLocked, WorkersLost
-from ..models.layers.budget import Budget
-from ..models.layers.meter import Lineage, Meter
-from ..storage.queue import CoordinatorQueue, QueueState, Result, Work, WorkerInfo
-from ..storage.records import Item, Status, Task, Usage
-from .admission import Admission
-from .outcome import Outcome, failure, failure_of
+from ...errors import AccessDenied, BudgetExceeded, ConfigError, GristmillError, NotStored, RunLocked, WorkersLost
+from ...models.layers.budget import Budget
+from ...models.layers.meter import Lineage, Meter
+from ...storage.queue import CoordinatorQueue, QueueState, Result, Work, WorkerInfo
+from ...storage.records import Item, Status, Task, Usage
+from ..admission import Admission
+from ..outcome import Outcome, failure, failure_of
 
 LOG = logging.getLogger(__name__)
 FEED_AGAIN = 60.0  # seconds after which all is offered once more: a power cut may cost a queue its last second

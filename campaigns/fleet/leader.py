@@ -9,8 +9,8 @@ import os
 import socket
 import uuid
 
-from ..errors import RunLocked
-from ..storage.redis_connection import RedisConnection, Script
+from ...errors import RunLocked
+from ...storage.redis_connection import RedisConnection, Script
 
 LOG = logging.getLogger(__name__)
 RENEW = Script(

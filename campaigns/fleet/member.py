@@ -15,12 +15,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..agents.state import Pool
-from ..errors import AccessDenied, BudgetExceeded, ConfigError, GristmillError
-from ..storage.queue import Lease, Result, WorkerInfo, WorkerQueue
-from ..storage.records import Status
-from .outcome import Outcome, unkept
-from .worker import Worker
+from ...agents.state import Pool
+from ...errors import AccessDenied, BudgetExceeded, ConfigError, GristmillError
+from ...storage.queue import Lease, Result, WorkerInfo, WorkerQueue
+from ...storage.records import Status
+from ..outcome import Outcome, unkept
+from ..worker import Worker
 
 LOG = logging.getLogger(__name__)
 
