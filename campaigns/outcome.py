@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import sys
+import traceback
 from dataclasses import dataclass
+from pathlib import Path
 
 from ..agents.state import FlowState
 from ..errors import GristmillError, ModelError, NotStored
@@ -88,7 +91,19 @@ def failure_of(task: Task, kind: str, error: Exception, usage: Usage, lineage: L
     if isinstance(error, NotStored):
         return failure(task, kind, "not_stored", f"the planner names what is not there: {error}", usage=usage)
     reason = "flow_error" if isinstance(error, GristmillError) else f"flow_error:{type(error).__name__}"
-    return failure(task, kind, reason, f"{type(error).__name__}: {error}", usage=usage, lineage=lineage)
+    text = f"{type(error).__name__}: {error}{_place(error)}"
+    return failure(task, kind, reason, text, usage=usage, lineage=lineage)
+
+
+def _place(error: BaseException) -> str:
+    """Names the line of the user's own code that raised: the innermost one outside installed packages."""
+    place = ""
+    for frame, line in traceback.walk_tb(error.__traceback__):
+        code, root = frame.f_code, frame.f_globals.get("__name__", "").partition(".")[0]
+        installed = "site-packages" in code.co_filename or root in sys.stdlib_module_names
+        if not installed and root != __package__.partition(".")[0]:
+            place = f" ({Path(code.co_filename).name}, line {line}, in {code.co_name})"
+    return place
 
 
 def unkept(task: Task, outcome: Outcome, error: Exception) -> Outcome:

@@ -14,7 +14,7 @@ from ..agents.extractor import extractor
 from ..agents.state import FlowContext
 from ..errors import ConfigError
 from ..graphs.flows.check import builder_of, infos_of, require_flow
-from ..graphs.flows.loading import load_flow, load_named
+from ..graphs.flows.loading import flow_of, load_flow, load_named
 from ..graphs.recipes.base import Planner
 from ..graphs.recipes.catalogue import recipe as recipe_by_name
 from ..models.contract import Model
@@ -48,7 +48,7 @@ class Prepared:
 def prepare(
     spec: CampaignSpec,
     *,
-    flow: Flow | None = None,
+    flow: Flow | Callable[[], Flow] | None = None,
     planner: Planner | None = None,
     given: Collection[str] = (),
 ) -> Prepared:
@@ -65,28 +65,32 @@ def prepare(
     prompts = PromptLibrary.of(spec.prompts)
     if not spec.recipe and not spec.flow and flow is None:
         raise ConfigError("the campaign names no recipe and no flow; give `recipe` (see docs/recipes.md) or `flow`")
+    found = None if flow is None else flow_of(flow, getattr(flow, "__qualname__", type(flow).__name__))
     chosen = recipe_by_name(spec.recipe or "rows")
     options = _options(chosen.options, spec.options, chosen.name)
-    if flow is None:
+    if found is None:
         if spec.flow:
-            flow = load_flow(spec.flow)
+            found = load_flow(spec.flow)
         elif chosen.flow is not None:
-            flow = chosen.flow(options)
+            found = chosen.flow(options)
         else:
-            raise ConfigError(f"recipe '{chosen.name}' plans tasks but has no flow of its own; give `flow`")
+            raise ConfigError(
+                f"recipe '{chosen.name}' plans tasks but has no flow of its own; write one (docs/flows.md) and give "
+                'flow = "my_flow:build"'
+            )
     if planner is None:
         planner = _load_planner(spec.planner) if spec.planner else chosen.planner
     bound = frozenset(spec.roles) | frozenset(spec.models) | frozenset(given)
-    require_flow(flow, roles=bound, prompts=prompts)
-    roles = roles_of(flow)
+    require_flow(found, roles=bound, prompts=prompts)
+    roles = roles_of(found)
     needs_graph = "graph" in chosen.needs
     if needs_graph:
         roles |= {"extractor"}
         extractor(schema=spec.graph.types, max_gleanings=spec.graph.max_gleanings)
         for name in ("extract-graph", "summarise-entity"):
             prompts.get(name)
-    _require_asked(spec.roles, roles, flow)
-    return Prepared(flow, planner, options, chosen.gives, needs_graph, roles, prompts)
+    _require_asked(spec.roles, roles, found)
+    return Prepared(found, planner, options, chosen.gives, needs_graph, roles, prompts)
 
 
 def roles_of(flow: Flow) -> frozenset[str]:

@@ -141,23 +141,31 @@ class LiveTable(Progress):
         self._live.stop()
 
     def _render(self) -> Group:
-        table = Table.grid(padding=(0, 2))
         of = f" of {self._total}" if self._total is not None else ""
-        table.add_row(Text(self._phase, style="bold"), Text(f"{self._done}{of}"))
+        phase = Text.assemble((self._phase, "bold"), f": {self._done}{of} done")
+        table = Table.grid(padding=(0, 2))
         if self.counts or self.target:
+            goal = f" of {self.target}" if self.target else ""
             table.add_row(
-                Text(f"accepted {self.accepted}", style="green"),
+                Text(f"accepted {self.accepted}{goal}", style="green"),
                 Text(f"rejected {self.counts[Status.REJECTED]}", style="yellow"),
                 Text(f"failed {self.counts[Status.FAILED]}", style="red" if self.counts[Status.FAILED] else ""),
                 Text(self._why(), style="dim"),
             )
-        rows: list[Table | ProgressBar | Text] = [table]
+        rows: list[Table | Text] = [phase, table]
         if self.target:
-            rows.append(ProgressBar(total=self.target, completed=min(self.accepted, self.target), width=60))
+            rows.append(_bar(self.accepted, self.target))
         elif self._total:
-            rows.append(ProgressBar(total=self._total, completed=self._done, width=60))
+            rows.append(_bar(self._done, self._total))
         rows.append(Text(self._figures(), style="dim"))
         return Group(*rows)
+
+
+def _bar(done: int, total: int) -> Table:
+    """A bar on a line of its own: alone it ends no line, and what follows would stand behind it."""
+    line = Table.grid()
+    line.add_row(ProgressBar(total=total, completed=min(done, total), width=60))
+    return line
 
 
 def progress_for(stream: TextIO, *, plain: bool = False) -> Progress:

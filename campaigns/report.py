@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 from rich.console import Console
@@ -13,6 +14,8 @@ from ..storage.records import Decision, Draft, Item, Span, Status, Verdict
 from ..storage.store import Books, RunStore
 
 NEAR = 200  # characters of a passage that are shown before and after what is cited
+ERROR = 240  # characters of an error in a summary; `show` has all of it
+READ_ONCE = "documents are read once a run: to have them in, give the campaign another name"
 STYLES = {Status.ACCEPTED: "green", Status.REJECTED: "yellow", Status.FAILED: "red", Status.PENDING: "cyan"}
 
 
@@ -40,7 +43,14 @@ def status_of(store: RunStore) -> dict[str, Any]:
             {"status": status, "reason": reason, "items": count} for (status, reason), count in store.reasons().items()
         ],
         "examples": {reason: store.example(status, reason) for status, reason in list(store.reasons())[:8]},
+        "errors": errors_of(store),
     }
+
+
+def errors_of(store: RunStore) -> dict[str, str]:
+    """Returns one error text for each reason that tasks failed with, the most frequent first."""
+    failed = [reason for status, reason in store.reasons() if status == Status.FAILED][:8]
+    return {reason: store.item(store.example(Status.FAILED, reason)).error for reason in failed}
 
 
 def books_dict(books: Books) -> dict[str, Any]:
@@ -72,6 +82,8 @@ def print_status(console: Console, status: dict[str, Any]) -> None:
         )
     for row in status["skipped"][:20]:
         console.print(Text(f"  skipped {row['name']}: {row['reason']}: {row['detail']}", style="yellow"))
+    if any(row["reason"] == "missing_extra" for row in status["skipped"]):
+        console.print(Text(f"  {READ_ONCE}", style="yellow"))
     if len(status["skipped"]) > 20:
         console.print(Text(f"  and {len(status['skipped']) - 20} more skipped; --json lists them", style="yellow"))
     if status["graph"] and status["graph"]["failed"]:
@@ -86,6 +98,7 @@ def print_status(console: Console, status: dict[str, Any]) -> None:
         table.add_row(Text(row["status"], style=style), Text(row["reason"] or "-"), str(row["items"]), Text(example))
     if status["reasons"]:
         console.print(table)
+    print_errors(console, status["errors"])
     spent = status["spent"]
     if spent:
         console.print(
@@ -94,6 +107,25 @@ def print_status(console: Console, status: dict[str, Any]) -> None:
                 f"{status['calls_kept']} replies are kept"
             )
         )
+
+
+def print_errors(console: Console, errors: dict[str, str]) -> None:
+    """Prints what failed tasks say, one example a reason, each on one line."""
+    for reason, error in errors.items():
+        text = " ".join(error.split())
+        console.print(Text(f"  {reason}: {text[:ERROR]}{'…' if len(text) > ERROR else ''}", style="red"))
+
+
+def print_skipped(console: Console, skipped: list[tuple[str, str, str]]) -> None:
+    """Prints how many documents were skipped by reason, with the first names; rows are name, reason, detail."""
+    for reason, count in Counter(row[1] for row in skipped).most_common():
+        rows = [row for row in skipped if row[1] == reason]
+        names = ", ".join(row[0] for row in rows[:3]) + (f" and {count - 3} more" if count > 3 else "")
+        console.print(
+            Text(f"  {count} {'document' if count == 1 else 'documents'} skipped, {reason}: {names}", "yellow")
+        )
+        if reason == "missing_extra":
+            console.print(Text(f"    {rows[0][2]}; {READ_ONCE}", style="yellow"))
 
 
 def print_books(console: Console, books: dict[str, Any]) -> None:

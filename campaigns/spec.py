@@ -173,7 +173,11 @@ def load_spec(path: str | Path, **overrides: Any) -> CampaignSpec:
     try:
         values = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise ConfigError(f"no campaign file is at {path}; `gristmill init` writes one") from None
+        meant = Path(f"{path}.toml")
+        mend = f"did you mean {meant}?" if meant.is_file() else "`gristmill init NAME` writes one"
+        raise ConfigError(f"no campaign file is at {path}; {mend}") from None
+    except IsADirectoryError:
+        raise ConfigError(f"{path} is a folder; give a campaign file, such as {path.name}.toml") from None
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"campaign file {path} cannot be read: {error}") from error
     except tomllib.TOMLDecodeError as error:

@@ -57,7 +57,7 @@ class ModelSpec(BaseModel):
         prefix, slash, name = value.partition("/")
         if prefix not in PREFIXES:
             near = difflib.get_close_matches(prefix, PREFIXES, n=1)
-            hint = f"did you mean '{near[0]}{slash}{name}'? " if near else ""
+            hint = f"did you mean '{near[0]}{slash}{name}'? " if near else f"perhaps 'openai_api/{value}'? "
             raise ValueError(f"unknown model prefix '{prefix}' in '{value}'; {hint}known are {', '.join(PREFIXES)}")
         if (prefix == "offline") == bool(slash and name):
             shape = "offline" if prefix == "offline" else f"{prefix}/<name>"

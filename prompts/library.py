@@ -11,6 +11,7 @@ import hashlib
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -123,7 +124,9 @@ class PromptLibrary:
                 path = folder / f"{name}.md"
                 if path.is_file():
                     return read_prompt(path)
-        raise PromptError(f"no prompt is called '{name}'; there are: {', '.join(self.names)}")
+        near = get_close_matches(name, self.names, n=1)
+        meant = f"; did you mean '{near[0]}'?" if near else ""
+        raise PromptError(f"no prompt is called '{name}'{meant} (there are: {', '.join(self.names)})")
 
 
 def read_prompt(path: Path) -> Prompt:

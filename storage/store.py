@@ -113,8 +113,9 @@ class RunStore:
         return cls(folder, connection, GroupWriter(folder / FILE), RunLock(folder))
 
     @classmethod
-    def read(cls, folder: Path) -> Self:
+    def read(cls, folder: str | Path) -> Self:
         """Opens the run in `folder` for reading; raises `StoreError` when there is none."""
+        folder = Path(folder)
         if not (folder / FILE).is_file():
             raise StoreError(f"no run is in {folder}: it has no {FILE}; runs are made by `gristmill run CAMPAIGN`")
         try:

@@ -224,7 +224,7 @@ def _info_problems(
         try:
             template = prompts.get(info.prompt)
         except PromptError as error:
-            yield Problem("unknown_prompt", name, f"{error}{_nearest(info.prompt, prompts.names)}")
+            yield Problem("unknown_prompt", name, str(error))
         else:
             if lacking := sorted(template.variables - info.variables):
                 yield Problem(

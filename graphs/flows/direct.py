@@ -6,14 +6,17 @@ of a step see one snapshot, their updates are applied in the order of the nodes'
 branch sees its own node's writes, and the first failure cancels the rest of its step. What stands outside this is not
 imitated: it raises `NeedsLangGraph`, and runner.py starts the task over on LangGraph.
 
-One thing differs: nodes that run alone in their step share the task's contextvars, where LangGraph copies them.
+Two things differ. Nodes that run alone in their step share the task's contextvars, where LangGraph copies them. A node
+that returns a record with none of the state's keys (a `Draft` in place of a dict) fails; LangGraph goes on without it.
 """
 
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
 from dataclasses import dataclass
+from difflib import get_close_matches
 from typing import Any, Never
 
 from langchain_core.runnables import Runnable
@@ -24,7 +27,9 @@ from langgraph.errors import GraphBubbleUp, GraphRecursionError, NodeCancelledEr
 from langgraph.graph import END, START, StateGraph
 from langgraph.runtime import Runtime
 from langgraph.types import Send
+from pydantic import BaseModel
 
+LOG = logging.getLogger(__name__)
 Builder = StateGraph[Any, Any, Any, Any]
 Channels = dict[str, BaseChannel[Any, Any, Any]]
 Writes = list[tuple[str, Any]]
@@ -98,6 +103,7 @@ class DirectGraph:
 
     def __init__(self, builder: Builder, *, recursion_limit: int) -> None:
         self._limit = recursion_limit
+        self._warned: set[tuple[str, str]] = set()
         self._specs = _plain_channels(builder)
         if builder.waiting_edges:
             raise NeedsLangGraph("has an edge that waits for several nodes")
@@ -137,6 +143,11 @@ class DirectGraph:
         try:
             update = await node.function(_read(channels, node.function.keys), runtime)
             if update is not None and not isinstance(update, dict):
+                if isinstance(update, BaseModel) and node.writes.isdisjoint(type(update).model_fields):
+                    raise TypeError(
+                        f"node '{node.name}' returned a {type(update).__name__}, which has none of the state's keys; "
+                        f"return a dict such as {{'drafts': [draft]}}"
+                    )
                 raise NeedsLangGraph(f"returns a {type(update).__name__}")
             return await self._leave(node, update, channels, runtime)
         except NeedsLangGraph as need:
@@ -157,6 +168,8 @@ class DirectGraph:
         self, node: _Node, update: dict[str, Any] | None, channels: Channels, runtime: Runtime[Any]
     ) -> tuple[Writes, set[str]]:
         writes = [(key, value) for key, value in update.items() if key in node.writes] if update else []
+        if update and len(writes) < len(update) and node.function is not None:
+            self._warn(node, update)
         targets = set(node.targets)
         for branch in node.branches:
             keys = branch.path.keys
@@ -170,6 +183,15 @@ class DirectGraph:
                 seen = {**update, **seen}
             targets |= _targets(branch, await branch.path(seen, runtime))
         return writes, targets
+
+    def _warn(self, node: _Node, update: Mapping[str, Any]) -> None:
+        """Names keys that the state does not have, once each: LangGraph drops them without a word."""
+        for key in update.keys() - node.writes:
+            if (node.name, key) not in self._warned:
+                self._warned.add((node.name, key))
+                near = get_close_matches(str(key), node.writes, n=1)
+                meant = f"; did you mean '{near[0]}'?" if near else ""
+                LOG.warning("node '%s' returns '%s', which is no key of the state%s", node.name, key, meant)
 
 
 def _read(channels: Channels, keys: Iterable[str]) -> dict[str, Any]:

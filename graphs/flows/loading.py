@@ -27,16 +27,26 @@ def load_flow(name: str) -> StateGraph[Any, Any, Any, Any]:
     Raises:
         FlowError: the name is malformed, the module or attribute is missing or fails, or it is no flow.
     """
-    found = load_named(name, "flow", FlowError)
+    return flow_of(load_named(name, "flow", FlowError), name)
+
+
+def flow_of(found: object, name: str) -> StateGraph[Any, Any, Any, Any]:
+    """Returns the `StateGraph` that an object is, or that a function makes; `name` stands for it in messages.
+
+    Raises:
+        FlowError: it is neither, or calling it fails.
+    """
+    verb = "is"
     if callable(found) and not isinstance(found, StateGraph | CompiledStateGraph | type):
+        verb = "returned"
         try:
             found = found()
         except Exception as error:  # a user's code may raise anything
             raise FlowError(f"flow '{name}': calling it failed: {type(error).__name__}: {error}") from error
     if not isinstance(found, StateGraph | CompiledStateGraph):
+        what = "None" if found is None else f"a {type(found).__name__}"
         raise FlowError(
-            f"flow '{name}' is a {type(found).__name__}; it has to be a langgraph StateGraph or a function that "
-            "returns one"
+            f"flow '{name}' {verb} {what}; it has to be a langgraph StateGraph or a function that returns one"
         )
     return builder_of(found)
 
