@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import math
-import shutil
 import sys
 import time
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -28,16 +25,17 @@ from ..graphs.recipes.catalogue import recipes
 from ..models.redact import RedactingFilter
 from ..prompts.library import PromptLibrary
 from ..storage.store import RunStore
-from .campaign import Campaign, CampaignReport
+from .campaign import Campaign
 from .datasets import export_run
 from .doctor import diagnose, print_findings
+from .endings import me, print_end, print_forecast
 from .fleet.fleet import Fleet
 from .fleet.joining import Place, join_here, join_redis
 from .fleet.overseeing import give_order, look, print_fleet, requeue
 from .folders import find_run
-from .forecast import Forecast, forecast
+from .forecast import forecast
 from .progress import progress_for
-from .report import books_dict, errors_of, print_books, print_errors, print_item, print_skipped, print_status, status_of
+from .report import print_item, print_status, status_of
 from .spec import CampaignSpec, load_spec
 from .starter import write_starter
 
@@ -58,9 +56,9 @@ def init(name: str, documents: str, recipe: str, model: str, force: bool) -> int
     console = _console()
     console.print(f"wrote {path}")
     if not Path(documents).exists():
-        console.print(f"next: put your documents into {documents}/, then: {_me()} run {path}")
+        console.print(f"next: put your documents into {documents}/, then: {me()} run {path}")
     else:
-        console.print(f"next: {_me()} run {path}")
+        console.print(f"next: {me()} run {path}")
     return 0
 
 
@@ -79,7 +77,7 @@ def run(
     chosen = Campaign.load(campaign, **overrides)
     console = _console()
     if dry_run:
-        _print_forecast(console, chosen, asyncio.run(forecast(chosen, pilot=pilot)))
+        print_forecast(console, chosen, asyncio.run(forecast(chosen, pilot=pilot)))
         return 0
     chosen.prepare()  # what cannot run leaves no folder behind
     log = _log_to(chosen.spec.folder)
@@ -91,7 +89,7 @@ def run(
     finally:
         progress.close()
     files = export_run(report.folder).files if report.books.accepted else ()
-    _print_report(console, report, files, campaign, target=chosen.spec.target)
+    print_end(console, report, files, campaign, target=chosen.spec.target)
     if log.stream is not None:  # it is opened by the first warning
         console.print(Text(f"warnings: {log.baseFilename}", style="yellow"))
     if report.stop.code == "interrupted":
@@ -235,17 +233,6 @@ def doctor(campaign: Path | None, *, redis: str | None, as_json: bool) -> int:
     return 0 if all(finding.ok is not False for finding in findings) else 1
 
 
-def _me() -> str:
-    """How this program was called, so that the next command can be typed as it stands."""
-    called = Path(sys.argv[0])
-    on_path = shutil.which("gristmill")
-    if called.name != "gristmill" or (on_path and Path(on_path).resolve() == called.resolve()):
-        return "gristmill"
-    with suppress(ValueError):
-        return str(called.absolute().relative_to(Path.cwd()))
-    return str(called)
-
-
 def _with_flows() -> str:
     return ", ".join(name for name, found in recipes().items() if found.flow is not None)
 
@@ -261,74 +248,3 @@ def _log_to(folder: Path) -> logging.FileHandler:
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s %(message)s"))
     handler.addFilter(RedactingFilter())
     return handler
-
-
-def _print_report(
-    console: Console, report: CampaignReport, files: Sequence[Path], campaign: Path, *, target: int | None
-) -> None:
-    store = RunStore.read(report.folder)
-    errors, skipped = errors_of(store), store.skipped()
-    store.close_reading()
-    console.print(Text(f"{report.name}: {report.stop.text}", style="bold"))
-    missed = target is not None and report.books.accepted < target
-    if missed and report.stop.code == "exhausted":
-        console.print(
-            Text(
-                f"  the target of {target} is missed; what gives more tasks: max_tasks, the recipe's options, or more "
-                f"documents, under another name",
-                style="yellow",
-            )
-        )
-    print_books(console, books_dict(report.books))
-    for (status_, reason), count in list(report.reasons.items())[:8]:
-        if reason:
-            console.print(Text(f"  {status_} {reason}: {count}", style="dim"))
-    print_errors(console, errors)
-    print_skipped(console, skipped)
-    usage = report.usage
-    tokens = usage.input_tokens + usage.output_tokens
-    console.print(
-        f"{usage.calls} calls ({usage.cached_calls} from the cache), {tokens:,} tokens, ${usage.usd:.4f}, "
-        f"{report.seconds:.1f} s"
-    )
-    console.print(f"run folder: {report.folder}")
-    for path in files:
-        console.print(f"  {path}")
-    if report.stop.code in {"interrupted", "tokens", "usd", "time"}:
-        console.print(f"go on with: {_me()} run {campaign}")
-    console.print(f"next: {_me()} status {report.folder}")
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 120:
-        return f"{math.ceil(seconds)} s"
-    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:,.1f} h"
-
-
-def _print_forecast(console: Console, campaign: Campaign, found: Forecast) -> None:
-    spec, total = campaign.spec, found.total
-    low, expected, high = found.tasks
-    lost = ", ".join(f"{reason} {count}" for reason, count in found.pilot_reasons.items())
-    console.print(Text(f"forecast for {spec.name}", style="bold"))
-    console.print(
-        f"pilot: {found.pilot_accepted} of {found.pilot_tasks} tasks accepted" + (f" ({lost})" if lost else "")
-    )
-    goal = f"{spec.target} accepted items" if spec.target else "every task"
-    console.print(f"{goal}: about {expected:,} tasks" + (f" ({low:,} to {high:,})" if low != high else ""))
-    if spec.target and expected * found.pilot_accepted / max(1, found.pilot_tasks) < spec.target:
-        console.print(
-            Text(
-                f"  the recipe draws {found.drawn:,} tasks from these documents: the target may be missed",
-                style="yellow",
-            )
-        )
-    if found.graph.calls:
-        console.print(f"knowledge graph: {found.graph.calls:,} calls over {found.chunks:,} chunks, included below")
-    console.print(
-        f"calls {total.calls:,}   tokens {total.input_tokens:,} in, {total.output_tokens:,} out   "
-        f"${total.usd:,.2f}   about {_duration(found.seconds)} with {spec.concurrency} tasks in flight"
-    )
-    console.print(
-        f"the pilot spent {found.paid.calls} calls ({found.paid.cached_calls} from the cache), ${found.paid.usd:.4f}; "
-        f"its replies are kept, the campaign does not pay for them again"
-    )

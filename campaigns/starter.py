@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 from ..errors import ConfigError
+from ..graphs.recipes.catalogue import recipe as recipe_by_name
 from .spec import make_spec
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
@@ -15,13 +16,12 @@ TEMPLATE = """\
 
 name = "{name}"
 documents = ["{documents}"]   # files, folders, globs: md, txt, html, pdf, docx, csv, jsonl, parquet
-recipe = "{recipe}"   # docs/recipes.md says which there are
-target = 100                       # stop at this many accepted items
+recipe = "{recipe}"   # or grounded-qa, entigraph, graph-reasoning, rows: docs/recipes.md
+{flow}target = 100                       # stop at this many accepted items
 concurrency = 32                   # tasks in flight at most
 seed = 0
 
 # [options]                        # the recipe's own options
-# flow = "my_flow:graph"           # your own StateGraph in place of the recipe's (at the top, above the tables)
 
 [models.default]
 model = "{model}"
@@ -45,6 +45,8 @@ formats = ["jsonl", "chat"]        # also parquet, alpaca, sharegpt, dpo, text, 
 validation = 0.1                   # share of items held out, split by document
 """
 
+# A recipe without a flow of its own cannot run before this names one; for the others it is a possibility.
+FLOW = 'flow = "my_flow:build"   # your StateGraph: `build` in my_flow.py beside this file, see docs/flows.md\n'
 SERVER = 'base_url = "http://localhost:8000/v1"\n'
 
 
@@ -64,6 +66,7 @@ def write_starter(name: str, *, documents: str, recipe: str, model: str, force: 
         name=name,
         documents=documents,
         recipe=recipe,
+        flow=FLOW if recipe_by_name(recipe).flow is None else f"# {FLOW}",
         model=model,
         server=SERVER if model.startswith("openai_api/") else "",
     )

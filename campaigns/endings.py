@@ -1,0 +1,102 @@
+"""What `gristmill run` prints at its end: the books, the files, the forecast, the next command as it can be typed."""
+
+from __future__ import annotations
+
+import math
+import shutil
+import sys
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from rich.console import Console
+from rich.text import Text
+
+from ..storage.store import RunStore
+from .campaign import Campaign, CampaignReport
+from .forecast import Forecast
+from .report import books_dict, errors_of, print_books, print_errors, print_skipped
+
+
+def me() -> str:
+    """How this program was called, so that the next command can be typed as it stands."""
+    called = Path(sys.argv[0])
+    on_path = shutil.which("gristmill")
+    if called.name != "gristmill" or (on_path and Path(on_path).resolve() == called.resolve()):
+        return "gristmill"
+    with suppress(ValueError):
+        return str(called.absolute().relative_to(Path.cwd()))
+    return str(called)
+
+
+def print_end(
+    console: Console, report: CampaignReport, files: Sequence[Path], campaign: Path, *, target: int | None
+) -> None:
+    """Prints how a campaign ended and what to type next."""
+    store = RunStore.read(report.folder)
+    errors, skipped = errors_of(store), store.skipped()
+    store.close_reading()
+    console.print(Text(f"{report.name}: {report.stop.text}", style="bold"))
+    missed = target is not None and report.books.accepted < target
+    if missed and report.stop.code == "exhausted":
+        console.print(
+            Text(
+                f"  the target of {target} is missed; what gives more tasks: max_tasks, the recipe's options, or more "
+                f"documents, under another name",
+                style="yellow",
+            )
+        )
+    print_books(console, books_dict(report.books))
+    for (status_, reason), count in list(report.reasons.items())[:8]:
+        if reason:
+            console.print(Text(f"  {status_} {reason}: {count}", style="dim"))
+    print_errors(console, errors)
+    print_skipped(console, skipped)
+    usage = report.usage
+    tokens = usage.input_tokens + usage.output_tokens
+    console.print(
+        f"{usage.calls} calls ({usage.cached_calls} from the cache), {tokens:,} tokens, ${usage.usd:.4f}, "
+        f"{report.seconds:.1f} s"
+    )
+    console.print(f"run folder: {report.folder}")
+    for path in files:
+        console.print(f"  {path}")
+    if report.stop.code in {"interrupted", "tokens", "usd", "time"}:
+        console.print(f"go on with: {me()} run {campaign}")
+    console.print(f"next: {me()} status {report.folder}")
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 120:
+        return f"{math.ceil(seconds)} s"
+    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:,.1f} h"
+
+
+def print_forecast(console: Console, campaign: Campaign, found: Forecast) -> None:
+    """Prints what a dry run found."""
+    spec, total = campaign.spec, found.total
+    low, expected, high = found.tasks
+    lost = ", ".join(f"{reason} {count}" for reason, count in found.pilot_reasons.items())
+    console.print(Text(f"forecast for {spec.name}", style="bold"))
+    console.print(
+        f"pilot: {found.pilot_accepted} of {found.pilot_tasks} tasks accepted" + (f" ({lost})" if lost else "")
+    )
+    goal = f"{spec.target} accepted items" if spec.target else "every task"
+    console.print(f"{goal}: about {expected:,} tasks" + (f" ({low:,} to {high:,})" if low != high else ""))
+    if spec.target and expected * found.pilot_accepted / max(1, found.pilot_tasks) < spec.target:
+        console.print(
+            Text(
+                f"  the recipe draws {found.drawn:,} tasks from these documents: the target may be missed",
+                style="yellow",
+            )
+        )
+    if found.graph.calls:
+        console.print(f"knowledge graph: {found.graph.calls:,} calls over {found.chunks:,} chunks, included below")
+    console.print(
+        f"calls {total.calls:,}   tokens {total.input_tokens:,} in, {total.output_tokens:,} out   "
+        f"${total.usd:,.2f}   about {_duration(found.seconds)} with {spec.concurrency} tasks in flight"
+    )
+    console.print(
+        f"the pilot spent {found.paid.calls} calls ({found.paid.cached_calls} from the cache), ${found.paid.usd:.4f}; "
+        f"its replies are kept, the campaign does not pay for them again"
+    )
