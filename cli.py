@@ -108,7 +108,7 @@ def worker(**options: Any) -> None:
     _call("worker", **options)
 
 
-@main.command()
+@main.command(short_help="Show the fleet of RUN, or give it an order.")
 @click.argument("run", type=click.Path(path_type=Path))
 @click.argument("action", type=click.Choice(["status", "drain", "pause", "resume", "requeue"]), default="status")
 @click.argument("tasks", nargs=-1)
@@ -122,7 +122,7 @@ def fleet(**options: Any) -> None:
     _call("fleet", **options)
 
 
-@main.command()
+@main.command(short_help="Show how far RUN is, and why items were lost.")
 @click.argument("run", type=click.Path(path_type=Path))
 @click.option("--watch", is_flag=True, help="Show it again every two seconds, until nothing works on the run.")
 @click.option("--json", "as_json", is_flag=True, help="As one JSON object.")
@@ -185,7 +185,7 @@ def export(**options: Any) -> None:
     _call("export", **options)
 
 
-@main.command()
+@main.command(short_help="Check what is installed and what is reachable.")
 @click.argument("campaign", type=click.Path(path_type=Path), required=False)
 @click.option("--redis", help="A Redis to look at, redis://host:port.")
 @click.option("--json", "as_json", is_flag=True, help="As one JSON object.")

@@ -24,6 +24,7 @@ from ..graphs.recipes.catalogue import recipe as recipe_by_name
 from ..graphs.recipes.catalogue import recipes
 from ..models.redact import RedactingFilter
 from ..prompts.library import PromptLibrary
+from ..storage.records import Status
 from ..storage.store import RunStore
 from .campaign import Campaign
 from .datasets import export_run
@@ -142,6 +143,9 @@ def status(run: Path, *, as_json: bool, watch: bool = False) -> int:
             _print_json(found)
         else:
             print_status(console, found)
+            lost_first = sorted(found["reasons"], key=lambda row: row["status"] == Status.ACCEPTED)
+            for row in lost_first[:1]:
+                console.print(f"look at one: {me()} show {found['examples'][row['reason']]} --run {folder}")
         if not watch or found["worked_on_by"] is None:
             return 0
         time.sleep(2)

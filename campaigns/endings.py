@@ -17,6 +17,8 @@ from .campaign import Campaign, CampaignReport
 from .forecast import Forecast
 from .report import books_dict, errors_of, print_books, print_errors, print_skipped
 
+MORE = "; more documents or other options of the recipe give more tasks, in a campaign of another name"
+
 
 def me() -> str:
     """How this program was called, so that the next command can be typed as it stands."""
@@ -39,13 +41,8 @@ def print_end(
     console.print(Text(f"{report.name}: {report.stop.text}", style="bold"))
     missed = target is not None and report.books.accepted < target
     if missed and report.stop.code == "exhausted":
-        console.print(
-            Text(
-                f"  the target of {target} is missed; what gives more tasks: max_tasks, the recipe's options, or more "
-                f"documents, under another name",
-                style="yellow",
-            )
-        )
+        more = "" if "max_tasks" in report.stop.text else MORE
+        console.print(Text(f"  the target of {target} is missed{more}", style="yellow"))
     print_books(console, books_dict(report.books))
     for (status_, reason), count in list(report.reasons.items())[:8]:
         if reason:
@@ -81,6 +78,12 @@ def print_forecast(console: Console, campaign: Campaign, found: Forecast) -> Non
     console.print(
         f"pilot: {found.pilot_accepted} of {found.pilot_tasks} tasks accepted" + (f" ({lost})" if lost else "")
     )
+    if not found.pilot_accepted:
+        console.print(
+            Text(
+                "  nothing was accepted, so what follows is a guess: mend flow, prompts or model first", style="yellow"
+            )
+        )
     goal = f"{spec.target} accepted items" if spec.target else "every task"
     console.print(f"{goal}: about {expected:,} tasks" + (f" ({low:,} to {high:,})" if low != high else ""))
     if spec.target and expected * found.pilot_accepted / max(1, found.pilot_tasks) < spec.target:

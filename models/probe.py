@@ -169,7 +169,8 @@ async def _tried(spec: ModelSpec, model: Model) -> Probe:
             findings.append(Finding("reachable", True, f"{spec.url} answers"))
             findings.append(Finding("models", listed, seen, mend))
         except (Unreachable, AccessDenied) as error:
-            return Probe(spec.model, spec.url, (Finding("reachable", False, _why_not(spec, error, ())),))
+            seen = f"{spec.url} {'refuses access' if isinstance(error, AccessDenied) else 'does not answer'}"
+            return Probe(spec.model, spec.url, (Finding("reachable", False, seen, _why_not(spec, error, ())),))
         except ModelError as error:
             findings.append(Finding("reachable", True, f"{spec.url} answers, and lists no models: {error}"))
     started = perf_counter()

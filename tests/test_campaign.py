@@ -116,7 +116,8 @@ async def test_every_kind_of_failure_ends_one_task_with_its_reason(tmp_path: Pat
     failed = {item.reasons[0]: item for item in items_of(report, Status.FAILED)}
     assert set(failed) == {"schema_mismatch", "model_error", "flow_error:ZeroDivisionError"}
     assert failed["schema_mismatch"].raw == "this is not JSON"
-    assert "a bug" in failed["flow_error:ZeroDivisionError"].error
+    assert "a bug in the user's model (test_campaign.py, line " in failed["flow_error:ZeroDivisionError"].error
+    assert ", in faulty)" in failed["flow_error:ZeroDivisionError"].error
 
 
 async def test_failed_tasks_run_again_when_asked(tmp_path: Path) -> None:

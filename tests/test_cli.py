@@ -8,12 +8,20 @@ import pty
 import shutil
 import subprocess
 import sys
+import tomllib
 import xml.etree.ElementTree as ElementTree
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import pytest
 from redis_server import RedisServer
+from rich.console import Console
+from rich.text import Text
+
+from gristmill.campaigns.progress import LiveTable
+from gristmill.campaigns.report import print_skipped
+from gristmill.models.layers.meter import Meter
 
 ROOT = Path(__file__).parent.parent
 
@@ -42,7 +50,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ran = gristmill("run", "first.toml", cwd=folder)
     assert ran.returncode == 0, ran.stderr
     assert "the target of 15 accepted items is reached" in ran.stdout
-    assert "1 document skipped, empty: " in ran.stdout
+    assert "1 document skipped, empty: empty.txt" in ran.stdout
     assert "next: gristmill status runs/first" in ran.stdout
     return folder
 
@@ -154,11 +162,44 @@ def test_the_graph_of_a_run(home: Path) -> None:
     assert json.loads((home / "runs/graph/graph.json").read_text())
 
 
+def test_a_recipe_without_a_flow_gets_a_file_that_names_one(tmp_path: Path) -> None:
+    assert gristmill("init", "mine", "--recipe", "rows", cwd=tmp_path).returncode == 0
+    assert tomllib.loads((tmp_path / "mine.toml").read_text())["flow"] == "my_flow:build"
+    assert "there is no module 'my_flow'" in gristmill("run", "mine.toml", cwd=tmp_path).stderr
+
+
+def test_a_live_bar_has_a_line_of_its_own() -> None:
+    console = Console(file=StringIO(), force_terminal=True, width=90)
+    live = LiveTable(console)
+    live.close()
+    live.start(Meter(), target=40, accepted=3)
+    live.phase("running tasks")
+    with console.capture() as captured:
+        console.print(live._render())
+    lines = [line.rstrip() for line in Text.from_ansi(captured.get()).plain.splitlines()]
+    assert lines[0] == "running tasks: 0 done"
+    assert lines[1].startswith("accepted 3 of 40")
+    assert set(lines[2]) <= set("━╸╺ ")
+    assert lines[3].startswith("0 calls (0/s, 0 cached)")
+    assert lines[3].endswith("ETA -")
+
+
+def test_a_document_that_needs_an_extra_is_named_with_the_mend(capsys: pytest.CaptureFixture[str]) -> None:
+    need = "PDF needs pypdfium2; install it: pip install 'gristmill[pdf]'"
+    print_skipped(Console(width=400), [(f"{n}.pdf", "missing_extra", need) for n in range(5)])
+    assert capsys.readouterr().out.splitlines() == [
+        "  5 documents skipped, missing_extra: 0.pdf, 1.pdf, 2.pdf and 2 more",
+        f"    {need}; documents are read once a run: to have them in, give the campaign another name",
+    ]
+
+
 def test_errors_are_one_message_and_no_traceback(tmp_path: Path) -> None:
     (tmp_path / "bad.toml").write_text('name = "x"\ntargt = 5\ndocuments = "d"\n')
     (tmp_path / "broken.toml").write_text("name = ")
     cases: list[tuple[tuple[str, ...], str]] = [
         (("run", "nowhere.toml"), "no campaign file is at nowhere.toml"),
+        (("run", "bad"), "did you mean bad.toml?"),
+        (("run", "taken.toml"), "taken.toml is a folder"),
         (("run", "bad.toml"), "targt: no such key; did you mean 'target'"),
         (("run", "bad.toml"), "documents: must be a list"),
         (("run", "broken.toml"), "is not TOML"),

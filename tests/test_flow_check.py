@@ -13,12 +13,13 @@ import pytest
 from langgraph.graph import END, START, StateGraph
 from langgraph.types import Command
 
+from gristmill import Campaign
 from gristmill.agents.checks import verify
 from gristmill.agents.state import FlowContext, FlowState, describe
 from gristmill.agents.verifiers import length
 from gristmill.errors import FlowError
 from gristmill.graphs.flows.check import Problem, check_flow, require_flow
-from gristmill.graphs.flows.loading import load_flow
+from gristmill.graphs.flows.loading import flow_of, load_flow
 from gristmill.graphs.flows.picture import mermaid
 from gristmill.prompts.library import PromptLibrary
 from gristmill.storage.records import Draft, Task
@@ -230,6 +231,15 @@ def test_a_flow_is_found_by_module_and_attribute(tmp_path: Path, monkeypatch: py
     for name in ("flow", "compiled", "build"):
         assert isinstance(load_flow(f"my_flow_a:{name}"), StateGraph)
     assert sys.path == before
+
+
+def test_a_function_in_python_is_a_flow_as_its_name_is() -> None:
+    names: dict[str, Any] = {}
+    exec(MODULE, names)  # the module above
+    campaign = Campaign("x", ["x"], flow=names["build"], models={"default": "offline"})
+    assert isinstance(campaign.prepare().flow, StateGraph)
+    with pytest.raises(FlowError, match="returned None; it has to be a langgraph StateGraph"):
+        flow_of(lambda: None, "nothing")
 
 
 @pytest.mark.parametrize(

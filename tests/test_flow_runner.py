@@ -22,6 +22,7 @@ from langgraph.types import Command, Overwrite, RetryPolicy, Send
 
 from gristmill.graphs.flows.direct import DirectGraph, NeedsLangGraph
 from gristmill.graphs.flows.runner import FlowRunner, runner_of
+from gristmill.storage.records import Message
 
 Graph = StateGraph[Any, Any, Any, Any]
 
@@ -505,3 +506,31 @@ async def test_tracing_runs_on_langgraph(monkeypatch: pytest.MonkeyPatch) -> Non
 def test_what_is_not_plain_says_why() -> None:
     with pytest.raises(NeedsLangGraph, match="node 'n0' takes config"):
         DirectGraph(chain(with_config), recursion_limit=5)
+
+
+async def test_a_key_that_the_state_lacks_is_named_once(caplog: pytest.LogCaptureFixture) -> None:
+    async def node(state: State) -> dict[str, Any]:
+        return {"oen": 2}
+
+    graph: Graph = StateGraph(State)
+    graph.add_node("node", node)
+    graph.add_edge(START, "node")
+    graph.add_edge("node", END)
+    runner = runner_of(graph, recursion_limit=8)
+    for _ in range(2):
+        await runner({"one": 1}, "context")  # type: ignore[arg-type]
+    assert [record.getMessage() for record in caplog.records] == [
+        "node 'node' returns 'oen', which is no key of the state; did you mean 'one'?"
+    ]
+
+
+async def test_a_record_in_place_of_a_dict_fails_with_the_mend() -> None:
+    async def node(state: State) -> Any:
+        return Message(role="user", content="text")
+
+    graph: Graph = StateGraph(State)
+    graph.add_node("node", node)
+    graph.add_edge(START, "node")
+    graph.add_edge("node", END)
+    with pytest.raises(TypeError, match="node 'node' returned a Message, which has none of the state's keys"):
+        await runner_of(graph, recursion_limit=8)({"one": 1}, "context")  # type: ignore[arg-type]
