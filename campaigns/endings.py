@@ -60,6 +60,8 @@ def print_end(
         console.print(f"  {path}")
     if report.stop.code in {"interrupted", "tokens", "usd", "time"}:
         console.print(f"go on with: {me()} run {campaign}")
+    if report.books.failed:
+        console.print(f"failed tasks run again with: {me()} run {campaign} --retry-failed")
     console.print(f"next: {me()} status {report.folder}")
 
 

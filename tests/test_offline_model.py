@@ -106,7 +106,7 @@ async def test_n_answers_are_drawn_apart() -> None:
 
 async def test_refusals_name_what_is_known_and_the_mend() -> None:
     model = Offline()
-    with pytest.raises(RequestRefused, match=r"no rule for prompt 'my-prompt'; it answers extract-graph.*bind a real"):
+    with pytest.raises(RequestRefused, match=r"no rule for prompt 'my-prompt'; bind a real.* It answers extract-graph"):
         await model.complete(Request(prompt="my-prompt"))
     with pytest.raises(RequestRefused, match=r"gave the offline model no kind, passage; .*bind a real model"):
         await model.complete(Request(prompt="propose-question"))

@@ -75,7 +75,7 @@ def _chat(request: Request) -> dict[str, Any]:
     found = RULES.get(request.prompt)
     if found is None:
         raise RequestRefused(
-            f"the offline model has no rule for prompt '{request.prompt}'; it answers {', '.join(RULES)}; {MEND}"
+            f"the offline model has no rule for prompt '{request.prompt}'; {MEND}. It answers {', '.join(RULES)}"
         )
     rule, needed = found
     if missing := needed - request.variables.keys():
