@@ -20,7 +20,11 @@ LEASE, RUN = "lease", "run"
 
 
 def manifest_of(spec: CampaignSpec, prepared: Prepared) -> dict[str, Any]:
-    """Returns versions as JSON values: equal on two machines exactly when they would run a task the same way."""
+    """Returns versions as JSON values, for two machines to compare before they share tasks.
+
+    What differs in them runs differently. The reverse is not promised: a node is known by its own compiled code, so a
+    changed function that it calls, or a value that it closes over, is not seen. Another Python minor version differs.
+    """
     nodes = builder_of(prepared.flow).nodes
     prompts = sorted({info.prompt for node in nodes.values() for info in infos_of(node) if info.prompt})
     return {
