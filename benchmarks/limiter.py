@@ -22,6 +22,7 @@ from typing import Any
 
 import orjson
 from mock_server import MockServer
+from redis_server import RedisServer
 
 from gristmill.models.contract import Request
 from gristmill.models.factory import build
@@ -31,9 +32,6 @@ from gristmill.models.layers.meter import Meter
 from gristmill.models.spec import ModelSpec
 from gristmill.storage.records import Message
 from gristmill.storage.redis_connection import RedisConnection
-
-sys.path.append(str(Path(__file__).parent.parent / "tests"))
-from redis_server import RedisServer  # the tests' own, found by the line above
 
 CAP, LATENCY, WORKERS, EACH, ALLOWED = 16, 0.05, 3, 200, 64
 

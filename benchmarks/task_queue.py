@@ -28,15 +28,13 @@ from pathlib import Path
 from typing import Any
 
 import orjson
+from redis_server import RedisServer
 
 from gristmill.storage.leases import SqliteCoordinatorQueue, SqliteWorkerQueue
 from gristmill.storage.queue import CoordinatorQueue, Lease, Result, Work, WorkerInfo, WorkerQueue
 from gristmill.storage.records import Chunk, Status, Task
 from gristmill.storage.redis_connection import RedisConnection
 from gristmill.storage.redis_queue import RedisCoordinatorQueue, RedisWorkerQueue
-
-sys.path.append(str(Path(__file__).parent.parent / "tests"))
-from redis_server import RedisServer  # the tests' own, found by the line above
 
 SLOTS, WINDOW, TEXT = 100, 2000, 200  # tasks at a time; tasks out at a time; characters of a task's chunk
 

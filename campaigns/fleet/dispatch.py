@@ -156,8 +156,17 @@ class Dispatcher:
     async def _collect(self) -> None:
         while True:
             results = await self._queue.results()
+            first: dict[str, Result] = {}
             for result in results:
-                await self._take(result)
+                first.setdefault(result.task, result)
+            # Together, so that they share a commit: one after the other each would wait for the disk by itself.
+            taken = await asyncio.gather(*map(self._take, first.values()), return_exceptions=True)
+            for failed in taken:
+                if isinstance(failed, BaseException):
+                    raise failed
+            for result in results:
+                if first[result.task] is not result:  # a task's second one, after the queue lost its data
+                    await self._take(result)
             await self._queue.confirm(results)
 
     async def _take(self, result: Result) -> None:

@@ -1,4 +1,4 @@
-"""A real Redis server for the tests: its own port on loopback, its own folder, stopped by its own pid."""
+"""A real Redis server for tests and benchmarks: its own port on loopback, its own folder, stopped by its own pid."""
 
 from __future__ import annotations
 
