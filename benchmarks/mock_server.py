@@ -57,7 +57,8 @@ class MockServer:
 
     `answer` may give the content for a body (None: the usual one; bytes: the whole HTTP body). `key` is required as
     a bearer token, `models` are the names it knows (any, when empty). `burst` is (every, lasts): for `lasts` seconds
-    out of `every` it answers 429. `retry_after` goes with each 429.
+    out of `every` it answers 429. `retry_after` goes with each 429. `log` has what was answered; `asked` counts each
+    question as it comes, also those whose asker was gone before the answer.
     """
 
     latency: float = 0.0
@@ -70,6 +71,7 @@ class MockServer:
     seed: int = 0
     port: int = 0
     log: list[Entry] = field(default_factory=list)
+    asked: Counter[str] = field(default_factory=Counter)
     next_faults: deque[str] = field(default_factory=deque)
     in_flight: int = 0
     most_in_flight: int = 0
@@ -273,19 +275,22 @@ class _Connection(asyncio.Protocol):
         server.most_in_flight = max(server.most_in_flight, server.in_flight)
         fault = server.fault() if length else ""
         began = monotonic()
+        key = _key(path, raw) if raw else ""
+        if raw:
+            server.asked[key] += 1
         status, body, kind = server.respond(path, raw, headers.get("authorization", ""), fault)
-        arguments = (path, raw, began, status, body, kind, fault)
+        arguments = (path, key, began, status, body, kind, fault)
         if server.latency and length:
             self.later = asyncio.get_running_loop().call_later(server.latency, self._send, *arguments)
         else:
             self._send(*arguments)
 
-    def _send(self, path: str, raw: bytes, began: float, status: int, body: bytes, kind: str, fault: str) -> None:
+    def _send(self, path: str, key: str, began: float, status: int, body: bytes, kind: str, fault: str) -> None:
         server, transport = self.server, self.transport
         if transport is None:
             return
-        if raw:
-            server.log.append(Entry(_key(path, raw), path, began, monotonic(), status, fault))
+        if key:
+            server.log.append(Entry(key, path, began, monotonic(), status, fault))
         kind = "application/json" if kind == "json" else "text/html"
         extra = f"Retry-After: {server.retry_after}\r\n" if status == 429 else ""
         head = f"HTTP/1.1 {status} -\r\nContent-Type: {kind}\r\n{extra}Content-Length: {len(body)}\r\n\r\n".encode()

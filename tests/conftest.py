@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from harness import Wire
 from isolation import CANARY, KEYS, PROXIES, NetworkTouched, is_loopback
+from processes import Start, starting
 from redis_server import RedisServer
 
 # Nothing in a test may reach for a hub or a price list.
@@ -76,3 +78,19 @@ def own_redis(tmp_path: Path) -> Iterator[RedisServer]:
     server.start()
     yield server
     server.stop()
+
+
+@pytest.fixture
+async def gristmill(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Start]:
+    """Starts `gristmill` commands as processes; at the end nothing of them, or of what they started, is left."""
+    async with starting(tmp_path_factory.mktemp("said")) as start:
+        yield start
+
+
+@pytest.fixture(params=["sqlite", "redis"])
+def wire(request: pytest.FixtureRequest) -> Wire:
+    """Each test that asks for it runs over both."""
+    if request.param == "sqlite":
+        return Wire()
+    server: RedisServer = request.getfixturevalue("own_redis")
+    return Wire(server.url)

@@ -3,115 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-import json
-import os
 import signal
-import sys
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from harness import accepting, assert_accounted, in_process, write_campaign
 from isolation import CANARY
 from mock_server import MockServer
-from write_and_judge import PROMPTS, flow, judged, rows
+from processes import Start, until
+from write_and_judge import PROMPTS, flow
 
 from gristmill import Campaign, ModelSpec, Status
 from gristmill.storage.store import RunStore
 
-TESTS = Path(__file__).parent
 
-
-def accepting(body: dict[str, Any]) -> str | None:
-    """Judges every row worth keeping; the usual text otherwise."""
-    return json.dumps(judged()) if body.get("response_format") else None
-
-
-def write_campaign(folder: Path, server: MockServer, count: int, **keys: Any) -> Path:
-    rows(folder, count)
-    top = {"concurrency": 8, "name": "faults", "flow": "write_and_judge:flow", **keys}
-    lines = [f"{key} = {json.dumps(value)}" for key, value in top.items() if not isinstance(value, dict)]
-    model = {"model": "openai_api/mock", "base_url": server.url, **keys.get("model", {})}
-    text = "\n".join(
-        [
-            *lines,
-            'documents = ["rows.jsonl"]',
-            f"prompts = [{json.dumps(str(PROMPTS))}]",
-            "[models.default]",
-            *[f"{key} = {json.dumps(value)}" for key, value in model.items()],
-        ]
-    )
-    path = folder / "faults.toml"
-    path.write_text(text)
-    return path
-
-
-class Command:
-    """`gristmill run` as a process of its own."""
-
-    def __init__(self, process: asyncio.subprocess.Process) -> None:
-        self.process = process
-
-    async def ended(self, patience: float = 60) -> tuple[int, str, str]:
-        async with asyncio.timeout(patience):
-            out, err = await self.process.communicate()
-        assert self.process.returncode is not None
-        return self.process.returncode, out.decode(), err.decode()
-
-
-@pytest.fixture
-async def gristmill() -> AsyncIterator[Callable[..., Awaitable[Command]]]:
-    started: list[asyncio.subprocess.Process] = []
-
-    async def start(*arguments: str | Path, prefix: tuple[str, ...] = (), **env: str) -> Command:
-        process = await asyncio.create_subprocess_exec(
-            *prefix,
-            sys.executable,
-            "-W",
-            "error",
-            "-m",
-            "gristmill.cli",
-            *map(str, arguments),
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-            env={**os.environ, "PYTHONPATH": str(TESTS), **env},
-        )
-        started.append(process)
-        return Command(process)
-
-    yield start
-    for process in started:
-        if process.returncode is None:
-            process.kill()
-            await process.communicate()
-
-
-async def until(condition: Callable[[], bool], patience: float = 30) -> None:
-    async with asyncio.timeout(patience):
-        while not condition():  # noqa: ASYNC110  # what is awaited happens in another process
-            await asyncio.sleep(0.01)
-
-
-def assert_complete(folder: Path, planned: int) -> None:
-    """Every row has ended exactly once, and the books say so."""
-    store = RunStore.read(folder)
-    books = store.books()
-    items = list(store.items())
-    store.close_reading()
-    assert books.balanced
-    assert (books.planned, books.pending) == (planned, 0)
-    assert len({item.task for item in items}) == len(items) == planned
-    for item in items:
-        if item.status is Status.ACCEPTED:
-            assert all(message.content for message in item.messages)
-        else:
-            assert item.reasons
-            assert item.reasons[0]
-
-
-async def test_kill_9_loses_nothing_and_repeats_only_calls_in_flight(tmp_path: Path, gristmill: Any) -> None:
+async def test_kill_9_loses_nothing_and_repeats_only_calls_in_flight(tmp_path: Path, gristmill: Start) -> None:
     async with MockServer(latency=0.1, answer=accepting) as server:
         path = write_campaign(tmp_path, server, 60)
         kills = []
@@ -124,7 +33,7 @@ async def test_kill_9_loses_nothing_and_repeats_only_calls_in_flight(tmp_path: P
         code, out, err = await (await gristmill("run", path)).ended()
         assert code == 0, err
         assert "planned 60 = accepted 60" in out
-        assert_complete(tmp_path / "runs" / "faults", 60)
+        assert_accounted(tmp_path / "runs" / "faults", planned=60)
         # A call that is made again must have been in flight when a kill came: answered, its commit not yet durable.
         again = server.repeated
         for key in again:
@@ -135,7 +44,7 @@ async def test_kill_9_loses_nothing_and_repeats_only_calls_in_flight(tmp_path: P
         assert len({entry.key for entry in server.log}) == 120
 
 
-async def test_ctrl_c_drains_and_the_same_command_goes_on(tmp_path: Path, gristmill: Any) -> None:
+async def test_ctrl_c_drains_and_the_same_command_goes_on(tmp_path: Path, gristmill: Start) -> None:
     async with MockServer(latency=0.1, answer=accepting) as server:
         path = write_campaign(tmp_path, server, 60)
         command = await gristmill("run", path)
@@ -151,11 +60,11 @@ async def test_ctrl_c_drains_and_the_same_command_goes_on(tmp_path: Path, gristm
         assert books.failed == books.rejected == 0
         code, out, err = await (await gristmill("run", path)).ended()
         assert code == 0, err
-        assert_complete(tmp_path / "runs" / "faults", 60)
+        assert_accounted(tmp_path / "runs" / "faults", planned=60)
         assert server.repeated == {}
 
 
-async def test_a_second_ctrl_c_ends_at_once(tmp_path: Path, gristmill: Any) -> None:
+async def test_a_second_ctrl_c_ends_at_once(tmp_path: Path, gristmill: Start) -> None:
     async with MockServer(latency=30, answer=accepting) as server:
         path = write_campaign(tmp_path, server, 20)
         command = await gristmill("run", path)
@@ -171,7 +80,7 @@ async def test_a_second_ctrl_c_ends_at_once(tmp_path: Path, gristmill: Any) -> N
         assert books.pending == books.planned > 0
 
 
-async def test_ctrl_c_in_a_dry_run_ends_without_a_traceback(tmp_path: Path, gristmill: Any) -> None:
+async def test_ctrl_c_in_a_dry_run_ends_without_a_traceback(tmp_path: Path, gristmill: Start) -> None:
     async with MockServer(latency=30, answer=accepting) as server:
         path = write_campaign(tmp_path, server, 20)
         command = await gristmill("run", path, "--dry-run")
@@ -183,7 +92,7 @@ async def test_ctrl_c_in_a_dry_run_ends_without_a_traceback(tmp_path: Path, gris
         assert "interrupted" in err
 
 
-async def test_a_second_process_is_refused_with_the_pid_of_the_first(tmp_path: Path, gristmill: Any) -> None:
+async def test_a_second_process_is_refused_with_the_pid_of_the_first(tmp_path: Path, gristmill: Start) -> None:
     async with MockServer(latency=0.2, answer=accepting) as server:
         path = write_campaign(tmp_path, server, 200)
         first = await gristmill("run", path)
@@ -196,7 +105,7 @@ async def test_a_second_process_is_refused_with_the_pid_of_the_first(tmp_path: P
         assert f"running, process {first.process.pid}" in out
 
 
-async def test_a_full_disk_stops_cleanly_and_space_heals_it(tmp_path: Path, gristmill: Any) -> None:
+async def test_a_full_disk_stops_cleanly_and_space_heals_it(tmp_path: Path, gristmill: Start) -> None:
     async with MockServer(latency=0.02, answer=lambda body: accepting(body) or "An instruction. " * 2000) as server:
         path = write_campaign(tmp_path, server, 60)
         limited = ("bash", "-c", 'ulimit -f 1024; exec "$@"', "limited")  # a file may grow to 1 MiB, then writes fail
@@ -211,7 +120,7 @@ async def test_a_full_disk_stops_cleanly_and_space_heals_it(tmp_path: Path, gris
         store.close_reading()
         code, _, err = await (await gristmill("run", path)).ended()
         assert code == 0, err
-        assert_complete(tmp_path / "runs" / "faults", 60)
+        assert_accounted(tmp_path / "runs" / "faults", planned=60)
         after = {item.id: item for item in RunStore.read(tmp_path / "runs" / "faults").items()}
         assert before.items() <= after.items()
 
@@ -221,7 +130,7 @@ async def test_a_broken_server_ends_every_row_with_a_reason(tmp_path: Path) -> N
               "length": 0.02, "reset": 0.02}  # fmt: skip
     async with MockServer(latency=0.01, faults=faults, burst=(2.0, 0.4), seed=3) as server:
         report = await in_process(tmp_path, server, 300, concurrency=32)
-        assert_complete(report.folder, 300)
+        assert_accounted(report.folder, planned=300)
         seen = Counter(entry.fault for entry in server.log if entry.fault)
         assert set(faults) | {"http429"} <= set(seen), "the faults did not happen"
         failed = list(RunStore.read(report.folder).items(Status.FAILED))
@@ -241,17 +150,9 @@ async def test_a_server_dead_for_12_seconds_fails_no_row(tmp_path: Path) -> None
         dying = asyncio.create_task(die())
         report = await in_process(tmp_path, server, 100, concurrency=16)
         await dying
-        assert_complete(report.folder, 100)
+        assert_accounted(report.folder, planned=100)
         assert report.books.accepted == 100
         assert report.seconds > 12
-
-
-async def in_process(folder: Path, server: MockServer, count: int, **values: Any) -> Any:
-    rows(folder, count)
-    spec = ModelSpec(model="openai_api/mock", base_url=server.url, max_in_flight=32)
-    campaign = Campaign("faults", [folder / "rows.jsonl"], flow=flow(), models={"default": spec},
-                        prompts=[str(PROMPTS)], runs=str(folder / "runs"), **values)  # fmt: skip
-    return await campaign.execute()
 
 
 @pytest.mark.parametrize(
@@ -264,7 +165,7 @@ async def in_process(folder: Path, server: MockServer, count: int, **values: Any
     ],
 )
 async def test_a_model_that_cannot_work_is_refused_before_spending(
-    tmp_path: Path, gristmill: Any, change: dict[str, str], words: tuple[str, ...]
+    tmp_path: Path, gristmill: Start, change: dict[str, str], words: tuple[str, ...]
 ) -> None:
     async with MockServer(key=f"sk-{CANARY}-right", models=("mock",)) as server:
         model = {"api_key_env": "RIGHT_KEY", **change}
@@ -278,7 +179,7 @@ async def test_a_model_that_cannot_work_is_refused_before_spending(
         assert not [entry for entry in server.log if entry.status == 200 and "chat" in entry.path]
 
 
-async def test_a_key_reaches_no_artefact(tmp_path: Path, gristmill: Any) -> None:
+async def test_a_key_reaches_no_artefact(tmp_path: Path, gristmill: Start) -> None:
     secret = f"sk-{CANARY}-0123456789"
     # The server repeats the key in its errors, and the model in its text: neither may put it into the run.
     async with MockServer(

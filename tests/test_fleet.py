@@ -7,104 +7,20 @@ import json
 import os
 import random
 import signal
-import sys
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
+from harness import LEASE, SQLITE, Wire, accepting, assert_accounted, write_campaign
 from mock_server import MockServer
+from processes import Start, gone, until
 from redis_server import RedisServer
-from test_faults import Command, accepting, assert_complete, until, write_campaign
 
 from gristmill import Status
-from gristmill.storage.leases import SqliteCoordinatorQueue
-from gristmill.storage.queue import QueueState
-from gristmill.storage.redis_queue import RedisCoordinatorQueue
 from gristmill.storage.store import RunStore
 
-TESTS = Path(__file__).parent
-LEASE = 1.0
 
-
-@pytest.fixture
-async def gristmill() -> AsyncIterator[Callable[..., Awaitable[Command]]]:
-    """Starts commands in process groups of their own; at the end nothing of them is left."""
-    started: list[asyncio.subprocess.Process] = []
-
-    async def start(*arguments: str | Path, **env: str) -> Command:
-        process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
-            "gristmill.cli",
-            *map(str, arguments),
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-            env={**os.environ, "PYTHONPATH": str(TESTS), **env},
-        )
-        started.append(process)
-        return Command(process)
-
-    yield start
-    for process in started:
-        if process.returncode is None:
-            process.kill()
-            await process.communicate()
-
-
-@dataclass
-class Wire:
-    """What carries a fleet's queue. `options` go to `gristmill run`, `look` sees what the queue holds."""
-
-    redis: str = ""
-
-    @property
-    def options(self) -> tuple[str, ...]:
-        return ("--redis", self.redis) if self.redis else ()
-
-    async def look(self, folder: Path) -> QueueState:
-        if not self.redis and not (folder / "queue.sqlite3").exists():
-            return QueueState()
-        queue = RedisCoordinatorQueue(self.redis, folder.name) if self.redis else SqliteCoordinatorQueue(folder)
-        try:
-            return await queue.state()
-        finally:
-            await queue.close()
-
-    async def pids(self, folder: Path, count: int) -> list[int]:
-        """Waits until `count` workers have spoken; returns their pids."""
-        async with asyncio.timeout(30):
-            while True:
-                found = [one.pid for one in (await self.look(folder)).workers if one.age < LEASE]
-                if len(found) >= count:
-                    return found
-                await asyncio.sleep(0.05)
-
-
-@pytest.fixture(params=["sqlite", "redis"])
-def wire(request: pytest.FixtureRequest) -> Wire:
-    """Each test that asks for it runs over both."""
-    if request.param == "sqlite":
-        return Wire()
-    server: RedisServer = request.getfixturevalue("own_redis")
-    return Wire(server.url)
-
-
-SQLITE = Wire()
-
-
-def gone(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return True
-    with open(f"/proc/{pid}/stat") as file:  # an orphan that has ended waits for whoever adopted it
-        return file.read().split(") ")[1].startswith("Z")
-
-
-async def test_two_workers_share_the_tasks(tmp_path: Path, gristmill: Any, wire: Wire) -> None:
+async def test_two_workers_share_the_tasks(tmp_path: Path, gristmill: Start, wire: Wire) -> None:
     async with MockServer(latency=0.05, answer=accepting) as server:
         path = write_campaign(tmp_path, server, 240)
         command = await gristmill("run", path, *wire.options, "--workers", "2")
@@ -118,10 +34,10 @@ async def test_two_workers_share_the_tasks(tmp_path: Path, gristmill: Any, wire:
         assert "planned 240 = accepted 240" in out
         assert len(seen) == 2
         assert server.repeated == {}
-        assert_complete(tmp_path / "runs/faults", 240)
+        assert_accounted(tmp_path / "runs/faults", planned=240)
 
 
-async def test_workers_killed_at_random_lose_and_double_nothing(tmp_path: Path, gristmill: Any, wire: Wire) -> None:
+async def test_workers_killed_at_random_lose_and_double_nothing(tmp_path: Path, gristmill: Start, wire: Wire) -> None:
     chance = random.Random(5)
     async with MockServer(latency=0.05, answer=accepting) as server:
         path = write_campaign(tmp_path, server, 150)
@@ -135,12 +51,12 @@ async def test_workers_killed_at_random_lose_and_double_nothing(tmp_path: Path, 
         code, out, err = await command.ended()
         assert code == 0, err
         assert "planned 150 = accepted 150" in out
-        assert_complete(folder, 150)
+        assert_accounted(folder, planned=150)
         assert sum(server.repeated.values()) - len(server.repeated) <= kills * 8  # calls in flight at a kill
         assert len({entry.key for entry in server.log}) == 300
 
 
-async def test_a_killed_coordinator_leaves_no_orphans_and_goes_on(tmp_path: Path, gristmill: Any, wire: Wire) -> None:
+async def test_a_killed_coordinator_leaves_no_orphans_and_goes_on(tmp_path: Path, gristmill: Start, wire: Wire) -> None:
     async with MockServer(latency=0.1, answer=accepting) as server:
         path = write_campaign(tmp_path, server, 100)
         folder = tmp_path / "runs/faults"
@@ -155,11 +71,13 @@ async def test_a_killed_coordinator_leaves_no_orphans_and_goes_on(tmp_path: Path
         code, out, err = await (await gristmill("run", path, *wire.options, "--workers", "2", "--lease", LEASE)).ended()
         assert code == 0, err
         assert "planned 100 = accepted 100" in out
-        assert_complete(folder, 100)
+        assert_accounted(folder, planned=100)
         assert len(server.repeated) <= 8
 
 
-async def test_a_poison_task_is_set_aside_alone_and_can_be_requeued(tmp_path: Path, gristmill: Any, wire: Wire) -> None:
+async def test_a_poison_task_is_set_aside_alone_and_can_be_requeued(
+    tmp_path: Path, gristmill: Start, wire: Wire
+) -> None:
     async with MockServer(latency=0.02, answer=accepting) as server:
         path = write_campaign(tmp_path, server, 60, flow="poisoned:flow")
         folder = tmp_path / "runs/faults"
@@ -179,10 +97,10 @@ async def test_a_poison_task_is_set_aside_alone_and_can_be_requeued(tmp_path: Pa
         assert "1 tasks are pending again" in again[1]
         code, out, err = await (await gristmill("run", path, *wire.options, "--workers", "1", "--lease", LEASE)).ended()
         assert "planned 60 = accepted 60" in out, err
-        assert_complete(folder, 60)
+        assert_accounted(folder, planned=60)
 
 
-async def test_a_frozen_worker_is_fenced_off(tmp_path: Path, gristmill: Any, wire: Wire) -> None:
+async def test_a_frozen_worker_is_fenced_off(tmp_path: Path, gristmill: Start, wire: Wire) -> None:
     async with MockServer(latency=0.1, answer=accepting) as server:
         path = write_campaign(tmp_path, server, 120)
         folder = tmp_path / "runs/faults"
@@ -195,10 +113,10 @@ async def test_a_frozen_worker_is_fenced_off(tmp_path: Path, gristmill: Any, wir
         code, out, err = await command.ended()
         assert code == 0, err
         assert "planned 120 = accepted 120" in out
-        assert_complete(folder, 120)
+        assert_accounted(folder, planned=120)
 
 
-async def test_sigterm_drains_a_worker_and_ctrl_c_the_fleet(tmp_path: Path, gristmill: Any) -> None:
+async def test_sigterm_drains_a_worker_and_ctrl_c_the_fleet(tmp_path: Path, gristmill: Start) -> None:
     async with MockServer(latency=0.2, answer=accepting) as server:
         path = write_campaign(tmp_path, server, 120)
         folder = tmp_path / "runs/faults"
@@ -219,11 +137,11 @@ async def test_sigterm_drains_a_worker_and_ctrl_c_the_fleet(tmp_path: Path, gris
         assert books.pending > 0
         code, _, err = await (await gristmill("run", path)).ended()  # one process goes on where the fleet stopped
         assert code == 0, err
-        assert_complete(folder, 120)
+        assert_accounted(folder, planned=120)
         assert server.repeated == {}
 
 
-async def test_pause_and_resume(tmp_path: Path, gristmill: Any) -> None:
+async def test_pause_and_resume(tmp_path: Path, gristmill: Start) -> None:
     async with MockServer(latency=0.05, answer=accepting) as server:
         path = write_campaign(tmp_path, server, 600)
         folder = tmp_path / "runs/faults"
@@ -243,7 +161,7 @@ async def test_pause_and_resume(tmp_path: Path, gristmill: Any) -> None:
         assert "planned 600 = accepted 600" in out
 
 
-async def test_a_worker_of_another_version_is_refused_with_what_differs(tmp_path: Path, gristmill: Any) -> None:
+async def test_a_worker_of_another_version_is_refused_with_what_differs(tmp_path: Path, gristmill: Start) -> None:
     prompts = tmp_path / "prompts"
     prompts.mkdir()
     async with MockServer(latency=0.2, answer=accepting) as server:
@@ -263,7 +181,7 @@ async def test_a_worker_of_another_version_is_refused_with_what_differs(tmp_path
         assert code == 0, err
 
 
-async def test_a_budget_stops_the_fleet(tmp_path: Path, gristmill: Any, wire: Wire) -> None:
+async def test_a_budget_stops_the_fleet(tmp_path: Path, gristmill: Start, wire: Wire) -> None:
     async with MockServer(latency=0.02, answer=accepting) as server:
         path = write_campaign(tmp_path, server, 300)
         path.write_text(path.read_text().replace("[models.default]", "[budget]\ntokens = 60000\n[models.default]"))
@@ -289,7 +207,7 @@ async def test_objects_cannot_be_sent_to_workers(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("keep", [True, False], ids=["append-only file", "no persistence"])
-async def test_a_killed_redis_costs_reruns_and_nothing_else(tmp_path: Path, gristmill: Any, keep: bool) -> None:
+async def test_a_killed_redis_costs_reruns_and_nothing_else(tmp_path: Path, gristmill: Start, keep: bool) -> None:
     options = ("--appendonly", "yes", "--appendfsync", "everysec") if keep else ("--save", "", "--appendonly", "no")
     (tmp_path / "redis").mkdir()
     redis = RedisServer(tmp_path / "redis", options)
@@ -308,13 +226,13 @@ async def test_a_killed_redis_costs_reruns_and_nothing_else(tmp_path: Path, gris
             code, out, err = await command.ended(90)
             assert code == 0, err
             assert "planned 200 = accepted 200" in out
-            assert_complete(folder, 200)
+            assert_accounted(folder, planned=200)
     finally:
         redis.stop()
 
 
 async def test_a_second_coordinator_is_refused_and_a_worker_joins_from_another_folder(
-    tmp_path: Path, gristmill: Any, own_redis: RedisServer
+    tmp_path: Path, gristmill: Start, own_redis: RedisServer
 ) -> None:
     wire = Wire(own_redis.url)
     async with MockServer(latency=0.2, answer=accepting) as server:

@@ -12,12 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from harness import SQLITE, Wire, accepting, assert_accounted, write_campaign
 from mock_server import MockServer
+from processes import Start, gone, until
 from queue_pair import some_work
 from redis_server import RedisServer
-from test_faults import Command, accepting, assert_complete, until, write_campaign
-from test_fleet import SQLITE, Wire, gone
-from test_fleet import gristmill as gristmill  # the fixture
 
 from gristmill import Fleet, Status
 from gristmill.agents.state import FlowContext, FlowState
@@ -35,8 +34,6 @@ from gristmill.storage.leases import QueueFile, SqliteCoordinatorQueue, SqliteWo
 from gristmill.storage.queue import Result, Work
 from gristmill.storage.records import Draft, Message, Task
 from gristmill.storage.store import RunStore
-
-Start = Callable[..., Awaitable[Command]]
 
 
 @pytest.fixture
@@ -260,7 +257,7 @@ async def test_a_run_made_anew_inherits_nothing_from_redis(
         code, out, err = await (await gristmill("run", path, *wire.options, "--workers", "1", "--lease", "1")).ended(60)
         assert code == 0, err
         assert "planned 20 = accepted 20" in out
-        assert_complete(folder, 20)
+        assert_accounted(folder, planned=20)
 
 
 @pytest.mark.parametrize(

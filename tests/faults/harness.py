@@ -1,0 +1,230 @@
+"""What the fault tests share: a campaign to disturb, a view into its queue, the accounting after it, recovery times.
+
+A test starts `gristmill` with the fixture `gristmill` (`processes.py`), waits on `MockServer.log`, does harm, and calls
+`assert_accounted`. Nothing here measures speed: `report_recovery` prints what was seen, no test depends on it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+import sqlite3
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from time import monotonic
+from typing import Any
+
+from mock_server import MockServer
+from processes import PATIENCE, until
+from redis.asyncio import Redis
+from write_and_judge import PROMPTS, flow, judged, rows
+
+from gristmill import Campaign, CampaignReport, ModelSpec, Status
+from gristmill.storage.leases import QUEUE_FILE, SqliteCoordinatorQueue
+from gristmill.storage.queue import QueueState, WorkerInfo
+from gristmill.storage.redis_queue import RedisCoordinatorQueue
+from gristmill.storage.store import Books, RunStore
+
+LEASE = 1.0  # seconds; the shortest that a fleet takes
+CALLS = 2  # of the write-and-judge flow, for each task
+CONCURRENCY = 8  # tasks in flight in `write_campaign`'s campaigns, and so calls in flight
+RECOVERIES: list[tuple[str, float]] = []
+
+
+def accepting(body: dict[str, Any]) -> str | None:
+    """A `MockServer.answer` that judges every row worth keeping; the usual text otherwise."""
+    return json.dumps(judged()) if body.get("response_format") else None
+
+
+def write_campaign(folder: Path, server: MockServer, count: int, **keys: Any) -> Path:
+    """Writes a campaign of `count` rows and its documents; returns its file. Its run will be `folder/runs/faults`.
+
+    `keys` are the campaign's own, `model={…}` those of its model.
+    """
+    rows(folder, count)
+    top = {"concurrency": CONCURRENCY, "name": "faults", "flow": "write_and_judge:flow", **keys}
+    top = {"documents": ["rows.jsonl"], "prompts": [str(PROMPTS)], **top}
+    model = {"model": "openai_api/mock", "base_url": server.url, **top.pop("model", {})}
+    lines = [*(_line(key, value) for key, value in top.items() if not isinstance(value, dict)), "[models.default]"]
+    lines += [_line(key, value) for key, value in model.items()]
+    for table, inner in top.items():
+        if isinstance(inner, dict):
+            lines += [f"[{table}]", *(_line(key, value) for key, value in inner.items())]
+    path = folder / "faults.toml"
+    path.write_text("\n".join(lines))
+    return path
+
+
+def _line(key: str, value: Any) -> str:
+    return f"{key} = {json.dumps(value)}"
+
+
+def run_of(campaign: Path) -> Path:
+    """The run folder of a campaign that `write_campaign` wrote."""
+    return campaign.parent / "runs" / "faults"
+
+
+async def in_process(folder: Path, server: MockServer, count: int, **values: Any) -> CampaignReport:
+    """Runs a campaign of `count` rows in this process, `values` being the campaign's own; returns its report."""
+    rows(folder, count)
+    spec = ModelSpec(model="openai_api/mock", base_url=server.url, max_in_flight=32)
+    campaign = Campaign("faults", [folder / "rows.jsonl"], flow=flow(), models={"default": spec},
+                        prompts=[str(PROMPTS)], runs=str(folder / "runs"), **values)  # fmt: skip
+    return await campaign.execute()
+
+
+@dataclass
+class Wire:
+    """What carries a fleet's queue. `options` go to `gristmill run`, `look` sees what the queue holds."""
+
+    redis: str = ""
+
+    @property
+    def options(self) -> tuple[str, ...]:
+        return ("--redis", self.redis) if self.redis else ()
+
+    async def look(self, folder: Path) -> QueueState:
+        """Returns what the queue of the run in `folder` holds; nothing before there is one."""
+        if not self.redis and not (folder / QUEUE_FILE).exists():
+            return QueueState()
+        queue = RedisCoordinatorQueue(self.redis, folder.name) if self.redis else SqliteCoordinatorQueue(folder)
+        try:
+            return await queue.state()
+        finally:
+            await queue.close()
+
+    async def workers(self, folder: Path, count: int) -> list[WorkerInfo]:
+        """Waits until `count` workers have spoken within a lease; returns them by name."""
+        async with asyncio.timeout(PATIENCE):
+            while True:
+                found = [one for one in (await self.look(folder)).workers if one.age < LEASE]
+                if len(found) >= count:
+                    return sorted(found, key=lambda one: one.name)
+                await asyncio.sleep(0.05)
+
+    async def pids(self, folder: Path, count: int) -> list[int]:
+        """As `workers`; returns their pids."""
+        return [one.pid for one in await self.workers(folder, count)]
+
+    async def held(self, folder: Path, worker: str) -> list[str]:
+        """The tasks that `worker` holds a lease of."""
+        if not self.redis:
+            connection = sqlite3.connect(f"{(folder / QUEUE_FILE).as_uri()}?mode=ro", uri=True)
+            try:
+                sql = "SELECT id FROM tasks WHERE state = 'leased' AND worker = ?"
+                return [task for (task,) in connection.execute(sql, (worker,))]
+            finally:
+                connection.close()
+        held = []
+        async with Redis.from_url(self.redis, decode_responses=True) as client:
+            for stream in (f"gristmill:{{{folder.name}}}:{name}" for name in ("ready", "suspects")):
+                pending = await client.xpending_range(stream, "workers", "-", "+", 1000, consumername=worker)
+                for one in pending:
+                    held += [fields["t"] for _, fields in await client.xrange(stream, one["message_id"], count=1)]
+        return held
+
+
+SQLITE = Wire()
+
+
+def seeded(seed: int) -> random.Random:
+    """A generator for a test's moments and victims; its seed is printed, so that a failure can be had again."""
+    print(f"random seed {seed}")
+    return random.Random(seed)
+
+
+def ended(folder: Path) -> int:
+    """How many tasks of the run in `folder` have ended; 0 before there is a run."""
+    if not (folder / "run.sqlite3").exists():
+        return 0
+    store = RunStore.read(folder)
+    try:
+        books = store.books()
+    finally:
+        store.close_reading()
+    return books.planned - books.pending
+
+
+async def all_ended(folder: Path, tasks: Sequence[str], patience: float = PATIENCE) -> None:
+    """Waits until each of `tasks` has ended."""
+
+    def settled() -> bool:
+        store = RunStore.read(folder)
+        try:
+            return all(store.status(task) is not Status.PENDING for task in tasks)
+        finally:
+            store.close_reading()
+
+    await until(settled, patience)
+
+
+async def moves_on(folder: Path, patience: float = PATIENCE) -> None:
+    """Waits until one more task ends than have ended now."""
+    before = ended(folder)
+    await until(lambda: ended(folder) > before, patience)
+
+
+def made_again(server: MockServer) -> int:
+    """How many model calls were asked again though they had been answered well, or might yet have been.
+
+    An answer that the server spoiled or refused is no answer: its retry is not counted.
+    """
+    spoiled = Counter(entry.key for entry in server.log if entry.status != 200 or entry.fault)
+    return sum(max(0, count - spoiled[key] - 1) for key, count in server.asked.items())
+
+
+def assert_accounted(
+    folder: Path, server: MockServer | None = None, *, planned: int, in_flight: int = 0, pending: int = 0
+) -> Books:
+    """Every task is accounted for once, the books balance, and only calls that were in flight were made again.
+
+    `in_flight` bounds the calls that were in flight at all faults together; `pending` is what may be left over, 0 for
+    a campaign that has ended. Without a `server` calls are not counted. Returns the books.
+    """
+    store = RunStore.read(folder)
+    try:
+        books, items, tasks = store.books(), list(store.items()), dict(_statuses(store))
+    finally:
+        store.close_reading()
+    assert books.balanced
+    assert (books.planned, books.pending) == (planned, pending)
+    assert len(tasks) == planned
+    assert len({item.id for item in items}) == len(items), "an item stands twice"
+    assert Counter(item.task for item in items) == Counter(
+        task for task, status in tasks.items() if status is not Status.PENDING
+    ), "a task ended with no item, or with two"
+    for item in items:
+        assert item.status is tasks[item.task]
+        if item.status is Status.ACCEPTED:
+            assert all(message.content for message in item.messages)
+        else:
+            assert item.reasons
+            assert item.reasons[0]
+    if server is not None:
+        again = made_again(server)
+        assert again <= in_flight, f"{again} calls were made again, {in_flight} may have been in flight"
+    return books
+
+
+def _statuses(store: RunStore) -> list[tuple[str, Status]]:
+    return [(task.id, status) for task, status in store.tasks()]
+
+
+def report_recovery(fault: str, seconds: float) -> None:
+    """Prints how long it took until work went on; all of them stand in a table at the end of the test run."""
+    print(f"{fault}: recovered after {seconds:.1f} s")
+    RECOVERIES.append((fault, seconds))
+
+
+class Stopwatch:
+    """Seconds since it was made, for `report_recovery`."""
+
+    def __init__(self) -> None:
+        self._began = monotonic()
+
+    @property
+    def seconds(self) -> float:
+        return monotonic() - self._began
