@@ -72,6 +72,7 @@ def init(**options: Any) -> None:
     "--dry-run", is_flag=True, help="Run a few pilot tasks and print a forecast of calls, tokens, money, time."
 )
 @click.option("--pilot", type=click.IntRange(min=1), default=5, show_default=True, help="Pilot tasks of a dry run.")
+@click.option("--shard", help="Only this part of the campaign, such as 3/64: a run of its own.")
 @click.option("--retry-failed", is_flag=True, help="Make failed tasks pending again first.")
 @click.option("--plain", is_flag=True, help="Lines in place of the live table.")
 @click.option("--workers", type=click.IntRange(0, 256), default=0, help="Run tasks in this many worker processes.")
@@ -100,6 +101,7 @@ def run(**options: Any) -> None:
     "--grace", type=float, default=30.0, show_default=True, help="Seconds to finish tasks when told to drain."
 )
 @click.option("--parent", type=int, default=0, help="Drain when this process is gone.")
+@click.option("--shard", help="With a campaign file: the part of it that is to be joined, such as 3/64.")
 def worker(**options: Any) -> None:
     """Join the fleet that works on RUN until told to drain.
 
@@ -170,18 +172,22 @@ def flow(**options: Any) -> None:
 
 
 @main.command()
-@click.argument("run", type=click.Path(path_type=Path))
+@click.argument("runs", nargs=-1, required=True, metavar="RUN...", type=click.Path(path_type=Path))
 @click.option(
     "--format",
     "formats",
     multiple=True,
     help="jsonl, parquet, chat, alpaca, sharegpt, dpo, text, huggingface, rejects; may be repeated.",
 )
-@click.option("--out", type=click.Path(path_type=Path), help="Folder to write to; by default RUN/export.")
+@click.option("--out", help="Folder to write to, by default RUN/export; or s3://bucket/folder, gs://bucket/folder.")
 @click.option("--validation", type=float, help="Share of items held out, split by document.")
+@click.option("--part-mb", type=click.IntRange(min=1), help="Megabytes of a file, after which another one begins.")
 @click.option("--license", "license_", help="Licence named on the dataset card, e.g. cc-by-4.0.")
 def export(**options: Any) -> None:
-    """Write the items of RUN as datasets."""
+    """Write the items of RUN as datasets.
+
+    Several runs, such as the shards of one campaign, become one dataset; a text that two of them have is in it once.
+    """
     _call("export", **options)
 
 

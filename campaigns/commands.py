@@ -27,7 +27,7 @@ from ..prompts.library import PromptLibrary
 from ..storage.records import Status
 from ..storage.store import RunStore
 from .campaign import Campaign
-from .datasets import export_run
+from .datasets import export_run, export_runs
 from .doctor import diagnose, print_findings
 from .endings import me, print_end, print_forecast
 from .fleet.fleet import Fleet
@@ -36,7 +36,7 @@ from .fleet.overseeing import give_order, look, print_fleet, requeue
 from .folders import find_run
 from .forecast import forecast
 from .progress import progress_for
-from .report import print_item, print_status, status_of
+from .report import books_dict, print_books, print_item, print_status, status_of
 from .spec import CampaignSpec, load_spec
 from .starter import write_starter
 
@@ -90,7 +90,8 @@ def run(
     finally:
         progress.close()
     files = export_run(report.folder).files if report.books.accepted else ()
-    print_end(console, report, files, campaign, target=chosen.spec.target)
+    typed = f"{campaign} --shard {chosen.spec.shard}" if overrides.get("shard") else str(campaign)
+    print_end(console, report, files, typed, target=chosen.spec.target)
     if log.stream is not None:  # it is opened by the first warning
         console.print(Text(f"warnings: {log.baseFilename}", style="yellow"))
     if report.stop.code == "interrupted":
@@ -98,11 +99,13 @@ def run(
     return 3 if report.stop.code in EARLY else 0
 
 
-def worker(run: Path, *, redis: str, **options: Any) -> int:
+def worker(run: Path, *, redis: str, shard: str | None, **options: Any) -> int:
     place = Place(**options)
     if redis and run.suffix == ".toml":
-        spec, log = load_spec(run), None
+        spec, log = load_spec(run, shard=shard), None
     else:
+        if shard:
+            raise ConfigError(f"--shard {shard} goes with --redis and a campaign file; {run} is a shard's run already")
         folder = find_run(run)
         log = folder
         spec = CampaignSpec.model_validate(RunStore.read(folder).mark("campaign"))
@@ -206,21 +209,26 @@ def flow(source: str) -> int:
 
 
 def export(
-    run: Path,
+    runs: Sequence[Path],
     *,
     formats: Sequence[str],
-    out: Path | None,
+    out: str | None,
     validation: float | None,
     license_: str | None,
+    part_mb: int | None,
 ) -> int:
-    folder = find_run(run)
-    report = export_run(folder, formats=formats, out=out, validation=validation, license_=license_)
+    folders = [find_run(run) for run in runs]
+    exported = export_runs(folders, formats=formats, out=out, validation=validation, license_=license_, part_mb=part_mb)
+    report = exported.report
     console = _console()
+    if len(folders) > 1:
+        console.print(f"{len(folders)} runs")
+        print_books(console, books_dict(exported.books))
     for name, sides in report.counts.items():
         console.print(f"{name}: " + ", ".join(f"{side} {count}" for side, count in sides.items()))
         for reason, count in report.left_out[name].items():
             console.print(Text(f"  left out, {reason}: {count}", style="dim"))
-    for path in report.files:
+    for path in exported.uploaded or report.files:
         console.print(f"  {path}")
     for note in report.notes:
         console.print(Text(note, style="dim"))

@@ -1,29 +1,122 @@
-"""Exports a run: its store's items, with the documents that they come from, to the formats that the campaign names."""
+"""Exports runs: their stores' items, with the documents that they come from, to the formats that the campaign names.
+
+Several runs become one dataset: their books are summed, and a text that an earlier run has accepted too is a duplicate
+in a later one. Memory does not grow with the runs, but where a format or a split says so.
+"""
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Iterator, Sequence
-from functools import cache
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from ..errors import ConfigError
+from ..errors import ConfigError, NotStored
+from ..evals.duplicates import text_key
 from ..graphs.recipes.catalogue import recipes
 from ..storage.datasets.card import CardInfo
 from ..storage.datasets.export import ExportReport, export
-from ..storage.records import Item
-from ..storage.store import RunStore
+from ..storage.datasets.remote import is_remote, upload
+from ..storage.datasets.repeats import Repeats
+from ..storage.datasets.writers import disk_errors
+from ..storage.records import Item, Status
+from ..storage.store import Books, RunStore
+from .shards import missing
 from .spec import ExportSpec
+
+DUPLICATE = "duplicate"
+
+
+@dataclass(frozen=True)
+class Exported:
+    """An export of runs: what was written, their books summed, and URLs when it went to an object store."""
+
+    report: ExportReport
+    books: Books
+    uploaded: tuple[str, ...] = ()
 
 
 class Items:
-    """A run's items, read from the store each time they are iterated: an export walks them twice."""
+    """The items of runs, one run after the other, read from the stores each time they are iterated.
 
-    def __init__(self, store: RunStore) -> None:
-        self._store = store
+    With several runs an accepted item whose text an earlier one has accepted comes as rejected, `duplicate`; the first
+    iteration finds them, in memory that does not grow with the items (`Repeats`).
+    """
+
+    def __init__(self, folders: Sequence[Path], repeats: Repeats | None = None) -> None:
+        self._folders = folders
+        self._repeats = repeats
+        self._accepted = [0] * len(folders)  # items of each run that were looked at for repeats
+        self._here: RunStore | None = None
+        self.document_of = lru_cache(maxsize=100_000)(self._document_of)
+
+    @property
+    def repeated(self) -> int:
+        """How many accepted items are left out as duplicates of another run's."""
+        return 0 if self._repeats is None else self._repeats.found
+
+    def find_repeats(self) -> None:
+        """Reads all items once, to know the texts that several runs have."""
+        if self._repeats is None:
+            return
+        for run, folder in enumerate(self._folders):
+            for item in self._of(folder):
+                if item.status is Status.ACCEPTED:
+                    self._repeats.add(run, _key(item))
+                    self._accepted[run] += 1
+        self._repeats.decide()
 
     def __iter__(self) -> Iterator[Item]:
-        return self._store.items()
+        before = 0
+        for run, folder in enumerate(self._folders):
+            if self._repeats is None:
+                yield from self._of(folder)
+            else:
+                yield from self._told(self._repeats, folder, before, self._accepted[run])
+            before += self._accepted[run]
+
+    def _told(self, repeats: Repeats, folder: Path, before: int, count: int) -> Iterator[Item]:
+        """Yields a run's items with repeats as rejected. `before` is how many accepted items earlier runs have."""
+        accepted = 0
+        for item in self._of(folder):
+            if item.status is Status.ACCEPTED:
+                if accepted == count:  # the run goes on meanwhile: what came later is not compared, and not exported
+                    return
+                if repeats.repeats(before + accepted):
+                    item = item.model_copy(update={"status": Status.REJECTED, "reasons": (DUPLICATE,)})
+                accepted += 1
+            yield item
+
+    def _of(self, folder: Path) -> Iterator[Item]:
+        store = self._here = RunStore.read(folder)
+        try:
+            yield from store.items()
+        finally:
+            self._here = None
+            store.close_reading()
+
+    def documents_of(self, item: Item) -> list[str]:
+        """Returns the ids of the documents that `item` was made from, in their order."""
+        return list(dict.fromkeys(self.document_of(chunk) for chunk in item.chunks))
+
+    def _document_of(self, chunk: str) -> str:
+        if self._here is not None:
+            try:
+                return self._here.document_of(chunk)
+            except NotStored:  # the other half of a preference pair may be another run's
+                pass
+        for folder in self._folders:
+            store = RunStore.read(folder)
+            try:
+                return store.document_of(chunk)
+            except NotStored:
+                continue
+            finally:
+                store.close_reading()
+        raise NotStored(f"no chunk with id '{chunk}' is in {', '.join(map(str, self._folders))}")
 
 
 def export_run(
@@ -40,41 +133,98 @@ def export_run(
         ConfigError: nothing is accepted yet, an unknown format, or a folder that cannot be written.
         StoreError: there is no run in `folder`.
     """
-    store = RunStore.read(folder)
-    try:
-        books = store.books()
-        if not books.accepted and tuple(formats) != ("rejects",):
-            raise ConfigError(
-                f"the run in {folder} has no accepted items yet ({books.rejected} rejected, {books.failed} failed); "
-                f"`gristmill status {folder}` says why, `--format rejects` writes what was not accepted"
-            )
-        campaign: dict[str, Any] = store.mark("campaign") or {}
-        spec = ExportSpec.model_validate(campaign.get("export", {}))
+    return export_runs([folder], out=out, formats=formats, validation=validation, license_=license_).report
 
-        @cache
-        def document_of(chunk: str) -> str:
-            return store.document_of(chunk)
 
-        return export(
-            Items(store),
-            documents_of=lambda item: list(dict.fromkeys(document_of(chunk) for chunk in item.chunks)),
-            out=out or folder / "export",
+def export_runs(
+    folders: Sequence[Path],
+    *,
+    out: Path | str | None = None,
+    formats: Sequence[str] = (),
+    validation: float | None = None,
+    license_: str | None = None,
+    part_mb: int | None = None,
+) -> Exported:
+    """Writes the items of the runs in `folders` as one dataset; what is not given is taken from the first's campaign.
+
+    `out` is a folder or the URL of one (`s3://bucket/folder`): then it is written beside the first run, and uploaded.
+
+    Raises:
+        ConfigError: several runs and no `out`, nothing is accepted yet, an unknown format, or a place that cannot be
+            written.
+        StoreError: there is no run in one of `folders`.
+    """
+    folders = list({folder.resolve(): folder for folder in folders}.values())
+    if len(folders) > 1 and out is None:
+        raise ConfigError(f"{len(folders)} runs become one dataset, which needs a place of its own: give --out FOLDER")
+    books, campaigns = Books(), []
+    for folder in folders:
+        store = RunStore.read(folder)
+        books += store.books()
+        campaigns.append(store.mark("campaign") or {})
+        store.close_reading()
+    if not books.accepted and tuple(formats) != ("rejects",):
+        first = folders[0]
+        raise ConfigError(
+            f"the run in {first} has no accepted items yet ({books.rejected} rejected, {books.failed} failed); "
+            f"`gristmill status {first}` says why, `--format rejects` writes what was not accepted"
+        )
+    spec = ExportSpec.model_validate(campaigns[0].get("export", {}))
+    url = str(out) if out is not None and is_remote(str(out)) else ""
+    with ExitStack() as stack:
+        target = Path(stack.enter_context(_beside(folders[0])) if url else out or folders[0] / "export")
+        items = Items(folders)
+        if len(folders) > 1:
+            with disk_errors(target), _beside(target) as spool:
+                items = Items(folders, Repeats(Path(spool)))
+                items.find_repeats()
+        report = export(
+            items,
+            documents_of=items.documents_of,
+            out=target,
             formats=tuple(formats) or spec.formats,
             validation=spec.validation if validation is None else validation,
-            card=_card(campaign, spec, license_, books.pending),
+            card=_card(campaigns, spec, license_, books.pending),
+            part_bytes=(part_mb or spec.part_mb) * 1_000_000,
         )
-    finally:
-        store.close_reading()
+        notes = [*report.notes, *_notes(items.repeated, campaigns)]
+        uploaded = upload(target, report.files, url) if url else ()
+    return Exported(replace(report, notes=tuple(notes), files=() if url else report.files), books, uploaded)
 
 
-def _card(campaign: dict[str, Any], spec: ExportSpec, license_: str | None, pending: int) -> CardInfo:
-    recipe = campaign.get("recipe", "")
-    known = recipes().get(recipe)
+def _beside(folder: Path) -> tempfile.TemporaryDirectory[str]:
+    """A folder for what is needed for a while, on the disk that holds `folder`, which is made when it is missing."""
+    with disk_errors(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        return tempfile.TemporaryDirectory(dir=folder, prefix=".export-")
+
+
+def _key(item: Item) -> bytes:
+    return text_key("\n".join(message.content for message in item.messages))
+
+
+def _notes(repeated: int, campaigns: Sequence[dict[str, Any]]) -> Iterator[str]:
+    if repeated:
+        yield f"{repeated} accepted items have the text of an earlier run's and are left out, with reason {DUPLICATE}"
+    if absent := missing(campaign["shard"] for campaign in campaigns if campaign.get("shard")):
+        yield absent
+
+
+def _card(campaigns: Sequence[dict[str, Any]], spec: ExportSpec, license_: str | None, pending: int) -> CardInfo:
+    names = dict.fromkeys(str(campaign.get("recipe") or campaign.get("flow", "")) for campaign in campaigns)
+    licenses = {str(campaign.get("export", {}).get("license", "")) for campaign in campaigns}
+    known = recipes().get(campaigns[0].get("recipe", ""))
     description = "" if known is None else known.summary + (f" After: {known.paper}." if known.paper else "")
     return CardInfo(
-        name=campaign.get("name", "dataset"),
-        recipe=recipe or campaign.get("flow", ""),
-        license=license_ or spec.license or "unknown",
-        description=description,
+        name=_common_name([str(campaign.get("name", "dataset")) for campaign in campaigns]),
+        recipe=", ".join(names),
+        license=license_ or (spec.license if len(licenses) == 1 else "") or "unknown",
+        description=description if len(names) == 1 else "",
         pending=pending,
     )
+
+
+def _common_name(names: Sequence[str]) -> str:
+    """The name of one run, or what the names of shards have in common: `valves` of `valves-0001-of-0002`, ..."""
+    roots = {name.rpartition("-of-")[0].rpartition("-")[0] for name in names}
+    return roots.pop() if len(names) > 1 and len(roots) == 1 and "" not in roots else names[0]

@@ -32,7 +32,7 @@ def me() -> str:
 
 
 def print_end(
-    console: Console, report: CampaignReport, files: Sequence[Path], campaign: Path, *, target: int | None
+    console: Console, report: CampaignReport, files: Sequence[Path], campaign: str, *, target: int | None
 ) -> None:
     """Prints how a campaign ended and what to type next."""
     store = RunStore.read(report.folder)

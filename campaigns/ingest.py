@@ -12,6 +12,7 @@ from ..storage.chunking import chunk
 from ..storage.documents import Skipped, read_documents
 from ..storage.records import Chunk, Document
 from ..storage.store import RunStore
+from .shards import Shard
 from .spec import CampaignSpec
 
 BATCH = 100
@@ -48,7 +49,9 @@ async def ingest(
     found = Ingested()
     batch: list[tuple[Document, list[Chunk]]] = []
     skipped: list[Skipped] = []
-    for document in read_documents(spec.documents, text_field=spec.text_field):
+    shard = Shard.parse(spec.shard) if spec.shard else None
+    takes = shard.takes if shard is not None else None
+    for document in read_documents(spec.documents, text_field=spec.text_field, takes=takes):
         await asyncio.sleep(0)  # reading is work for the processor alone: between documents signals are heard
         if stopping is not None and stopping.is_set():
             return found
@@ -70,6 +73,8 @@ async def ingest(
     if batch:
         await store.add_documents(batch)
     if not found.chunks:
+        if shard is not None and not skipped:
+            raise ConfigError(f"documents: none falls to shard {shard}; take fewer shards, or leave this one out")
         reasons = "".join(f"\n  {entry.name}: {entry.reason}: {entry.detail}" for entry in skipped[:10])
         raise ConfigError(
             f"documents: nothing could be read from {', '.join(spec.documents)}"

@@ -114,7 +114,8 @@ class Run:
                 return self.why
             pool = ExactPool()
             # Both read as much as the run is large, so they do it in a thread, where signals do not wait for them.
-            await pool.restore(await asyncio.to_thread(lambda: list(self.store.claims())))
+            if self.fleet is None or not self.fleet.redis:  # over Redis the texts that are taken stand there
+                await pool.restore(await asyncio.to_thread(lambda: list(self.store.claims())))
             plan = await asyncio.to_thread(
                 Plan,
                 self.store,

@@ -14,6 +14,9 @@ from ..agents.extraction import DEFAULT, GraphSchema, Specs
 from ..errors import ConfigError
 from ..models.redact import redact
 from ..models.spec import ModelSpec
+from .shards import Shard
+
+LONGEST_NAME = 100
 
 
 class Part(BaseModel):
@@ -78,11 +81,14 @@ class StopSpec(Part):
 
 
 class ExportSpec(Part):
-    """What is written when the campaign ends. `validation` is the share of items held out, split by document."""
+    """What is written when the campaign ends. `validation` is the share of items held out, split by document; a file
+    that grows beyond `part_mb` megabytes goes on in another.
+    """
 
     formats: tuple[str, ...] = ("jsonl", "chat")
     validation: float = Field(default=0.0, ge=0, lt=1)
     license: str = ""
+    part_mb: int = Field(default=500, ge=1, le=100_000)
 
 
 class CampaignSpec(Part):
@@ -101,6 +107,7 @@ class CampaignSpec(Part):
     max_tasks:  plan at most this many tasks.
     concurrency: tasks in flight at most.
     runtime:    what runs the flow: `auto` (plain graphs directly, others on LangGraph) or `langgraph` always.
+    shard:      `3/64` takes a 64th of the documents and of the limits; `make_spec` adds it to the name.
     """
 
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")
@@ -119,6 +126,7 @@ class CampaignSpec(Part):
     runtime: Literal["auto", "langgraph"] = "auto"
     runs: str = "runs"
     text_field: str = "text"
+    shard: str = ""
     chunks: ChunkSpec = ChunkSpec()
     graph: GraphSpec = GraphSpec()
     budget: BudgetSpec = BudgetSpec()
@@ -157,10 +165,39 @@ class CampaignSpec(Part):
 def make_spec(values: dict[str, Any], *, where: str = "campaign") -> CampaignSpec:
     """Validates `values`; raises `ConfigError` with one line for each key that is wrong, and its mend."""
     try:
-        return CampaignSpec.model_validate(values)
+        spec = CampaignSpec.model_validate(values)
     except ValidationError as error:
         lines = [f"  {_line(problem)}" for problem in error.errors()]
         raise ConfigError(f"{where} cannot run:\n" + "\n".join(lines)) from None
+    return _divided(spec, Shard.parse(spec.shard)) if spec.shard else spec
+
+
+def _divided(spec: CampaignSpec, shard: Shard) -> CampaignSpec:
+    """Returns the campaign of one shard: a name of its own, and its part of what the whole campaign may do and spend.
+
+    Raises:
+        ConfigError: the name becomes too long, or a limit is too small to be divided.
+    """
+    name = shard.name(spec.name)
+    if len(name) > LONGEST_NAME:
+        raise ConfigError(f"name: '{name}' has more than {LONGEST_NAME} characters with the shard in it; shorten it")
+    for key, whole in (("target", spec.target), ("max_tasks", spec.max_tasks), ("budget.tokens", spec.budget.tokens)):
+        if whole is not None and not shard.part(whole):
+            raise ConfigError(f"{key} {whole} leaves nothing for shard {shard}; take fewer shards, or raise it")
+    budget = spec.budget.model_copy(
+        update={
+            "tokens": spec.budget.tokens and shard.part(spec.budget.tokens),
+            "usd": spec.budget.usd and spec.budget.usd / shard.count,
+        }
+    )
+    return spec.model_copy(
+        update={
+            "name": name,
+            "target": spec.target and shard.part(spec.target),
+            "max_tasks": spec.max_tasks and shard.part(spec.max_tasks),
+            "budget": budget,
+        }
+    )
 
 
 def load_spec(path: str | Path, **overrides: Any) -> CampaignSpec:

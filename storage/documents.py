@@ -8,7 +8,7 @@ from __future__ import annotations
 import glob
 import importlib
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple, cast
 
@@ -44,13 +44,18 @@ class _File(NamedTuple):
 
 
 def read_documents(
-    paths: Sequence[str | Path], *, text_field: str = "text", max_bytes: int = 50_000_000
+    paths: Sequence[str | Path],
+    *,
+    text_field: str = "text",
+    max_bytes: int = 50_000_000,
+    takes: Callable[[str], bool] | None = None,
 ) -> Iterator[Document | Skipped]:
     """Returns an iterator over the documents of `paths`: files, folders (walked sorted), glob patterns (`**` too).
 
     Rows of a table are documents of their own, named `file.csv#12`, with their text from column `text_field`.
     Hidden files are passed over. A file that gives no document comes as `Skipped`, one text twice as a `duplicate`;
-    nothing raises for one bad file. `max_bytes` bounds a file, or a row of a table.
+    nothing raises for one bad file. `max_bytes` bounds a file, or a row of a table. With `takes`, only documents with
+    an id, and what is skipped with a name, that it takes are given: those of one shard.
 
     Raises `ConfigError` at once for a path that does not exist, a pattern without a match, or no path at all.
     """
@@ -61,7 +66,7 @@ def read_documents(
     if max_bytes < 1:
         raise ConfigError(f"max_bytes is {max_bytes}; give at least 1, 50_000_000 is usual")
     roots = [_expand(str(path)) for path in paths]
-    return _read(roots, text_field, max_bytes)
+    return _read(roots, text_field, max_bytes, takes or (lambda key: True))
 
 
 def _expand(path: str) -> list[_Root]:
@@ -94,7 +99,9 @@ class _Root(NamedTuple):
     name: str
 
 
-def _read(roots: list[list[_Root]], text_field: str, max_bytes: int) -> Iterator[Document | Skipped]:
+def _read(
+    roots: list[list[_Root]], text_field: str, max_bytes: int, takes: Callable[[str], bool]
+) -> Iterator[Document | Skipped]:
     first: dict[str, str] = {}  # document id to the name that had the text first
     names: set[str] = set()
     for root in (root for group in roots for root in group):
@@ -103,9 +110,13 @@ def _read(roots: list[list[_Root]], text_field: str, max_bytes: int) -> Iterator
             name = printable(file.name if file.name not in names else file.path.as_posix())
             names.add(name)
             if file.refusal:
+                if not takes(name):
+                    continue
                 yield Skipped(name=name, reason="unreadable", detail=file.refusal)
                 continue
             for found in _load(Source(name, file.path, text_field, max_bytes)):
+                if not takes(found.id if isinstance(found, Document) else found.name):
+                    continue
                 if isinstance(found, Document):
                     earlier = first.setdefault(found.id, found.name)
                     if earlier != found.name:

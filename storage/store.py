@@ -9,7 +9,7 @@ from __future__ import annotations
 import glob
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Self
@@ -62,6 +62,9 @@ class Books:
     rejected: int = 0
     failed: int = 0
     pending: int = 0
+
+    def __add__(self, other: Books) -> Books:
+        return Books(*(here + there for here, there in zip(astuple(self), astuple(other), strict=True)))
 
     @property
     def balanced(self) -> bool:

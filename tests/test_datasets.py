@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 import yaml
+from pyarrow import parquet
 
 from gristmill.errors import ConfigError, RunLocked, StoreFull
 from gristmill.storage.datasets.card import CardInfo
@@ -340,3 +341,55 @@ def test_a_folder_that_cannot_be_written_and_one_that_is_taken_are_refused(tmp_p
         fcntl.flock(held, fcntl.LOCK_EX)
         with pytest.raises(RunLocked, match="another export"):
             run([item("a")], tmp_path / "out", "chat")
+
+
+@pytest.mark.parametrize("name", ["parquet", "jsonl", "huggingface"])
+def test_a_large_export_is_written_in_parts_of_one_schema(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setattr("gristmill.storage.datasets.writers._ROWS_A_GROUP", 10)
+    # Empty lists in the first parts, full ones in the last: a guessed type would differ from part to part.
+    items = [item(f"{number:03d}", documents=[f"d{number}"]) for number in range(100)]
+    items += [
+        item(f"x{number}", evidence=(Span(chunk="c", start=0, end=1, quote="q"),), chunks=("c",), documents=["x"])
+        for number in range(30)
+    ]
+    out = tmp_path / "out"
+    wide = export(items, documents_of=documents_of, out=out, formats=[name], validation=0.3, part_bytes=3000)
+    folder = out / name / "data" if name == "huggingface" else out / name
+    parts = sorted(path.name for path in folder.iterdir())
+    suffix = "parquet" if name == "parquet" else "jsonl"
+    assert {"train-00000", "train-00001", "validation-00000"} <= {part.partition(".")[0] for part in parts}
+    assert len(wide.files) == len(parts) + (name == "huggingface")
+
+    read = pyarrow_rows if name == "parquet" else rows
+    found = [row["id"] for part in parts for row in read(folder / part)]
+    assert sorted(found) == sorted(one.id for one in items)
+    assert sum(wide.counts[name].values()) == len(items)
+    if name == "parquet":
+        schemas = {str(pyarrow_schema(folder / part)) for part in parts}
+        assert len(schemas) == 1
+        assert "null" not in schemas.pop()
+
+    # A smaller export in the same place leaves no part of the larger one.
+    run(items[:3], out, name)
+    assert [path.name for path in folder.iterdir()] == [f"train.{suffix}"]
+    export(items, documents_of=documents_of, out=out, formats=[name], part_bytes=3000)
+    assert not (folder / f"train.{suffix}").exists()
+
+
+def pyarrow_rows(path: Path) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = parquet.read_table(path).to_pylist()
+    return found
+
+
+def pyarrow_schema(path: Path) -> Any:
+    return parquet.read_schema(path)
+
+
+def test_the_hugging_face_folder_opens_in_parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    datasets = pytest.importorskip("datasets")
+    items = [item(f"{number}", documents=[f"d{number}"]) for number in range(40)]
+    export(items, documents_of=documents_of, out=tmp_path, formats=["huggingface"], validation=0.25, part_bytes=2000)
+    opened = datasets.load_dataset(str(tmp_path / "huggingface"), cache_dir=str(tmp_path / "cache"))
+    assert sorted([*opened["train"]["id"], *opened["validation"]["id"]]) == sorted(one.id for one in items)

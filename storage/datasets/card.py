@@ -85,16 +85,21 @@ class Tally:
 
 
 def card_text(
-    info: CardInfo, tally: Tally, counts: Mapping[str, int], note: str, examples: list[Row], digest: str
+    info: CardInfo,
+    tally: Tally,
+    counts: Mapping[str, int],
+    files: Mapping[str, str],
+    note: str,
+    examples: list[Row],
+    digest: str,
 ) -> str:
-    """Returns the whole README.md. `counts` are rows by side (`train`, `validation`), `note` says how they were split.
+    """Returns the whole README.md. `counts` are rows by side (`train`, `validation`), `files` the name or pattern of
+    each side's data in `data`; `note` says how they were split.
 
-    A side without rows is not listed in the header: the library `datasets` refuses to open a folder that has one.
     `digest` is a hash of the rows. It stands in the header because `datasets` 5.2 keeps what it has read under a hash
     of the header alone, so a second export, even of another run, would be answered with the rows of the first.
     """
     rows = sum(counts.values())
-    listed = [side for side, count in counts.items() if count] or ["train"]
     front = {
         "pretty_name": info.name,
         "license": info.license,
@@ -105,7 +110,7 @@ def card_text(
             {
                 "config_name": "default",
                 "description": f"rows {digest}",
-                "data_files": [{"split": side, "path": f"data/{side}.jsonl"} for side in listed],
+                "data_files": [{"split": side, "path": f"data/{name}"} for side, name in files.items()],
             }
         ],
         "dataset_info": {"config_name": "default", "features": FEATURES},

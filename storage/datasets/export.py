@@ -23,7 +23,7 @@ from .card import EXAMPLES, CardInfo, Tally, card_text
 from .pairs import RejectionPairs, refinement_pairs, rejection_pair
 from .shapes import SHAPES, LeftOut, Row, record
 from .split import Side, Split, Splitter
-from .writers import Output, disk_errors, require_parquet, sole_writer
+from .writers import PART_BYTES, Output, disk_errors, require_parquet, sole_writer
 
 DocumentsOf = Callable[[Item], Sequence[str]]
 FORMATS = (*SHAPES, "dpo", "rejects")
@@ -60,6 +60,7 @@ def export(
     formats: Sequence[str],
     validation: float = 0.0,
     card: CardInfo | None = None,
+    part_bytes: int = PART_BYTES,
 ) -> ExportReport:
     """Writes `items` into `out` in each of `formats`; all files appear together at the end, or none do.
 
@@ -72,6 +73,7 @@ def export(
         formats: names from `FORMATS`.
         validation: the share of accepted items, in [0, 1), to hold out.
         card: what the dataset card says besides what the items tell.
+        part_bytes: a file that has reached this size goes on in another: then they are `train-00000.jsonl`, ...
 
     Raises:
         ConfigError: an unknown format, a bad share, a missing extra, or a folder that cannot be written.
@@ -99,7 +101,7 @@ def export(
             spool.seek(0)
             again = (Item.model_validate_json(line) for line in spool)
         split = splitter.decide()
-        output = stack.enter_context(Output())
+        output = stack.enter_context(Output(part_bytes))
         run = _Export(out, tuple(dict.fromkeys(formats)), split, documents_of, output, rejections)
         for item in again:
             run.take(item)
@@ -215,20 +217,26 @@ class _Export:
         texts = {}
         if "huggingface" in self.formats:
             counts = self.counts["huggingface"]
+            # A side without rows is not listed: the library `datasets` refuses to open a folder that has one.
+            sides = [side for side in self.sides("huggingface") if counts[side]] or list(_SIDES[:1])
+            files = {side: self.output.writer(self.path("huggingface", side)).final() for side in sides}
+            names: dict[str, str] = {
+                side: found[0].name if len(found) == 1 else f"{side}-*.jsonl" for side, found in files.items()
+            }
             texts[self.out / "huggingface" / "README.md"] = card_text(
-                card, tally, counts, self.split.note, self.examples, self.digest.hexdigest()
+                card, tally, counts, names, self.split.note, self.examples, self.digest.hexdigest()
             )
         if self.unpaired:
             self.left_out["dpo"]["no_pair"] += len(self.unpaired)
         # Validation files of an earlier export go first: at no moment may one lie beside a train file of another split.
         stale = [self.path(name, "validation") for name in self.formats if name != "rejects"]
-        files = self.output.commit(texts, stale)
+        written = self.output.commit(texts, stale)
         empty = [name for name, counts in self.counts.items() if not counts.total()]
         notes = [self.split.note, *(f"format '{name}' has no rows" for name in empty)]
         return ExportReport(
             items=total,
             counts={name: dict(counts) for name, counts in self.counts.items()},
             left_out={name: dict(reasons) for name, reasons in self.left_out.items()},
-            files=tuple(files),
+            files=tuple(written),
             notes=tuple(notes),
         )

@@ -52,6 +52,8 @@ class Splitter:
 
     def add(self, key: str, documents: Iterable[str]) -> None:
         """Notes the item `key`; one without documents is taken as a document of its own."""
+        if not self.fraction:  # nothing is to be decided, and nothing held, however many items there are
+            return
         numbers = tuple(self._numbered(document) for document in _sources(key, documents))
         self._items.append(numbers)
         for other in numbers[1:]:

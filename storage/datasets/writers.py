@@ -10,7 +10,7 @@ import errno
 import fcntl
 import os
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -19,11 +19,14 @@ import orjson
 from ...errors import ConfigError, RunLocked, StoreFull
 from .shapes import Row
 
-_ROWS_A_GROUP = 1_000  # a Parquet row group; also what is held in memory
+_ROWS_A_GROUP, _TEXT_A_GROUP = 10_000, 16_000_000  # rows, or characters, of a Parquet row group: held in memory
+PART_BYTES = 500_000_000  # of one file, after which another begins: readers take files in parallel
 
 
 class Writer(Protocol):
-    """Takes rows for one file; `close` makes all of them reach the temporary file."""
+    """Takes rows for one file; `close` makes all of them reach the temporary file. `size` is bytes written so far."""
+
+    size: int
 
     def write(self, row: Row) -> None: ...
 
@@ -34,10 +37,11 @@ class JsonLines:
     """One JSON object a line, UTF-8."""
 
     def __init__(self, path: Path) -> None:
+        self.size = 0
         self._file = path.open("wb")
 
     def write(self, row: Row) -> None:
-        self._file.write(orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE))
+        self.size += self._file.write(orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE))
 
     def close(self) -> None:
         self._file.close()
@@ -62,22 +66,60 @@ class Parquet:
         }
         self._schema = arrow.schema([(name, special.get(name, arrow.string())) for name in FLAT_COLUMNS])
         self._table = arrow.Table
-        self._file = parquet.ParquetWriter(path, self._schema, compression="zstd")
+        self._sink = path.open("wb")
+        self._file = parquet.ParquetWriter(self._sink, self._schema, compression="zstd")
         self._rows: list[Row] = []
+        self._text = 0
+        self.size = 0
 
     def write(self, row: Row) -> None:
         self._rows.append(row)
-        if len(self._rows) >= _ROWS_A_GROUP:
+        self._text += sum(len(message["content"]) for message in row["messages"])
+        self._text += len(row["fields"]) + sum(len(span["quote"]) for span in row["evidence"])
+        if len(self._rows) >= _ROWS_A_GROUP or self._text >= _TEXT_A_GROUP:
             self._flush()
 
     def close(self) -> None:
         if self._rows:
             self._flush()
         self._file.close()
+        self._sink.close()
 
     def _flush(self) -> None:
         self._file.write_table(self._table.from_pylist(self._rows, schema=self._schema))
-        self._rows = []
+        self._rows, self._text, self.size = [], 0, self._sink.tell()
+
+
+class Parts:
+    """One output as temporary files, another whenever the last has `part_bytes`; a single one when all fits."""
+
+    def __init__(self, path: Path, part_bytes: int) -> None:
+        self.size = 0
+        self.temporaries: list[Path] = []
+        self._path = path
+        self._part_bytes = part_bytes
+        self._writer = self._next()
+
+    def write(self, row: Row) -> None:
+        if self._writer.size >= self._part_bytes:
+            self._writer.close()
+            self._writer = self._next()
+        self._writer.write(row)
+
+    def close(self) -> None:
+        self._writer.close()
+
+    def final(self) -> list[Path]:
+        """What the files are called at the end: `train.jsonl`, or `train-00000.jsonl`, `train-00001.jsonl`, ..."""
+        stem, suffix = self._path.stem, self._path.suffix
+        if len(self.temporaries) == 1:
+            return [self._path]
+        return [self._path.with_name(f"{stem}-{number:05d}{suffix}") for number in range(len(self.temporaries))]
+
+    def _next(self) -> Writer:
+        temporary = self._path.with_name(f".{self._path.name}.{len(self.temporaries)}.{os.getpid()}.tmp")
+        self.temporaries.append(temporary)
+        return (Parquet if self._path.suffix == ".parquet" else JsonLines)(temporary)
 
 
 FLAT_COLUMNS = (
@@ -107,60 +149,65 @@ class Output:
     Use as a context manager: leaving it without `commit` removes the temporary files.
     """
 
-    def __init__(self) -> None:
-        self._open: dict[Path, tuple[Writer, Path]] = {}
+    def __init__(self, part_bytes: int = PART_BYTES) -> None:
+        self._part_bytes = part_bytes
+        self._open: dict[Path, Parts] = {}
 
     def __enter__(self) -> Output:
         return self
 
     def __exit__(self, *_: object) -> None:
-        for writer, temporary in self._open.values():
+        for parts in self._open.values():
             with suppress(OSError):  # what made the export fail is on its way up already
-                writer.close()
-            temporary.unlink(missing_ok=True)
+                parts.close()
+            for temporary in parts.temporaries:
+                temporary.unlink(missing_ok=True)
         self._open = {}
 
-    def writer(self, path: Path) -> Writer:
+    def writer(self, path: Path) -> Parts:
         """Returns the writer of `path`, the same one each time."""
         if path not in self._open:
-            temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
             with disk_errors(path):
                 path.parent.mkdir(parents=True, exist_ok=True)
-                kind = Parquet if path.suffix == ".parquet" else JsonLines
-                self._open[path] = (kind(temporary), temporary)
-        return self._open[path][0]
+                self._open[path] = Parts(path, self._part_bytes)
+        return self._open[path]
 
     def commit(self, texts: dict[Path, str], stale: Sequence[Path]) -> list[Path]:
-        """Makes all files appear, `texts` as well, and removes those in `stale`; returns the paths, sorted."""
-        for path, text in texts.items():
-            temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+        """Makes all files appear, `texts` as well, and removes those of an earlier export that are not written again,
+        with all that is called by `stale` and its parts first; returns the paths, sorted.
+        """
+        ready: list[tuple[Path, Path]] = []
+        for path, parts in self._open.items():
             with disk_errors(path):
-                path.parent.mkdir(parents=True, exist_ok=True)
-                temporary.write_text(text, encoding="utf-8")
-            self._open[path] = (_Written(), temporary)
-        for path, (writer, temporary) in self._open.items():
-            with disk_errors(path):
-                writer.close()
-                _sync(temporary)
-        for path in stale:
-            path.unlink(missing_ok=True)
-        for path, (_, temporary) in self._open.items():
-            temporary.replace(path)
-        for folder in {path.parent for path in self._open}:
+                parts.close()
+            ready += zip(parts.temporaries, parts.final(), strict=True)
+        with ExitStack() as stack:
+            for path, text in texts.items():
+                temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+                stack.callback(temporary.unlink, missing_ok=True)
+                with disk_errors(path):
+                    path.parent.mkdir(parents=True, exist_ok=True)
+                    temporary.write_text(text, encoding="utf-8")
+                ready.append((temporary, path))
+            for temporary, path in ready:
+                with disk_errors(path):
+                    _sync(temporary)
+            written = {path for _, path in ready}
+            for path in (*stale, *self._open):
+                for earlier in _earlier(path):
+                    if path in stale or earlier not in written:
+                        earlier.unlink(missing_ok=True)
+            for temporary, path in ready:
+                temporary.replace(path)
+        for folder in {path.parent for path in written}:
             _sync(folder)
-        written = sorted(self._open)
         self._open = {}
-        return written
+        return sorted(written)
 
 
-class _Written:
-    """Stands in for the writer of a text that is on the disk already."""
-
-    def write(self, row: Row) -> None:
-        raise NotImplementedError
-
-    def close(self) -> None:
-        return None
+def _earlier(path: Path) -> list[Path]:
+    """The files that an earlier export may have left under this name: the whole, or its parts."""
+    return [path, *path.parent.glob(f"{path.stem}-[0-9][0-9][0-9][0-9][0-9]{path.suffix}")]
 
 
 @contextmanager
