@@ -21,21 +21,8 @@ from time import monotonic
 from typing import Any
 
 import orjson
+from mock_faults import DRIP, FAULTS, GOOD, SHAPES, SLOW_HEAD, misshapen
 
-FAULTS = (
-    "malformed",  # JSON content cut in the middle, as a model does it
-    "http500",
-    "http502",
-    "http429",  # with Retry-After
-    "html",  # status 200 and a page
-    "truncated",  # the connection closes before the body is whole
-    "reset",  # the connection closes before anything is sent
-    "drip",  # a byte now and then, without end
-    "null",  # null content
-    "empty",  # no choices
-    "length",  # finish_reason length
-)
-DRIP = 0.05  # seconds between two bytes
 Answer = Callable[[dict[str, Any]], "str | bytes | None"]
 
 
@@ -49,6 +36,11 @@ class Entry:
     ended: float
     status: int
     fault: str
+
+    @property
+    def good(self) -> bool:
+        """Whether an answer that can be used was sent."""
+        return self.status == 200 and self.fault in GOOD
 
 
 @dataclass
@@ -86,6 +78,7 @@ class MockServer:
         self._began = 0.0
         self._reviver: asyncio.Task[None] | None = None
         self._contents: dict[str, str] = {}
+        self._shapes = itertools.cycle(SHAPES)
 
     @property
     def url(self) -> str:
@@ -95,6 +88,12 @@ class MockServer:
     def repeated(self) -> dict[str, int]:
         """How often each question came that came more than once."""
         return {key: count for key, count in Counter(entry.key for entry in self.log).items() if count > 1}
+
+    @property
+    def repaid(self) -> int:
+        """How many good answers were sent to questions that had got one before."""
+        counts = Counter(entry.key for entry in self.log if entry.good)
+        return sum(counts.values()) - len(counts)
 
     async def __aenter__(self) -> MockServer:
         await self.listen()
@@ -135,6 +134,10 @@ class MockServer:
 
     def fault(self) -> str:
         """Draws the next request's fault, or "" for none."""
+        drawn = self._draw()
+        return f"shape:{next(self._shapes)}" if drawn == "shape" else drawn
+
+    def _draw(self) -> str:
         if self.next_faults:
             return self.next_faults.popleft()
         if self.burst is not None and (monotonic() - self._began) % self.burst[0] < self.burst[1]:
@@ -161,7 +164,7 @@ class MockServer:
             return 200, orjson.dumps({**stats, "most_in_flight": self.most_in_flight}), "json"
         if fault in ("http500", "http502"):
             return int(fault[4:]), _error("the engine is down", "server_error"), "json"
-        if fault == "http429":
+        if fault.startswith("http429"):
             return 429, _error("slow down", "rate_limit_exceeded"), "json"
         if fault == "html":
             return 200, b"<html><body>Login</body></html>", "html"
@@ -199,7 +202,8 @@ class MockServer:
             }
             for index in range(body.get("n", 1))
         ]
-        return self._reply(body, raw, [] if fault == "empty" else choices)
+        reply = self._reply(body, raw, [] if fault == "empty" else choices)
+        return misshapen(fault.partition(":")[2], reply) if fault.startswith("shape") else reply
 
     def _completion(self, body: dict[str, Any], raw: bytes, fault: str) -> bytes:
         text = f" and so on {_mark(raw)}"
@@ -292,10 +296,16 @@ class _Connection(asyncio.Protocol):
         if key:
             server.log.append(Entry(key, path, began, monotonic(), status, fault))
         kind = "application/json" if kind == "json" else "text/html"
-        extra = f"Retry-After: {server.retry_after}\r\n" if status == 429 else ""
+        extra = f"Retry-After: {server.retry_after}\r\n" if status == 429 and fault != "http429_bare" else ""
         head = f"HTTP/1.1 {status} -\r\nContent-Type: {kind}\r\n{extra}Content-Length: {len(body)}\r\n\r\n".encode()
         if fault == "reset":
             transport.abort()
+            return
+        if fault == "hang":
+            return
+        if fault == "slow_headers":
+            transport.write(SLOW_HEAD)
+            self._drip(itertools.cycle(b"a"))
             return
         if fault == "truncated":
             transport.write(head + body[: len(body) // 2])

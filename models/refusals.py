@@ -53,9 +53,12 @@ def by_status(status: int, headers: Mapping[str, str], text: str, codes: set[str
 def said(body: bytes) -> tuple[str, set[str]]:
     """Returns the server's message, short and without credentials, and its error codes."""
     try:
-        found: Any = orjson.loads(body)
-    except orjson.JSONDecodeError:
+        return _read(orjson.loads(body))
+    except (orjson.JSONDecodeError, RecursionError):  # no JSON, or nested deeper than Python can print
         return _short(body.decode("utf-8", "replace")), set()
+
+
+def _read(found: Any) -> tuple[str, set[str]]:
     if isinstance(found, dict):
         error = found.get("error", found)
         if isinstance(error, dict):

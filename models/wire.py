@@ -23,6 +23,7 @@ PATHS = {"chat": "/chat/completions", "completion": "/completions", "embedding":
 SHOWN = 200  # characters of an unusable body that go into a message; `raw` keeps the rest
 SEEDS = 2**63  # servers take a signed 64-bit seed
 KEPT = 256 * 1024  # bytes of an unusable body that its error carries
+MOST_TOKENS = 10**9  # in one call: a larger number is garbage, and would end the sums and the budgets that it goes into
 RESERVED = frozenset({"model", "messages", "prompt", "input", "stream"})
 
 
@@ -129,10 +130,11 @@ def decode(request: Request, raw: bytes, seconds: float = 0.0) -> Reply:
         usage = {}
     billed = (_count(usage, "prompt_tokens"), _count(usage, "completion_tokens"))
     model = body.get("model")
+    model = model if isinstance(model, str) else ""
     reply_usage = Usage(1, 0, billed[0], billed[1], 0.0, seconds)
     try:
         if request.kind == "embedding":
-            return Reply(embeddings=_embeddings(request, body), usage=reply_usage, model=str(model or ""), raw=raw)
+            return Reply(embeddings=_embeddings(request, body), usage=reply_usage, model=model, raw=raw)
         choices = body.get("choices")
         if not isinstance(choices, list) or not choices:
             said = body.get("error")
@@ -144,16 +146,17 @@ def decode(request: Request, raw: bytes, seconds: float = 0.0) -> Reply:
             read = tuple([_completion_choice(request, choice) for choice in choices])
     except BadReply as error:
         raise _bad(request, str(error), raw, billed, error.retryable) from None
-    except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+    # RecursionError: what the parser takes may be nested deeper than Python can print.
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError, RecursionError) as error:
         why = f"the reply is not in the openai protocol's shape ({type(error).__name__}: {_short(str(error))})"
         raise _bad(request, why, raw, billed) from None
-    return Reply(choices=read, usage=reply_usage, model=str(model or ""), raw=raw)
+    return Reply(choices=read, usage=reply_usage, model=model, raw=raw)
 
 
 def _chat_choice(request: Request, choice: dict[str, Any], body: dict[str, Any]) -> Choice:
     message = choice["message"]
     text = message.get("content")
-    finish = choice.get("finish_reason") or "stop"
+    finish = _finish(choice)
     if not text:
         if message.get("refusal"):
             raise _refused(f"the model refused: {_short(message['refusal'])}")
@@ -183,7 +186,7 @@ def _chat_choice(request: Request, choice: dict[str, Any], body: dict[str, Any])
 
 def _completion_choice(request: Request, choice: dict[str, Any]) -> Choice:
     text = choice.get("text")
-    finish = choice.get("finish_reason") or "stop"
+    finish = _finish(choice)
     if not text:
         text = _without_text(request, text, finish)
     elif not isinstance(text, str):
@@ -243,7 +246,12 @@ def _embeddings(request: Request, body: dict[str, Any]) -> tuple[tuple[float, ..
 
 def _count(usage: dict[str, Any], key: str) -> int:
     value = usage.get(key)
-    return value if isinstance(value, int) and value > 0 else 0
+    return value if isinstance(value, int) and 0 < value <= MOST_TOKENS else 0
+
+
+def _finish(choice: dict[str, Any]) -> str:
+    value = choice.get("finish_reason")
+    return value if value and isinstance(value, str) else "stop"
 
 
 def _short(value: object) -> str:
