@@ -22,7 +22,6 @@ from ..graphs.knowledge.export import write_graphml, write_json
 from ..graphs.knowledge.graph import KnowledgeGraph
 from ..graphs.recipes.catalogue import recipe as recipe_by_name
 from ..graphs.recipes.catalogue import recipes
-from ..models.redact import RedactingFilter
 from ..prompts.library import PromptLibrary
 from ..storage.records import Status
 from ..storage.store import RunStore
@@ -37,6 +36,7 @@ from .folders import find_run
 from .forecast import forecast
 from .progress import progress_for
 from .report import books_dict, print_books, print_item, print_status, status_of
+from .run_log import RunLog
 from .spec import CampaignSpec, load_spec
 from .starter import write_starter
 
@@ -249,14 +249,11 @@ def _with_flows() -> str:
     return ", ".join(name for name, found in recipes().items() if found.flow is not None)
 
 
-def _log_to(folder: Path) -> logging.FileHandler:
+def _log_to(folder: Path) -> RunLog:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise ConfigError(
             f"the run's folder {folder} cannot be made ({error.strerror}); mend `runs`, or give --runs FOLDER"
         ) from error
-    handler = logging.FileHandler(folder / "run.log", encoding="utf-8", delay=True)
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s %(message)s"))
-    handler.addFilter(RedactingFilter())
-    return handler
+    return RunLog(folder)
