@@ -56,6 +56,9 @@ class Local:
         self._admission = admission
         self._graph = graph
 
+    def withdraw(self) -> None:
+        """Nothing: every task that was handed over has begun."""
+
     async def run(self, task: Task) -> Outcome:
         """Runs `task`, commits its outcome, and returns it.
 

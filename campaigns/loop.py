@@ -19,7 +19,13 @@ from .stops import Stop, Stops
 class Runner(Protocol):
     """Who runs a task and commits its outcome: `Local` in this process, `Dispatcher` by a fleet."""
 
-    async def run(self, task: Task) -> Outcome: ...
+    async def run(self, task: Task) -> Outcome | None:
+        """Returns how `task` ended, or None when it was withdrawn before anybody had begun it: it stays pending."""
+        ...
+
+    def withdraw(self) -> None:
+        """Says that no task is wanted which nobody has begun; those that run go on to their ends."""
+        ...
 
 
 class Loop:
@@ -53,8 +59,9 @@ class Loop:
         return len(self._running)
 
     def drain(self, stop: Stop) -> None:
-        """Starts no more tasks."""
+        """Starts no more tasks, and has those withdrawn that nobody has begun."""
         self._stop = self._stop or stop
+        self._runner.withdraw()
         self._changed.set()
 
     def cancel(self) -> None:
@@ -74,6 +81,7 @@ class Loop:
                 self._stop = self._stop or stop  # a drain may have come while the plan was drawing
                 if self._stop is None:
                     await self._wait()
+            self._runner.withdraw()
             while self._running:
                 await self._wait()
         finally:
@@ -126,6 +134,9 @@ class Loop:
             self.drain(Stop("denied" if isinstance(error, AccessDenied) else "error", str(error)))
             self.cancel()
         else:
+            if outcome is None:
+                self._plan.take_back(task)
+                return
             self._plan.finished(task, outcome.status)
             self._stops.count(outcome.status, outcome.reason)
             self._on_outcome(task, outcome)

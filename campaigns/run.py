@@ -71,8 +71,10 @@ class Run:
 
     def _drain(self, progress: Progress) -> None:
         self._end(INTERRUPTED)
-        flying = f"{self.loop.in_flight} tasks" if self.loop else "the calls"
-        progress.say(f"finishing {flying} in flight; once more ends at once")
+        flying = "the calls in flight"
+        if self.loop is not None:
+            flying = "what workers have begun" if self.fleet else f"{self.loop.in_flight} tasks in flight"
+        progress.say(f"finishing {flying}; once more ends at once")
 
     def _end(self, stop: Stop) -> None:
         """Asks every phase for an orderly end; the first to ask says why."""

@@ -263,8 +263,24 @@ class SqliteCoordinatorQueue:
     async def feed(self, work: Sequence[Work]) -> None:
         """Makes tasks ready; those that are in the queue already stay as they are."""
         rows = [(one.task.id, one.model_dump_json()) for one in work]
-        sql = "INSERT OR IGNORE INTO tasks (id, body) VALUES (?, ?)"
+        sql = (
+            "INSERT INTO tasks (id, body) VALUES (?, ?) ON CONFLICT (id) DO UPDATE SET state = 'ready', "
+            "body = excluded.body WHERE state = 'withdrawn'"
+        )
         await self._file.run(lambda connection: connection.executemany(sql, rows))
+
+    async def withdraw(self, tasks: Sequence[str]) -> Sequence[str]:
+        """Forgets those of `tasks` that no worker holds and that have no result; returns which. Strikes are kept."""
+
+        def take(connection: sqlite3.Connection) -> list[str]:
+            rows = [(task,) for task in tasks]
+            suspects = "UPDATE tasks SET state = 'withdrawn' WHERE id = ? AND state = 'ready' AND suspect > 0"
+            connection.executemany(suspects, rows)
+            connection.executemany("DELETE FROM tasks WHERE id = ? AND state = 'ready'", rows)
+            left = "SELECT 1 FROM tasks WHERE id = ? AND state != 'withdrawn'"
+            return [task for task in tasks if connection.execute(left, (task,)).fetchone() is None]
+
+        return await self._file.run(take)
 
     async def results(self, limit: int = 500) -> Sequence[Result]:
         """Returns results that are not confirmed, waiting up to `wait` seconds when there are none."""

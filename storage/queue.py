@@ -135,6 +135,14 @@ class CoordinatorQueue(Protocol):
         """Makes tasks ready, in order; those that are in the queue already stay as they are."""
         ...
 
+    async def withdraw(self, tasks: Sequence[str]) -> Sequence[str]:
+        """Forgets those of `tasks` that no worker holds and that have no result; returns which.
+
+        Unknown ones are among them. Against a concurrent lease it is one step: a task is leased or withdrawn. What
+        stands against a suspect is kept for the next time that it is fed.
+        """
+        ...
+
     async def results(self, limit: int = 500) -> Sequence[Result]:
         """Returns results that are not confirmed yet, waiting a moment when there are none."""
         ...

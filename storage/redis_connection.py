@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 LOG = logging.getLogger(__name__)
 Arg = str | bytes | int | float
 T = TypeVar("T")
+LIFE_MS = 7 * 86_400_000  # ms that the keys of a campaign stay after anybody last worked for it
 BATCH = 256  # commands in one pipeline: more would make the first one wait for the last one's reply
 WAIT_FIRST, WAIT_MOST = 0.05, 1.0  # seconds between attempts to reach a server that is gone
 CLOSING = 5.0  # seconds that `aclose` gives to what was posted and is not sent yet

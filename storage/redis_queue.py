@@ -23,19 +23,20 @@ from . import redis_scripts as scripts
 from .queue import Dead, Lease, QueueState, Result, Work, WorkerInfo
 from .records import Record
 from .redis_campaign import CampaignKeys, as_text, require_name
-from .redis_connection import Arg, Script
+from .redis_connection import LIFE_MS, Arg, Script
 
 LOG = logging.getLogger(__name__)
 ORDERS = ("run", "pause", "drain")
 BATCH = 200  # tasks in one script: Redis does nothing else meanwhile, about 2 ms
-PAGE = 1000  # pending entries that one reclaim looks at
+PAGE = 1000  # tasks of one lost worker that one script brings back
 BRIEF = 2.0  # seconds that a worker's lease waits for a server that is gone before the worker may look around
 
 
 class _Mark(Record):
-    """Strikes and history of a task, as the scripts keep them: (ms, line)."""
+    """What stands against a task, as the scripts keep it: strikes, (ms, line) of each, suspects that may run together."""
 
     strikes: int = Field(ge=0)
+    group: int = 1
     history: tuple[tuple[float, str], ...]
 
 
@@ -288,6 +289,14 @@ class RedisCoordinatorQueue:
                     f"confirm results first, or give a larger window"
                 )
 
+    async def withdraw(self, tasks: Sequence[str]) -> Sequence[str]:
+        """Forgets those of `tasks` that no worker holds and that have no result; returns which. Strikes are kept."""
+        gone: list[str] = []
+        for start in range(0, len(tasks), BATCH):
+            (part,) = await self._run(scripts.WITHDRAW, *tasks[start : start + BATCH])
+            gone += map(as_text, part)
+        return gone
+
     async def results(self, limit: int = 500) -> Sequence[Result]:
         """Returns results that are not confirmed, the oldest first, waiting up to `wait` seconds when there are none.
 
@@ -332,11 +341,10 @@ class RedisCoordinatorQueue:
         """
         count = 0
         for kind in ("s", "r"):
-            start = "-"
-            while start:
-                moved, after = await self._run(scripts.RECLAIM, self._strikes, kind, start, PAGE)
+            more = 1
+            while more:
+                moved, more = await self._run(scripts.RECLAIM, self._strikes, kind, PAGE)
                 count += moved
-                start = as_text(after)
         return count
 
     async def dead(self) -> Sequence[Dead]:
@@ -354,7 +362,7 @@ class RedisCoordinatorQueue:
         if order not in ORDERS:
             raise ConfigError(f"order {order!r}: give one of {', '.join(ORDERS)}")
         self._order = order
-        await self._campaign.connection.call("SET", self._campaign.key["order"], order)
+        await self._campaign.connection.call("SET", self._campaign.key["order"], order, "PX", LIFE_MS)
 
     async def state(self) -> QueueState:
         """Counts what the queue holds, `bytes` of Redis memory, and its workers by age of their last sign of life."""
@@ -371,8 +379,17 @@ class RedisCoordinatorQueue:
             generation=self.generation,
         )
 
+    async def clear(self, *, workers_left: bool = True) -> None:
+        """Forgets the campaign, for one that has ended and whose results are committed.
+
+        For a week two things may stay: what stands against suspects that are pending in the store and, unless
+        `workers_left`, the order to drain, which a worker that was frozen or cut off hears when it comes back.
+        """
+        self._manifest = ""  # its data are gone because they shall be
+        await self._campaign.run(scripts.CLEAR, int(not workers_left))
+
     async def remove(self) -> None:
-        """Deletes the campaign's queue from Redis. For a campaign that has ended, when its workers have left."""
+        """Deletes all of the campaign's queue from Redis, for another run of its name."""
         await self._campaign.connection.call("DEL", *self._campaign.keys)
 
     async def close(self) -> None:

@@ -221,6 +221,50 @@ async def test_an_order_to_drain_ends_the_campaign(tmp_path: Path, gristmill: St
         assert 0 < books.accepted < 300
 
 
+@pytest.fixture(params=["sqlite", "redis"])
+def wire(request: pytest.FixtureRequest) -> Wire:
+    """Each test that asks for it runs over both."""
+    return Wire() if request.param == "sqlite" else Wire(request.getfixturevalue("own_redis").url)
+
+
+async def test_the_first_ctrl_c_takes_back_what_no_worker_has_begun(
+    tmp_path: Path, gristmill: Start, wire: Wire
+) -> None:
+    async with MockServer(latency=1.5, answer=accepting) as server:
+        path = write_campaign(tmp_path, server, 120)
+        folder = tmp_path / "runs/faults"
+        command = await gristmill("run", path, *wire.options, "--workers", "1")
+        await wire.pids(folder, 1)
+        await until(lambda: len(server.log) >= 8)  # its concurrency is 8; as many more are out, ready
+        state = await wire.look(folder)
+        assert (state.ready, state.leased) == (8, 8)
+        command.process.send_signal(signal.SIGINT)
+        code, _, err = await command.ended(40)
+        assert code == 130, err
+        assert "finishing what workers have begun" in err
+        books = RunStore.read(folder).books()
+        assert books.balanced
+        assert (books.accepted, len(server.log)) == (8, 16), "two calls for each task that had begun, and no other"
+        server.latency = 0.02
+        code, out, err = await (await gristmill("run", path, *wire.options, "--workers", "1")).ended(60)
+        assert code == 0, err
+        assert_complete(folder, 120)
+        assert server.repeated == {}
+
+
+async def test_a_target_is_not_passed_by_what_was_ready(tmp_path: Path, gristmill: Start, wire: Wire) -> None:
+    async with MockServer(latency=0.3, answer=accepting) as server:
+        path = write_campaign(tmp_path, server, 120)
+        path.write_text(path.read_text().replace("[models.default]", "target = 20\n[models.default]", 1))
+        code, out, err = await (await gristmill("run", path, *wire.options, "--workers", "2")).ended(60)
+        assert code == 0, err
+        assert "the target of 20" in out
+        store = RunStore.read(tmp_path / "runs/faults")
+        assert store.books().balanced
+        assert 20 <= store.books().accepted <= 28, "the target, and what was leased when it was reached"
+        assert len(server.log) == 2 * store.books().accepted, "no call was made for a task that did not end"
+
+
 async def test_a_second_ctrl_c_ends_a_fleet_at_once(tmp_path: Path, gristmill: Start) -> None:
     async with MockServer(latency=20, answer=accepting) as server:
         path = write_campaign(tmp_path, server, 30)

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from queue_pair import QueuePair, result_of, serve, some_work, take_all
 
-from gristmill.storage.queue import Result, WorkerInfo
+from gristmill.storage.queue import CoordinatorQueue, Result, WorkerInfo, WorkerQueue
 
 
 @pytest.fixture(params=["redis", "sqlite"])
@@ -177,18 +177,18 @@ async def test_a_wrong_wall_clock_does_not_matter(queue_pair: QueuePair, monkeyp
     assert all([await right.finish(lease, result_of(lease)) for lease in held])
 
 
-async def test_suspects_run_alone_beside_others_and_only_the_guilty_one_dies(queue_pair: QueuePair) -> None:
-    """One poison task among 100, three worker processes of 50 slots: that one is set aside, all others get done."""
-    lease, strikes = 0.5, 2
+async def test_suspects_run_in_halves_beside_others_and_only_the_guilty_one_dies(queue_pair: QueuePair) -> None:
+    """One poison task among 64 in flight, two worker processes: that one is set aside, all others get done."""
+    lease, strikes = 0.5, 3
     coordinator = await queue_pair.coordinator(lease=lease, strikes=strikes)
-    work = some_work(100, seconds=0.005, poison=[40])
+    work = some_work(200, seconds=0.005, poison=[40])
     poison = work[40].task.id
-    processes = [queue_pair.process(f"p{number}", lease=lease) for number in range(3)]
-    await coordinator.feed(work)
+    await coordinator.feed(work[:64])
+    processes = [queue_pair.process("p0", slots=64, lease=lease)]
     store: dict[str, Result] = {}
     deaths = 0
-    until = time.monotonic() + 20
-    while len(store) < 99 or not await coordinator.dead():
+    until = time.monotonic() + 60
+    while len(store) < 199 or not await coordinator.dead():
         assert time.monotonic() < until, (len(store), await coordinator.state())
         await take_all(coordinator, store)
         await coordinator.reclaim()
@@ -196,17 +196,129 @@ async def test_suspects_run_alone_beside_others_and_only_the_guilty_one_dies(que
             if process.poll() is not None:
                 assert process.returncode == -signal.SIGKILL
                 deaths += 1
-                processes[place] = queue_pair.process(f"q{deaths}", lease=lease)
+                processes[place] = queue_pair.process(f"q{deaths}", slots=64, lease=lease)
+        if deaths == 1 and len(processes) == 1:
+            processes.append(queue_pair.process("p1", slots=64, lease=lease))
+            await coordinator.feed(work[64:])
     (dead,) = await coordinator.dead()
     assert (dead.task, dead.strikes) == (poison, strikes)
-    # Once among all that its worker ran, then alone; over SQLite in halves of 50 first: 25, 13, 7, 4, 2.
-    groups = 5 if queue_pair.kind == "sqlite" else 0
-    assert strikes + 1 <= len(dead.history) <= strikes + 1 + groups
+    # Among the 64 first, then in groups of 32, 16, 8, 4 and 2 at most, then alone.
+    assert strikes + 1 <= len(dead.history) <= strikes + 6
     assert "was lost" in dead.history[0]
+    assert sum(" alone" in line for line in dead.history) == strikes
     assert set(store) == {one.task.id for one in work} - {poison}
     assert deaths == len(dead.history)
     state = await coordinator.state()
     assert (state.ready, state.leased, state.results, state.dead) == (0, 0, 0, 1)
+
+
+async def lose(pair: QueuePair, coordinator: CoordinatorQueue, name: str, count: int) -> list[tuple[int, str]]:
+    """A worker takes up to `count` tasks and is lost with them; returns their numbers and how they ran."""
+    victim = pair.worker(name, lease=0.2, wait=0.0)
+    await victim.beat(WorkerInfo(name=name), [])
+    taken = await victim.lease(count)
+    await coordinator.bury(name)
+    assert await coordinator.reclaim() == len(taken)
+    return [(lease.work.task.attributes["number"], "apart" if lease.alone else "") for lease in taken]
+
+
+async def test_a_half_that_dies_is_halved_again(queue_pair: QueuePair) -> None:
+    coordinator = await queue_pair.coordinator(lease=30)
+    await coordinator.feed(some_work(12))
+    assert [number for number, how in await lose(queue_pair, coordinator, "a", 12) if not how] == list(range(12))
+    first = await lose(queue_pair, coordinator, "b", 64)
+    assert first == [(number, "apart") for number in range(6)]
+    assert await lose(queue_pair, coordinator, "c", 64) == [(number, "apart") for number in range(6, 12)]
+    assert await lose(queue_pair, coordinator, "d", 64) == first[:3]
+    healthy = queue_pair.worker("healthy", lease=30, wait=0.0)
+    groups = []
+    while taken := await healthy.lease(64):
+        assert await healthy.lease(64) == [], "one group at a time"
+        assert all([await healthy.finish(lease, result_of(lease)) for lease in taken])
+        groups.append([lease.work.task.attributes["number"] for lease in taken])
+    assert sorted(map(len, groups), reverse=True) == [3, 3, 3, 2, 1]
+    assert sorted(number for group in groups for number in group) == list(range(12))
+    assert await coordinator.dead() == []
+
+
+async def test_workers_killed_again_and_again_at_random_blame_nobody(queue_pair: QueuePair) -> None:
+    coordinator = await queue_pair.coordinator(lease=30, strikes=2)
+    work = some_work(40)
+    await coordinator.feed(work)
+    for death in range(12):  # each time others are in flight: whoever is suspected comes through in between
+        await lose(queue_pair, coordinator, f"w{death}", 8)
+        healthy = queue_pair.worker(f"h{death}", lease=30, wait=0.0)
+        for lease in await healthy.lease(8):
+            assert await healthy.finish(lease, result_of(lease))
+    assert await coordinator.dead() == []
+    store: dict[str, Result] = {}
+    last = queue_pair.worker("last", lease=30, wait=0.0)
+    while taken := await last.lease(50):
+        assert all([await last.finish(lease, result_of(lease)) for lease in taken])
+    await take_all(coordinator, store)
+    assert set(store) == {one.task.id for one in work}
+
+
+async def test_what_nobody_holds_can_be_withdrawn(queue_pair: QueuePair) -> None:
+    coordinator, worker = await queue_pair.coordinator(), queue_pair.worker("w1", wait=0.0)
+    work = some_work(10)
+    ids = [one.task.id for one in work]
+    await coordinator.feed(work[:9])
+    held = await worker.lease(4)
+    assert await worker.finish(held[0], result_of(held[0]))
+    await worker.give_back(held[1:2])
+    gone = await coordinator.withdraw(ids)
+    assert sorted(gone) == sorted([ids[1], *ids[4:]]), "given back, ready, and one that was never fed"
+    assert await worker.lease(9) == []
+    state = await coordinator.state()
+    assert (state.ready, state.leased, state.results) == (0, 2, 1)
+    assert all([await worker.finish(lease, result_of(lease)) for lease in held[2:]]), "what is leased finishes"
+    assert len(await coordinator.results()) == 3
+    assert sorted(await coordinator.withdraw(ids)) == sorted(gone)
+    await coordinator.confirm(await coordinator.results())
+    await coordinator.feed(work[4:6])
+    assert [lease.work for lease in await worker.lease(9)] == work[4:6], "what is fed again is ready again"
+
+
+async def test_a_task_is_leased_or_withdrawn_and_never_both(queue_pair: QueuePair) -> None:
+    coordinator = await queue_pair.coordinator()
+    work = some_work(300)
+    await coordinator.feed(work)
+    workers = [queue_pair.worker(f"w{number}", wait=0.0) for number in range(3)]
+    taken: list[str] = []
+
+    async def take(worker: WorkerQueue) -> None:
+        while leases := await worker.lease(3):
+            taken.extend(lease.work.task.id for lease in leases)
+
+    async def withdraw() -> list[str]:
+        gone: list[str] = []
+        for start in range(280, -20, -20):
+            gone += await coordinator.withdraw([one.task.id for one in work[start : start + 20]])
+            await asyncio.sleep(0)
+        return gone
+
+    gone, *_ = await asyncio.gather(withdraw(), *(take(worker) for worker in workers))
+    assert taken
+    assert sorted([*taken, *gone]) == sorted(one.task.id for one in work)
+
+
+async def test_a_withdrawn_suspect_keeps_its_strikes(queue_pair: QueuePair) -> None:
+    coordinator = await queue_pair.coordinator(lease=30, strikes=2)
+    work = some_work(1)
+    await coordinator.feed(work)
+    for name in ("a", "b"):  # the second time it is known to be a suspect: a strike
+        await lose(queue_pair, coordinator, name, 1)
+    ids = [work[0].task.id]
+    assert await coordinator.withdraw(ids) == ids
+    assert (await coordinator.state()).suspect == 0
+    await coordinator.feed(work)
+    state = await coordinator.state()
+    assert (state.ready, state.suspect) == (1, 1)
+    assert await lose(queue_pair, coordinator, "c", 1) == [(0, "apart")]
+    (dead,) = await coordinator.dead()
+    assert (dead.strikes, len(dead.history)) == (2, 3)
+    assert await coordinator.withdraw(ids) == [], "what is set aside has come to an end"
 
 
 async def test_dead_tasks_can_be_tried_again_alone(queue_pair: QueuePair) -> None:

@@ -350,7 +350,7 @@ async def test_a_full_server_refuses_tasks_and_takes_them_when_there_is_room(own
 
 
 async def test_an_acl_user_with_few_rights_is_enough(own_redis: RedisServer) -> None:
-    allowed = "+@scripting -script|flush +@stream +@hash +@set +@sortedset +@string +exists +del +time +memory|usage"
+    allowed = "+@scripting -script|flush +@stream +@hash +@set +@sortedset +@string +exists +del +pexpire +time +memory|usage"
     async with Redis.from_url(own_redis.url) as client:
         await client.execute_command("ACL", "SETUSER", "mill", "on", ">s3cret", "~gristmill:*", *allowed.split())
     url = own_redis.url.replace("redis://", "redis://mill:s3cret@")

@@ -222,6 +222,9 @@ class Rejecting:
     def __init__(self, stops: Stops) -> None:
         self.stops = stops
 
+    def withdraw(self) -> None:
+        pass
+
     async def run(self, task: Task) -> Outcome:
         await asyncio.sleep(0.2)
         return Outcome(Status.REJECTED, (), "trivial")

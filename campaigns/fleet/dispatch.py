@@ -22,7 +22,7 @@ from ..outcome import Outcome, failure, failure_of
 
 LOG = logging.getLogger(__name__)
 FEED_AGAIN = 60.0  # seconds after which all is offered once more: a power cut may cost a queue its last second
-WATCH = 1.0  # seconds between two looks at the workers, at most
+WATCH = 0.5  # seconds between two looks at the workers, at most; a sixth of a lease where that is less
 LONELY = 5.0  # seconds without a worker after which a person is told: one that starts needs a second or two
 
 
@@ -56,18 +56,22 @@ class Dispatcher:
         self._seen_workers = asyncio.get_running_loop().time()
         self._lonely = False
         self.ended = 0  # tasks that came to an end
-        self._waiting: dict[str, tuple[Work, asyncio.Future[Outcome]]] = {}
+        self._spent: BudgetExceeded | None = None
+        self._withdrawing = False
+        self._waiting: dict[str, tuple[Work, asyncio.Future[Outcome | None]]] = {}
         self._new: list[Work] = []
         self._changed = asyncio.Event()
+        self._feeding = asyncio.Lock()
+        self._due = asyncio.Event()
 
-    async def run(self, task: Task) -> Outcome:
-        """Has `task` run by some worker; returns its outcome once it is committed.
+    async def run(self, task: Task) -> Outcome | None:
+        """Has `task` run by some worker; returns its outcome once it is committed, or None when it was withdrawn.
 
         Raises:
             AccessDenied, BudgetExceeded, WorkersLost, ConfigError, StoreError: the campaign must stop.
         """
-        if self._broken is not None:
-            raise self._broken
+        if (over := self._broken or self._spent) is not None:
+            raise over
         status = self._status(task.id)
         if status is not None and status is not Status.PENDING:  # a result that an earlier coordinator had not taken
             item = self._store.item(task.id)
@@ -77,7 +81,7 @@ class Dispatcher:
         except NotStored as error:  # a planner named a record that is not there
             outcome = failure_of(task, self._admission.kind, error, Usage(), Lineage())
             return await self._admission.admit(task, outcome)
-        done: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+        done: asyncio.Future[Outcome | None] = asyncio.get_running_loop().create_future()
         self._waiting[task.id] = (work, done)
         self._new.append(work)
         self._changed.set()
@@ -85,6 +89,15 @@ class Dispatcher:
             return await done
         finally:
             self._waiting.pop(task.id, None)
+
+    def withdraw(self) -> None:
+        """From now on tasks that no worker has begun are taken back; those that are leased go on to their ends."""
+        self._withdrawing = True
+        self.look()
+
+    def look(self) -> None:
+        """Has the workers looked after now: something is known to have changed."""
+        self._due.set()
 
     @asynccontextmanager
     async def serving(self) -> AsyncIterator[None]:
@@ -150,8 +163,10 @@ class Dispatcher:
         while True:
             await self._changed.wait()
             self._changed.clear()
-            new, self._new = self._new, []
-            await self._queue.feed(new)
+            async with self._feeding:
+                new, self._new = self._new, []
+                if not self._withdrawing:
+                    await self._queue.feed(new)
 
     async def _collect(self) -> None:
         while True:
@@ -185,14 +200,37 @@ class Dispatcher:
         try:
             self._budget.check()
         except BudgetExceeded as error:
-            self._raise_in_all(error)
+            self._over(error)
+
+    def _over(self, error: BudgetExceeded) -> None:
+        """The budget is spent: what runs may end on what it has reserved, all else is withdrawn for this reason."""
+        self._spent = self._spent or error
+        self.withdraw()
+
+    async def _take_back(self) -> None:
+        """Ends the tasks that no worker has begun, without an outcome."""
+        async with self._feeding:  # what is on its way there arrives first
+            asked = [task for task, (_, done) in self._waiting.items() if not done.done()]
+            gone = await self._queue.withdraw(asked) if asked else []
+        for task in gone:
+            if (waiting := self._waiting.get(task)) is None or waiting[1].done():
+                continue
+            if self._spent is None:
+                waiting[1].set_result(None)
+            else:
+                waiting[1].set_exception(self._spent)
 
     async def _watch(self) -> None:
         """Again and again: brings back what dead workers held, ends poison tasks, hears workers' problems."""
         generation = self._queue.generation
         fed = asyncio.get_running_loop().time()
         while True:
-            await asyncio.sleep(min(self._lease / 3, WATCH))
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(min(self._lease / 6, WATCH)):
+                    await self._due.wait()
+            self._due.clear()
+            if self._withdrawing:
+                await self._take_back()
             if lost := await self._queue.reclaim():
                 LOG.warning("%d tasks of lost workers are ready again", lost)
             for dead in await self._queue.dead():
@@ -212,7 +250,7 @@ class Dispatcher:
                 LOG.warning("the queue lost its data; what is pending is fed again")
                 generation = self._queue.generation
                 await self._restore()
-            if lost_data or moment - fed > FEED_AGAIN:
+            if (lost_data or moment - fed > FEED_AGAIN) and not self._withdrawing:
                 fed = moment
                 await self._queue.feed([work for work, done in self._waiting.values() if not done.done()])
 
@@ -232,7 +270,7 @@ class Dispatcher:
         first = troubled[0]
         said = f"worker {first.name}: {first.problem}"
         if first.problem_code in {"tokens", "usd", "time"}:
-            self._raise_in_all(BudgetExceeded(first.problem_code, said))
+            self._over(BudgetExceeded(first.problem_code, said))
         else:
             self._raise_in_all(AccessDenied(said) if first.problem_code == "denied" else ConfigError(said))
 
