@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import math
 import shutil
 import signal
@@ -17,6 +18,7 @@ from mock_server import MockServer
 from processes import Start, gone, until
 from queue_pair import some_work
 from redis_server import RedisServer
+from write_and_judge import judged
 
 from gristmill import Fleet, Status
 from gristmill.agents.state import FlowContext, FlowState
@@ -221,12 +223,6 @@ async def test_an_order_to_drain_ends_the_campaign(tmp_path: Path, gristmill: St
         assert 0 < books.accepted < 300
 
 
-@pytest.fixture(params=["sqlite", "redis"])
-def wire(request: pytest.FixtureRequest) -> Wire:
-    """Each test that asks for it runs over both."""
-    return Wire() if request.param == "sqlite" else Wire(request.getfixturevalue("own_redis").url)
-
-
 async def test_the_first_ctrl_c_takes_back_what_no_worker_has_begun(
     tmp_path: Path, gristmill: Start, wire: Wire
 ) -> None:
@@ -248,21 +244,25 @@ async def test_the_first_ctrl_c_takes_back_what_no_worker_has_begun(
         server.latency = 0.02
         code, out, err = await (await gristmill("run", path, *wire.options, "--workers", "1")).ended(60)
         assert code == 0, err
-        assert_complete(folder, 120)
-        assert server.repeated == {}
+        assert_accounted(folder, server, planned=120)
 
 
-async def test_a_target_is_not_passed_by_what_was_ready(tmp_path: Path, gristmill: Start, wire: Wire) -> None:
-    async with MockServer(latency=0.3, answer=accepting) as server:
+def rejecting(body: dict[str, Any]) -> str | None:
+    return json.dumps(judged("reject", "dull")) if body.get("response_format") else None
+
+
+async def test_a_stop_takes_back_what_is_ready(tmp_path: Path, gristmill: Start, wire: Wire) -> None:
+    async with MockServer(latency=0.3, answer=rejecting) as server:
         path = write_campaign(tmp_path, server, 120)
-        path.write_text(path.read_text().replace("[models.default]", "target = 20\n[models.default]", 1))
+        rules = "[stop]\nafter = 20\nwindow = 20\n[models.default]"
+        path.write_text(path.read_text().replace("[models.default]", rules, 1))
         code, out, err = await (await gristmill("run", path, *wire.options, "--workers", "2")).ended(60)
-        assert code == 0, err
-        assert "the target of 20" in out
-        store = RunStore.read(tmp_path / "runs/faults")
-        assert store.books().balanced
-        assert 20 <= store.books().accepted <= 28, "the target, and what was leased when it was reached"
-        assert len(server.log) == 2 * store.books().accepted, "no call was made for a task that did not end"
+        assert code == 3, err
+        assert "were not accepted" in out
+        books = RunStore.read(tmp_path / "runs/faults").books()
+        assert books.balanced
+        assert 20 <= books.rejected <= 20 + 7 + 8, "of those that ended beside the last, and those begun meanwhile"
+        assert len(server.log) == 2 * books.rejected, "each task that had begun came to its end, no other began"
 
 
 async def test_a_second_ctrl_c_ends_a_fleet_at_once(tmp_path: Path, gristmill: Start) -> None:
