@@ -33,7 +33,7 @@ BRIEF = 2.0  # seconds that a worker's lease waits for a server that is gone bef
 
 
 class _Mark(Record):
-    """What stands against a task, as the scripts keep it: strikes, (ms, line) of each, suspects that may run together."""
+    """What stands against a task, as the scripts keep it: strikes, (ms, line) of each, how many may run together."""
 
     strikes: int = Field(ge=0)
     group: int = 1

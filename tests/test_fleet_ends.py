@@ -17,6 +17,7 @@ from harness import SQLITE, Wire, accepting, assert_accounted, write_campaign
 from mock_server import MockServer
 from processes import Start, gone, until
 from queue_pair import some_work
+from redis.asyncio import Redis
 from redis_server import RedisServer
 from write_and_judge import judged
 
@@ -35,6 +36,7 @@ from gristmill.prompts.library import PromptLibrary
 from gristmill.storage.leases import QueueFile, SqliteCoordinatorQueue, SqliteWorkerQueue
 from gristmill.storage.queue import Result, Work
 from gristmill.storage.records import Draft, Message, Task
+from gristmill.storage.redis_connection import LIFE_MS
 from gristmill.storage.store import RunStore
 
 
@@ -242,7 +244,7 @@ async def test_the_first_ctrl_c_takes_back_what_no_worker_has_begun(
         assert books.balanced
         assert (books.accepted, len(server.log)) == (8, 16), "two calls for each task that had begun, and no other"
         server.latency = 0.02
-        code, out, err = await (await gristmill("run", path, *wire.options, "--workers", "1")).ended(60)
+        code, _, err = await (await gristmill("run", path, *wire.options, "--workers", "1")).ended(60)
         assert code == 0, err
         assert_accounted(folder, server, planned=120)
 
@@ -302,6 +304,64 @@ async def test_a_run_made_anew_inherits_nothing_from_redis(
         assert code == 0, err
         assert "planned 20 = accepted 20" in out
         assert_accounted(folder, planned=20)
+
+
+KEPT = {"run", "calls", "calls:uses", "calls:bytes"}  # a restart finds the answers that were paid for
+# What a Redis user needs for a whole fleet, as docs/fleet.md says.
+RIGHTS = "~gristmill:* +@scripting -script|flush +@stream +@hash +@set +@sortedset +@string"
+MORE_RIGHTS = "+exists +del +unlink +scan +pexpire +pttl +blpop +rpush +time +memory|usage"
+
+
+async def keys_of(server: RedisServer) -> dict[str, int]:
+    """Each key by what follows the campaign's name, and how many ms it has left."""
+    async with Redis.from_url(server.url, decode_responses=True) as client:
+        return {name.partition("}:")[2]: await client.pttl(name) async for name in client.scan_iter("*")}
+
+
+async def test_a_campaign_that_has_ended_leaves_nothing_in_redis(
+    tmp_path: Path, gristmill: Start, own_redis: RedisServer
+) -> None:
+    async with Redis.from_url(own_redis.url) as client:
+        rights = (*RIGHTS.split(), *MORE_RIGHTS.split())
+        await client.execute_command("ACL", "SETUSER", "mill", "on", ">s3cret", *rights)
+    url = own_redis.url.replace("redis://", "redis://mill:s3cret@")
+    async with MockServer(latency=0.3, answer=accepting) as server:
+        path = write_campaign(tmp_path, server, 60)
+        path.write_text(path.read_text().replace("[models.default]", "[budget]\ntokens = 9000000\n[models.default]", 1))
+        folder = tmp_path / "runs/faults"
+        command = await gristmill("run", path, "--workers", "2", "--lease", "1", GRISTMILL_REDIS=url)
+        await until(lambda: len(server.log) >= 40)
+        during = await keys_of(own_redis)
+        assert {"manifest", "tasks", "work", "budget", "run", "calls", "alive"} <= set(during)
+        assert [name for name, left in during.items() if not 0 < left <= LIFE_MS] == []
+
+        command.process.kill()
+        await command.ended()
+        killed = await keys_of(own_redis)
+        assert {"manifest", "tasks", "work"} <= set(killed), "a killed coordinator is started again"
+        assert [name for name, left in killed.items() if not 0 < left <= LIFE_MS] == []
+
+        command = await gristmill("run", path, "--workers", "2", "--lease", "1", GRISTMILL_REDIS=url)
+        before = len(server.log)
+        await until(lambda: len(server.log) >= before + 8)
+        command.process.send_signal(signal.SIGINT)
+        code, _, err = await command.ended()
+        assert code == 130, err
+        assert RunStore.read(folder).books().pending > 0
+        stopped = await keys_of(own_redis)
+        assert set(stopped) <= KEPT
+        assert [name for name, left in stopped.items() if not 0 < left <= LIFE_MS] == []
+        shown = await (await gristmill("fleet", folder, GRISTMILL_REDIS=url)).ended()
+        assert "no worker is there" in shown[1]
+        assert set(await keys_of(own_redis)) == set(stopped), "who looks leaves nothing"
+
+        code, out, err = await (
+            await gristmill("run", path, "--workers", "2", "--lease", "1", GRISTMILL_REDIS=url)
+        ).ended()
+        assert code == 0, err
+        assert "planned 60 = accepted 60" in out
+        assert await keys_of(own_redis) == {}
+        assert_accounted(folder, server, planned=60, in_flight=8)
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,7 @@ from redis_server import RedisServer, free_port
 
 from gristmill.errors import ConfigError, RedisUnavailable, StoreError, StoreFull
 from gristmill.storage.queue import Lease, Result, WorkerInfo
+from gristmill.storage.redis_connection import LIFE_MS
 from gristmill.storage.redis_queue import RedisCoordinatorQueue, RedisWorkerQueue
 
 
@@ -85,6 +86,98 @@ async def test_keys_have_one_prefix_and_memory_is_given_back(queue: tuple[QueueP
     assert isinstance(coordinator, RedisCoordinatorQueue)
     await coordinator.remove()
     assert {name async for name in client.scan_iter("*")} - before == set()
+
+
+async def test_every_key_has_an_expiry_that_a_coordinator_renews(own_redis: RedisServer) -> None:
+    async with pair_on(own_redis.url) as (pair, client):
+
+        async def require(least_ms: int) -> None:
+            left = {name: await client.pttl(name) async for name in client.scan_iter("*")}
+            assert len(left) > 3
+            assert {name: ms for name, ms in left.items() if not least_ms <= ms <= LIFE_MS} == {}
+
+        coordinator, worker = await pair.coordinator(lease=0.2), pair.worker("w1", lease=0.2)
+        await coordinator.feed(some_work(8))
+        await require(LIFE_MS - 60_000)
+        held = list(await worker.lease(4))
+        await worker.beat(WorkerInfo(name="w1"), held)
+        await worker.finish(held[0], result_of(held[0]))
+        await worker.give_back(held[1:2])
+        await coordinator.bury("w1")
+        assert await coordinator.reclaim() == 2
+        other = pair.worker("w2", lease=0.2)
+        await other.beat(WorkerInfo(name="w2"), [])
+        await other.lease(1)
+        await coordinator.order("pause")
+        await coordinator.requeue()
+        await coordinator.state()
+        await require(LIFE_MS - 60_000)
+        async for name in client.scan_iter("*"):
+            await client.pexpire(name, 60_000)
+        await coordinator.reclaim()
+        await require(LIFE_MS - 60_000)
+
+
+async def test_who_only_looks_leaves_nothing(own_redis: RedisServer) -> None:
+    async with pair_on(own_redis.url) as (pair, client):
+        looking = RedisCoordinatorQueue(own_redis.url, pair.campaign)
+        state = await looking.state()
+        assert (state.ready, state.leased, state.order, state.workers) == (0, 0, "run", ())
+        assert await looking.dead() == []
+        assert await looking.requeue() == 0
+        assert await pair.worker("early").manifest() is None
+        await looking.close()
+        assert [name async for name in client.scan_iter("*")] == []
+
+
+async def test_a_cleared_campaign_is_not_opened_again_by_a_worker_that_comes_late(own_redis: RedisServer) -> None:
+    async with pair_on(own_redis.url) as (pair, client):
+        coordinator, late = await pair.coordinator(), pair.worker("late")
+        assert isinstance(coordinator, RedisCoordinatorQueue)
+        work = some_work(5)
+        await coordinator.feed(work)
+        held = list(await late.lease(2))
+        await late.beat(WorkerInfo(name="late"), held)
+        await coordinator.clear(workers_left=False)
+        assert [name async for name in client.scan_iter("*")] == [key(pair, "order").encode()]
+        assert await late.beat(WorkerInfo(name="late"), held) == "drain"
+        assert await late.lease(3) == []
+        assert await late.finish(held[0], result_of(held[0])), "it was paid for: the next coordinator takes it"
+        await pair.end(late)
+        left = {name.decode().rpartition(":")[2]: await client.pttl(name) async for name in client.scan_iter("*")}
+        assert set(left) == {"order", "results", "tasks"}
+        assert all(0 < ms <= LIFE_MS for ms in left.values())
+        again = await pair.coordinator()
+        assert [result.task for result in await again.results()] == [held[0].work.task.id]
+        await again.confirm(await again.results())
+        await again.feed(work[1:])
+        assert await run_all(pair.worker("next")) == 4
+        await take_all(again, {})
+        assert isinstance(again, RedisCoordinatorQueue)
+        await again.clear()
+        assert [name async for name in client.scan_iter("*")] == []
+
+
+async def test_what_stands_against_pending_suspects_outlives_a_clearing(own_redis: RedisServer) -> None:
+    async with pair_on(own_redis.url) as (pair, client):
+        coordinator = await pair.coordinator(strikes=2)
+        assert isinstance(coordinator, RedisCoordinatorQueue)
+        work = some_work(2)
+        await coordinator.feed(work)
+        for name, count in (("a", 2), ("b", 1), ("c", 1), ("d", 1)):  # both; each alone; the first one again: dead
+            await pair.worker(name, wait=0.0).lease(count)
+            await coordinator.bury(name)
+            await coordinator.reclaim()
+        (dead,) = await coordinator.dead()
+        await coordinator.withdraw([one.task.id for one in work])
+        await coordinator.clear()
+        assert [name async for name in client.scan_iter("*")] == [key(pair, "marks").encode()]
+        assert [name.decode() for name in await client.hkeys(key(pair, "marks"))] == [
+            one.task.id for one in work if one.task.id != dead.task
+        ]
+        again = await pair.coordinator(strikes=2)
+        await again.feed(work)
+        assert (await again.state()).suspect == 1
 
 
 async def test_the_window_bounds_what_is_held(redis_url: str) -> None:
@@ -350,7 +443,9 @@ async def test_a_full_server_refuses_tasks_and_takes_them_when_there_is_room(own
 
 
 async def test_an_acl_user_with_few_rights_is_enough(own_redis: RedisServer) -> None:
-    allowed = "+@scripting -script|flush +@stream +@hash +@set +@sortedset +@string +exists +del +pexpire +time +memory|usage"
+    allowed = (
+        "+@scripting -script|flush +@stream +@hash +@set +@sortedset +@string +exists +del +pexpire +time +memory|usage"
+    )
     async with Redis.from_url(own_redis.url) as client:
         await client.execute_command("ACL", "SETUSER", "mill", "on", ">s3cret", "~gristmill:*", *allowed.split())
     url = own_redis.url.replace("redis://", "redis://mill:s3cret@")

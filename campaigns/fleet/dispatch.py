@@ -19,6 +19,7 @@ from ...storage.queue import CoordinatorQueue, QueueState, Result, Work, WorkerI
 from ...storage.records import Item, Status, Task, Usage
 from ..admission import Admission
 from ..outcome import Outcome, failure, failure_of
+from .poison import POISON, message_of
 
 LOG = logging.getLogger(__name__)
 FEED_AGAIN = 60.0  # seconds after which all is offered once more: a power cut may cost a queue its last second
@@ -135,21 +136,24 @@ class Dispatcher:
         except NotStored:
             return None
 
-    async def end(self, patience: float) -> None:
+    async def end(self, patience: float) -> QueueState | None:
         """Tells workers to drain, waits `patience` seconds at most until they have gone, and takes their last results.
 
-        Not after the lead was lost: then they are another coordinator's.
+        Not after the lead was lost: then they are another coordinator's. Returns the queue's last state, None when it
+        is not known.
         """
+        state: QueueState | None = None
         if self._lost.is_set():
-            return
+            return None
         with contextlib.suppress(TimeoutError, GristmillError):  # a queue that is gone has no workers to wait for
             async with asyncio.timeout(patience):
                 await self._queue.order("drain")
                 while True:
                     state = await self._queue.state()
                     if not self._alive(state) and (not state.results or self._broken is not None):
-                        return
+                        break
                     await asyncio.sleep(0.05)
+        return None if self._lost.is_set() else state
 
     def _alive(self, state: QueueState) -> list[WorkerInfo]:
         return [worker for worker in state.workers if worker.age <= self._lease]
@@ -237,8 +241,7 @@ class Dispatcher:
                 waiting = self._waiting.get(dead.task)
                 if waiting is None or waiting[1].done():
                     continue
-                message = f"it ended its worker {dead.strikes} times and is set aside: " + "; ".join(dead.history)
-                outcome = failure(waiting[0].task, self._admission.kind, "poison", message)
+                outcome = failure(waiting[0].task, self._admission.kind, POISON, message_of(dead))
                 outcome = await self._admission.admit(waiting[0].task, outcome)
                 self.ended += 1
                 if not waiting[1].done():

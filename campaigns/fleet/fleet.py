@@ -24,7 +24,7 @@ from ...models.fleet.shared import SharedLayers
 from ...models.layers.budget import Budget
 from ...models.layers.meter import Meter
 from ...storage.leases import SqliteCoordinatorQueue
-from ...storage.queue import CoordinatorQueue
+from ...storage.queue import CoordinatorQueue, QueueState
 from ...storage.redis_connection import RedisConnection
 from ...storage.redis_queue import RedisCoordinatorQueue
 from ...storage.store import RunStore
@@ -33,6 +33,7 @@ from ..prepare import Prepared
 from ..spec import CampaignSpec
 from ..spending import spent_before
 from .dispatch import Dispatcher
+from .keys import Keys
 from .leader import Leader
 from .manifest import manifest_of, told
 
@@ -40,12 +41,25 @@ if TYPE_CHECKING:  # types only: a campaign without a graph does not load networ
     from ...graphs.knowledge.graph import KnowledgeGraph
 
 LOG = logging.getLogger(__name__)
-Opened = tuple[CoordinatorQueue, Admission, asyncio.Event, Callable[[], Awaitable[None]]]
 RUN_MARK = "run"
 REDIS_VARIABLE = "GRISTMILL_REDIS"
 RESTARTS = 9  # deaths for each worker that was asked for, without a task ending in between, until none starts again
 REFUSED, REFUSAL = 1, 3  # exit code of a worker that said why it cannot work, and for how many deaths that counts
 AT_ONCE = 2.0  # seconds that workers elsewhere get when a person has asked twice
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A queue that is open, who admits its results, whether the lead is lost, how to tell a queue what it forgot.
+
+    `keys` is what there is to clear at the end, None where the queue is a file of the run.
+    """
+
+    queue: CoordinatorQueue
+    admission: Admission
+    lost: asyncio.Event
+    restore: Callable[[], Awaitable[None]]
+    keys: Keys | None = None
 
 
 @dataclass(frozen=True)
@@ -105,38 +119,50 @@ class Fleet:
             RunLocked: another coordinator leads this campaign on the same Redis.
             RedisUnavailable: Redis was not there for longer than its patience.
         """
-        async with self._opened(spec, store, admission) as (queue, ours, lost, restore):
-            await queue.begin(told(manifest_of(spec, prepared), lease=self.lease, run=await _run_id(store)))
-            records = partial(work_of, store=store, graph=graph)
+        async with self._opened(spec, store, admission) as opened:
+            await opened.queue.begin(told(manifest_of(spec, prepared), lease=self.lease, run=await _run_id(store)))
             dispatcher = Dispatcher(
-                queue, ours, meter, budget, lost=lost, restore=restore, work_of=records, lease=self.lease, say=say
+                opened.queue,
+                opened.admission,
+                meter,
+                budget,
+                lost=opened.lost,
+                restore=opened.restore,
+                work_of=partial(work_of, store=store, graph=graph),
+                lease=self.lease,
+                say=say,
             )
-            crew = Crew(self, store.folder, spec, queue, dispatcher)
-            patience = self.grace
-            async with dispatcher.serving():
-                watching = asyncio.create_task(crew.keep())
-                dispatcher.depend_on(watching)
-                try:
-                    yield dispatcher
-                except asyncio.CancelledError:  # a person asked twice: what is in flight stays pending
-                    patience = AT_ONCE
-                    crew.kill()
-                    raise
-                finally:
-                    watching.cancel()
-                    await asyncio.gather(watching, return_exceptions=True)
-                    await crew.bury()
-                    await dispatcher.end(patience)
-                    await crew.dismiss()
+            crew = Crew(self, store.folder, spec, opened.queue, dispatcher)
+            last: QueueState | None = None
+            try:
+                async with dispatcher.serving():
+                    watching = asyncio.create_task(crew.keep())
+                    dispatcher.depend_on(watching)
+                    patience = self.grace
+                    try:
+                        yield dispatcher
+                    except asyncio.CancelledError:  # a person asked twice: what is in flight stays pending
+                        patience = AT_ONCE
+                        crew.kill()
+                        raise
+                    finally:
+                        watching.cancel()
+                        await asyncio.gather(watching, return_exceptions=True)
+                        await crew.bury()
+                        last = await dispatcher.end(patience)
+                        await crew.dismiss()
+            finally:
+                if opened.keys is not None:
+                    await opened.keys.clear(last, complete=store.books().pending == 0)
 
     @asynccontextmanager
     async def _opened(self, spec: CampaignSpec, store: RunStore, admission: Admission) -> AsyncIterator[Opened]:
-        """Opens the queue, and says who admits, whether the lead is lost, and how to tell a queue what it forgot."""
+        """Opens the queue, and over Redis takes the lead and keeps what the campaign has there."""
         lost = asyncio.Event()
         if not self.redis:
             here = SqliteCoordinatorQueue(store.folder, lease=self.lease, strikes=self.strikes)
             try:
-                yield here, admission, lost, _nothing
+                yield Opened(here, admission, lost, _nothing)
             finally:
                 await here.close()
             return
@@ -154,11 +180,14 @@ class Fleet:
             await leader.take()
             try:
                 queue = RedisCoordinatorQueue(self.redis, spec.name, lease=self.lease, strikes=self.strikes)
+                keys = Keys(connection, queue, shared, await _run_id(store))
+                keeping = asyncio.create_task(keys.keep())
                 try:
-                    await _make_ours(connection, queue, shared, await _run_id(store))
+                    await keys.make_ours()
                     await restore()
-                    yield queue, Admission(store, pool, admission.kind), lost, restore
+                    yield Opened(queue, Admission(store, pool, admission.kind), lost, restore, keys)
                 finally:
+                    keeping.cancel()
                     await queue.close()
                     await shared.aclose()
             finally:
@@ -174,17 +203,6 @@ async def _run_id(store: RunStore) -> str:
         run = uuid.uuid4().hex
         await store.set_mark(RUN_MARK, run)
     return str(run)
-
-
-async def _make_ours(connection: RedisConnection, queue: RedisCoordinatorQueue, shared: SharedLayers, run: str) -> None:
-    """Forgets what another run of the same name left in Redis: its tasks, its texts, what it spent."""
-    key = f"gristmill:{{{shared.campaign}}}:run"
-    before = await connection.call("GET", key)
-    if before is not None and before != run.encode():
-        LOG.warning("Redis holds another run of the name %s, which is forgotten there", shared.campaign)
-        await queue.remove()
-        await shared.forget()
-    await connection.call("SET", key, run)
 
 
 async def _nothing() -> None:

@@ -13,9 +13,10 @@ from rich.text import Text
 from ...errors import ConfigError
 from ...storage.leases import QUEUE_FILE, SqliteCoordinatorQueue
 from ...storage.queue import CoordinatorQueue, Dead, QueueState
-from ...storage.records import Record
+from ...storage.records import Record, Status
 from ...storage.redis_queue import RedisCoordinatorQueue
 from ...storage.store import RunStore
+from .poison import POISON, dead_of
 
 
 class Sight(Record):
@@ -49,9 +50,18 @@ async def queue_of(folder: Path, redis: str) -> AsyncIterator[CoordinatorQueue]:
 
 
 async def look(folder: Path, redis: str) -> Sight:
-    """Returns what the queue of the run in `folder` holds."""
+    """Returns what the queue of the run in `folder` holds, and all tasks that were set aside: the queue may be gone."""
     async with queue_of(folder, redis) as queue:
-        return Sight(queue=await queue.state(), dead=tuple(await queue.dead()))
+        state, dead = await queue.state(), await queue.dead()
+    store = RunStore.read(folder)
+    try:
+        some = (Status.FAILED.value, POISON) in store.reasons()
+        stored = [dead_of(item) for item in store.items(Status.FAILED) if POISON in item.reasons] if some else []
+    finally:
+        store.close_reading()
+    known = {one.task for one in dead}
+    together = (*dead, *(one for one in stored if one.task not in known))
+    return Sight(queue=state.model_copy(update={"dead": len(together)}), dead=together)
 
 
 async def give_order(folder: Path, redis: str, order: str) -> None:
@@ -65,7 +75,7 @@ async def requeue(folder: Path, redis: str, tasks: Sequence[str]) -> int:
     store = RunStore.open(folder)
     try:
         async with queue_of(folder, redis) as queue:
-            count = await store.retry_failed(reason="poison", tasks=tasks)
+            count = await store.retry_failed(reason=POISON, tasks=tasks)
             await queue.requeue(tasks)
             return count
     finally:

@@ -14,4 +14,6 @@ elseif holder ~= owner then
   return holder
 end
 redis.call('SADD', KEYS[1], hash)
+redis.call('PEXPIRE', KEYS[1], LIFE)
+redis.call('PEXPIRE', bucket, LIFE)
 return false

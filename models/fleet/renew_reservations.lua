@@ -12,4 +12,7 @@ for at = 2, #ARGV, 3 do
     redis.call('ZADD', KEYS[2], now + tonumber(ARGV[1]), id)
   end
 end
+for _, key in ipairs(KEYS) do
+  redis.call('PEXPIRE', key, LIFE)
+end
 return 0

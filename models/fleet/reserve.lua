@@ -49,4 +49,7 @@ elseif id ~= '' and redis.call('HEXISTS', KEYS[3], id) == 0 and not redis.call('
     redis.call('HINCRBY', KEYS[1], 'held_money', ARGV[3])
   end
 end
+for _, key in ipairs(KEYS) do
+  redis.call('PEXPIRE', key, LIFE)
+end
 return {verdict, string.format('%.0f', spent_tokens), string.format('%.0f', spent_money), elapsed}

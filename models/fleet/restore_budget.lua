@@ -7,4 +7,5 @@ for field, known in pairs({tokens = ARGV[1], money = ARGV[2]}) do
   end
 end
 redis.call('HSET', KEYS[1], 'began', now - tonumber(ARGV[3]))
+redis.call('PEXPIRE', KEYS[1], LIFE)
 return 0

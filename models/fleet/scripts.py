@@ -5,12 +5,13 @@ from __future__ import annotations
 import uuid
 from importlib import resources
 
-from ...storage.redis_connection import Script
+from ...storage.redis_connection import LIFE_MS, Script
 
 
 def script(name: str) -> Script:
-    """Returns the script `name`.lua of this folder."""
-    return Script(resources.files(__package__).joinpath(f"{name}.lua").read_text("utf-8"))
+    """Returns the script `name`.lua of this folder, in which LIFE is how long keys stay after the last write, in ms."""
+    text = resources.files(__package__).joinpath(f"{name}.lua").read_text("utf-8")
+    return Script(f"local LIFE = {LIFE_MS} {text}")
 
 
 def key_of(campaign: str, *parts: str) -> str:

@@ -19,4 +19,7 @@ if held then
 end
 redis.call('HINCRBY', KEYS[1], 'tokens', ARGV[2])
 redis.call('HINCRBY', KEYS[1], 'money', ARGV[3])
+for _, key in ipairs(KEYS) do
+  redis.call('PEXPIRE', key, LIFE)
+end
 return 1

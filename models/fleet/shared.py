@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from ...storage.redis_connection import RedisConnection
+import asyncio
+from collections.abc import AsyncIterator
+
+from ...storage.redis_connection import LIFE_MS, RedisConnection
 from ..layers.limiter import AnyLimiter
 from .budget import RedisBudget
 from .calls import RedisCalls
 from .limiter import RedisLimiter
 from .scripts import key_of
+
+COUNTS, TEXTS, ANSWERS = ("budget", "limit"), ("pool", "held"), ("calls", "asking")  # the first parts of key names
 
 
 class SharedLayers:
@@ -47,19 +52,31 @@ class SharedLayers:
         await self.budget.aclose()
         await self.connection.flush()
 
-    async def forget(self) -> int:
+    async def renew(self) -> None:
+        """Lets what is shared live for `LIFE_MS` from now; the answers of models have a life of their own."""
+        for name in (*COUNTS, *TEXTS):
+            async for found in self._keys(name):
+                await asyncio.gather(*(self.connection.call("PEXPIRE", key, LIFE_MS) for key in found))
+
+    async def forget(self, *, calls: bool = True) -> int:
         """Removes from Redis all that this campaign's workers shared, the pool too; returns how many keys that were.
 
-        For a campaign that has ended: its accepted texts are in the store, its answers expire, the rest would stay.
+        For a campaign that has ended: its accepted texts and what it spent are in the store. Without `calls` the
+        answers of models stay until they expire, so that a restart need not pay for them again.
         """
         removed = 0
-        for name in ("calls", "asking", "budget", "limit", "pool", "held"):
-            pattern = f"{key_of(self.campaign, name)}*"
-            cursor: int | bytes = 0
-            while True:
-                cursor, found = await self.connection.call("SCAN", cursor, "MATCH", pattern, "COUNT", 1000)
-                if found:
-                    removed += int(await self.connection.call("UNLINK", *found))
-                if int(cursor) == 0:
-                    break
+        for name in (*COUNTS, *TEXTS, *(ANSWERS if calls else ())):
+            async for found in self._keys(name):
+                removed += int(await self.connection.call("UNLINK", *found))
         return removed
+
+    async def _keys(self, name: str) -> AsyncIterator[list[bytes]]:
+        """Yields the keys of this campaign that start with `name`, some at a time."""
+        pattern = f"{key_of(self.campaign, name)}*"
+        cursor: int | bytes = 0
+        while True:
+            cursor, found = await self.connection.call("SCAN", cursor, "MATCH", pattern, "COUNT", 1000)
+            if found:
+                yield found
+            if int(cursor) == 0:
+                return

@@ -1,1 +1,1 @@
-"""What the queue over Redis does inside the server: one script a step. `redis_scripts` loads them and tells of the keys."""
+"""What the queue over Redis does inside the server, a script a step; `redis_scripts` loads them and names the keys."""
