@@ -14,14 +14,14 @@ CORE := .venv/.core-$(PLACE)
 DEV := .venv/.dev-$(PLACE)
 VLLM := .venv-vllm/.installed-$(PLACE)
 
-.PHONY: help demo test test-vllm lint types format wheel bench clean
+.PHONY: help demo test test-vllm lint types format wheel bench bench-fleet clean
 .DELETE_ON_ERROR:
 
 help:
 	@echo 'make demo       set up, then run a campaign on the example documents: no key, no server'
 	@echo 'make test       set up, a real Redis included, then lint, types and every test'
 	@echo 'make test-vllm  install vLLM (CPU build, 3.4 GB), serve a tiny model, test against it'
-	@echo 'make lint | types | format | wheel | bench | clean'
+	@echo 'make lint | types | format | wheel | bench | bench-fleet | clean'
 
 demo: $(CORE)
 	@$(BIN)/gristmill run examples/demo.toml
@@ -54,6 +54,9 @@ wheel: $(DEV)
 
 bench: $(DEV)
 	@$(BIN)/python benchmarks/overhead.py
+
+bench-fleet: redis
+	@$(BIN)/python benchmarks/fleet.py --taskiq
 
 clean:
 	rm -rf .venv .venv-vllm .cache build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

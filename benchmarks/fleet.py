@@ -1,120 +1,181 @@
-"""What a killed worker costs: kill -9 half way through a campaign, and the time until its tasks have ended elsewhere.
+"""The figures of the fleet, all of them, side by side in one run.
 
-    python benchmarks/fleet.py [--rows 2000] [--lease 2] [--redis redis://127.0.0.1:6379]
+    python benchmarks/fleet.py [--quick] [--only queue,limiter,scaling,kill,memory] [--redis redis://127.0.0.1:6379/0]
 
-Two worker processes run the write-and-judge flow of `row_flow.py` against the mock server of 50 ms. When half of the
-rows are done one worker is killed; the tasks that it held then are followed until each has ended. The last line is one
-JSON object: `lost`, `doubled`, `recovery_s` (from the kill to the last of those tasks), `lease_s`, `repeated_calls`.
+Each part is a program of its own beside this one, and runs as a process of its own, one after the other: its docstring
+says what is measured and how.
+
+    queue    task_queue.py    what the queue costs a task, over Redis and SQLite, beside taskiq
+    limiter  limiter.py       three workers before a server that takes 16 requests
+    scaling  scaling.py       what a second worker brings on a second core
+    kill     kill_worker.py   what a killed worker costs
+    memory   redis_memory.py  what a campaign of a million tasks keeps in Redis
+
+Without --redis each starts a Redis server of its own. taskiq-redis is asked for where it is installed; with --taskiq
+it is installed for this run, into a folder that goes afterwards. --quick takes fewer tasks and rounds, and
+extrapolates nothing: its memory is that of 30,000 tasks. The table says what is promised; the last line is one JSON
+object. Take the figures of a quiet machine: the load before each part is printed.
 """
 
 from __future__ import annotations
 
 import argparse
-import asyncio
+import contextlib
+import importlib.util
 import json
 import os
 import signal
-import sqlite3
+import subprocess
 import sys
 import tempfile
-from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
+from typing import Any
 
 HERE = Path(__file__).parent
-sys.path.insert(0, str(HERE))
-
-from mock_server import MockServer  # noqa: E402
-from overhead import write_rows  # noqa: E402
-
-from gristmill.campaigns.fleet.overseeing import queue_of  # noqa: E402
-from gristmill.storage.records import Status  # noqa: E402
-from gristmill.storage.store import RunStore  # noqa: E402
-
-TICK = 0.02  # seconds between two looks at what other processes do
-CAMPAIGN = """name = "fleet"
-documents = ["rows.jsonl"]
-flow = "row_flow:flow"
-prompts = [{prompts}]
-concurrency = 64
-[models.default]
-model = "openai_api/mock"
-base_url = "{url}"
-max_in_flight = 64
-[export]
-formats = ["jsonl"]
-"""
+GRACE = 30.0  # seconds that a part gets to end what it started
 
 
-def done(folder: Path, tasks: list[str]) -> int:
-    """How many of `tasks` have ended."""
-    store = RunStore.read(folder)
+@dataclass(frozen=True)
+class Part:
+    """One program: what it is given always, and when it is to be quick; whether it takes --redis."""
+
+    program: str
+    quick: tuple[str, ...]
+    full: tuple[str, ...] = ()
+    redis: bool = True
+
+
+@dataclass(frozen=True)
+class Promise:
+    """What a figure is to be: at least or at most `bound`; or at most that of another figure and `bound` more."""
+
+    figure: str
+    meaning: str
+    at_least: bool
+    bound: float
+    above: str = ""
+
+    def kept(self, found: dict[str, Any]) -> bool:
+        bound = self.bound + (found[self.above] if self.above else 0.0)
+        value = float(found[self.figure])
+        return value >= bound if self.at_least else value <= bound
+
+    @property
+    def said(self) -> str:
+        named = f"{self.above} + {self.bound:g}" if self.above else f"{self.bound:,g}"
+        return f"{'at least' if self.at_least else 'at most'} {named}"
+
+
+PARTS = {
+    "queue": Part("task_queue.py", ("--tasks", "5000", "--repeat", "1")),
+    "limiter": Part("limiter.py", ("--rounds", "1")),
+    "scaling": Part("scaling.py", ("--rows", "1500", "--repeat", "1"), redis=False),
+    "kill": Part("kill_worker.py", ("--rows", "600")),
+    "memory": Part("redis_memory.py", ("--tasks", "30000")),
+}
+PROMISES = (
+    Promise("redis_tasks_per_s", "no-op tasks a second over Redis, one worker", True, 8000),
+    Promise("redis_cpu_ms", "ms of the worker's CPU a task", False, 0.15),
+    Promise("sqlite_tasks_per_s", "no-op tasks a second over SQLite, one worker", True, 12000),
+    Promise("sqlite_cpu_ms", "ms of the worker's CPU a task", False, 0.15),
+    Promise("cap_used", "part of the 16 places that was used", True, 0.85),
+    Promise("share_429", "part of the requests answered 429", False, 0.05),
+    Promise("scaling_2", "times the calls/s of one core, with two", True, 1.8),
+    Promise("lost", "tasks lost after kill -9", False, 0),
+    Promise("doubled", "tasks doubled", False, 0),
+    Promise("recovery_s", "seconds until its tasks had ended elsewhere", False, 2, above="lease_s"),
+    Promise("redis_mb", "MB in Redis at most", False, 64),
+)
+
+
+def run(part: Part, options: argparse.Namespace, env: dict[str, str]) -> dict[str, Any]:
+    """Runs one program, shows what it prints, and returns its last line's object.
+
+    Raises:
+        SystemExit: it ended with an error.
+    """
+    command = [sys.executable, str(HERE / part.program), *(part.quick if options.quick else part.full)]
+    if options.redis and part.redis:
+        command += ["--redis", options.redis]
+    # A session of its own: Ctrl-C comes here, and goes on to the program once.
+    started = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=env, start_new_session=True)
+    with ended(started) as process:
+        assert process.stdout is not None
+        last = ""
+        for line in process.stdout:
+            if last:
+                print(f"  {last}", flush=True)
+            last = line.rstrip()
+        if process.wait():
+            raise SystemExit(f"{part.program} ended with exit code {process.returncode}: {last}")
+    found: dict[str, Any] = json.loads(last)
+    return found
+
+
+@contextlib.contextmanager
+def ended(process: subprocess.Popen[str]) -> Iterator[subprocess.Popen[str]]:
+    """Ends a program, which ends what it started, when the block is left before it is done."""
     try:
-        return sum(store.status(task) is not Status.PENDING for task in tasks)
+        yield process
     finally:
-        store.close_reading()
+        if process.poll() is None:
+            process.send_signal(signal.SIGINT)
+            try:
+                process.wait(GRACE)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
 
 
-def held_by(folder: Path, worker: str) -> list[str]:
-    """The tasks that a worker holds, read from the queue's file (SQLite) before it is killed."""
-    connection = sqlite3.connect(f"{(folder / 'queue.sqlite3').as_uri()}?mode=ro", uri=True)
-    try:
-        rows = connection.execute("SELECT id FROM tasks WHERE state = 'leased' AND worker = ?", (worker,)).fetchall()
-    finally:
-        connection.close()
-    return [task for (task,) in rows]
+@contextlib.contextmanager
+def taskiq(wanted: bool) -> Iterator[dict[str, str]]:
+    """Gives the environment of the parts, with taskiq-redis in it for as long as the block runs."""
+    if not wanted or importlib.util.find_spec("taskiq_redis"):
+        yield dict(os.environ)
+        return
+    with tempfile.TemporaryDirectory(prefix="gristmill-taskiq-") as folder:
+        pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "install", "-qq", "--no-compile"]
+        subprocess.run([*pip, "--target", folder, "taskiq-redis"], check=True)
+        # Behind the environment's own packages: what both have (redis-py) is the environment's.
+        yield {**os.environ, "GRISTMILL_BENCH_EXTRA": folder}
 
 
-async def main(args: argparse.Namespace) -> None:
-    with tempfile.TemporaryDirectory() as name:
-        here = Path(name)
-        write_rows(name, args.rows)
-        folder = here / "runs" / "fleet"
-        async with MockServer(latency=0.05) as server:
-            text = CAMPAIGN.format(prompts=json.dumps(str(HERE / "prompts")), url=server.url)
-            (here / "fleet.toml").write_text(text)
-            options = ["--workers", "2", "--lease", str(args.lease)]
-            options += ["--redis", args.redis] if args.redis else []
-            process = await asyncio.create_subprocess_exec(
-                sys.executable,
-                *("-m", "gristmill.cli", "run", str(here / "fleet.toml"), *options),
-                env={**os.environ, "PYTHONPATH": str(HERE)},
-                stdout=asyncio.subprocess.DEVNULL,
-                stderr=asyncio.subprocess.DEVNULL,
-            )
-            while len(server.log) < args.rows:  # noqa: ASYNC110  # half of the calls, made by other processes
-                await asyncio.sleep(0.01)
-            async with queue_of(folder, args.redis) as queue:
-                victim = (await queue.state()).workers[0]
-                held = [] if args.redis else held_by(folder, victim.name)
-                os.kill(victim.pid, signal.SIGKILL)
-                killed = monotonic()
-                if args.redis:  # what a Redis queue has leased to whom is its own affair: wait until all is taken up
-                    while (await queue.state()).suspect == 0 and monotonic() - killed < 4 * args.lease:  # noqa: ASYNC110
-                        await asyncio.sleep(TICK)
-                    while (await queue.state()).suspect > 0:  # noqa: ASYNC110
-                        await asyncio.sleep(TICK)
-                else:
-                    while done(folder, held) < len(held):  # noqa: ASYNC110  # other processes end them
-                        await asyncio.sleep(TICK)
-            recovery = monotonic() - killed
-            code = await process.wait()
-            store = RunStore.read(folder)
-            books, items = store.books(), Counter(item.task for item in store.items())
-            store.close_reading()
-            repeated = sum(count - 1 for count in server.repeated.values())
-    lost = args.rows - books.accepted
-    doubled = sum(count > 1 for count in items.values())
-    print(f"{args.rows} rows, 2 workers {'over Redis' if args.redis else 'over SQLite'}, one killed half way")
-    print(f"exit code {code}; {books}")
-    print(f"lost {lost}, doubled {doubled}, {repeated} calls made again, {recovery:.1f} s, lease {args.lease:g} s")
-    figures = {"lost": lost, "doubled": doubled, "recovery_s": round(recovery, 2), "lease_s": args.lease}
-    print(json.dumps({**figures, "repeated_calls": repeated}))
+def report(found: dict[str, Any], quick: bool) -> None:
+    """Prints the table, then all figures in one line."""
+    print(f"\n{'figure':20}{'':46}{'found':>10}  promised")
+    for one in PROMISES:
+        if one.figure in found:
+            mark = "" if one.kept(found) else "  MISSED"
+            print(f"{one.figure:20}{one.meaning:46}{found[one.figure]:>10,}  {one.said}{mark}")
+    if quick:
+        print("quick: fewer tasks and rounds than the promises are about; no figure is extrapolated")
+    print(json.dumps({**found, "load": round(os.getloadavg()[0], 1), "quick": quick}))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--only", default=",".join(PARTS), help="some of the parts")
+    parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--redis", default="", help="URL of a server to use, with nothing else on it")
+    parser.add_argument("--taskiq", action="store_true", help="install taskiq-redis for this run")
+    options = parser.parse_args()
+    names = options.only.split(",")
+    if unknown := set(names) - set(PARTS):
+        parser.error(f"--only {', '.join(sorted(unknown))}: there are {', '.join(PARTS)}")
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # leave by the same way as after Ctrl-C
+    found: dict[str, Any] = {}
+    with taskiq(options.taskiq and "queue" in names) as env:
+        for name in names:
+            print(f"{name} ({PARTS[name].program}), load {os.getloadavg()[0]:.1f}", flush=True)
+            began = monotonic()
+            figures = run(PARTS[name], options, env)
+            found |= {key: value for key, value in figures.items() if not isinstance(value, dict)}
+            print(f"  {monotonic() - began:.0f} s", flush=True)
+    report(found, options.quick)
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rows", type=int, default=2000)
-    parser.add_argument("--lease", type=float, default=2.0)
-    parser.add_argument("--redis", default="")
-    asyncio.run(main(parser.parse_args()))
+    main()

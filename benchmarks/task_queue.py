@@ -6,7 +6,7 @@ The coordinator runs here: it feeds a window, collects and confirms results, rec
 called but the queue. The worker is a process of its own that runs each task as an asyncio task and hands a result in.
 Where taskiq-redis is installed (`pip install taskiq-redis`) its stream broker runs as many no-op tasks beside them; its
 tasks are queued before the clock starts and have no result, so it does less. Without --redis it starts a Redis of its
-own. Figures are the best round; CPU is that of the worker process, of the coordinator's, and of the
+own. Figures are those of the median round; CPU is that of the worker process, of the coordinator's, and of the
 Redis server, a task. The last line is one JSON object.
 """
 
@@ -16,13 +16,14 @@ import argparse
 import asyncio
 import contextlib
 import importlib.util
+import os
 import resource
 import subprocess
 import sys
 import tempfile
 import time
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -35,6 +36,9 @@ from gristmill.storage.queue import CoordinatorQueue, Lease, Result, Work, Worke
 from gristmill.storage.records import Chunk, Status, Task
 from gristmill.storage.redis_connection import RedisConnection
 from gristmill.storage.redis_queue import RedisCoordinatorQueue, RedisWorkerQueue
+
+if extra := os.environ.get("GRISTMILL_BENCH_EXTRA"):  # where `fleet.py --taskiq` has put taskiq
+    sys.path.append(extra)
 
 SLOTS, WINDOW, TEXT = 100, 2000, 200  # tasks at a time; tasks out at a time; characters of a task's chunk
 
@@ -114,12 +118,7 @@ async def measure(kind: str, where: str, count: int) -> Round:
     queue = coordinator_queue(kind, where, campaign)
     await queue.begin({})
     made = list(tasks(count))
-    process = spawn("--work", kind, where, campaign)
-    assert process.stdout is not None
-    await asyncio.to_thread(process.stdout.readline)
     server = RedisConnection(where) if kind == "redis" else None
-    server_before, own_before = await server_cpu(server), cpu_seconds()
-    began = time.perf_counter()
     fed, done, peak = 0, 0, 0
 
     async def feed() -> None:
@@ -139,21 +138,26 @@ async def measure(kind: str, where: str, count: int) -> Round:
             peak = max(peak, (await queue.state()).bytes)
             await asyncio.sleep(0.5)
 
-    jobs = [asyncio.create_task(feed()), asyncio.create_task(watch())]
-    while done < count:
-        results = await queue.results()
-        await queue.confirm(results)
-        done += len(results)
-    seconds = time.perf_counter() - began
-    assert done == count, "a result came twice"
-    own_used = cpu_seconds() - own_before
-    server_used = await server_cpu(server) - server_before
-    for job in jobs:
-        job.cancel()
-    await asyncio.gather(*jobs, return_exceptions=True)
-    await queue.order("drain")
-    cpu = float(await asyncio.to_thread(process.stdout.readline))
-    process.wait(10)
+    with spawned("--work", kind, where, campaign) as process:
+        assert process.stdout is not None
+        await asyncio.to_thread(process.stdout.readline)
+        server_before, own_before = await server_cpu(server), cpu_seconds()
+        began = time.perf_counter()
+        jobs = [asyncio.create_task(feed()), asyncio.create_task(watch())]
+        while done < count:
+            results = await queue.results()
+            await queue.confirm(results)
+            done += len(results)
+        seconds = time.perf_counter() - began
+        assert done == count, "a result came twice"
+        own_used = cpu_seconds() - own_before
+        server_used = await server_cpu(server) - server_before
+        for job in jobs:
+            job.cancel()
+        await asyncio.gather(*jobs, return_exceptions=True)
+        await queue.order("drain")
+        cpu = float(await asyncio.to_thread(process.stdout.readline))
+        process.wait(10)
     await queue.close()
     if server is not None:
         await server.aclose()
@@ -198,12 +202,10 @@ async def measure_taskiq(url: str, count: int) -> Round:
         await asyncio.gather(*(noop.kiq("x" * TEXT) for _ in range(min(100, count - start))))
     server = RedisConnection(url)
     before = await server_cpu(server)
-    process = spawn("--taskiq", url, str(count))
-    assert process.stdout is not None
-    seconds, cpu = (float(part) for part in (await asyncio.to_thread(process.stdout.readline)).split())
-    used = await server_cpu(server) - before
-    process.kill()  # its receiver does not end soon when it is cancelled
-    process.wait()
+    with spawned("--taskiq", url, str(count)) as process:  # killed: its receiver does not end soon when it is asked
+        assert process.stdout is not None
+        seconds, cpu = (float(part) for part in (await asyncio.to_thread(process.stdout.readline)).split())
+        used = await server_cpu(server) - before
     await broker.shutdown()
     await server.call("DEL", "bench-taskiq")
     await server.aclose()
@@ -219,12 +221,21 @@ async def server_cpu(server: RedisConnection | None) -> float:
     return float(info["used_cpu_sys"]) + float(info["used_cpu_user"])
 
 
-def spawn(*arguments: str) -> subprocess.Popen[str]:
-    return subprocess.Popen([sys.executable, __file__, *arguments], stdout=subprocess.PIPE, text=True)
+@contextlib.contextmanager
+def spawned(*arguments: str) -> Iterator[subprocess.Popen[str]]:
+    """This program as a process of its own, which ends with the block."""
+    command = [sys.executable, __file__, *arguments]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True)
+    try:
+        yield process
+    finally:
+        if process.poll() is None:
+            process.kill()
+            process.wait()
 
 
 async def compare(redis: str, count: int, repeat: int) -> None:
-    """All queues by turns, the best round of each."""
+    """All queues by turns, the median round of each."""
     rounds: dict[str, list[Round]] = {}
     for _ in range(repeat):
         rounds.setdefault("redis", []).append(await measure("redis", redis, count))
@@ -232,10 +243,10 @@ async def compare(redis: str, count: int, repeat: int) -> None:
             rounds.setdefault("sqlite", []).append(await measure("sqlite", folder, count))
         if importlib.util.find_spec("taskiq_redis"):
             rounds.setdefault("taskiq", []).append(await measure_taskiq(redis, count))
-    best = {name: max(found, key=lambda one: one.rate) for name, found in rounds.items()}
-    print(f"{count:,} no-op tasks, one worker process, {SLOTS} at a time, best of {repeat}")
+    middle = {name: sorted(found, key=lambda one: one.rate)[(len(found) - 1) // 2] for name, found in rounds.items()}
+    print(f"{count:,} no-op tasks, one worker process, {SLOTS} at a time, median of {repeat}")
     print(f"{'':10}{'tasks/s':>10}{'worker':>12}{'coordinator':>14}{'Redis':>12}{'in Redis':>12}")
-    for name, one in best.items():
+    for name, one in middle.items():
         cells = [f"{one.rate:10,.0f}{one.cpu_ms:9.3f} ms"]
         cells += [
             f"{ms:{width}.3f} ms" if ms else " " * (width + 3)
@@ -243,8 +254,8 @@ async def compare(redis: str, count: int, repeat: int) -> None:
         ]
         cells += [f"{one.peak_bytes / 2**20:9.1f} MB" if name == "redis" else ""]
         print(f"{name:10}{''.join(cells)}".rstrip())
-    figures: dict[str, float] = {f"{name}_tasks_per_s": round(one.rate) for name, one in best.items()}
-    figures |= {f"{name}_cpu_ms": round(one.cpu_ms, 4) for name, one in best.items()}
+    figures: dict[str, float] = {f"{name}_tasks_per_s": round(one.rate) for name, one in middle.items()}
+    figures |= {f"{name}_cpu_ms": round(one.cpu_ms, 4) for name, one in middle.items()}
     print(orjson.dumps(figures).decode())
 
 

@@ -27,6 +27,7 @@ from ...storage.queue import WorkerQueue
 from ...storage.redis_connection import RedisConnection
 from ...storage.redis_queue import RedisWorkerQueue
 from ...storage.store import RunStore
+from ..collector import calm_collector
 from ..prepare import bind, context_of, prepare
 from ..spec import CampaignSpec
 from ..worker import Worker
@@ -143,7 +144,8 @@ async def _serve(
         running = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
             running.add_signal_handler(number, member.stop)
-        return await member.serve()
+        with calm_collector():
+            return await member.serve()
     finally:
         await close()
 

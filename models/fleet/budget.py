@@ -1,8 +1,8 @@
 """The budget of a fleet, in Redis: what all workers have spent and set aside, added up by one script.
 
 Settled and reserved together never pass a limit, so the fleet stops at it and not after it. The reservation of a worker
-that died lapses. A call is settled once, by its own id, however often the command arrives. Should Redis lose its
-memory, each worker's next command tells it what that worker last knew to be spent.
+that died lapses. A call is settled once, by its process's own count, however often the command arrives. Should Redis
+lose its memory, each worker's next command tells it what that worker last knew to be spent.
 """
 
 from __future__ import annotations
@@ -22,7 +22,8 @@ from .scripts import key_of, script, token
 RESERVE, SETTLE = script("reserve"), script("settle")
 RENEW, RESTORE = script("renew_reservations"), script("restore_budget")
 LIFE = 30.0  # seconds that a reservation outlives its worker
-REMEMBER = 600.0  # seconds for which a settled call is known to be settled
+REMEMBER = 600.0  # seconds for which a process that has gone quiet is still known by its last settlements
+LAST = 500  # of them: more than one pipeline sends again, and as many as Redis packs (`set-max-intset-entries`)
 LOOK_FIRST, LOOK_MOST = 0.05, 1.0  # seconds between looks, while only calls in flight stand in the way
 BILLION = 1_000_000_000
 
@@ -58,8 +59,9 @@ class RedisBudget:
                 raise ConfigError(f"budget {name} is {limit}; give a number above 0, or leave it out for no limit")
         self.tokens, self.usd, self.seconds, self.life = tokens, usd, seconds, life
         self._connection = connection
-        self._keys = tuple(key_of(campaign, "budget", *part) for part in ((), ("expiry",), ("held",), ("settled",)))
-        self._token, self._number = token(), itertools.count()
+        self._token, self._number, self._settlement = token(), itertools.count(), itertools.count()
+        self._keys = tuple(key_of(campaign, "budget", *part) for part in ((), ("expiry",), ("held",)))
+        self._mine = key_of(campaign, "budget", "settled", self._token)
         self._known = (0, 0, 0)  # tokens, money, milliseconds
         self._held: dict[str, Reservation] = {}
         self._settled = asyncio.Event()
@@ -113,8 +115,8 @@ class RedisBudget:
     def settle(self, reserved: Reservation, tokens: int, usd: float) -> None:
         """Gives a reservation back and books what the call did cost; sent at once, answered later."""
         self._held.pop(reserved.id, None)
-        money = math.ceil(usd * BILLION)
-        self._connection.post(SETTLE, self._keys, (reserved.id, tokens, money, int(REMEMBER * 1000)))
+        args = (reserved.id, tokens, math.ceil(usd * BILLION), int(REMEMBER * 1000), next(self._settlement), LAST)
+        self._connection.post(SETTLE, (*self._keys, self._mine), args)
         self._settled.set()
 
     async def aclose(self) -> None:

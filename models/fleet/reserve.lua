@@ -1,5 +1,5 @@
 -- Sets tokens and money aside for a call, or says why not. Money is in billionths of a US dollar.
--- KEYS: account, reservations by expiry, reservations, settled.
+-- KEYS: account, reservations by expiry, reservations.
 -- ARGV: id ('' only looks), tokens, money, most tokens, most money, most ms (each '' for no limit), ms that a
 --       reservation lives unrenewed, and what the caller last knew to be spent: tokens, money, ms.
 -- Returns {verdict, tokens spent, money spent, ms}.
@@ -38,7 +38,7 @@ elseif most_tokens and spent_tokens + tokens > most_tokens then
   verdict = 'tokens'
 elseif most_money and spent_money + money > most_money then
   verdict = 'usd'
-elseif id ~= '' and redis.call('HEXISTS', KEYS[3], id) == 0 and not redis.call('ZSCORE', KEYS[4], id) then
+elseif id ~= '' and redis.call('HEXISTS', KEYS[3], id) == 0 then
   if (most_tokens and spent_tokens + number('held_tokens') + tokens > most_tokens)
     or (most_money and spent_money + number('held_money') + money > most_money) then
     verdict = 'wait'
