@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from gristmill.agents.state import FlowContext, FlowState, describe
     from gristmill.campaigns.campaign import Campaign, CampaignReport
     from gristmill.campaigns.fleet.fleet import Fleet
+    from gristmill.campaigns.telemetry.telemetry import Telemetry
     from gristmill.errors import GristmillError
     from gristmill.graphs.flows.reference import reference_flow
     from gristmill.graphs.recipes.base import PlanView, Recipe
@@ -67,6 +68,7 @@ _HOMES = {
     "Span": "storage.records",
     "Status": "storage.records",
     "Task": "storage.records",
+    "Telemetry": "campaigns.telemetry.telemetry",
     "Verdict": "storage.records",
     "describe": "agents.state",
     "reference_flow": "graphs.flows.reference",
@@ -99,6 +101,7 @@ __all__ = [
     "Span",
     "Status",
     "Task",
+    "Telemetry",
     "Verdict",
     "describe",
     "reference_flow",

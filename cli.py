@@ -6,9 +6,10 @@ Commands are imported when they run, so that `gristmill --help` answers at once.
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import click
 
@@ -24,6 +25,38 @@ Examples:
   gristmill show ITEM --run runs/my-campaign
   gristmill export runs/my-campaign --format alpaca --format huggingface
 """
+
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+SEEN = (
+    click.option(
+        "--log-format", type=click.Choice(["text", "json"]), default="text", show_default=True,
+        envvar="GRISTMILL_LOG_FORMAT", help="json: one object a line on stderr and in RUN/run.log, nothing else.",
+    ),
+    click.option(
+        "--log-level", type=click.Choice(["debug", "info", "warning", "error"]), envvar="GRISTMILL_LOG_LEVEL",
+        help="What is logged; by default warning, as JSON info.",
+    ),
+    click.option(
+        "--metrics-port", type=click.IntRange(0, 65535), default=0, envvar="GRISTMILL_METRICS_PORT",
+        help="Serve Prometheus metrics on this port; local workers take the ports after it.",
+    ),
+    click.option(
+        "--metrics-host", default="127.0.0.1", show_default=True, envvar="GRISTMILL_METRICS_HOST",
+        help="Address to serve them on; whoever reaches it can read them.",
+    ),
+    click.option(
+        "--traces", is_flag=True, envvar="GRISTMILL_TRACES",
+        help="Send OpenTelemetry traces; the OTEL_ variables of the environment say where.",
+    ),
+)  # fmt: skip
+
+
+def _seen(command: Command) -> Command:
+    """Adds the options of what others see of a process: logs, metrics, traces."""
+    for option in reversed(SEEN):
+        command = option(command)
+    return command
 
 
 def _call(command: str, **options: Any) -> None:
@@ -80,6 +113,7 @@ def init(**options: Any) -> None:
     "--lease", type=float, default=30.0, show_default=True, help="Seconds until a silent worker's tasks return."
 )
 @click.option("--redis", default="", envvar="GRISTMILL_REDIS", help="Coordinate over this Redis; workers may join.")
+@_seen
 def run(**options: Any) -> None:
     """Run the campaign of a TOML file, or go on where it stopped.
 
@@ -102,6 +136,7 @@ def run(**options: Any) -> None:
 )
 @click.option("--parent", type=int, default=0, help="Drain when this process is gone.")
 @click.option("--shard", help="With a campaign file: the part of it that is to be joined, such as 3/64.")
+@_seen
 def worker(**options: Any) -> None:
     """Join the fleet that works on RUN until told to drain.
 

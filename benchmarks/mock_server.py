@@ -65,6 +65,7 @@ class MockServer:
     log: list[Entry] = field(default_factory=list)
     asked: Counter[str] = field(default_factory=Counter)
     next_faults: deque[str] = field(default_factory=deque)
+    traceparents: list[str] = field(default_factory=list)  # the W3C headers that came with requests
     in_flight: int = 0
     most_in_flight: int = 0
     connections: int = 0
@@ -282,6 +283,8 @@ class _Connection(asyncio.Protocol):
         key = _key(path, raw) if raw else ""
         if raw:
             server.asked[key] += 1
+        if parent := headers.get("traceparent"):
+            server.traceparents.append(parent)
         status, body, kind = server.respond(path, raw, headers.get("authorization", ""), fault)
         arguments = (path, key, began, status, body, kind, fault)
         if server.latency and length:

@@ -17,9 +17,12 @@ from typing import Any, Self
 from ..errors import ConfigError
 from ..graphs.recipes.base import Planner
 from ..models.contract import Model
+from ..models.layers.latency import Latencies
+from ..models.layers.limiter import AnyLimiter
 from ..models.layers.meter import Meter
 from ..models.redact import redact_values
 from ..models.spec import ModelSpec
+from ..models.tracing import Tracer, tracer_of
 from ..storage.records import Usage
 from ..storage.store import Books, RunStore
 from .fleet.fleet import Fleet
@@ -30,6 +33,9 @@ from .run import Run
 from .spec import CampaignSpec, load_spec, make_spec
 from .spending import open_budget, spent_before
 from .stops import Stop
+from .telemetry.exposition import Exposition, exposed
+from .telemetry.metrics import calls_source, process_source, run_source
+from .telemetry.telemetry import Telemetry
 
 
 @dataclass(frozen=True)
@@ -112,14 +118,24 @@ class Campaign:
                 raise ConfigError(f"roles.{role}: no model is called '{name}'; there are {', '.join(sorted(names))}")
         return prepare(self.spec, flow=self._flow, planner=self._planner, given=self.models)
 
-    def run(self, progress: Progress | None = None, *, fleet: Fleet | None = None) -> CampaignReport:
+    def run(
+        self, progress: Progress | None = None, *, fleet: Fleet | None = None, telemetry: Telemetry | None = None
+    ) -> CampaignReport:
         """Runs the campaign to its end, resuming it when it was started before. See `execute`."""
-        return asyncio.run(self.execute(progress, fleet=fleet))
+        return asyncio.run(self.execute(progress, fleet=fleet, telemetry=telemetry))
 
     async def execute(
-        self, progress: Progress | None = None, *, retry_failed: bool = False, fleet: Fleet | None = None
+        self,
+        progress: Progress | None = None,
+        *,
+        retry_failed: bool = False,
+        fleet: Fleet | None = None,
+        telemetry: Telemetry | None = None,
     ) -> CampaignReport:
         """Runs the campaign on the current event loop; with a `fleet`, tasks run in worker processes.
+
+        `telemetry` says what others see of it: metrics, traces. Traces are kept without it, too, where OpenTelemetry's
+        environment variables say where they go.
 
         Ctrl-C and SIGTERM drain it: tasks in flight finish, the rest stays pending. A second one ends it at once.
 
@@ -133,26 +149,42 @@ class Campaign:
         prepared = self.prepare()
         if fleet is not None and (self.models or self._flow is not None):
             raise ConfigError("workers cannot be sent objects: give models as specs and the flow as 'module:attribute'")
-        await check_models(self.spec, prepared)
-        began = time.monotonic()
-        async with self._open(prepared) as run:
-            if retry_failed:
-                progress.say(f"{await run.store.retry_failed()} failed tasks are pending again")
-            run.fleet = fleet
-            stop, ingested = await run.go(progress)
-            return CampaignReport(
-                name=self.spec.name,
-                folder=self.spec.folder,
-                stop=stop,
-                books=run.store.books(),
-                reasons=run.store.reasons(),
-                usage=run.meter.total,
-                seconds=time.monotonic() - began,
-                ingested=ingested,
-            )
+        telemetry = telemetry or Telemetry()
+        workers = 0 if fleet is None else fleet.workers
+        tracer = tracer_of(telemetry.traces, {"gristmill.run": self.spec.name, "gristmill.process": "coordinator"})
+        try:
+            with exposed(telemetry, workers=workers, folder=self.spec.folder) as exposition:
+                await check_models(self.spec, prepared)
+                began = time.monotonic()
+                async with self._open(prepared, tracer) as run:
+                    if exposition is not None:
+                        self._expose(run, progress, exposition)
+                    if retry_failed:
+                        progress.say(f"{await run.store.retry_failed()} failed tasks are pending again")
+                    run.fleet, run.telemetry, run.exposition = fleet, telemetry, exposition
+                    stop, ingested = await run.go(progress)
+                    return CampaignReport(
+                        name=self.spec.name,
+                        folder=self.spec.folder,
+                        stop=stop,
+                        books=run.store.books(),
+                        reasons=run.store.reasons(),
+                        usage=run.meter.total,
+                        seconds=time.monotonic() - began,
+                        ingested=ingested,
+                    )
+        finally:
+            if tracer is not None:
+                await tracer.aclose()
+
+    def _expose(self, run: Run, progress: Progress, exposition: Exposition) -> None:
+        run.meter.latencies = Latencies()
+        exposition.add(process_source(self.spec.name, "coordinator"))
+        exposition.add(run_source(run, progress))
+        exposition.add(calls_source(run.meter, run.context.models, run.limiters))
 
     @asynccontextmanager
-    async def _open(self, prepared: Prepared) -> AsyncIterator[Run]:
+    async def _open(self, prepared: Prepared, tracer: Tracer | None) -> AsyncIterator[Run]:
         spec = self.spec
         store = RunStore.open(spec.folder)
         try:
@@ -162,9 +194,19 @@ class Campaign:
             await store.set_mark("campaign", redact_values(spec.model_dump(mode="json")))
             await store.set_mark("identity", redact_values(spec.identity))
             meter = Meter()
-            models, close = bind(spec, self.models, calls=lambda _: store, budget=budget, meter=meter)
+            limiters: dict[tuple[str, str], AnyLimiter] = {}
+            models, close = bind(
+                spec,
+                self.models,
+                calls=lambda _: store,
+                budget=budget,
+                meter=meter,
+                limiters=limiters,
+                tracer=tracer,
+            )
             try:
-                yield Run(spec, prepared, store, meter, budget, context_of(prepared, models), seconds)
+                context = context_of(prepared, models)
+                yield Run(spec, prepared, store, meter, budget, context, seconds, limiters=limiters, tracer=tracer)
             finally:
                 await close()
         finally:

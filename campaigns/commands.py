@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import sys
 import time
 from collections.abc import Sequence
@@ -28,17 +27,18 @@ from ..storage.store import RunStore
 from .campaign import Campaign
 from .datasets import export_run, export_runs
 from .doctor import diagnose, print_findings
-from .endings import me, print_end, print_forecast
+from .endings import log_end, me, print_end, print_forecast
 from .fleet.fleet import Fleet
 from .fleet.joining import Place, join_here, join_redis
 from .fleet.overseeing import give_order, look, print_fleet, requeue
 from .folders import find_run
 from .forecast import forecast
-from .progress import progress_for
+from .progress import Logged, progress_for
 from .report import books_dict, print_books, print_item, print_status, status_of
-from .run_log import RunLog
 from .spec import CampaignSpec, load_spec
 from .starter import write_starter
+from .telemetry.logs import LogFormat, Logs
+from .telemetry.telemetry import Telemetry
 
 EARLY = {"tokens", "usd", "time", "rejecting", "workers"}
 
@@ -63,8 +63,14 @@ def init(name: str, documents: str, recipe: str, model: str, force: bool) -> int
     return 0
 
 
-def run(
+def run(campaign: Path, *, log_format: LogFormat, log_level: str | None, **options: Any) -> int:
+    with Logs(log_format, log_level) as logs:
+        return logs.answer(lambda: _run(campaign, logs, **options))
+
+
+def _run(
     campaign: Path,
+    logs: Logs,
     *,
     dry_run: bool,
     pilot: int,
@@ -73,6 +79,9 @@ def run(
     workers: int,
     lease: float,
     redis: str,
+    metrics_port: int,
+    metrics_host: str,
+    traces: bool,
     **overrides: Any,
 ) -> int:
     chosen = Campaign.load(campaign, **overrides)
@@ -81,36 +90,53 @@ def run(
         print_forecast(console, chosen, asyncio.run(forecast(chosen, pilot=pilot)))
         return 0
     chosen.prepare()  # what cannot run leaves no folder behind
-    log = _log_to(chosen.spec.folder)
-    logging.getLogger("gristmill").addHandler(log)
-    progress = progress_for(sys.stderr, plain=plain)
+    logs.follow(chosen.spec.name, chosen.spec.folder)
+    progress = Logged() if logs.form == "json" else progress_for(sys.stderr, plain=plain)
     spread = Fleet(workers=workers, redis=redis, lease=lease) if workers or redis else None
+    watched = Telemetry(
+        metrics_port=metrics_port,
+        metrics_host=metrics_host,
+        traces=traces,
+        log_format=logs.form,
+        log_level=logs.level.lower(),
+    )
     try:
-        report = asyncio.run(chosen.execute(progress, retry_failed=retry_failed, fleet=spread))
+        report = asyncio.run(
+            chosen.execute(progress, retry_failed=retry_failed, fleet=spread, telemetry=watched),
+        )
     finally:
         progress.close()
     files = export_run(report.folder).files if report.books.accepted else ()
-    typed = f"{campaign} --shard {chosen.spec.shard}" if overrides.get("shard") else str(campaign)
-    print_end(console, report, files, typed, target=chosen.spec.target)
-    if log.stream is not None:  # it is opened by the first warning
-        console.print(Text(f"warnings: {log.baseFilename}", style="yellow"))
+    if logs.form == "json":
+        log_end(report, files)
+    else:
+        typed = f"{campaign} --shard {chosen.spec.shard}" if overrides.get("shard") else str(campaign)
+        print_end(console, report, files, typed, target=chosen.spec.target)
+        if logs.warned:
+            console.print(Text(f"warnings: {logs.file}", style="yellow"))
     if report.stop.code == "interrupted":
         return 130
     return 3 if report.stop.code in EARLY else 0
 
 
-def worker(run: Path, *, redis: str, shard: str | None, **options: Any) -> int:
-    place = Place(**options)
+def worker(
+    run: Path, *, log_format: LogFormat, log_level: str | None, redis: str, shard: str | None, **options: Any
+) -> int:
+    traces, port, host = options.pop("traces"), options.pop("metrics_port"), options.pop("metrics_host")
+    place = Place(telemetry=Telemetry(metrics_port=port, metrics_host=host, traces=traces), **options)
+    with Logs(log_format, log_level, worker=place.known_as) as logs:
+        return logs.answer(lambda: _worker(run, logs, place, redis, shard))
+
+
+def _worker(run: Path, logs: Logs, place: Place, redis: str, shard: str | None) -> int:
     if redis and run.suffix == ".toml":
-        spec, log = load_spec(run, shard=shard), None
+        spec, folder = load_spec(run, shard=shard), None
     else:
         if shard:
             raise ConfigError(f"--shard {shard} goes with --redis and a campaign file; {run} is a shard's run already")
         folder = find_run(run)
-        log = folder
         spec = CampaignSpec.model_validate(RunStore.read(folder).mark("campaign"))
-    if log is not None:
-        logging.getLogger("gristmill").addHandler(_log_to(log))
+    logs.follow(spec.name, folder)
     problem = asyncio.run(join_redis(spec, redis, place) if redis else join_here(find_run(run), place))
     return 1 if problem else 0
 
@@ -247,13 +273,3 @@ def doctor(campaign: Path | None, *, redis: str | None, as_json: bool) -> int:
 
 def _with_flows() -> str:
     return ", ".join(name for name, found in recipes().items() if found.flow is not None)
-
-
-def _log_to(folder: Path) -> RunLog:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ConfigError(
-            f"the run's folder {folder} cannot be made ({error.strerror}); mend `runs`, or give --runs FOLDER"
-        ) from error
-    return RunLog(folder)

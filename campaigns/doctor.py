@@ -23,6 +23,8 @@ EXTRAS = {
     "redis": ("redis", "a fleet of workers"),
     "pdf": ("pypdfium2", "PDF documents"),
     "parquet": ("pyarrow", "Parquet in and out"),
+    "metrics": ("prometheus-client", "Prometheus metrics"),
+    "tracing": ("opentelemetry-sdk", "OpenTelemetry traces"),
 }
 MARKS = {True: ("ok  ", "green"), False: ("FAIL", "red"), None: ("-   ", "yellow")}
 

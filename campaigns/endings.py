@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import shutil
 import sys
@@ -17,6 +18,7 @@ from .campaign import Campaign, CampaignReport
 from .forecast import Forecast
 from .report import books_dict, errors_of, print_books, print_errors, print_skipped
 
+LOG = logging.getLogger(__name__)
 MORE = "; more documents or other options of the recipe give more tasks, in a campaign of another name"
 
 
@@ -63,6 +65,27 @@ def print_end(
     if report.books.failed:
         console.print(f"failed tasks run again with: {me()} run {campaign} --retry-failed")
     console.print(f"next: {me()} status {report.folder}")
+
+
+def log_end(report: CampaignReport, files: Sequence[Path]) -> None:
+    """Logs how a campaign ended: the stop, the books, what it cost, why items were lost, what was written."""
+    usage = report.usage
+    data = {
+        "stop": report.stop.code,
+        "books": books_dict(report.books),
+        "reasons": [
+            {"status": status, "reason": reason, "items": count}
+            for (status, reason), count in list(report.reasons.items())[:8]
+        ],
+        "calls": usage.calls,
+        "cached_calls": usage.cached_calls,
+        "tokens": usage.input_tokens + usage.output_tokens,
+        "usd": round(usage.usd, 6),
+        "seconds": round(report.seconds, 3),
+        "folder": report.folder,
+        "files": files,
+    }
+    LOG.info("ended: %s", report.stop.text, extra={"data": data})
 
 
 def _duration(seconds: float) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import traceback
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from ..models.layers.meter import Lineage
 from ..models.redact import redact
 from ..storage.records import Decision, Draft, Item, Status, Task, Usage, Verdict, content_id
 
+CODE = re.compile(r"[A-Za-z][A-Za-z0-9_.:-]{0,63}")
 RAW_LIMIT = 20_000  # characters of a failed reply that are kept: enough to see what the model did
 
 
@@ -134,6 +136,11 @@ def _decide(state: FlowState, drafts: list[Draft], verdicts: list[Verdict]) -> t
     last = drafts[-1].index if drafts else 0
     against = [verdict for verdict in verdicts if verdict.draft == last and verdict.decision is not Decision.ACCEPT]
     return (Decision.REJECT, _reasons(against)) if against else (Decision.ACCEPT, ())
+
+
+def code_of(reason: str) -> str:
+    """Returns a reason that is a code as it is, and `other` for one that is a text: a flow may say what it likes."""
+    return reason if not reason or CODE.fullmatch(reason) else "other"
 
 
 def storable(text: str) -> str:

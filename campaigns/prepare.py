@@ -25,6 +25,7 @@ from ..models.layers.limiter import AnyLimiter, MakeLimiter, limiter_here
 from ..models.layers.meter import Meter
 from ..models.probe import check
 from ..models.replicas import Router
+from ..models.tracing import Tracer
 from ..prompts.library import PromptLibrary
 from ..storage.datasets.export import require_formats
 from .spec import CampaignSpec, plain_message
@@ -141,14 +142,16 @@ def bind(
     budget: Allowance | None,
     meter: Meter,
     make_limiter: MakeLimiter = limiter_here,
+    limiters: dict[tuple[str, str], AnyLimiter] | None = None,
+    tracer: Tracer | None = None,
 ) -> tuple[dict[str, Model], Callable[[], Any]]:
     """Builds each model's stack of layers once, and binds roles to them. `calls` gives a model's cache by its name,
-    `make_limiter` the limiters that a fleet shares.
+    `make_limiter` the limiters that a fleet shares. `limiters` is filled with them, by server and model.
 
     Returns the models by role (each model's own name is a role too), and a function that closes them all.
     """
     # Shared: roles on one server learn together what it can take, and whether it is there.
-    limiters: dict[tuple[str, str], AnyLimiter] = {}
+    limiters = {} if limiters is None else limiters
     routers: dict[tuple[str, ...], Router] = {}
     stacks = {
         name: build(
@@ -159,10 +162,13 @@ def bind(
             limiters=limiters,
             routers=routers,
             make_limiter=make_limiter,
+            tracer=tracer,
         )
         for name, source in spec.models.items()
     }
-    stacks |= {name: wrap(model, calls=calls(name), budget=budget, meter=meter) for name, model in given.items()}
+    stacks |= {
+        name: wrap(model, calls=calls(name), budget=budget, meter=meter, tracer=tracer) for name, model in given.items()
+    }
     by_role = {**stacks, **{role: stacks[name] for role, name in spec.roles.items() if name in stacks}}
     for role, name in spec.roles.items():
         if name not in stacks:

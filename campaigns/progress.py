@@ -1,13 +1,15 @@
 """What a person sees while a campaign runs: a live table in a terminal, plain lines anywhere else, nothing from Python.
 
-All three hear the same few calls; none of them knows how the work is done.
+All hear the same few calls, and none of them knows how the work is done. What happens once is logged by all; `Logged`
+logs the figures too, for those who read logs and see no terminal.
 """
 
 from __future__ import annotations
 
+import logging
 import time
 from collections import Counter
-from typing import TextIO
+from typing import Any, TextIO
 
 from rich.console import Console, Group
 from rich.live import Live
@@ -19,22 +21,37 @@ from ..models.layers.meter import Meter
 from ..storage.records import Status
 from .outcome import Outcome
 
+LOG = logging.getLogger(__name__)
 PLAIN_EVERY = 5.0  # seconds between two lines of the same phase
 
 
 class Progress:
-    """Counts, and shows nothing. `Plain` and `Live` show."""
+    """Counts, and shows nothing. `Plain` and `LiveTable` show, `Logged` logs.
+
+    `ended` counts tasks of this start by (status, first reason code).
+    """
 
     def __init__(self) -> None:
         self.meter = Meter()
         self.target: int | None = None
         self.counts: Counter[Status] = Counter()
         self.reasons: Counter[str] = Counter()
+        self.ended: Counter[tuple[Status, str]] = Counter()
         self._phase = ""
         self._done = 0
         self._total: int | None = None
         self._began = time.monotonic()
         self._accepted_before = 0
+
+    @property
+    def phase_name(self) -> str:
+        """The phase that runs, empty before the first."""
+        return self._phase
+
+    @property
+    def done(self) -> int:
+        """Steps of the phase that are done."""
+        return self._done
 
     def start(self, meter: Meter, *, target: int | None, accepted: int) -> None:
         """Begins a run that has `accepted` items from earlier."""
@@ -43,6 +60,7 @@ class Progress:
 
     def phase(self, name: str, total: int | None = None) -> None:
         """A phase begins, of `total` steps where that is known."""
+        LOG.info("%s", name, extra={"data": {"phase": name, "total": total}})
         self._phase, self._done, self._total = name, 0, total
         self._refresh(force=True)
 
@@ -54,6 +72,7 @@ class Progress:
     def outcome(self, outcome: Outcome) -> None:
         """One task ended."""
         self.counts[outcome.status] += 1
+        self.ended[outcome.status, outcome.reason] += 1
         if outcome.status is not Status.ACCEPTED:
             self.reasons[outcome.reason] += 1
         self._done += 1
@@ -61,6 +80,7 @@ class Progress:
 
     def say(self, text: str) -> None:
         """A line for the person."""
+        LOG.info("%s", text)
 
     def close(self) -> None:
         """Nothing more will come."""
@@ -103,6 +123,10 @@ class Plain(Progress):
         self._last = 0.0
 
     def say(self, text: str) -> None:
+        super().say(text)
+        self._print(text)
+
+    def _print(self, text: str) -> None:
         self._stream.write(f"{text}\n")
         self._stream.flush()
 
@@ -112,7 +136,7 @@ class Plain(Progress):
             return
         self._last = now
         if force:
-            self.say(f"{self._phase}" + (f" ({self._total})" if self._total is not None else ""))
+            self._print(f"{self._phase}" + (f" ({self._total})" if self._total is not None else ""))
             return
         of = f"/{self._total}" if self._total is not None else ""
         line = f"{self._phase}: {self._done}{of}"
@@ -122,7 +146,36 @@ class Plain(Progress):
                 f"  accepted {self.accepted}  rejected {self.counts[Status.REJECTED]}"
                 f"  failed {self.counts[Status.FAILED]}{why}"
             )
-        self.say(f"{line}  {self._figures()}")
+        self._print(f"{line}  {self._figures()}")
+
+
+class Logged(Progress):
+    """The figures as a log record every few seconds, in words and as data; nothing is printed."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._last = time.monotonic()
+
+    def _refresh(self, force: bool = False) -> None:
+        now = time.monotonic()
+        if force or now - self._last < PLAIN_EVERY:
+            return
+        self._last = now
+        usage = self.meter.total
+        data: dict[str, Any] = {
+            "phase": self._phase,
+            "done": self._done,
+            "total": self._total,
+            "accepted": self.accepted,
+            "rejected": self.counts[Status.REJECTED],
+            "failed": self.counts[Status.FAILED],
+            "target": self.target,
+            "calls": usage.calls,
+            "cached_calls": usage.cached_calls,
+            "tokens": usage.input_tokens + usage.output_tokens,
+            "usd": round(usage.usd, 6),
+        }
+        LOG.info("%s: %d done", self._phase, self._done, extra={"data": data})
 
 
 class LiveTable(Progress):
@@ -135,6 +188,7 @@ class LiveTable(Progress):
         self._live.start()
 
     def say(self, text: str) -> None:
+        super().say(text)
         self._console.print(Text(text))
 
     def close(self) -> None:

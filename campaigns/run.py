@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 
 from ..agents.state import FlowContext
 from ..errors import BudgetExceeded, StoreError
 from ..evals.duplicates import ExactPool
 from ..graphs.flows.runner import runner_of
 from ..models.layers.budget import Budget
+from ..models.layers.limiter import AnyLimiter
 from ..models.layers.meter import Meter
+from ..models.tracing import Tracer
 from ..storage.store import Books, RunStore
 from .admission import Admission, Local
 from .collector import calm_collector
@@ -27,8 +30,12 @@ from .progress import Progress
 from .signals import drained_by_signals
 from .spec import CampaignSpec
 from .stops import Stop, Stops
+from .telemetry.exposition import Exposition
+from .telemetry.tasks import node_spans, traced
+from .telemetry.telemetry import Telemetry
 from .worker import Worker
 
+LOG = logging.getLogger(__name__)
 INTERRUPTED = Stop("interrupted", "it was interrupted; the same command goes on where it stopped")
 
 
@@ -44,7 +51,11 @@ class Run:
     context: FlowContext
     seconds_before: float
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
+    limiters: dict[tuple[str, str], AnyLimiter] = field(default_factory=dict)
+    tracer: Tracer | None = None
     fleet: Fleet | None = None
+    telemetry: Telemetry = field(default_factory=Telemetry)
+    exposition: Exposition | None = None
     loop: Loop | None = None
     why: Stop = INTERRUPTED
     ingested: Ingested = field(default_factory=Ingested)
@@ -52,6 +63,7 @@ class Run:
     async def go(self, progress: Progress) -> tuple[Stop, Ingested]:
         """Runs all phases; returns why it ended."""
         books = self.store.books()
+        LOG.info("run %s %s", self.spec.name, "goes on" if books.planned else "starts", extra={"data": asdict(books)})
         progress.start(self.meter, target=self.spec.target, accepted=books.accepted)
         with drained_by_signals(lambda: self._drain(progress)):
             await self.store.set_mark("stop", None)  # an earlier start's; should this one be killed, it has none
@@ -132,24 +144,39 @@ class Run:
             if self.stopping.is_set():
                 return self.why
         worker = Worker(
-            runner_of(self.prepared.flow, runtime=self.spec.runtime),
+            runner_of(self.prepared.flow, runtime=self.spec.runtime, around=node_spans(self.tracer)),
             replace(self.context, pool=pool),
             meter=self.meter,
             kind=self.prepared.kind,
+            tracer=self.tracer,
         )
         admission = Admission(self.store, pool, self.prepared.kind)
         progress.phase("running tasks", self.spec.max_tasks)
         if self.fleet is None:
             return await self._loop(plan, Local(worker, admission, graph), stops, self.spec.concurrency, progress)
         async with self.fleet.coordinating(
-            self.spec, self.prepared, self.store, graph, admission, self.meter, self.budget, progress.say
+            self.spec,
+            self.prepared,
+            self.store,
+            graph,
+            admission,
+            self.meter,
+            self.budget,
+            progress.say,
+            telemetry=self.telemetry,
+            exposition=self.exposition,
+            tracer=self.tracer,
         ) as remote:
             progress.say(self.fleet.described)
             return await self._loop(plan, remote, stops, self.fleet.window(self.spec.concurrency), progress)
 
     async def _loop(self, plan: Plan, runner: Runner, stops: Stops, concurrency: int, progress: Progress) -> Stop:
         self.loop = Loop(
-            plan, runner, stops, concurrency=concurrency, on_outcome=lambda _, outcome: progress.outcome(outcome)
+            plan,
+            traced(runner, self.tracer, self.spec.name),
+            stops,
+            concurrency=concurrency,
+            on_outcome=lambda _, outcome: progress.outcome(outcome),
         )
         with calm_collector():
             return await self.loop.run()

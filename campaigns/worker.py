@@ -7,9 +7,11 @@ from langgraph.errors import GraphRecursionError
 from ..agents.state import FlowContext, FlowState
 from ..errors import AccessDenied, BudgetExceeded, ConfigError, ServerLost, StoreError
 from ..graphs.flows.runner import STEP_LIMIT, Runner
+from ..models.context import TASK
 from ..models.layers.meter import Meter
+from ..models.tracing import Tracer
 from ..storage.queue import Work
-from .outcome import Outcome, failure, failure_of, outcome_of
+from .outcome import Outcome, code_of, failure, failure_of, outcome_of
 
 # What concerns the whole campaign and no single task: the task stays pending, the campaign stops.
 FATAL = (BudgetExceeded, AccessDenied, ServerLost, ConfigError, StoreError)
@@ -18,7 +20,8 @@ FATAL = (BudgetExceeded, AccessDenied, ServerLost, ConfigError, StoreError)
 class Worker:
     """Runs tasks through a flow. It knows no store: a task comes with its records, its outcome is for others to keep.
 
-    `flow` runs one task to its last state, `meter` counts its models' calls, `kind` is what its items train.
+    `flow` runs one task to its last state, `meter` counts its models' calls, `kind` is what its items train. With a
+    `tracer` each run of a task is a span.
     """
 
     def __init__(
@@ -28,11 +31,13 @@ class Worker:
         *,
         meter: Meter,
         kind: str,
+        tracer: Tracer | None = None,
     ) -> None:
         self._flow = flow
         self._context = context
         self._meter = meter
         self._kind = kind
+        self._tracer = tracer
 
     async def outcome(self, work: Work) -> Outcome:
         """Runs a task's flow and says what came of it.
@@ -41,9 +46,23 @@ class Worker:
             BudgetExceeded, AccessDenied, ServerLost, ConfigError, StoreError: the campaign must stop; the task stays
                 pending.
         """
+        if self._tracer is None:
+            return await self._outcome(work)
+        with self._tracer.span(
+            "gristmill.run",
+            "consumer" if work.trace else "internal",
+            {"gristmill.task": work.task.id},
+            parent=work.trace,
+        ) as span:
+            outcome = await self._outcome(work)
+            span.set_attributes({"gristmill.status": outcome.status.value, "gristmill.reason": code_of(outcome.reason)})
+            return outcome
+
+    async def _outcome(self, work: Work) -> Outcome:
         task = work.task
         failed: Exception | None = None
         state: FlowState = {}
+        TASK.set(task.id)  # not reset: what follows in this asyncio task is about the same one
         try:
             state = await self._flow(
                 {

@@ -15,10 +15,12 @@ from .layers.limiter import AnyLimiter, Limited, MakeLimiter, limiter_here
 from .layers.meter import Meter, Metered
 from .layers.repair import Repair
 from .layers.retry import Retry
+from .layers.traced import Attempted, Traced
 from .litellm_api import LiteLLM
 from .openai_api import OpenAIApi
 from .replicas import Replicas, Router
 from .spec import ModelSpec
+from .tracing import Tracer
 from .vllm_engine import VLLMEngine
 
 NO_DEFAULTS = Sampling()
@@ -33,25 +35,29 @@ def build(
     limiters: dict[tuple[str, str], AnyLimiter] | None = None,
     routers: dict[tuple[str, ...], Router] | None = None,
     make_limiter: MakeLimiter = limiter_here,
+    tracer: Tracer | None = None,
 ) -> Model:
     """Returns the model of `spec` with all layers around it. Nothing is sent yet.
 
     `limiters` is filled with one limiter for each server and model, `routers` with one router for each model and set of
     servers; give the same dicts for all models of a run, so that two roles that ask one server learn together what it
-    can take, and whether it is there. `make_limiter` makes those that a fleet shares.
+    can take, and whether it is there. `make_limiter` makes those that a fleet shares. With a `tracer` each call is a
+    span, just inside the repair.
 
     Raises:
         ConfigError: a key is missing, or the back end's extra is not installed.
     """
     shared = {} if limiters is None else limiters
     if spec.backend == "offline":
-        model = transport(spec)
+        model = transport(spec, tracer)
     elif len(spec.base_urls) > 1:
         model = Retry(
-            _replicated(spec, shared, {} if routers is None else routers, make_limiter), spec.retries, meter=meter
+            _replicated(spec, shared, {} if routers is None else routers, make_limiter, tracer),
+            spec.retries,
+            meter=meter,
         )
     else:
-        model = transport(spec.replicas[0])
+        model = transport(spec.replicas[0], tracer)
         limiter = shared.get((spec.url, spec.model))
         if limiter is None:
             limiter = shared[spec.url, spec.model] = make_limiter(spec.where, spec.max_in_flight, spec.patience)
@@ -65,6 +71,7 @@ def build(
         price_in=spec.price_in,
         price_out=spec.price_out,
         defaults=spec.sampling,
+        tracer=tracer,
     )
 
 
@@ -73,6 +80,7 @@ def _replicated(
     limiters: dict[tuple[str, str], AnyLimiter],
     routers: dict[tuple[str, ...], Router],
     make_limiter: MakeLimiter,
+    tracer: Tracer | None,
 ) -> Model:
     """Returns the servers of `spec` as one model. Their limiters have no patience: calls that wait at a server that is
     gone are let go at once, for another server. So a limiter of a spec with that server alone is not shared."""
@@ -83,7 +91,7 @@ def _replicated(
         if name not in limiters:
             limiters[name] = make_limiter(one.where, spec.max_in_flight, 0.0)
         ours.append(limiters[name])
-    models = [Limited(transport(one), limiter) for one, limiter in zip(spec.replicas, ours, strict=True)]
+    models = [Limited(transport(one, tracer), limiter) for one, limiter in zip(spec.replicas, ours, strict=True)]
     full = [limiter.is_full for limiter in ours]
     router = routers.setdefault(key, Router(spec.where, spec.base_urls, full, patience=spec.patience))
     return Replicas(models, router)
@@ -99,19 +107,28 @@ def wrap(
     price_in: float = 0.0,
     price_out: float = 0.0,
     defaults: Sampling = NO_DEFAULTS,
+    tracer: Tracer | None = None,
 ) -> Model:
     """Puts the layers that every model needs around `model`: budget, cache, meter, repair. For a model of your own."""
     model = Budgeted(model, budget or Budget(), price_in=price_in, price_out=price_out)
     if calls is not None:
         model = Cached(model, calls, by_variables=model.name == "offline")
-    model = Repair(Metered(model, meter), repairs, meter)
+    model = Metered(model, meter)
+    if tracer is not None:
+        model = Traced(model, tracer)
+    model = Repair(model, repairs, meter)
     return model if defaults == NO_DEFAULTS else Defaulted(model, defaults)
 
 
-def transport(spec: ModelSpec) -> Model:
-    """Returns the bare back end of `spec`, a spec of one server."""
+def transport(spec: ModelSpec, tracer: Tracer | None = None) -> Model:
+    """Returns the bare back end of `spec`, a spec of one server; with a `tracer` it notes each attempt."""
+    model = _backend(spec, tracer)
+    return model if tracer is None else Attempted(model, tracer, spec.url)
+
+
+def _backend(spec: ModelSpec, tracer: Tracer | None) -> Model:
     if spec.backend == "openai_api":
-        return OpenAIApi.of(spec)
+        return OpenAIApi.of(spec, headers=None if tracer is None else tracer.headers)
     if spec.backend == "offline":
         from .offline.model import Offline  # its word lists are read only by those who use it
 

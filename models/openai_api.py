@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+from collections.abc import Callable, Mapping
 from time import perf_counter
 
 import aiohttp
@@ -31,7 +32,10 @@ LARGE_REQUEST = 1 << 20  # aiohttp warns about longer bodies given as bytes
 
 
 class OpenAIApi:
-    """The transport: one attempt a call, no layer. `name` is `openai_api/<model>`."""
+    """The transport: one attempt a call, no layer. `name` is `openai_api/<model>`.
+
+    `headers` gives more headers for each request, by which a server may go on with a trace.
+    """
 
     def __init__(
         self,
@@ -41,6 +45,7 @@ class OpenAIApi:
         key: Secret | None = None,
         timeout: float = 120.0,
         max_in_flight: int = 128,
+        headers: Callable[[], Mapping[str, str]] | None = None,
     ) -> None:
         self.name = f"openai_api/{model}"
         self.model = model
@@ -48,15 +53,23 @@ class OpenAIApi:
         self.timeout = timeout
         self.max_in_flight = max_in_flight
         self._key = key
+        self._headers = headers
         self._urls = {path: URL(base_url + path) for path in PATHS.values()}
         self._session: aiohttp.ClientSession | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
 
     @classmethod
-    def of(cls, spec: ModelSpec) -> OpenAIApi:
+    def of(cls, spec: ModelSpec, *, headers: Callable[[], Mapping[str, str]] | None = None) -> OpenAIApi:
         """Makes the back end of `spec`; raises `ConfigError` when its key is missing."""
         key = read_key(spec.key_env, spec.api_key_file)
-        return cls(spec.served_name, spec.url, key=key, timeout=spec.timeout, max_in_flight=spec.max_in_flight)
+        return cls(
+            spec.served_name,
+            spec.url,
+            key=key,
+            timeout=spec.timeout,
+            max_in_flight=spec.max_in_flight,
+            headers=headers,
+        )
 
     async def complete(self, request: Request) -> Reply:
         """Asks once.
@@ -93,10 +106,11 @@ class OpenAIApi:
             session = self._connect()
         started = perf_counter()
         payload = data if data is None or len(data) < LARGE_REQUEST else io.BytesIO(data)
+        more = None if self._headers is None else self._headers()
         try:
             async with (
                 asyncio.timeout(self.timeout),
-                session.request(method, url, data=payload, allow_redirects=False) as response,
+                session.request(method, url, data=payload, headers=more, allow_redirects=False) as response,
             ):
                 if response.status != 200:
                     said = await response.content.read(LARGEST_ERROR)

@@ -13,12 +13,16 @@ from .records import Chunk, Entity, Item, Record, Relation, Status, Task
 
 
 class Work(Record):
-    """A task with the records that its flow starts from, so that a worker needs no access to the store."""
+    """A task with the records that its flow starts from, so that a worker needs no access to the store.
+
+    `trace` is the W3C traceparent of the coordinator's span for it, where traces are kept.
+    """
 
     task: Task
     chunks: tuple[Chunk, ...] = ()
     entities: tuple[Entity, ...] = ()
     relations: tuple[Relation, ...] = ()
+    trace: str = ""
 
 
 class Lease(Record):

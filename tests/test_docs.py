@@ -25,9 +25,10 @@ from click.testing import CliRunner
 from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
-from gristmill import CampaignReport, errors
+from gristmill import CampaignReport, Telemetry, errors
 from gristmill.campaigns import spec as specs
 from gristmill.campaigns.spec import CampaignSpec, make_spec
+from gristmill.campaigns.telemetry.metrics import METRICS
 from gristmill.cli import EXAMPLES, main
 from gristmill.errors import GristmillError, ModelError
 from gristmill.graphs.recipes.catalogue import recipes
@@ -168,6 +169,22 @@ def test_the_report_of_a_campaign_is_told_whole() -> None:
     table = rows(section(CAMPAIGNS, "In Python"))
     told = [name for row in table if "(" not in row[0] for name in names(row[0])]
     assert sorted(told) == sorted(field.name for field in fields(CampaignReport))
+
+
+def test_the_tables_of_observability_are_the_code() -> None:
+    page = ROOT / "docs" / "observability.md"
+    table = {names(row[0])[0]: row for row in rows(section(page, "Metrics"))}
+    assert sorted(table) == sorted(METRICS)
+    for name, row in table.items():
+        assert (row[1], tuple(names(row[2]))) == (METRICS[name].kind, METRICS[name].labels), name
+    for word in re.findall(r"gristmill_[a-z_]+", text(page)):
+        assert word in METRICS, f"{page.name} names {word}"
+    options = {names(row[0])[0]: names(row[1])[0] for row in rows(section(page, "Watching a campaign"))}
+    for command in ("run", "worker"):
+        by_variable = {one.envvar: one.opts[0] for one in main.commands[command].params if one.envvar}
+        by_variable.pop("GRISTMILL_REDIS")
+        assert {option: variable for variable, option in by_variable.items()} == options
+    assert {field.name for field in fields(Telemetry)} <= set(names(section(page, "In Python")))
 
 
 # codes

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 
 from ...errors import AccessDenied, BudgetExceeded, ConfigError, GristmillError, NotStored, RunLocked, WorkersLost
@@ -60,6 +60,9 @@ class Dispatcher:
         self._spent: BudgetExceeded | None = None
         self._withdrawing = False
         self._waiting: dict[str, tuple[Work, asyncio.Future[Outcome | None]]] = {}
+        self.reclaimed = 0  # tasks of lost workers that were made ready again
+        self.state = QueueState()  # as it was seen last
+        self._known: dict[str, bool] = {}  # workers by name, and whether they were heard of late
         self._new: list[Work] = []
         self._changed = asyncio.Event()
         self._feeding = asyncio.Lock()
@@ -236,11 +239,13 @@ class Dispatcher:
             if self._withdrawing:
                 await self._take_back()
             if lost := await self._queue.reclaim():
+                self.reclaimed += lost
                 LOG.warning("%d tasks of lost workers are ready again", lost)
             for dead in await self._queue.dead():
                 waiting = self._waiting.get(dead.task)
                 if waiting is None or waiting[1].done():
                     continue
+                LOG.warning("%s: %s", dead.task, message_of(dead))
                 outcome = failure(waiting[0].task, self._admission.kind, POISON, message_of(dead))
                 outcome = await self._admission.admit(waiting[0].task, outcome)
                 self.ended += 1
@@ -262,9 +267,10 @@ class Dispatcher:
         raise RunLocked("another coordinator leads this campaign now; this one has stopped, nothing is lost")
 
     async def _hear(self) -> None:
-        state = await self._queue.state()
+        self.state = state = await self._queue.state()
         workers = self._alive(state)
         self._notice(len(workers))
+        self._greet(state.workers)
         if state.order == "drain" and not workers:
             self._raise_in_all(WorkersLost("its workers were told to drain and have left; the same command goes on"))
         troubled = [worker for worker in workers if worker.problem]
@@ -276,6 +282,23 @@ class Dispatcher:
             self._over(BudgetExceeded(first.problem_code, said))
         else:
             self._raise_in_all(AccessDenied(said) if first.problem_code == "denied" else ConfigError(said))
+
+    def _greet(self, workers: Sequence[WorkerInfo]) -> None:
+        """Logs who has come, fallen silent, spoken again, or left."""
+        for worker in workers:
+            heard = worker.age <= self._lease
+            before = self._known.get(worker.name)
+            if before is None and heard:
+                LOG.info("worker %s is there: %s, pid %d, %d slots", worker.name, worker.host, worker.pid, worker.slots)
+            elif before and not heard:
+                LOG.warning("worker %s has not been heard for %.0f s; its tasks come back", worker.name, worker.age)
+            elif before is False and heard:
+                LOG.info("worker %s is heard again", worker.name)
+            if heard or before is not None:
+                self._known[worker.name] = heard
+        for name in self._known.keys() - {worker.name for worker in workers}:
+            LOG.info("worker %s has left", name)
+            del self._known[name]
 
     def _notice(self, workers: int) -> None:
         """Tells a person when nobody is there to run a task, once, and when somebody has come."""

@@ -23,6 +23,7 @@ from ...evals.shared_pool import RedisPool
 from ...models.fleet.shared import SharedLayers
 from ...models.layers.budget import Budget
 from ...models.layers.meter import Meter
+from ...models.tracing import Tracer
 from ...storage.leases import SqliteCoordinatorQueue
 from ...storage.queue import CoordinatorQueue, QueueState
 from ...storage.redis_connection import RedisConnection
@@ -32,6 +33,10 @@ from ..admission import Admission, work_of
 from ..prepare import Prepared
 from ..spec import CampaignSpec
 from ..spending import spent_before
+from ..telemetry.exposition import Exposition
+from ..telemetry.metrics import fleet_source
+from ..telemetry.tasks import with_trace
+from ..telemetry.telemetry import Telemetry
 from .dispatch import Dispatcher
 from .keys import Keys
 from .leader import Leader
@@ -112,6 +117,10 @@ class Fleet:
         meter: Meter,
         budget: Budget,
         say: Callable[[str], None],
+        *,
+        telemetry: Telemetry,
+        exposition: Exposition | None,
+        tracer: Tracer | None,
     ) -> AsyncIterator[Dispatcher]:
         """Opens the queue, starts the workers, and ends both when the block ends.
 
@@ -121,6 +130,7 @@ class Fleet:
         """
         async with self._opened(spec, store, admission) as opened:
             await opened.queue.begin(told(manifest_of(spec, prepared), lease=self.lease, run=await _run_id(store)))
+            records = with_trace(partial(work_of, store=store, graph=graph), tracer)
             dispatcher = Dispatcher(
                 opened.queue,
                 opened.admission,
@@ -128,11 +138,13 @@ class Fleet:
                 budget,
                 lost=opened.lost,
                 restore=opened.restore,
-                work_of=partial(work_of, store=store, graph=graph),
+                work_of=records,
                 lease=self.lease,
                 say=say,
             )
-            crew = Crew(self, store.folder, spec, opened.queue, dispatcher)
+            if exposition is not None:
+                exposition.add(fleet_source(dispatcher, self.lease))
+            crew = Crew(self, store.folder, spec, opened.queue, dispatcher, telemetry)
             last: QueueState | None = None
             try:
                 async with dispatcher.serving():
@@ -213,14 +225,22 @@ class Crew:
     """The worker processes that this coordinator started. One that dies is started again, as long as tasks end."""
 
     def __init__(
-        self, fleet: Fleet, folder: Path, spec: CampaignSpec, queue: CoordinatorQueue, dispatcher: Dispatcher
+        self,
+        fleet: Fleet,
+        folder: Path,
+        spec: CampaignSpec,
+        queue: CoordinatorQueue,
+        dispatcher: Dispatcher,
+        telemetry: Telemetry,
     ) -> None:
         self._fleet = fleet
         self._folder = folder
         self._queue = queue
         self._dispatcher = dispatcher
+        self._telemetry = telemetry
         self._slots = max(1, math.ceil(spec.concurrency / max(1, fleet.workers)))
         self._processes: dict[str, asyncio.subprocess.Process] = {}
+        self._places: dict[str, int] = {}  # by name: one that replaces a dead one takes its place, and its port
         self._left = RESTARTS * fleet.workers
         self._last = 0  # exit code of the last that ended
 
@@ -253,7 +273,7 @@ class Crew:
         for name, process in list(self._processes.items()):
             if process.returncode is not None:
                 await self._queue.bury(name)
-                del self._processes[name]
+                del self._processes[name], self._places[name]
                 codes.append(process.returncode)
         return codes
 
@@ -287,12 +307,16 @@ class Crew:
             "--parent",
             str(os.getpid()),
         ]
+        place = next(place for place in range(len(self._places) + 1) if place not in self._places.values())
+        arguments += self._telemetry.of_worker(place)
         # The URL may hold a password, and the list of processes is public: it goes by the environment.
         env = {**os.environ, REDIS_VARIABLE: self._fleet.redis} if self._fleet.redis else None
         # A session of its own: Ctrl-C in the terminal goes to the coordinator, which drains its workers.
+        self._places[name] = place
         self._processes[name] = await asyncio.create_subprocess_exec(
             sys.executable, "-m", "gristmill.cli", "worker", *arguments, start_new_session=True, env=env
         )
+        LOG.info("worker process %s starts, pid %d", name, self._processes[name].pid)
 
     def kill(self) -> None:
         """Ends all of them now."""

@@ -6,9 +6,9 @@ import asyncio
 import os
 import signal
 import socket
-from collections.abc import Awaitable, Mapping
-from contextlib import suppress
-from dataclasses import dataclass, replace
+from collections.abc import AsyncIterator, Awaitable, Mapping
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +20,10 @@ from ...graphs.flows.runner import runner_of
 from ...models.fleet.shared import SharedLayers
 from ...models.layers.budget import Allowance, Budget
 from ...models.layers.cache import CallStore
-from ...models.layers.limiter import MakeLimiter, limiter_here
+from ...models.layers.latency import Latencies
+from ...models.layers.limiter import AnyLimiter, MakeLimiter, limiter_here
 from ...models.layers.meter import Meter
+from ...models.tracing import Tracer, tracer_of
 from ...storage.leases import QUEUE_FILE, SqliteWorkerQueue
 from ...storage.queue import WorkerQueue
 from ...storage.redis_connection import RedisConnection
@@ -30,6 +32,10 @@ from ...storage.store import RunStore
 from ..collector import calm_collector
 from ..prepare import bind, context_of, prepare
 from ..spec import CampaignSpec
+from ..telemetry.exposition import Exposition, exposed
+from ..telemetry.metrics import calls_source, member_source, process_source
+from ..telemetry.tasks import node_spans
+from ..telemetry.telemetry import Telemetry
 from ..worker import Worker
 from .manifest import lease_of, manifest_of, require_same, require_same_run
 from .member import Member
@@ -43,7 +49,7 @@ class Place:
     """A worker's place in a fleet: its name, its slots, the fleet's lease and the grace of a drain, in seconds.
 
     `share` is how many workers divide budgets and requests in flight between them where nothing is shared by Redis;
-    `parent` is the pid of the process that this one must not outlive, 0 for none.
+    `parent` is the pid of the process that this one must not outlive, 0 for none; `telemetry` is what others see of it.
     """
 
     name: str = ""
@@ -52,10 +58,29 @@ class Place:
     lease: float = 30.0
     grace: float = 30.0
     parent: int = 0
+    telemetry: Telemetry = field(default_factory=Telemetry)
 
     @property
     def known_as(self) -> str:
         return self.name or f"{socket.gethostname()}-{os.getpid()}"
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """How others see this worker: what a scrape gets, and who makes spans; None for neither."""
+
+    exposition: Exposition | None
+    tracer: Tracer | None
+
+
+@dataclass(frozen=True)
+class _Layers:
+    """What stands around the model calls of a worker, its own or shared with the fleet."""
+
+    pool: Pool
+    calls: CallStore
+    budget: Allowance
+    make_limiter: MakeLimiter
 
 
 async def join_here(folder: Path, place: Place) -> str:
@@ -66,17 +91,18 @@ async def join_here(folder: Path, place: Place) -> str:
     """
     if not (folder / QUEUE_FILE).is_file():
         raise ConfigError(f"no fleet works on {folder}; start one with `gristmill run CAMPAIGN --workers 2`")
-    store = RunStore.join(folder)
-    queue = SqliteWorkerQueue(folder, place.known_as, lease=place.lease)
-    try:
-        spec = _share_of_servers(CampaignSpec.model_validate(store.mark("campaign")), place.share)
-        budget = _share_of_budget(spec, store, place.share)
-        pool = ExactPool()
-        await pool.restore(await asyncio.to_thread(lambda: list(store.claims())))
-        return await _serve(spec, queue, place, pool, store, budget, limiter_here)
-    finally:
-        await queue.close()
-        await store.close()
+    async with _in_sight(folder.name, place) as seen:
+        store = RunStore.join(folder)
+        queue = SqliteWorkerQueue(folder, place.known_as, lease=place.lease)
+        try:
+            spec = _share_of_servers(CampaignSpec.model_validate(store.mark("campaign")), place.share)
+            budget = _share_of_budget(spec, store, place.share)
+            pool = ExactPool()
+            await pool.restore(await asyncio.to_thread(lambda: list(store.claims())))
+            return await _serve(spec, queue, place, _Layers(pool, store, budget, limiter_here), seen)
+        finally:
+            await queue.close()
+            await store.close()
 
 
 async def join_redis(spec: CampaignSpec, url: str, place: Place) -> str:
@@ -86,15 +112,16 @@ async def join_redis(spec: CampaignSpec, url: str, place: Place) -> str:
         ConfigError: as `join_here`, or the URL cannot work.
         RedisUnavailable: Redis was not there for longer than its patience.
     """
-    connection = RedisConnection(url)
-    shared = SharedLayers(connection, spec.name, tokens=spec.budget.tokens, usd=spec.budget.usd)
-    queue = RedisWorkerQueue(url, spec.name, place.known_as, lease=place.lease)
-    try:
-        pool = RedisPool(connection, spec.name)
-        return await _serve(spec, queue, place, pool, shared.calls, shared.budget, shared.limiter)
-    finally:
-        for goodbye in (queue.close, shared.aclose, connection.aclose):
-            await _in_time(goodbye())
+    async with _in_sight(spec.name, place) as seen:
+        connection = RedisConnection(url)
+        shared = SharedLayers(connection, spec.name, tokens=spec.budget.tokens, usd=spec.budget.usd)
+        queue = RedisWorkerQueue(url, spec.name, place.known_as, lease=place.lease)
+        try:
+            layers = _Layers(RedisPool(connection, spec.name), shared.calls, shared.budget, shared.limiter)
+            return await _serve(spec, queue, place, layers, seen)
+        finally:
+            for goodbye in (queue.close, shared.aclose, connection.aclose):
+                await _in_time(goodbye())
 
 
 async def _in_time(goodbye: Awaitable[None]) -> None:
@@ -104,15 +131,22 @@ async def _in_time(goodbye: Awaitable[None]) -> None:
             await goodbye
 
 
-async def _serve(
-    spec: CampaignSpec,
-    queue: WorkerQueue,
-    place: Place,
-    pool: Pool,
-    calls: CallStore,
-    budget: Allowance,
-    make_limiter: MakeLimiter,
-) -> str:
+@asynccontextmanager
+async def _in_sight(run: str, place: Place) -> AsyncIterator[_Seen]:
+    """Serves metrics and makes spans while the block runs. The last spans leave after it, when the fleet is told."""
+    resource = {"gristmill.run": run, "gristmill.process": "worker", "service.instance.id": place.known_as}
+    tracer = tracer_of(place.telemetry.traces, resource)
+    try:
+        with exposed(place.telemetry) as exposition:
+            if exposition is not None:
+                exposition.add(process_source(run, "worker"))
+            yield _Seen(exposition, tracer)
+    finally:
+        if tracer is not None:
+            await tracer.aclose()
+
+
+async def _serve(spec: CampaignSpec, queue: WorkerQueue, place: Place, layers: _Layers, seen: _Seen) -> str:
     prepared = prepare(spec)
     mine = manifest_of(spec, prepared)
     said = await _said(queue)
@@ -125,22 +159,36 @@ async def _serve(
     lease = lease_of(said, place.lease)
     queue.pace(lease)
     meter = Meter()
-    models, close = bind(spec, {}, calls=lambda _: calls, budget=budget, meter=meter, make_limiter=make_limiter)
+    limiters: dict[tuple[str, str], AnyLimiter] = {}
+    models, close = bind(
+        spec,
+        {},
+        calls=lambda _: layers.calls,
+        budget=layers.budget,
+        meter=meter,
+        make_limiter=layers.make_limiter,
+        limiters=limiters,
+        tracer=seen.tracer,
+    )
     try:
-        flow = runner_of(prepared.flow, runtime=spec.runtime)
-        worker = Worker(flow, replace(context_of(prepared, models), pool=pool), meter=meter, kind=prepared.kind)
+        flow = runner_of(prepared.flow, runtime=spec.runtime, around=node_spans(seen.tracer))
+        context = replace(context_of(prepared, models), pool=layers.pool)
         member = Member(
             queue,
-            worker,
+            Worker(flow, context, meter=meter, kind=prepared.kind, tracer=seen.tracer),
             place.known_as,
             place.slots,
-            pool=pool,
-            pool_shared=isinstance(pool, RedisPool),
+            pool=layers.pool,
+            pool_shared=isinstance(layers.pool, RedisPool),
             agree=agree,
             lease=lease,
             grace=place.grace,
             parent=place.parent,
         )
+        if seen.exposition is not None:
+            meter.latencies = Latencies()
+            seen.exposition.add(calls_source(meter, models, limiters))
+            seen.exposition.add(member_source(member))
         running = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
             running.add_signal_handler(number, member.stop)

@@ -45,6 +45,7 @@ class Leader:
                 while not await self._claim():  # noqa: ASYNC110  # the other one is another process
                     await asyncio.sleep(0.2)
                 self._renewing = asyncio.create_task(self._renew())
+                LOG.info("this process leads campaign '%s'", self._campaign)
                 return
         holder = await self._connection.call("GET", self._key)
         name = holder.decode(errors="replace") if isinstance(holder, bytes) else "another coordinator"

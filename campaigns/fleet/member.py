@@ -46,14 +46,22 @@ class Member:
     grace: float = 30.0
     parent: int = 0
     done: int = 0
+    late: int = 0
     _held: dict[str, Lease] = field(default_factory=dict)
     _running: dict[str, asyncio.Task[None]] = field(default_factory=dict)
     _stopping: asyncio.Event = field(default_factory=asyncio.Event)
     _problem: tuple[str, str] = ("", "")
     _paused: bool = False
 
+    @property
+    def running(self) -> int:
+        """Tasks that run now."""
+        return len(self._running)
+
     def stop(self) -> None:
         """Asks for an orderly end."""
+        if not self._stopping.is_set():
+            LOG.info("told to end: %d tasks in flight finish first", len(self._running))
         self._stopping.set()
 
     async def serve(self) -> str:
@@ -62,6 +70,7 @@ class Member:
         Raises:
             StoreError: the queue refuses; what was in flight comes back to others when its leases end.
         """
+        LOG.info("worker %s joins with %d slots, lease %g s", self.name, self.slots, self.lease)
         beating = asyncio.create_task(self._beat())
         try:
             while not self._stopping.is_set():
@@ -79,6 +88,7 @@ class Member:
             for running in self._running.values():
                 running.cancel()
             await asyncio.gather(beating, *self._running.values(), return_exceptions=True)
+        LOG.info("worker %s leaves, %d tasks done", self.name, self.done)
         return self._problem[1]
 
     async def _something(self, beating: asyncio.Task[None]) -> None:
@@ -99,6 +109,7 @@ class Member:
                 self.done += 1
                 await self._end_claims(key, result.status)
             else:
+                self.late += 1
                 LOG.warning("the lease of %s was lost before its result was handed in; another worker has it", key)
         except asyncio.CancelledError:
             raise
@@ -142,7 +153,7 @@ class Member:
         self._paused = True  # it stays to be heard; the coordinator ends it
 
     async def _beat(self) -> None:
-        missed = 0.0
+        missed, heard = 0.0, "run"
         while True:
             code, problem = self._problem
             info = WorkerInfo(
@@ -158,6 +169,9 @@ class Member:
             try:
                 order = await self.queue.beat(info, list(self._held.values()))
                 missed = 0.0
+                if order != heard:
+                    LOG.info("the order is '%s'", order)
+                    heard = order
                 if order == "run" and (said := await self.queue.manifest()) is not None:
                     self.agree(said)
             except ConfigError as error:  # a new coordinator runs something else: leave, so that no task ends by it

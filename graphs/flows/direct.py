@@ -15,6 +15,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any, Never
@@ -31,6 +32,7 @@ from pydantic import BaseModel
 
 LOG = logging.getLogger(__name__)
 Builder = StateGraph[Any, Any, Any, Any]
+Around = Callable[[str], AbstractContextManager[object]]
 Channels = dict[str, BaseChannel[Any, Any, Any]]
 Writes = list[tuple[str, Any]]
 _EMPTY: Any = LastValue(Any).checkpoint()  # what LangGraph passes for "nothing yet"
@@ -96,13 +98,15 @@ class DirectGraph:
     Args:
         builder: a graph that `compile()` has checked.
         recursion_limit: supersteps a run may take.
+        around: makes, of a node's name, the block that the node runs in.
 
     Raises:
         NeedsLangGraph: the graph is not plain; the message says why.
     """
 
-    def __init__(self, builder: Builder, *, recursion_limit: int) -> None:
+    def __init__(self, builder: Builder, *, recursion_limit: int, around: Around | None = None) -> None:
         self._limit = recursion_limit
+        self._around = around
         self._warned: set[tuple[str, str]] = set()
         self._specs = _plain_channels(builder)
         if builder.waiting_edges:
@@ -141,7 +145,12 @@ class DirectGraph:
         """Runs one node and its branches; returns its writes and where it leads."""
         assert node.function is not None  # noqa: S101  # only START has none, and no edge leads there
         try:
-            update = await node.function(_read(channels, node.function.keys), runtime)
+            running = node.function(_read(channels, node.function.keys), runtime)
+            if self._around is None:
+                update = await running
+            else:
+                with self._around(node.name):
+                    update = await running
             if update is not None and not isinstance(update, dict):
                 if isinstance(update, BaseModel) and node.writes.isdisjoint(type(update).model_fields):
                     raise TypeError(

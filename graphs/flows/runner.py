@@ -12,7 +12,7 @@ from langsmith.utils import tracing_is_enabled
 
 from ...agents.state import FlowContext, FlowState
 from .check import AnyFlow, builder_of
-from .direct import DirectGraph, NeedsLangGraph
+from .direct import Around, DirectGraph, NeedsLangGraph
 
 Runner = Callable[[FlowState, FlowContext], Awaitable[FlowState]]
 STEP_LIMIT = 100  # supersteps that a task may take
@@ -20,14 +20,19 @@ LOG = logging.getLogger(__name__)
 
 
 def runner_of(
-    graph: AnyFlow, *, runtime: Literal["auto", "langgraph"] = "auto", recursion_limit: int = STEP_LIMIT
+    graph: AnyFlow,
+    *,
+    runtime: Literal["auto", "langgraph"] = "auto",
+    recursion_limit: int = STEP_LIMIT,
+    around: Around | None = None,
 ) -> Runner:
     """Returns the function that runs one task of `graph` from its first state to its last.
 
     With `auto`, a plain graph (see direct.py) runs without LangGraph's loop. A graph that is not plain runs on it, and
     so does everything while LangSmith traces, which sees only what LangGraph runs. Should a node turn out to need
     LangGraph when it runs (it returns a `Command`, asks for `get_config()`), its task is started over there, and all
-    further tasks run there. Model calls that were made are in the call cache by then.
+    further tasks run there. Model calls that were made are in the call cache by then. `around` makes, of a node's name,
+    the block that the node runs in (a span of a trace); LangGraph's runtime does not know it.
 
     The function raises what the flow's nodes raise, and `GraphRecursionError` after `recursion_limit` supersteps.
     """
@@ -39,7 +44,7 @@ def runner_of(
         LOG.info("LangSmith traces, so the flow runs on LangGraph's runtime")
         return FlowRunner(compiled, None, recursion_limit)
     try:
-        direct = DirectGraph(builder, recursion_limit=recursion_limit)
+        direct = DirectGraph(builder, recursion_limit=recursion_limit, around=around)
     except NeedsLangGraph as need:
         LOG.info("the flow runs on LangGraph's runtime: %s", need)
         return FlowRunner(compiled, None, recursion_limit)

@@ -13,8 +13,10 @@ from typing import Any
 
 from ...errors import BudgetExceeded, ModelError
 from ...storage.records import Usage
+from ..context import ROLE
 from ..contract import Model, Reply, Request
 from .base import Layer
+from .latency import Latencies
 
 
 @dataclass(slots=True)
@@ -63,10 +65,11 @@ class Books:
 
 
 class Meter:
-    """The books of a run, shared by all its models."""
+    """The books of a run, shared by all its models. `latencies` is None where nobody asks for them."""
 
     def __init__(self) -> None:
         self.roles: dict[str, Books] = {}
+        self.latencies: Latencies | None = None
         self._tasks: dict[str, Tally] = {}
         self._lineages: dict[str, Lineage] = {}
 
@@ -139,6 +142,7 @@ class Metered(Layer):
 
     async def complete(self, request: Request) -> Reply:
         started = perf_counter()
+        asking = ROLE.set(request.role)
         books = self.meter.books(request.role)
         if request.task:
             self.meter.trace(request, self.name)
@@ -153,6 +157,9 @@ class Metered(Layer):
             books.errors[f"budget_{error.kind}"] += 1
             raise
         finally:
+            ROLE.reset(asking)
             books.waited += perf_counter() - started
+        if self.meter.latencies is not None and not reply.cached:
+            self.meter.latencies.add(request.role, reply.usage.seconds)
         self.meter.add(request.role, request.task, reply.usage)
         return reply
