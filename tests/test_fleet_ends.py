@@ -203,7 +203,7 @@ async def test_workers_that_all_die_stop_the_campaign(tmp_path: Path, gristmill:
         path = write_campaign(tmp_path, server, 20, flow="poisoned:flow")
         code, out, err = await (
             await gristmill("run", path, "--workers", "1", "--lease", "30", GRISTMILL_TEST_POISON="Row")
-        ).ended(40)
+        ).ended(120)
         assert code == 3, err
         assert "no worker process is left" in out
         assert RunStore.read(tmp_path / "runs/faults").books().pending == 20
