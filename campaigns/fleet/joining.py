@@ -17,6 +17,7 @@ from ...errors import ConfigError, StoreError
 from ...evals.duplicates import ExactPool
 from ...evals.shared_pool import RedisPool
 from ...graphs.flows.runner import runner_of
+from ...models.fleet.calls import RedisCalls
 from ...models.fleet.shared import SharedLayers
 from ...models.layers.budget import Allowance, Budget
 from ...models.layers.cache import CallStore
@@ -158,6 +159,8 @@ async def _serve(spec: CampaignSpec, queue: WorkerQueue, place: Place, layers: _
 
     lease = lease_of(said, place.lease)
     queue.pace(lease)
+    if isinstance(calls, RedisCalls):
+        calls.pace(lease)
     meter = Meter()
     limiters: dict[tuple[str, str], AnyLimiter] = {}
     models, close = bind(

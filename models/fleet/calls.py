@@ -19,7 +19,7 @@ from .scripts import key_of, script, token
 LOG = logging.getLogger(__name__)
 LOOK_UP, KEEP, RENEW = script("look_up"), script("keep"), script("renew_claims")
 ENTRY = 300  # bytes that Redis needs for an entry beside its body: measured 270 to 280 for bodies of 300 to 2,000
-CLAIM = 10.0  # seconds after which others stop waiting for the answer that a dead worker had asked for
+CLAIM = 10.0  # seconds after which others stop waiting for the answer that a dead worker had asked for, at most
 LOOK_FIRST, LOOK_MOST = 0.05, 0.5  # seconds between looks at what somebody else is asking
 UNSAVED = 64 * 2**20  # bytes of answers that this process keeps for itself while Redis takes none
 
@@ -52,6 +52,10 @@ class RedisCalls:
         self._asking: set[str] = set()
         self._renewing: asyncio.Task[None] | None = None
         self._unsaved: dict[str, bytes] = {}
+
+    def pace(self, lease: float) -> None:
+        """Takes over the fleet's lease, in seconds: a dead worker's tasks run again, and ask again, after it at most."""
+        self.claim = min(self.claim, lease / 2)
 
     async def get(self, key: str) -> bytes | None:
         """Returns the body kept under `key`, or None: then the caller asks, and says so with `put` or `abandon`.
