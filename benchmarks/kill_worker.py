@@ -111,7 +111,7 @@ async def measure(rows: int, lease: float, redis: str) -> dict[str, Any]:
             recovery = monotonic() - killed
             code = await fleet.end()
             books, doubled = fleet.outcome()
-            repeated = sum(count - 1 for count in server.repeated.values())
+            repeated = sum(count - 1 for count in server.asked.values())
     if not held:
         raise SystemExit("the killed worker held nothing: the run was too short; give more --rows")
     if code != 0 or not books.balanced:

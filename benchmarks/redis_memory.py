@@ -1,17 +1,18 @@
 """What a campaign of a million tasks keeps in Redis at any time.
 
-    python benchmarks/redis_memory.py [--tasks 1000000] [--workers 2] [--redis redis://127.0.0.1:6379/0]
+    python benchmarks/redis_memory.py [--tasks 1000000] [--held 0] [--workers 2] [--redis redis://127.0.0.1:6379/0]
 
 A coordinator (here) and worker processes use what a campaign over Redis uses: the queue with tasks that carry chunks of
 2 to 8 KB, results of 2 to 4 KB, and around one model call a task the shared cache (each answer is new and stays until
 the cache is full), the budget and the limiter; each accepted text is claimed in the shared pool and kept. Only the
 model is left out (its answer is there at once) and so is the store, which is not in Redis. What is out at a time is
-what a campaign has out: twice the tasks that run.
+what a campaign has out: twice the tasks that run. With --held N the campaign goes on where N texts are accepted
+already: they are restored as at a coordinator's start, and only the rest of --tasks runs, which takes minutes less.
 
 `redis_mb` is the server's own `used_memory_peak` in megabytes (10^6 bytes), from its start to the last task: data,
 buffers of clients, scripts and the server itself. With --redis it is the highest of what was seen every quarter of a
-second, less what the server held before. The last line is one JSON object. A run with fewer tasks says so and
-extrapolates nothing.
+second, less what the server held before. The last line is one JSON object. A run with fewer tasks extrapolates
+nothing.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import os
 import random
 import sys
 import tempfile
@@ -59,6 +61,11 @@ def works(count: int) -> Iterator[Work]:
         text = text_of(number, CHUNK)
         chunk = Chunk.of(f"doc-{number // 10}", number, 0, len(text), text)
         yield Work(task=Task.of("memory", chunks=(chunk.id,), attributes={"number": number}), chunks=(chunk,))
+
+
+def accepted(count: int) -> Iterator[tuple[bytes, str]]:
+    """Yields hashes and their tasks, as the store has them of an earlier start."""
+    return ((os.urandom(16), f"task-{os.urandom(12).hex()}") for _ in range(count))
 
 
 def item_of(task: Task, answer: str) -> Item:
@@ -261,7 +268,7 @@ async def crew(url: str, campaign: str, count: int) -> AsyncIterator[list[asynci
                 await process.wait()
 
 
-async def main(given: str, count: int, workers: int) -> None:
+async def main(given: str, count: int, held: int, workers: int) -> None:
     campaign = f"memory-{uuid.uuid4().hex[:8]}"
     with contextlib.ExitStack() as stack:
         url = given
@@ -275,10 +282,12 @@ async def main(given: str, count: int, workers: int) -> None:
         if given:
             await memory.look()
             memory.before = memory.used
-        print(f"{count:,} tasks, {workers} workers of {SLOTS} slots", flush=True)
+        print(f"{count:,} tasks, {held:,} of them accepted before, {workers} workers of {SLOTS} slots", flush=True)
+        await RedisPool(connection, campaign).restore(accepted(held))
+        memory.began = monotonic()
         async with crew(url, campaign, workers) as started:
             ending = [asyncio.create_task(process.wait()) for process in started]
-            running = asyncio.create_task(coordinate(url, campaign, count, workers, memory))
+            running = asyncio.create_task(coordinate(url, campaign, count - held, workers, memory))
             await asyncio.wait([running, *ending], return_when=asyncio.FIRST_COMPLETED)
             if not running.done():
                 running.cancel()
@@ -291,14 +300,13 @@ async def main(given: str, count: int, workers: int) -> None:
             await connection.call("UNLINK", key)
         await connection.aclose()
     figures = {"redis_mb": round(memory.most / 1e6, 1), "redis_rss_mb": round(memory.most_resident / 1e6, 1)}
-    if count < 1_000_000:
-        print(f"{count:,} tasks only: a million keep more, see --tasks")
-    print(orjson.dumps({**figures, "tasks": count}).decode())
+    print(orjson.dumps({**figures, "tasks": count, "held_before": held}).decode())
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--tasks", type=int, default=1_000_000)
+    parser.add_argument("--held", type=int, default=0, help="of these so many were accepted before")
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--redis", default="")
     parser.add_argument("--work", nargs=3, metavar=("URL", "CAMPAIGN", "NAME"), help=argparse.SUPPRESS)
@@ -306,4 +314,4 @@ if __name__ == "__main__":
     if options.work:
         asyncio.run(work(*options.work))
     else:
-        asyncio.run(main(options.redis, options.tasks, options.workers))
+        asyncio.run(main(options.redis, options.tasks, options.held, options.workers))

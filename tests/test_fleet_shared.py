@@ -503,6 +503,20 @@ async def test_a_pool_gives_each_text_to_one_owner_until_it_is_released(make_poo
     assert await again.claim("What is flour?", "task-4") == twin
 
 
+async def test_tasks_whose_ids_begin_alike_are_told_apart(make_pool: MakePool) -> None:
+    one, other = (f"task-abc{number:021x}" for number in (2**80, 2**81))
+    pool = await make_pool()
+    assert await pool.claim("When was it built?", one) is None
+    await pool.keep(one)
+    await pool.restore([(text_key("Who built it?"), one)])
+    for text in ("When was it built?", "Who built it?"):
+        assert await pool.claim(text, one) is None  # it ran twice
+        twin = await pool.claim(text, other)
+        assert twin is not None
+        assert len(twin) >= 15
+        assert one.startswith(twin)
+
+
 async def test_of_many_that_claim_a_text_at_once_one_gets_it(
     two: tuple[RedisConnection, RedisConnection], campaign: str
 ) -> None:

@@ -36,7 +36,7 @@ class RedisCalls:
         connection: RedisConnection,
         campaign: str,
         *,
-        max_bytes: int = 32 * 2**20,
+        max_bytes: int = 16 * 2**20,
         ttl: float = 7 * 86400,
         claim: float = CLAIM,
     ) -> None:
@@ -54,7 +54,7 @@ class RedisCalls:
         self._unsaved: dict[str, bytes] = {}
 
     def pace(self, lease: float) -> None:
-        """Takes over the fleet's lease, in seconds: a dead worker's tasks run again, and ask again, after it at most."""
+        """Takes over the fleet's lease, in seconds: a dead worker's tasks, back then, must not wait for its claims."""
         self.claim = min(self.claim, lease / 2)
 
     async def get(self, key: str) -> bytes | None:

@@ -5,7 +5,7 @@ for _, hash in ipairs(redis.call('SMEMBERS', KEYS[1])) do
   local field = string.sub(hash, 3, 8)
   if redis.call('HGET', bucket, field) == ARGV[2] then
     if ARGV[3] == '1' then
-      redis.call('HSET', bucket, field, string.sub(ARGV[2], 1, 8))
+      redis.call('HSET', bucket, field, short(ARGV[2]))
     else
       redis.call('HDEL', bucket, field)
     end

@@ -8,9 +8,13 @@ from importlib import resources
 from ...storage.redis_connection import LIFE_MS, Script
 
 
-def script(name: str) -> Script:
-    """Returns the script `name`.lua of this folder, in which LIFE is how long keys stay after the last write, in ms."""
-    text = resources.files(__package__).joinpath(f"{name}.lua").read_text("utf-8")
+def script(*names: str) -> Script:
+    """Returns the script that the files `name`.lua of this folder make, one after the other.
+
+    LIFE in them is how long keys stay after the last write, in ms.
+    """
+    folder = resources.files(__package__)
+    text = "".join(folder.joinpath(f"{name}.lua").read_text("utf-8") for name in names)
     return Script(f"local LIFE = {LIFE_MS} {text}")
 
 

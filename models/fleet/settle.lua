@@ -18,10 +18,10 @@ if redis.call('SADD', KEYS[4], ARGV[5]) == 0 then
   return 0
 end
 redis.call('SREM', KEYS[4], ARGV[5] - ARGV[6])
-redis.call('PEXPIRE', KEYS[4], ARGV[4])
 redis.call('HINCRBY', KEYS[1], 'tokens', ARGV[2])
 redis.call('HINCRBY', KEYS[1], 'money', ARGV[3])
 for _, key in ipairs(KEYS) do
   redis.call('PEXPIRE', key, LIFE)
 end
+redis.call('PEXPIRE', KEYS[4], ARGV[4])
 return 1

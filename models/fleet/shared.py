@@ -30,7 +30,7 @@ class SharedLayers:
         tokens: int | None = None,
         usd: float | None = None,
         seconds: float | None = None,
-        calls_bytes: int = 32 * 2**20,
+        calls_bytes: int = 16 * 2**20,
     ) -> None:
         self.connection = connection
         self.campaign = campaign
