@@ -181,6 +181,28 @@ async def test_the_claim_of_a_dead_worker_lapses(two: tuple[RedisConnection, Red
     await alive.aclose()
 
 
+async def test_what_a_worker_asks_and_holds_outlives_it_by_a_lease_at_most(
+    own_redis: RedisServer, campaign: str
+) -> None:
+    async with connected(own_redis.url) as connection:
+        shared = SharedLayers(connection, campaign, tokens=1000)
+        shared.pace(1.0)
+        limiter = shared.limiter("a server", 4, 10.0)
+        assert await shared.calls.get("question") is None
+        permit = await limiter.enter()
+        reserved = await shared.budget.reserve(10, 0.0)
+        asking = f"gristmill:{{{campaign}}}:asking:question"
+        assert 0 < await connection.call("PTTL", asking) <= 1000
+        for name in ("permits", "expiry"):
+            (found,) = [key async for key in connection.client.scan_iter(f"*:{name}")]
+            (held,) = await connection.client.zrange(found, 0, -1, withscores=True)
+            seconds, micros = await connection.client.time()
+            assert held[1] - (seconds * 1000 + micros / 1000) <= 1000
+        shared.budget.settle(reserved, 0, 0.0)
+        limiter.leave(0.0, permit, None)
+        await shared.aclose()
+
+
 async def test_the_cache_keeps_its_size_and_what_was_used_last(
     two: tuple[RedisConnection, RedisConnection], campaign: str
 ) -> None:

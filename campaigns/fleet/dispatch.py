@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 
 from ...errors import AccessDenied, BudgetExceeded, ConfigError, GristmillError, NotStored, RunLocked, WorkersLost
-from ...models.layers.budget import Budget
+from ...models.layers.budget import Budget, Spent
 from ...models.layers.meter import Lineage, Meter
 from ...storage.queue import CoordinatorQueue, QueueState, Result, Work, WorkerInfo
 from ...storage.records import Item, Status, Task, Usage
@@ -57,6 +57,7 @@ class Dispatcher:
         self._seen_workers = asyncio.get_running_loop().time()
         self._lonely = False
         self.ended = 0  # tasks that came to an end
+        self.spent_by: dict[str, Spent] = {}  # worker → what its results have cost
         self._spent: BudgetExceeded | None = None
         self._withdrawing = False
         self._waiting: dict[str, tuple[Work, asyncio.Future[Outcome | None]]] = {}
@@ -198,6 +199,9 @@ class Dispatcher:
         task = waiting[0].task if waiting is not None else self._store.task(result.task)
         outcome = await self._admission.admit(task, Outcome(result.status, result.items, _reason(result.items)))
         for item in result.items:
+            before = self.spent_by.get(result.worker, Spent())
+            tokens = before.tokens + item.usage.input_tokens + item.usage.output_tokens
+            self.spent_by[result.worker] = Spent(tokens, before.usd + item.usage.usd)
             self._meter.add("fleet", "", item.usage)
             self._budget.book(item.usage.input_tokens + item.usage.output_tokens, item.usage.usd)
         self.ended += 1

@@ -15,13 +15,12 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ...errors import ConfigError, WorkersLost
 from ...evals.shared_pool import RedisPool
 from ...models.fleet.shared import SharedLayers
-from ...models.layers.budget import Budget
+from ...models.layers.budget import Budget, Spent
 from ...models.layers.meter import Meter
 from ...models.tracing import Tracer
 from ...storage.leases import SqliteCoordinatorQueue
@@ -37,6 +36,7 @@ from ..telemetry.exposition import Exposition
 from ..telemetry.metrics import fleet_source
 from ..telemetry.tasks import with_trace
 from ..telemetry.telemetry import Telemetry
+from .allowances import Allowances
 from .dispatch import Dispatcher
 from .keys import Keys
 from .leader import Leader
@@ -144,7 +144,7 @@ class Fleet:
             )
             if exposition is not None:
                 exposition.add(fleet_source(dispatcher, self.lease))
-            crew = Crew(self, store.folder, spec, opened.queue, dispatcher, telemetry)
+            crew = Crew(self, spec, opened.queue, dispatcher, Allowances(store, budget), telemetry)
             last: QueueState | None = None
             try:
                 async with dispatcher.serving():
@@ -227,14 +227,14 @@ class Crew:
     def __init__(
         self,
         fleet: Fleet,
-        folder: Path,
         spec: CampaignSpec,
         queue: CoordinatorQueue,
         dispatcher: Dispatcher,
+        allowances: Allowances,
         telemetry: Telemetry,
     ) -> None:
         self._fleet = fleet
-        self._folder = folder
+        self._allowances = allowances
         self._queue = queue
         self._dispatcher = dispatcher
         self._telemetry = telemetry
@@ -250,8 +250,8 @@ class Crew:
         Raises:
             WorkersLost: none is left, and no other process works for this campaign.
         """
-        for _ in range(self._fleet.workers):
-            await self._start()
+        for started in range(self._fleet.workers):
+            await self._start(among=self._fleet.workers - started)
         ended = 0
         while True:
             await asyncio.sleep(0.2)
@@ -273,6 +273,8 @@ class Crew:
         for name, process in list(self._processes.items()):
             if process.returncode is not None:
                 await self._queue.bury(name)
+                self._dispatcher.look()  # what it held comes back now
+                self._allowances.take_back(name, self._dispatcher.spent_by.get(name, Spent()))
                 del self._processes[name], self._places[name]
                 codes.append(process.returncode)
         return codes
@@ -288,10 +290,13 @@ class Crew:
                 f"them): see what they said above and in the run's log, mend it, and run the same command to go on"
             )
 
-    async def _start(self) -> None:
+    async def _start(self, among: int = 1) -> None:
+        """Starts one, the first of `among` that start now."""
         name = f"local-{uuid.uuid4().hex[:8]}"
+        if not self._fleet.redis:
+            await self._allowances.deal(name, among)
         arguments = [
-            str(self._folder),
+            str(self._allowances.store.folder),
             "--name",
             name,
             "--slots",

@@ -6,7 +6,7 @@ import asyncio
 import os
 import signal
 import socket
-from collections.abc import AsyncIterator, Awaitable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -17,7 +17,6 @@ from ...errors import ConfigError, StoreError
 from ...evals.duplicates import ExactPool
 from ...evals.shared_pool import RedisPool
 from ...graphs.flows.runner import runner_of
-from ...models.fleet.calls import RedisCalls
 from ...models.fleet.shared import SharedLayers
 from ...models.layers.budget import Allowance, Budget
 from ...models.layers.cache import CallStore
@@ -38,6 +37,7 @@ from ..telemetry.metrics import calls_source, member_source, process_source
 from ..telemetry.tasks import node_spans
 from ..telemetry.telemetry import Telemetry
 from ..worker import Worker
+from .allowances import allowance_of
 from .manifest import lease_of, manifest_of, require_same, require_same_run
 from .member import Member
 
@@ -82,6 +82,7 @@ class _Layers:
     calls: CallStore
     budget: Allowance
     make_limiter: MakeLimiter
+    pace: Callable[[float], None] = lambda lease: None  # with the lease in seconds, once the coordinator has said it
 
 
 async def join_here(folder: Path, place: Place) -> str:
@@ -97,7 +98,7 @@ async def join_here(folder: Path, place: Place) -> str:
         queue = SqliteWorkerQueue(folder, place.known_as, lease=place.lease)
         try:
             spec = _share_of_servers(CampaignSpec.model_validate(store.mark("campaign")), place.share)
-            budget = _share_of_budget(spec, store, place.share)
+            budget = _share_of_budget(spec, store, place)
             pool = ExactPool()
             await pool.restore(await asyncio.to_thread(lambda: list(store.claims())))
             return await _serve(spec, queue, place, _Layers(pool, store, budget, limiter_here), seen)
@@ -118,7 +119,7 @@ async def join_redis(spec: CampaignSpec, url: str, place: Place) -> str:
         shared = SharedLayers(connection, spec.name, tokens=spec.budget.tokens, usd=spec.budget.usd)
         queue = RedisWorkerQueue(url, spec.name, place.known_as, lease=place.lease)
         try:
-            layers = _Layers(RedisPool(connection, spec.name), shared.calls, shared.budget, shared.limiter)
+            layers = _Layers(RedisPool(connection, spec.name), shared.calls, shared.budget, shared.limiter, shared.pace)
             return await _serve(spec, queue, place, layers, seen)
         finally:
             for goodbye in (queue.close, shared.aclose, connection.aclose):
@@ -159,8 +160,7 @@ async def _serve(spec: CampaignSpec, queue: WorkerQueue, place: Place, layers: _
 
     lease = lease_of(said, place.lease)
     queue.pace(lease)
-    if isinstance(calls, RedisCalls):
-        calls.pace(lease)
+    layers.pace(lease)
     meter = Meter()
     limiters: dict[tuple[str, str], AnyLimiter] = {}
     models, close = bind(
@@ -223,10 +223,12 @@ def _share_of_servers(spec: CampaignSpec, share: int) -> CampaignSpec:
     return spec.model_copy(update={"models": models})
 
 
-def _share_of_budget(spec: CampaignSpec, store: RunStore, share: int) -> Budget:
-    """What the run has left, divided: together the workers cannot pass the limit."""
-    spent = store.mark("spent") or {}
+def _share_of_budget(spec: CampaignSpec, store: RunStore, place: Place) -> Budget:
+    """What the coordinator gave this worker, or for one that it did not start its share of what the run has left."""
+    spent, share = store.mark("spent") or {}, place.share
     tokens, usd = spec.budget.tokens, spec.budget.usd
+    if (given := allowance_of(store, place.known_as)) is not None:
+        return Budget(None if tokens is None else given.tokens, None if usd is None else given.usd)
     return Budget(
         tokens=None if tokens is None else max(1, int((tokens - spent.get("tokens", 0)) // share)),
         usd=None if usd is None else max(1e-9, (usd - spent.get("usd", 0.0)) / share),

@@ -20,8 +20,8 @@ end
 redis.call('SREM', KEYS[4], ARGV[5] - ARGV[6])
 redis.call('HINCRBY', KEYS[1], 'tokens', ARGV[2])
 redis.call('HINCRBY', KEYS[1], 'money', ARGV[3])
-for _, key in ipairs(KEYS) do
-  redis.call('PEXPIRE', key, LIFE)
+for number = 1, 3 do
+  redis.call('PEXPIRE', KEYS[number], LIFE)
 end
 redis.call('PEXPIRE', KEYS[4], ARGV[4])
 return 1

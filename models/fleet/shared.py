@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 
 from ...storage.redis_connection import LIFE_MS, RedisConnection
 from ..layers.limiter import AnyLimiter
+from . import budget, limiter
 from .budget import RedisBudget
 from .calls import RedisCalls
 from .limiter import RedisLimiter
@@ -37,17 +38,28 @@ class SharedLayers:
         self.calls = RedisCalls(connection, campaign, max_bytes=calls_bytes)
         self.budget = RedisBudget(connection, campaign, tokens, usd, seconds)
         self._limiters: list[RedisLimiter] = []
+        self._permit_life = limiter.LIFE
+
+    def pace(self, lease: float) -> None:
+        """Takes over the fleet's lease, in seconds, for limiters that are made from now on too.
+
+        What a dead worker was asking and had in flight must not stand in the way for longer than its tasks do: whoever
+        runs them next asks the same.
+        """
+        self.calls.pace(lease)
+        self.budget.life = min(budget.LIFE, lease)
+        self._permit_life = min(limiter.LIFE, lease)
 
     def limiter(self, label: str, most: int, patience: float) -> AnyLimiter:
         """Makes the limiter of the server that `label` names."""
-        made = RedisLimiter(self.connection, self.campaign, label, most, patience)
+        made = RedisLimiter(self.connection, self.campaign, label, most, patience, life=self._permit_life)
         self._limiters.append(made)
         return made
 
     async def aclose(self) -> None:
         """Gives back what is held and sends what is still to be said. The connection stays open."""
-        for limiter in self._limiters:
-            await limiter.aclose()
+        for one in self._limiters:
+            await one.aclose()
         await self.calls.aclose()
         await self.budget.aclose()
         await self.connection.flush()
