@@ -193,11 +193,11 @@ async def test_what_a_worker_asks_and_holds_outlives_it_by_a_lease_at_most(
         reserved = await shared.budget.reserve(10, 0.0)
         asking = f"gristmill:{{{campaign}}}:asking:question"
         assert 0 < await connection.call("PTTL", asking) <= 1000
-        for name in ("permits", "expiry"):
+        for name, life in (("permits", 3000), ("expiry", 1000)):
             (found,) = [key async for key in connection.client.scan_iter(f"*:{name}")]
             (held,) = await connection.client.zrange(found, 0, -1, withscores=True)
             seconds, micros = await connection.client.time()
-            assert held[1] - (seconds * 1000 + micros / 1000) <= 1000
+            assert held[1] - (seconds * 1000 + micros / 1000) <= life
         shared.budget.settle(reserved, 0, 0.0)
         limiter.leave(0.0, permit, None)
         await shared.aclose()

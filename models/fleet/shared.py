@@ -13,6 +13,7 @@ from .calls import RedisCalls
 from .limiter import RedisLimiter
 from .scripts import key_of
 
+LEAST = 3.0  # seconds that a permit lives: who waits for one is heard of every 1.2 s, and is dropped when silent
 COUNTS, TEXTS, ANSWERS = ("budget", "limit"), ("pool", "held"), ("calls", "asking")  # the first parts of key names
 
 
@@ -48,7 +49,7 @@ class SharedLayers:
         """
         self.calls.pace(lease)
         self.budget.life = min(budget.LIFE, lease)
-        self._permit_life = min(limiter.LIFE, lease)
+        self._permit_life = min(limiter.LIFE, max(LEAST, lease))
 
     def limiter(self, label: str, most: int, patience: float) -> AnyLimiter:
         """Makes the limiter of the server that `label` names."""
