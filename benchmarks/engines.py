@@ -113,6 +113,7 @@ def read(name: str, environments: Path, folder: Path, expected: dict[str, Any]) 
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="gristmill-engine-") as scratch:
         environment = {**os.environ, "HF_HUB_OFFLINE": "1", "HF_HOME": scratch, "PYTHONPATH": ""}
+        environment["PATH"] = f"{python.parent}:{os.environ['PATH']}"  # NeMo Curator calls `ray`
         try:
             done = subprocess.run(
                 [python, READERS / f"read_{name}.py", folder, scratch],

@@ -16,7 +16,7 @@ Assumptions, all of them:
 - A worker asks for tasks when it has a free slot. When there are none it asks again after half a second, and whenever
   something is fed: all that wait do so at the same moment.
 - Heartbeats come every third of a lease, at most every second; the search for lost leases and the look at the workers
-  every third of a lease, at most every second. Nobody dies.
+  every sixth of a lease, at most twice a second. Nobody dies.
 - The coordinator keeps two tasks out for each slot. A round trip to Redis takes `rtt`; a call makes three before it and
   one after it, whatever they carry.
 - All times are those of the calibrating machine; a faster core moves both knees by as much.
@@ -110,7 +110,7 @@ class Shape:
     budget: bool = True
     beat: float = 1.0  # seconds between two heartbeats, at most
     herd: bool = True  # whether all that wait ask at once when something is fed
-    scan: float = 1.0  # share of the held leases that a search for lost ones reads
+    watch: float = 0.5  # seconds between two looks of the coordinator at the workers, at most
     larger_kb: float = 0.0  # of a result, beyond the calibrated one
 
 
@@ -154,20 +154,16 @@ def bounds(shape: Shape, costs: Costs) -> dict[str, float]:
     steps = ("collect_ms", "pool_ms", "confirm_ms", "feed_ms", "finish_ms", "lease_ms")
     task = sum(redis[step] for step in steps) + call * shape.calls + costs.redis_ms_per_kb * shape.larger_kb
     held = shape.workers * shape.slots
-    every = min(shape.lease / 3, 1.0)
-    fixed = (
-        shape.workers
-        * (redis["beat_ms"] + redis["beat_ms_per_lease"] * shape.slots)
-        * every
-        / min(shape.lease / 3, shape.beat)
-    )
-    fixed += redis["reclaim_ms_per_lease"] * held * shape.scan + redis["state_ms_per_worker"] * shape.workers
+    looks = 1 / min(shape.lease / 6, shape.watch)  # a second
+    fixed = (redis["reclaim_ms_per_worker"] + redis["state_ms_per_worker"]) * shape.workers * looks
+    beats = 1 / min(shape.lease / 3, shape.beat)
+    fixed += shape.workers * (redis["beat_ms"] + redis["beat_ms_per_lease"] * shape.slots) * beats
     busy = shape.calls * shape.mean * (1 + shape.failures)
     own = costs.coordinator_ms + costs.coordinator_ms_per_kb * shape.larger_kb
-    looks = redis["state_own_ms_per_worker"] * shape.workers / 1000 / every
+    looking = redis["state_own_ms_per_worker"] * shape.workers * looks / 1000
     return {
-        "redis": max(0.0, 1000 - fixed / every) / task,
-        "coordinator": max(0.0, 1 - looks) * 1000 / own,
+        "redis": max(0.0, 1000 - fixed) / task,
+        "coordinator": max(0.0, 1 - looking) * 1000 / own,
         "endpoints": shape.endpoints * shape.endpoint_slots / busy,
         "workers": shape.workers * 1000 / costs.worker_ms,
         "slots": held / busy,
@@ -361,15 +357,12 @@ class FleetModel:
             yield self.env.timeout(every)
 
     def watch(self) -> Wait:
-        """The coordinator's look at leases and workers. A search reads a thousand leases in one script."""
+        """The coordinator's search for lost leases and its look at the workers."""
         redis = self.costs.redis
         while True:
-            yield self.env.timeout(min(self.shape.lease / 3, 1.0))
-            left = math.ceil(self.held * self.shape.scan)
-            while left > 0:
-                yield self.env.timeout(self.ask("search", redis["reclaim_ms_per_lease"] * min(1000, left)))
-                left -= 1000
+            yield self.env.timeout(min(self.shape.lease / 6, self.shape.watch))
             workers = self.shape.workers
             self.looks.append(self.waiting)
+            yield self.env.timeout(self.ask("search", redis["reclaim_ms"] + redis["reclaim_ms_per_worker"] * workers))
             yield self.env.timeout(self.ask("watch", redis["state_ms"] + redis["state_ms_per_worker"] * workers))
             yield self.env.timeout(self.coordinator.take(redis["state_own_ms_per_worker"] * workers / 1000))

@@ -89,10 +89,10 @@ def what_ifs(shape: Shape, costs: Costs) -> Iterator[tuple[str, Shape, Costs]]:
     yield "no call cache", replace(shape, cache=False), costs
     yield "no budget", replace(shape, budget=False), costs
     yield "heartbeat every 10 s", replace(shape, beat=10.0), costs
-    yield "search reads 1% of leases", replace(shape, scan=0.01), costs
-    yield "both of these", replace(shape, beat=10.0, scan=0.01), costs
+    yield "look at the workers every 5 s", replace(shape, watch=5.0), costs
+    yield "both of these", replace(shape, beat=10.0, watch=5.0), costs
+    yield "workers wait for tasks unwoken", replace(shape, herd=False), costs
     yield "results of 20 KB", replace(shape, larger_kb=18.0), costs
-    yield "lease of 300 s", replace(shape, lease=300.0), costs
 
 
 def shard(shape: Shape, count: int) -> Shape:

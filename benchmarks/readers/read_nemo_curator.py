@@ -11,7 +11,8 @@ import pandas  # noqa: E402
 from nemo_curator.backends.ray_data import RayDataExecutor  # noqa: E402
 from nemo_curator.core.client import RayClient  # noqa: E402
 from nemo_curator.pipeline import Pipeline  # noqa: E402
-from nemo_curator.stages.text.filters import ScoreFilter, WordCountFilter  # noqa: E402
+from nemo_curator.stages.text.filters import ScoreFilter  # noqa: E402
+from nemo_curator.stages.text.filters.heuristic import WordCountFilter  # noqa: E402
 from nemo_curator.stages.text.io.reader import JsonlReader, ParquetReader  # noqa: E402
 from nemo_curator.stages.text.io.writer import JsonlWriter  # noqa: E402
 
