@@ -151,13 +151,14 @@ def bounds(shape: Shape, costs: Costs) -> dict[str, float]:
     """
     redis = costs.redis
     call = sum(call_ms(shape, costs).values())
-    steps = ("collect_ms", "pool_ms", "confirm_ms", "feed_ms", "finish_ms", "lease_ms")
+    steps = ("collect_ms", "pool_ms", "confirm_ms", "feed_ms", "finish_ms")
     task = sum(redis[step] for step in steps) + call * shape.calls + costs.redis_ms_per_kb * shape.larger_kb
+    task += max(0.0, redis["lease_ms"] - redis["lease_none_ms"])  # many leased at once; beats may find slots empty
     held = shape.workers * shape.slots
     looks = 1 / min(shape.lease / 6, shape.watch)  # a second
     fixed = (redis["reclaim_ms_per_worker"] + redis["state_ms_per_worker"]) * shape.workers * looks
     beats = 1 / min(shape.lease / 3, shape.beat)
-    fixed += shape.workers * (redis["beat_ms"] + redis["beat_ms_per_lease"] * shape.slots) * beats
+    fixed += shape.workers * redis["beat_ms"] * beats
     busy = shape.calls * shape.mean * (1 + shape.failures)
     own = costs.coordinator_ms + costs.coordinator_ms_per_kb * shape.larger_kb
     looking = redis["state_own_ms_per_worker"] * shape.workers * looks / 1000
