@@ -166,6 +166,7 @@ def main() -> None:
     if unknown := set(names) - set(PARTS):
         parser.error(f"--only {', '.join(sorted(unknown))}: there are {', '.join(PARTS)}")
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # leave by the same way as after Ctrl-C
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # also where a shell had it ignored, in the background
     found: dict[str, Any] = {}
     with taskiq(options.taskiq and "queue" in names) as env:
         for name in names:
@@ -178,4 +179,7 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except KeyboardInterrupt:
+        sys.exit(130)
