@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 from ..models.redact import RedactingFilter
@@ -19,6 +20,18 @@ class RunLog(logging.FileHandler):
         self.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s %(message)s"))
         self.addFilter(RedactingFilter())
         self._told = False
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Appends a record; also where the file cannot even be made, because its folder is gone or the disk is full."""
+        try:
+            super().emit(record)
+        except OSError:
+            self.handleError(record)
+
+    def close(self) -> None:
+        """Closes the file; what a full disk did not take is given up."""
+        with suppress(OSError):
+            super().close()
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802  # logging's own name
         """Tells once that the log has gaps from here on, where the file system refuses; else as logging does."""

@@ -310,8 +310,12 @@ class RunStore:
 
     def books(self) -> Books:
         """Counts the tasks by status. `planned` is counted on its own, so that balance is a fact and not a sum."""
-        counts = dict(self._read.execute("SELECT status, count(*) FROM tasks GROUP BY status"))
-        planned = int(self._read.execute("SELECT count(*) FROM tasks").fetchone()[0])
+        # One statement sees one moment: between two another process may commit.
+        rows = self._read.execute(
+            "SELECT status, count(*), (SELECT count(*) FROM tasks) FROM tasks GROUP BY status"
+        ).fetchall()
+        counts = {status: count for status, count, _ in rows}
+        planned = rows[0][2] if rows else 0
         return Books(planned=planned, **{status.value: counts.get(status.value, 0) for status in Status})
 
     def reasons(self) -> dict[tuple[str, str], int]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import os
 import sqlite3
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -60,6 +61,8 @@ def translate(error: Exception, path: Path) -> StoreError:
             f"the disk that holds {path} is full or failing ({text}); what was committed is intact: "
             f"free some space and start the same command again"
         )
+    if isinstance(error, sqlite3.Error | FileNotFoundError) and not path.parent.is_dir():
+        return removed(path)
     if isinstance(error, OSError) or any(words in text for words in REFUSED):
         return StoreError(
             f"{path} cannot be used ({text}); mend its rights, or name another folder in `runs` or with --runs"
@@ -69,12 +72,21 @@ def translate(error: Exception, path: Path) -> StoreError:
     return StoreError(f"{path}: {text}")
 
 
+def removed(path: Path) -> StoreError:
+    """Returns the error for a file that somebody took away from under a run."""
+    return StoreError(
+        f"{path} was removed or replaced while the run was using it, so nothing more can be kept there; put it back, "
+        f"or start the same command again to begin anew"
+    )
+
+
 class GroupWriter:
     """Writes statements in groups. Made and used on one event loop; `close` commits what still waits."""
 
     def __init__(self, path: Path, *, also: Callable[[], Iterable[Statement]] | None = None) -> None:
         self._path = path
         self._connection = connect(path)
+        self._file = _identity(path)
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="gristmill-writer")
         self._waiting: list[tuple[Sequence[Statement], asyncio.Future[None]]] = []
         self._flush: asyncio.Task[None] | None = None
@@ -107,8 +119,8 @@ class GroupWriter:
                         statements.extend(self.also())
                     await loop.run_in_executor(self._thread, self._commit, statements)
                 except Exception as error:
-                    failure = translate(error, self._path)
-                    failure.__cause__ = error
+                    failure = error if isinstance(error, StoreError) else translate(error, self._path)
+                    failure.__cause__ = None if failure is error else error
                     for _, done in group:
                         if not done.done():
                             done.set_exception(failure)
@@ -121,6 +133,7 @@ class GroupWriter:
             self._flush = None
 
     def _commit(self, statements: Sequence[Statement]) -> None:
+        self._require_file()
         merged: dict[str, list[tuple[Any, ...]]] = {}
         connection = self._connection
         connection.execute("BEGIN IMMEDIATE")
@@ -137,6 +150,15 @@ class GroupWriter:
                 connection.execute("ROLLBACK")
             raise
 
+    def _require_file(self) -> None:
+        """A file that is removed can still be written to, and nobody would ever read it: a campaign would pay for that.
+
+        Raises:
+            StoreError: the file is gone, or another one has its name.
+        """
+        if _identity(self._path) != self._file:
+            raise removed(self._path)
+
     async def close(self) -> None:
         """Waits for what still waits, then closes the connection and the thread."""
         try:
@@ -145,3 +167,12 @@ class GroupWriter:
         finally:  # in the thread's own order, so after a transaction that it is at; also when this is cut short
             self._thread.submit(self._connection.close)
             self._thread.shutdown(wait=True)
+
+
+def _identity(path: Path) -> tuple[int, int]:
+    """What tells a file from another of the same name; (0, 0) for none."""
+    try:
+        found = os.stat(path)
+    except FileNotFoundError:
+        return 0, 0
+    return found.st_dev, found.st_ino

@@ -12,7 +12,7 @@ import os
 import sys
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
@@ -333,6 +333,9 @@ class Crew:
         """Waits for the workers to leave, then ends those that have not."""
         waits = [asyncio.create_task(process.wait()) for process in self._processes.values()]
         if waits:
+            for process in self._processes.values():
+                with suppress(ProcessLookupError):
+                    process.terminate()  # the queue may have failed to carry the order to drain
             await asyncio.wait(waits, timeout=5)
             self.kill()
             await asyncio.gather(*waits)

@@ -181,6 +181,8 @@ class Member:
             except GristmillError as error:
                 missed += self.lease / 3
                 LOG.warning("no heartbeat got through for %.0f s: %s", missed, error)
+                if problem and missed > self.lease:
+                    self.stop()  # it may not go on, and nobody hears that: its exit code says so
                 order = "pause"  # take nothing new; what runs goes on, and is fenced off should the lease be lost
             if order == "drain" or (self.parent and os.getppid() != self.parent):
                 self.stop()

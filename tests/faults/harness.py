@@ -23,6 +23,7 @@ from redis.asyncio import Redis
 from write_and_judge import PROMPTS, flow, judged, rows
 
 from gristmill import Campaign, CampaignReport, ModelSpec, Status
+from gristmill.errors import StoreError
 from gristmill.storage.leases import QUEUE_FILE, SqliteCoordinatorQueue
 from gristmill.storage.queue import QueueState, WorkerInfo
 from gristmill.storage.redis_queue import RedisCoordinatorQueue
@@ -138,9 +139,10 @@ def seeded(seed: int) -> random.Random:
 
 def ended(folder: Path) -> int:
     """How many tasks of the run in `folder` have ended; 0 before there is a run."""
-    if not (folder / "run.sqlite3").exists():
+    try:
+        store = RunStore.read(folder)
+    except StoreError:  # it is not there yet, or is being made
         return 0
-    store = RunStore.read(folder)
     try:
         books = store.books()
     finally:
