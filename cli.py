@@ -84,6 +84,11 @@ def main() -> None:
     """Verified, diverse instruction data from seed documents, every item led back to its source."""
 
 
+STORE = click.option(
+    "--store", default="", help="PostgreSQL that has the run, postgresql://user@host/database; or GRISTMILL_STORE."
+)
+
+
 @main.command()
 @click.argument("name")
 @click.option("--documents", default="documents", show_default=True, help="Folder of seed documents.")
@@ -113,6 +118,9 @@ def init(**options: Any) -> None:
     "--lease", type=float, default=30.0, show_default=True, help="Seconds until a silent worker's tasks return."
 )
 @click.option("--redis", default="", envvar="GRISTMILL_REDIS", help="Coordinate over this Redis; workers may join.")
+@click.option(
+    "--store", default="", help="Keep the run in PostgreSQL, postgresql://user@host/database; or GRISTMILL_STORE."
+)
 @_seen
 def run(**options: Any) -> None:
     """Run the campaign of a TOML file, or go on where it stopped.
@@ -151,6 +159,7 @@ def worker(**options: Any) -> None:
 @click.argument("tasks", nargs=-1)
 @click.option("--redis", default="", envvar="GRISTMILL_REDIS", help="The fleet's Redis, where it has one.")
 @click.option("--json", "as_json", is_flag=True, help="As one JSON object.")
+@STORE
 def fleet(**options: Any) -> None:
     """Show the fleet of RUN: workers, queue, leases, tasks set aside; or give it an order.
 
@@ -163,6 +172,7 @@ def fleet(**options: Any) -> None:
 @click.argument("run", type=click.Path(path_type=Path))
 @click.option("--watch", is_flag=True, help="Show it again every two seconds, until nothing works on the run.")
 @click.option("--json", "as_json", is_flag=True, help="As one JSON object.")
+@STORE
 def status(**options: Any) -> None:
     """Show the books of RUN: what is planned, accepted, rejected, failed, pending, and why.
 
@@ -176,6 +186,7 @@ def status(**options: Any) -> None:
 @click.option("--run", type=click.Path(path_type=Path), help="The run; by default the newest in ./runs.")
 @click.option("--full", is_flag=True, help="Whole passages, not only what stands near the citations.")
 @click.option("--json", "as_json", is_flag=True, help="As one JSON object.")
+@STORE
 def show(**options: Any) -> None:
     """Show an item's whole story: source, drafts, verdicts, decision.
 
@@ -189,6 +200,7 @@ def show(**options: Any) -> None:
 @click.option("--format", "format_", type=click.Choice(["summary", "graphml", "json"]), default="summary")
 @click.option("--out", type=click.Path(path_type=Path), help="File to write.")
 @click.option("--top", type=int, default=15, show_default=True, help="Entities in the summary.")
+@STORE
 def graph(**options: Any) -> None:
     """Show or write the knowledge graph of RUN."""
     _call("graph", **options)
@@ -218,6 +230,7 @@ def flow(**options: Any) -> None:
 @click.option("--validation", type=float, help="Share of items held out, split by document.")
 @click.option("--part-mb", type=click.IntRange(min=1), help="Megabytes of a file, after which another one begins.")
 @click.option("--license", "license_", help="Licence named on the dataset card, e.g. cc-by-4.0.")
+@STORE
 def export(**options: Any) -> None:
     """Write the items of RUN as datasets.
 

@@ -119,10 +119,15 @@ class Campaign:
         return prepare(self.spec, flow=self._flow, planner=self._planner, given=self.models)
 
     def run(
-        self, progress: Progress | None = None, *, fleet: Fleet | None = None, telemetry: Telemetry | None = None
+        self,
+        progress: Progress | None = None,
+        *,
+        fleet: Fleet | None = None,
+        telemetry: Telemetry | None = None,
+        store: str = "",
     ) -> CampaignReport:
         """Runs the campaign to its end, resuming it when it was started before. See `execute`."""
-        return asyncio.run(self.execute(progress, fleet=fleet, telemetry=telemetry))
+        return asyncio.run(self.execute(progress, fleet=fleet, telemetry=telemetry, store=store))
 
     async def execute(
         self,
@@ -131,11 +136,13 @@ class Campaign:
         retry_failed: bool = False,
         fleet: Fleet | None = None,
         telemetry: Telemetry | None = None,
+        store: str = "",
     ) -> CampaignReport:
         """Runs the campaign on the current event loop; with a `fleet`, tasks run in worker processes.
 
         `telemetry` says what others see of it: metrics, traces. Traces are kept without it, too, where OpenTelemetry's
         environment variables say where they go.
+        `store` is the URL of a PostgreSQL database to keep the run in; empty for where it is kept already, or SQLite.
 
         Ctrl-C and SIGTERM drain it: tasks in flight finish, the rest stays pending. A second one ends it at once.
 
@@ -156,7 +163,7 @@ class Campaign:
             with exposed(telemetry, workers=workers, folder=self.spec.folder) as exposition:
                 await check_models(self.spec, prepared)
                 began = time.monotonic()
-                async with self._open(prepared, tracer) as run:
+                async with self._open(prepared, tracer, store) as run:
                     if exposition is not None:
                         self._expose(run, progress, exposition)
                     if retry_failed:
@@ -184,9 +191,9 @@ class Campaign:
         exposition.add(calls_source(run.meter, run.context.models, run.limiters))
 
     @asynccontextmanager
-    async def _open(self, prepared: Prepared, tracer: Tracer | None) -> AsyncIterator[Run]:
+    async def _open(self, prepared: Prepared, tracer: Tracer | None, url: str) -> AsyncIterator[Run]:
         spec = self.spec
-        store = RunStore.open(spec.folder)
+        store = RunStore.open(spec.folder, url)
         try:
             _same_identity(store, spec)
             seconds = spent_before(store).seconds

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from ..graphs.recipes.catalogue import recipes
 from ..prompts.library import PromptLibrary
 from ..storage.records import Status
 from ..storage.store import RunStore
+from ..storage.whereabouts import store_of
 from .campaign import Campaign
 from .datasets import export_run, export_runs
 from .doctor import diagnose, print_findings
@@ -82,12 +84,14 @@ def _run(
     metrics_port: int,
     metrics_host: str,
     traces: bool,
+    store: str,
     **overrides: Any,
 ) -> int:
     chosen = Campaign.load(campaign, **overrides)
+    store = store_of(chosen.spec.folder, store)
     console = _console()
     if dry_run:
-        print_forecast(console, chosen, asyncio.run(forecast(chosen, pilot=pilot)))
+        print_forecast(console, chosen, asyncio.run(forecast(chosen, pilot=pilot, store=store)))
         return 0
     chosen.prepare()  # what cannot run leaves no folder behind
     logs.follow(chosen.spec.name, chosen.spec.folder)
@@ -102,16 +106,16 @@ def _run(
     )
     try:
         report = asyncio.run(
-            chosen.execute(progress, retry_failed=retry_failed, fleet=spread, telemetry=watched),
+            chosen.execute(progress, retry_failed=retry_failed, fleet=spread, telemetry=watched, store=store),
         )
     finally:
         progress.close()
-    files = export_run(report.folder).files if report.books.accepted else ()
+    files = export_run(report.folder, store=store).files if report.books.accepted else ()
     if logs.form == "json":
         log_end(report, files)
     else:
         typed = f"{campaign} --shard {chosen.spec.shard}" if overrides.get("shard") else str(campaign)
-        print_end(console, report, files, typed, target=chosen.spec.target)
+        print_end(console, report, files, typed, target=chosen.spec.target, store=store)
         if logs.warned:
             console.print(Text(f"warnings: {logs.file}", style="yellow"))
     if report.stop.code == "interrupted":
@@ -130,28 +134,32 @@ def worker(
 
 def _worker(run: Path, logs: Logs, place: Place, redis: str, shard: str | None) -> int:
     if redis and run.suffix == ".toml":
-        spec, folder = load_spec(run, shard=shard), None
+        spec, folder, url = load_spec(run, shard=shard), None, ""
     else:
         if shard:
             raise ConfigError(f"--shard {shard} goes with --redis and a campaign file; {run} is a shard's run already")
-        folder = find_run(run)
-        spec = CampaignSpec.model_validate(RunStore.read(folder).mark("campaign"))
+        folder, url = find_run(run)
+        with _reading(folder, url) as store:
+            spec = CampaignSpec.model_validate(store.mark("campaign"))
     logs.follow(spec.name, folder)
-    problem = asyncio.run(join_redis(spec, redis, place) if redis else join_here(find_run(run), place))
+    if redis or folder is None:
+        problem = asyncio.run(join_redis(spec, redis, place))
+    else:
+        problem = asyncio.run(join_here(folder, place, url))
     return 1 if problem else 0
 
 
-def fleet(run: Path, *, action: str, tasks: Sequence[str], redis: str, as_json: bool) -> int:
-    folder = find_run(run)
+def fleet(run: Path, *, action: str, tasks: Sequence[str], redis: str, store: str, as_json: bool) -> int:
+    folder, url = find_run(run, store)
     console = _console()
     if action == "status":
-        found = asyncio.run(look(folder, redis))
+        found = asyncio.run(look(folder, redis, url))
         if as_json:
             _print_json(found.model_dump(mode="json"))
         else:
             print_fleet(console, found)
     elif action == "requeue":
-        count = asyncio.run(requeue(folder, redis, tasks))
+        count = asyncio.run(requeue(folder, redis, tasks, url))
         console.print(f"{count} tasks are pending again; `gristmill run` goes on with them")
     else:
         asyncio.run(give_order(folder, redis, {"resume": "run"}.get(action, action)))
@@ -159,13 +167,12 @@ def fleet(run: Path, *, action: str, tasks: Sequence[str], redis: str, as_json: 
     return 0
 
 
-def status(run: Path, *, as_json: bool, watch: bool = False) -> int:
-    folder = find_run(run)
+def status(run: Path, *, store: str, as_json: bool, watch: bool = False) -> int:
+    folder, url = find_run(run, store)
     console = _console()
     while True:
-        store = RunStore.read(folder)
-        found = status_of(store)
-        store.close_reading()
+        with _reading(folder, url) as opened:
+            found = status_of(opened)
         if watch and console.is_terminal:
             console.clear()
         if as_json:
@@ -180,23 +187,23 @@ def status(run: Path, *, as_json: bool, watch: bool = False) -> int:
         time.sleep(2)
 
 
-def show(item: str, *, run: Path | None, as_json: bool, full: bool) -> int:
-    store = RunStore.read(find_run(run))
-    found = store.item(item)
-    if as_json:
-        _print_json(found.model_dump(mode="json"))
-    else:
-        print_item(_console(), found, store, full=full)
+def show(item: str, *, run: Path | None, store: str, as_json: bool, full: bool) -> int:
+    with _reading(*find_run(run, store)) as opened:
+        found = opened.item(item)
+        if as_json:
+            _print_json(found.model_dump(mode="json"))
+        else:
+            print_item(_console(), found, opened, full=full)
     return 0
 
 
-def graph(run: Path, *, format_: str, out: Path | None, top: int) -> int:
-    store = RunStore.read(find_run(run))
-    if store.mark("graph") is None:
-        raise ConfigError(
-            f"the run in {store.folder} has no knowledge graph: its recipe needs none, or it is not built"
-        )
-    found = KnowledgeGraph(*store.graph())
+def graph(run: Path, *, store: str, format_: str, out: Path | None, top: int) -> int:
+    with _reading(*find_run(run, store)) as opened:
+        if opened.mark("graph") is None:
+            raise ConfigError(
+                f"the run in {opened.shown} has no knowledge graph: its recipe needs none, or it is not built"
+            )
+        found = KnowledgeGraph(*opened.graph())
     console = _console()
     if format_ == "summary":
         stats = found.stats()
@@ -210,7 +217,8 @@ def graph(run: Path, *, format_: str, out: Path | None, top: int) -> int:
             line = f"  {entity.name} ({entity.type})  {len(entity.mentions)} mentions"
             console.print(Text(line + (f"  - {near}" if near else "")))
         return 0
-    path = out or store.folder / f"graph.{format_}"
+    path = out or opened.folder / f"graph.{format_}"
+    path.parent.mkdir(parents=True, exist_ok=True)  # the run's own folder may be on another machine
     (write_graphml if format_ == "graphml" else write_json)(found, path)
     console.print(f"wrote {path}")
     return 0
@@ -242,9 +250,19 @@ def export(
     validation: float | None,
     license_: str | None,
     part_mb: int | None,
+    store: str,
 ) -> int:
-    folders = [find_run(run) for run in runs]
-    exported = export_runs(folders, formats=formats, out=out, validation=validation, license_=license_, part_mb=part_mb)
+    found = [find_run(run, store) for run in runs]
+    folders = [folder for folder, _ in found]
+    exported = export_runs(
+        folders,
+        store=next((url for _, url in found if url), ""),
+        formats=formats,
+        out=out,
+        validation=validation,
+        license_=license_,
+        part_mb=part_mb,
+    )
     report = exported.report
     console = _console()
     if len(folders) > 1:
@@ -269,6 +287,15 @@ def doctor(campaign: Path | None, *, redis: str | None, as_json: bool) -> int:
     else:
         print_findings(_console(), findings)
     return 0 if all(finding.ok is not False for finding in findings) else 1
+
+
+@contextmanager
+def _reading(folder: Path, url: str) -> Iterator[RunStore]:
+    store = RunStore.read(folder, url)
+    try:
+        yield store
+    finally:
+        store.close_reading()
 
 
 def _with_flows() -> str:

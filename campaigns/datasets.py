@@ -23,6 +23,7 @@ from ..storage.datasets.remote import is_remote, upload
 from ..storage.datasets.repeats import Repeats
 from ..storage.datasets.writers import disk_errors
 from ..storage.records import Item, Status
+from ..storage.sqlite import FILE
 from ..storage.store import Books, RunStore
 from .shards import missing
 from .spec import ExportSpec
@@ -46,8 +47,9 @@ class Items:
     iteration finds them, in memory that does not grow with the items (`Repeats`).
     """
 
-    def __init__(self, folders: Sequence[Path], repeats: Repeats | None = None) -> None:
+    def __init__(self, folders: Sequence[Path], store: str = "", repeats: Repeats | None = None) -> None:
         self._folders = folders
+        self._store = store
         self._repeats = repeats
         self._accepted = [0] * len(folders)  # items of each run that were looked at for repeats
         self._here: RunStore | None = None
@@ -91,7 +93,7 @@ class Items:
             yield item
 
     def _of(self, folder: Path) -> Iterator[Item]:
-        store = self._here = RunStore.read(folder)
+        store = self._here = _read(folder, self._store)
         try:
             yield from store.items()
         finally:
@@ -109,7 +111,7 @@ class Items:
             except NotStored:  # the other half of a preference pair may be another run's
                 pass
         for folder in self._folders:
-            store = RunStore.read(folder)
+            store = _read(folder, self._store)
             try:
                 return store.document_of(chunk)
             except NotStored:
@@ -122,6 +124,7 @@ class Items:
 def export_run(
     folder: Path,
     *,
+    store: str = "",
     out: Path | None = None,
     formats: Sequence[str] = (),
     validation: float | None = None,
@@ -129,16 +132,19 @@ def export_run(
 ) -> ExportReport:
     """Writes the items of the run in `folder`; what is not given is taken from its campaign.
 
+    `store` is the URL of the PostgreSQL that has the run, where the folder does not say.
+
     Raises:
         ConfigError: nothing is accepted yet, an unknown format, or a folder that cannot be written.
         StoreError: there is no run in `folder`.
     """
-    return export_runs([folder], out=out, formats=formats, validation=validation, license_=license_).report
+    return export_runs([folder], store=store, out=out, formats=formats, validation=validation, license_=license_).report
 
 
 def export_runs(
     folders: Sequence[Path],
     *,
+    store: str = "",
     out: Path | str | None = None,
     formats: Sequence[str] = (),
     validation: float | None = None,
@@ -148,6 +154,7 @@ def export_runs(
     """Writes the items of the runs in `folders` as one dataset; what is not given is taken from the first's campaign.
 
     `out` is a folder or the URL of one (`s3://bucket/folder`): then it is written beside the first run, and uploaded.
+    `store` is the URL of the PostgreSQL that has the runs which no folder here has in SQLite.
 
     Raises:
         ConfigError: several runs and no `out`, nothing is accepted yet, an unknown format, or a place that cannot be
@@ -159,10 +166,10 @@ def export_runs(
         raise ConfigError(f"{len(folders)} runs become one dataset, which needs a place of its own: give --out FOLDER")
     books, campaigns = Books(), []
     for folder in folders:
-        store = RunStore.read(folder)
-        books += store.books()
-        campaigns.append(store.mark("campaign") or {})
-        store.close_reading()
+        opened = _read(folder, store)
+        books += opened.books()
+        campaigns.append(opened.mark("campaign") or {})
+        opened.close_reading()
     if not books.accepted and tuple(formats) != ("rejects",):
         first = folders[0]
         raise ConfigError(
@@ -173,10 +180,10 @@ def export_runs(
     url = str(out) if out is not None and is_remote(str(out)) else ""
     with ExitStack() as stack:
         target = Path(stack.enter_context(_beside(folders[0])) if url else out or folders[0] / "export")
-        items = Items(folders)
+        items = Items(folders, store)
         if len(folders) > 1:
             with disk_errors(target), _beside(target) as spool:
-                items = Items(folders, Repeats(Path(spool)))
+                items = Items(folders, store, Repeats(Path(spool)))
                 items.find_repeats()
         report = export(
             items,
@@ -190,6 +197,10 @@ def export_runs(
         notes = [*report.notes, *_notes(items.repeated, campaigns)]
         uploaded = upload(target, report.files, url) if url else ()
     return Exported(replace(report, notes=tuple(notes), files=() if url else report.files), books, uploaded)
+
+
+def _read(folder: Path, store: str) -> RunStore:
+    return RunStore.read(folder, "" if (folder / FILE).is_file() else store)
 
 
 def _beside(folder: Path) -> tempfile.TemporaryDirectory[str]:

@@ -34,12 +34,12 @@ def me() -> str:
 
 
 def print_end(
-    console: Console, report: CampaignReport, files: Sequence[Path], campaign: str, *, target: int | None
+    console: Console, report: CampaignReport, files: Sequence[Path], campaign: str, *, target: int | None, store: str
 ) -> None:
     """Prints how a campaign ended and what to type next."""
-    store = RunStore.read(report.folder)
-    errors, skipped = errors_of(store), store.skipped()
-    store.close_reading()
+    opened = RunStore.read(report.folder, store)
+    errors, skipped = errors_of(opened), opened.skipped()
+    opened.close_reading()
     console.print(Text(f"{report.name}: {report.stop.text}", style="bold"))
     missed = target is not None and report.books.accepted < target
     if missed and report.stop.code == "exhausted":

@@ -1,33 +1,46 @@
-"""Finds a run's folder by what a person types: the folder, the campaign file, or the run's name."""
+"""Finds a run by what a person types: its folder, the campaign file, or its name; and where it is kept."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 from ..errors import ConfigError
-from ..storage.store import FILE
+from ..storage.sqlite import FILE
+from ..storage.whereabouts import POINTER, has_run, store_of
 from .spec import load_spec
 
 
-def find_run(given: Path | None) -> Path:
-    """Returns the folder of the run; with nothing given, of the newest run in ./runs.
+def find_run(given: Path | None, store: str = "") -> tuple[Path, str]:
+    """Returns the run's folder and the URL of its store, empty where the folder knows; by default the newest in ./runs.
+
+    With the URL of a `store`, given or in the environment, the folder need not be on this machine.
 
     Raises:
         ConfigError: there is none; says what was looked at.
     """
     if given is None:
-        found = sorted(Path("runs").glob(f"*/{FILE}"), key=lambda path: path.stat().st_mtime)
+        found = [folder for folder in Path("runs").glob("*") if has_run(folder)]
         if not found:
             raise ConfigError("no run is in ./runs; give --run FOLDER, or start one with `gristmill run CAMPAIGN.toml`")
-        return found[-1].parent
+        return max(found, key=_last_written), store
     if given.suffix == ".toml" and given.is_file():
         folder = load_spec(given).folder
-        if (folder / FILE).is_file():
-            return folder
+        if has_run(folder) or store_of(folder, store):
+            return folder, store_of(folder, store)
         raise ConfigError(
             f"the campaign of {given} has not been run yet (no {folder}); `gristmill run {given}` does it"
         )
     for folder in (given, Path("runs") / given):
-        if (folder / FILE).is_file():
-            return folder
-    raise ConfigError(f"no run is at {given}, nor at {Path('runs') / given}; give a run's folder or its campaign file")
+        if has_run(folder):
+            return folder, store
+    elsewhere = Path("runs") / given.name
+    if url := store_of(elsewhere, store):
+        return elsewhere, url
+    raise ConfigError(
+        f"no run is at {given}, nor at {Path('runs') / given}; give a run's folder or its campaign file, or the store "
+        f"that has it, --store postgresql://user@host/database"
+    )
+
+
+def _last_written(folder: Path) -> float:
+    return max(path.stat().st_mtime for path in (folder / FILE, folder / POINTER) if path.is_file())

@@ -90,24 +90,24 @@ class Forecast:
     paid: Usage
 
 
-async def forecast(campaign: Campaign, *, pilot: int = 5) -> Forecast:
-    """Runs `pilot` tasks and projects them.
+async def forecast(campaign: Campaign, *, pilot: int = 5, store: str = "") -> Forecast:
+    """Runs `pilot` tasks and projects them; `store` as for `Campaign.execute`.
 
     Raises what `Campaign.execute` raises.
     """
     spec, prepared = campaign.spec, campaign.prepare()
     await check_models(spec, prepared)
-    store = RunStore.open(spec.folder)
+    opened = RunStore.open(spec.folder, store)
     try:
         with tempfile.TemporaryDirectory(prefix="gristmill-pilot-") as scratch_folder:
             scratch = RunStore.open(Path(scratch_folder))
             meter, calls = Meter(), {}
 
             def calls_of(name: str) -> PilotCalls:
-                calls[name] = PilotCalls(store, spec.models.get(name))
+                calls[name] = PilotCalls(opened, spec.models.get(name))
                 return calls[name]
 
-            budget = open_budget(spec.budget, store, timed=False)
+            budget = open_budget(spec.budget, opened, timed=False)
             models, close = bind(spec, campaign.models, calls=calls_of, budget=budget, meter=meter)
 
             def spent() -> Usage:
@@ -148,13 +148,13 @@ async def forecast(campaign: Campaign, *, pilot: int = 5) -> Forecast:
                 outcomes = await _run_pilot(plan, runner, pilot)
                 wall, cost = time.monotonic() - began, _minus(spent(), before)
                 hits = sum(one.hits.calls for one in calls.values())
-                wall, extraction = await _remembered(store, wall, extraction, hits)
+                wall, extraction = await _remembered(opened, wall, extraction, hits)
                 drawn = _count(prepared.planner, PlanView(chunks=chunks, graph=graph), spec.seed, prepared.options)
             finally:
                 await close()
                 await scratch.close()
     finally:
-        await store.close()
+        await opened.close()
     return _project(spec, len(chunks), outcomes, extraction, cost, wall, drawn, meter.total)
 
 

@@ -71,6 +71,7 @@ class Plan:
 
     async def next(self) -> Task | None:
         """Returns the next task, or None when there will be no more."""
+        await self._store.ready()  # here the loop can wait for a database that is away; reads cannot
         if not self._queue:
             await self._refill()
         return self._queue.popleft() if self._queue else None

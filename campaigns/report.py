@@ -9,7 +9,6 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from ..storage.lock import RunLock
 from ..storage.records import Decision, Draft, Item, Span, Status, Verdict
 from ..storage.store import Books, RunStore
 
@@ -29,7 +28,7 @@ def status_of(store: RunStore) -> dict[str, Any]:
         "recipe": campaign.get("recipe") or campaign.get("flow"),
         "target": campaign.get("target"),
         "budget": campaign.get("budget"),
-        "worked_on_by": RunLock.holder(store.folder),
+        "worked_on_by": store.holder,
         "stop": store.mark("stop"),
         "spent": store.mark("spent"),
         "documents": store.mark("ingested"),

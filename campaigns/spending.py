@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from ..models.layers.budget import Budget, Spent
+from ..storage.schema import Statement
 from ..storage.store import RunStore, usage_mark
-from ..storage.writer import Statement
 from .spec import BudgetSpec
 
 

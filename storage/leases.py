@@ -22,7 +22,7 @@ from typing import Any, TypeVar
 import orjson
 
 from .queue import Dead, Lease, QueueState, Result, Work, WorkerInfo
-from .writer import connect, translate
+from .sqlite import connect, translate
 
 LOG = logging.getLogger(__name__)
 QUEUE_FILE = "queue.sqlite3"

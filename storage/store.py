@@ -1,4 +1,4 @@
-"""The run store: one SQLite file in the run's folder, the record of truth of a campaign.
+"""The run store: the record of truth of a campaign, in an SQLite file of the run's folder or in PostgreSQL.
 
 Writes go through group commit and are durable when they return. A task's result is written once: the statement that
 stores it does nothing unless the task is still pending. Reads are short and by key. Nothing here knows what a flow is.
@@ -6,8 +6,6 @@ stores it does nothing unless the task is still pending. Reads are short and by 
 
 from __future__ import annotations
 
-import glob
-import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import astuple, dataclass
 from functools import lru_cache
@@ -17,40 +15,27 @@ from typing import Any, Self
 import orjson
 
 from ..errors import NotStored, StoreError
-from .lock import RunLock
+from .database import Database
 from .records import Chunk, Document, Entity, Item, Relation, Status, Task
-from .stored import StoredChunks
-from .writer import GroupWriter, Statement, connect, translate
-
-FILE = "run.sqlite3"
-VERSION = 2
-
-SCHEMA = """
-CREATE TABLE marks (name TEXT PRIMARY KEY, value TEXT NOT NULL);
-CREATE TABLE documents (id TEXT PRIMARY KEY, name TEXT NOT NULL, body TEXT NOT NULL);
-CREATE TABLE skipped (name TEXT PRIMARY KEY, reason TEXT NOT NULL, detail TEXT NOT NULL);
-CREATE TABLE chunks (seq INTEGER PRIMARY KEY, id TEXT UNIQUE NOT NULL, document TEXT NOT NULL, body TEXT NOT NULL);
-CREATE TABLE extractions (chunk TEXT PRIMARY KEY, reason TEXT NOT NULL, body TEXT NOT NULL);
-CREATE TABLE entities (id TEXT PRIMARY KEY, body TEXT NOT NULL);
-CREATE TABLE relations (id TEXT PRIMARY KEY, body TEXT NOT NULL);
-CREATE TABLE tasks (seq INTEGER PRIMARY KEY, id TEXT UNIQUE NOT NULL, status TEXT NOT NULL, body TEXT NOT NULL);
-CREATE INDEX tasks_status ON tasks (status, seq);
-CREATE TABLE items (seq INTEGER PRIMARY KEY, id TEXT UNIQUE NOT NULL, task TEXT NOT NULL, status TEXT NOT NULL,
-                    reason TEXT NOT NULL, body TEXT NOT NULL);
-CREATE INDEX items_status ON items (status, reason);
-CREATE INDEX items_task ON items (task);
-CREATE TABLE claims (key BLOB PRIMARY KEY, task TEXT NOT NULL);
-CREATE TABLE calls (key TEXT PRIMARY KEY, raw BLOB NOT NULL);
-"""
-
-ADD_TASK = "INSERT OR IGNORE INTO tasks (id, status, body) VALUES (?, 'pending', ?)"
-ADD_ITEM = (
-    "INSERT OR IGNORE INTO items (id, task, status, reason, body) SELECT ?, ?, ?, ?, ? "
-    "WHERE EXISTS (SELECT 1 FROM tasks WHERE id = ?2 AND status = 'pending')"
+from .schema import (
+    ADD_CHUNK,
+    ADD_CLAIM,
+    ADD_DOCUMENT,
+    ADD_EXTRACTION,
+    ADD_ITEM,
+    ADD_SKIPPED,
+    ADD_TASK,
+    EMPTY,
+    END_TASK,
+    KEEP_CALL,
+    SET_MARK,
+    Statement,
 )
-ADD_CLAIM = "INSERT OR IGNORE INTO claims VALUES (?, ?)"
-END_TASK = "UPDATE tasks SET status = ? WHERE id = ? AND status = 'pending'"
-SET_MARK = "INSERT INTO marks (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value"
+from .stored import StoredChunks
+from .whereabouts import join_database, open_database, read_database
+from .writer import GroupWriter
+
+LAST = "\U0010ffff"  # sorts behind every id that starts as asked
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,61 +57,57 @@ class Books:
 
 
 class RunStore:
-    """A run's folder, opened. `create` and `resume` write; `read` only looks, also while another process writes."""
+    """A run, opened. `open` and `join` write; `read` only looks, also while another process writes.
 
-    def __init__(self, folder: Path, connection: sqlite3.Connection, writer: GroupWriter | None, lock: RunLock) -> None:
+    `folder` is the run's folder on this machine. `store` is the URL of a PostgreSQL database, which may hold the run
+    under the folder's name; a folder whose run is there already knows it by itself. Without either it is SQLite.
+    """
+
+    def __init__(self, folder: Path, database: Database, *, writes: bool) -> None:
         self.folder = folder
-        self._read = connection
-        self._writer = writer
-        self._lock = lock
+        self._database = database
+        self._writer = GroupWriter(database) if writes else None
         self.chunk = lru_cache(maxsize=256)(self._chunk)  # tasks of a document run close together
 
     @classmethod
-    def open(cls, folder: Path) -> Self:
-        """Opens the run in `folder` for writing, making it when it is not there.
+    def open(cls, folder: Path, store: str = "") -> Self:
+        """Opens the run for writing, making it when it is not there.
 
         Raises:
-            RunLocked: another process works on it; the message has its pid.
-            StoreError: the folder cannot be written, or another version of gristmill made it.
+            RunLocked: another process works on it; the message says which.
+            ConfigError: `store` cannot be, or the run is kept elsewhere.
+            StoreError: the folder or the database cannot be written, or another version of gristmill made the run.
         """
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            lock = RunLock(folder)
-            lock.acquire()
-        except OSError as error:
-            raise translate(error, folder) from error
-        try:
-            connection = connect(folder / FILE)
-            _migrate(connection, folder)
-            return cls(folder, connection, GroupWriter(folder / FILE), lock)
-        except sqlite3.Error as error:
-            lock.release()
-            raise translate(error, folder) from error
-        except BaseException:
-            lock.release()
-            raise
+        return cls(folder, open_database(folder, store), writes=True)
 
     @classmethod
-    def join(cls, folder: Path) -> Self:
-        """Opens the run in `folder` beside the process that works on it: for its call cache. Takes no lock."""
-        if not (folder / FILE).is_file():
-            raise StoreError(f"no run is in {folder}: it has no {FILE}; runs are made by `gristmill run CAMPAIGN`")
-        connection = connect(folder / FILE)
-        _check_version(connection, folder)
-        return cls(folder, connection, GroupWriter(folder / FILE), RunLock(folder))
+    def join(cls, folder: Path, store: str = "") -> Self:
+        """Opens the run beside the process that works on it: for its call cache. Takes no lock."""
+        return cls(folder, join_database(folder, store), writes=True)
 
     @classmethod
-    def read(cls, folder: str | Path) -> Self:
-        """Opens the run in `folder` for reading; raises `StoreError` when there is none."""
-        folder = Path(folder)
-        if not (folder / FILE).is_file():
-            raise StoreError(f"no run is in {folder}: it has no {FILE}; runs are made by `gristmill run CAMPAIGN`")
-        try:
-            connection = connect(folder / FILE, read_only=True)
-            _check_version(connection, folder)
-        except sqlite3.Error as error:
-            raise translate(error, folder) from error
-        return cls(folder, connection, None, RunLock(folder))
+    def read(cls, folder: str | Path, store: str = "") -> Self:
+        """Opens the run for reading; raises `StoreError` when there is none."""
+        return cls(Path(folder), read_database(Path(folder), store), writes=False)
+
+    @property
+    def shown(self) -> str:
+        """Where the run is kept, for messages."""
+        return self._database.shown
+
+    @property
+    def environment(self) -> Mapping[str, str]:
+        """What another process of this machine needs in its environment to open the same run by its folder."""
+        return self._database.environment
+
+    @property
+    def holder(self) -> str | int | None:
+        """Who works on the run: a pid of this machine, or a pid and its host; None for nobody."""
+        return self._database.holder()
+
+    async def ready(self) -> None:
+        """Waits while the database is away, so that the reads that follow do not wait on the event loop."""
+        await self._database.ready()
 
     async def close(self) -> None:
         """Commits what still waits and frees the run for other processes."""
@@ -141,12 +122,11 @@ class RunStore:
 
     def close_reading(self) -> None:
         """Closes a store that was opened by `read`."""
-        self._read.close()
-        self._lock.release()
+        self._database.close()
 
     async def _write(self, *statements: Statement) -> None:
         if self._writer is None:
-            raise StoreError(f"the run in {self.folder} is open for reading only")
+            raise StoreError(f"the run in {self.shown} is open for reading only")
         await self._writer.write(*statements)
 
     def with_every_commit(self, also: Callable[[], Iterable[Statement]]) -> None:
@@ -158,7 +138,7 @@ class RunStore:
 
     def mark(self, name: str) -> Any:
         """Returns the JSON value of a mark, or None."""
-        row = self._read.execute("SELECT value FROM marks WHERE name = ?", (name,)).fetchone()
+        row = self._database.row("SELECT value FROM marks WHERE name = ?", name)
         return None if row is None else orjson.loads(row[0])
 
     async def set_mark(self, name: str, value: Any) -> None:
@@ -169,26 +149,21 @@ class RunStore:
     async def add_documents(self, documents: Sequence[tuple[Document, Sequence[Chunk]]]) -> None:
         """Stores documents with their chunks, in one transaction; those that are there already stay as they are."""
         await self._write(
-            (
-                "INSERT OR IGNORE INTO documents VALUES (?, ?, ?)",
-                [(document.id, document.name, _json(document)) for document, _ in documents],
-            ),
-            (
-                "INSERT OR IGNORE INTO chunks (id, document, body) VALUES (?, ?, ?)",
-                [(chunk.id, chunk.document, _json(chunk)) for _, chunks in documents for chunk in chunks],
-            ),
+            (ADD_DOCUMENT, [(document.id, document.name, _json(document)) for document, _ in documents]),
+            (ADD_CHUNK, [(chunk.id, chunk.document, _json(chunk)) for _, chunks in documents for chunk in chunks]),
         )
 
     async def forget_documents(self) -> None:
         """Empties documents, chunks and what was skipped: reading that was cut short begins anew."""
-        await self._write(*[(f"DELETE FROM {table} WHERE ?", [(1,)]) for table in ("documents", "chunks", "skipped")])  # noqa: S608  # fixed names
+        await self._write(*[(EMPTY.format(table), [(1,)]) for table in ("documents", "chunks", "skipped")])
 
     async def add_skipped(self, name: str, reason: str, detail: str) -> None:
-        await self._write(("INSERT OR REPLACE INTO skipped VALUES (?, ?, ?)", [(name, reason, detail)]))
+        await self._write((ADD_SKIPPED, [(name, reason, detail)]))
 
     def skipped(self) -> list[tuple[str, str, str]]:
         """Returns (name, reason, detail) of every document that could not be read."""
-        return self._read.execute("SELECT name, reason, detail FROM skipped ORDER BY name").fetchall()
+        rows = self._database.rows("SELECT name, reason, detail FROM skipped ORDER BY name")
+        return [(name, reason, detail) for name, reason, detail in rows]
 
     def document(self, key: str) -> Document:
         """Returns the document with id `key`; raises `StoreError` when there is none."""
@@ -206,23 +181,24 @@ class RunStore:
 
     def chunks(self) -> StoredChunks:
         """Returns all chunks, in the order of the documents given, read when they are looked at."""
-        return StoredChunks(self._read)
+        return StoredChunks(self._database)
 
     def count(self, table: str) -> int:
         """Returns the number of rows of `documents`, `chunks`, `entities`, `relations`, `calls`, ..."""
         if table not in ("documents", "skipped", "chunks", "extractions", "entities", "relations", "calls", "items"):
             raise StoreError(f"no table is called '{table}'")
-        return int(self._read.execute(f"SELECT count(*) FROM {table}").fetchone()[0])  # noqa: S608  # from the list above
+        ((count,),) = self._database.rows(f"SELECT count(*) FROM {table}")  # noqa: S608  # from the list above
+        return int(count)
 
     # the graph
 
     async def add_extraction(self, chunk: str, body: str, *, reason: str = "") -> None:
         """Stores what one chunk gave (JSON), or, with `reason`, why it gave nothing."""
-        await self._write(("INSERT OR REPLACE INTO extractions VALUES (?, ?, ?)", [(chunk, reason, body)]))
+        await self._write((ADD_EXTRACTION, [(chunk, reason, body)]))
 
     def extractions(self) -> Iterator[tuple[str, str, str]]:
         """Yields (chunk id, reason or "", body) in the order of the chunks."""
-        yield from self._stream(
+        yield from self._database.stream(
             "SELECT e.chunk, e.reason, e.body FROM extractions e JOIN chunks c ON c.id = e.chunk ORDER BY c.seq"
         )
 
@@ -231,19 +207,22 @@ class RunStore:
         await self._write(
             ("DELETE FROM entities WHERE id <> ?", [("",)]),
             ("DELETE FROM relations WHERE id <> ?", [("",)]),
-            ("INSERT INTO entities VALUES (?, ?)", [(entity.id, _json(entity)) for entity in entities]),
-            ("INSERT INTO relations VALUES (?, ?)", [(relation.id, _json(relation)) for relation in relations]),
+            ("INSERT INTO entities (id, body) VALUES (?, ?)", [(entity.id, _json(entity)) for entity in entities]),
+            (
+                "INSERT INTO relations (id, body) VALUES (?, ?)",
+                [(relation.id, _json(relation)) for relation in relations],
+            ),
             mark_statement("graph", ledger),
         )
 
     def graph(self) -> tuple[list[Entity], list[Relation]]:
         entities = [
             Entity.model_validate_json(body)
-            for (body,) in self._read.execute("SELECT body FROM entities ORDER BY rowid")
+            for (body,) in self._database.rows("SELECT body FROM entities ORDER BY rowid")
         ]
         relations = [
             Relation.model_validate_json(body)
-            for (body,) in self._read.execute("SELECT body FROM relations ORDER BY rowid")
+            for (body,) in self._database.rows("SELECT body FROM relations ORDER BY rowid")
         ]
         return entities, relations
 
@@ -254,18 +233,18 @@ class RunStore:
         await self._write((ADD_TASK, [(task.id, _json(task)) for task in tasks]), *marks)
 
     def is_planned(self, task: str) -> bool:
-        return self._read.execute("SELECT 1 FROM tasks WHERE id = ?", (task,)).fetchone() is not None
+        return self._database.row("SELECT 1 FROM tasks WHERE id = ?", task) is not None
 
     def pending(self, after: int = 0, limit: int = 1000) -> list[tuple[int, Task]]:
         """Returns up to `limit` pending tasks with their sequence numbers, those above `after`, in order."""
-        rows = self._read.execute(
-            "SELECT seq, body FROM tasks WHERE status = 'pending' AND seq > ? ORDER BY seq LIMIT ?", (after, limit)
+        rows = self._database.rows(
+            "SELECT seq, body FROM tasks WHERE status = 'pending' AND seq > ? ORDER BY seq LIMIT ?", after, limit
         )
         return [(seq, Task.model_validate_json(body)) for seq, body in rows]
 
     def tasks(self) -> Iterator[tuple[Task, Status]]:
         """Yields all tasks with their status, in the order they were planned."""
-        for body, status in self._stream("SELECT body, status FROM tasks ORDER BY seq"):
+        for body, status in self._database.stream("SELECT body, status FROM tasks ORDER BY seq"):
             yield Task.model_validate_json(body), Status(status)
 
     def status(self, task: str) -> Status:
@@ -285,7 +264,7 @@ class RunStore:
             (
                 ADD_ITEM,
                 [
-                    (item.id, task, item.status.value, item.reasons[0] if item.reasons else "", _json(item))
+                    (item.id, task, item.status.value, item.reasons[0] if item.reasons else "", _json(item), task)
                     for item in items
                 ],
             ),
@@ -298,10 +277,10 @@ class RunStore:
 
         All of them, or those that failed for `reason`, or those in `tasks`.
         """
-        rows = self._read.execute(
-            "SELECT task FROM items WHERE status = 'failed' AND (? = '' OR reason = ?)", (reason, reason)
+        rows = self._database.rows(
+            "SELECT task FROM items WHERE status = 'failed' AND (? = '' OR reason = ?)", reason, reason
         )
-        chosen = [key for (key,) in rows.fetchall() if not tasks or key in tasks]
+        chosen = [key for (key,) in rows if not tasks or key in tasks]
         await self._write(
             ("DELETE FROM items WHERE task = ? AND status = 'failed'", [(key,) for key in chosen]),
             ("UPDATE tasks SET status = 'pending' WHERE id = ? AND status = 'failed'", [(key,) for key in chosen]),
@@ -310,43 +289,31 @@ class RunStore:
 
     def books(self) -> Books:
         """Counts the tasks by status. `planned` is counted on its own, so that balance is a fact and not a sum."""
-        # One statement sees one moment: between two another process may commit.
-        rows = self._read.execute(
-            "SELECT status, count(*), (SELECT count(*) FROM tasks) FROM tasks GROUP BY status"
-        ).fetchall()
+        # In one statement, which sees one moment, also beside a process that plans and commits.
+        rows = self._database.rows("SELECT status, count(*), (SELECT count(*) FROM tasks) FROM tasks GROUP BY status")
         counts = {status: count for status, count, _ in rows}
         planned = rows[0][2] if rows else 0
         return Books(planned=planned, **{status.value: counts.get(status.value, 0) for status in Status})
 
     def reasons(self) -> dict[tuple[str, str], int]:
         """Returns the number of items by (status, first reason)."""
-        rows = self._read.execute("SELECT status, reason, count(*) FROM items GROUP BY status, reason ORDER BY 3 DESC")
+        rows = self._database.rows("SELECT status, reason, count(*) FROM items GROUP BY status, reason ORDER BY 3 DESC")
         return {(status, reason): count for status, reason, count in rows}
 
     def example(self, status: str, reason: str) -> str:
         """Returns the id of one item with this status and first reason, or an empty string."""
-        row = self._read.execute(
-            "SELECT id FROM items WHERE status = ? AND reason = ? LIMIT 1", (status, reason)
-        ).fetchone()
+        row = self._database.row("SELECT id FROM items WHERE status = ? AND reason = ? LIMIT 1", status, reason)
         return "" if row is None else str(row[0])
 
     def items(self, status: Status | None = None) -> Iterator[Item]:
         """Yields items in the order they were finished, all or those of one status."""
         where, values = ("", ()) if status is None else (" WHERE status = ?", (status.value,))
-        for (body,) in self._stream(f"SELECT body FROM items{where} ORDER BY seq", values):  # noqa: S608
+        for (body,) in self._database.stream(f"SELECT body FROM items{where} ORDER BY seq", *values):  # noqa: S608
             yield Item.model_validate_json(body)
 
     def claims(self) -> Iterator[tuple[bytes, str]]:
         """Yields (hash, task id) of every text that an accepted task holds in the pool."""
-        yield from self._stream("SELECT key, task FROM claims ORDER BY rowid")
-
-    def _stream(self, sql: str, values: Sequence[Any] = ()) -> Iterator[Any]:
-        """Yields rows on a connection of their own: an open cursor would pin the shared one to the state it saw."""
-        connection = connect(self.folder / FILE, read_only=True)
-        try:
-            yield from connection.execute(sql, values)
-        finally:
-            connection.close()
+        yield from self._database.stream("SELECT key, task FROM claims ORDER BY rowid")
 
     def item(self, key: str) -> Item:
         """Returns the item whose id, or whose task's id, starts with `key`.
@@ -354,9 +321,10 @@ class RunStore:
         Raises:
             StoreError: none does, or more than one; the message says which.
         """
-        rows = self._read.execute(
-            "SELECT id, body FROM items WHERE id GLOB ? OR task GLOB ? LIMIT 2", (f"{glob.escape(key)}*",) * 2
-        ).fetchall()
+        rows = self._database.rows(
+            "SELECT id, body FROM items WHERE id >= ? AND id < ? OR task >= ? AND task < ? LIMIT 2",
+            *(key, key + LAST) * 2,
+        )
         if len(rows) != 1:
             found = "no item's" if not rows else "more than one item's"
             raise StoreError(f"{found} id starts with '{key}'; `gristmill status {self.folder}` shows some ids")
@@ -366,26 +334,18 @@ class RunStore:
 
     async def get(self, key: str) -> bytes | None:
         """Returns the raw reply kept under `key`, or None."""
-        row = self._row("SELECT raw FROM calls WHERE key = ?", key)
+        row = await self._database.look_up("SELECT raw FROM calls WHERE key = ?", key)
         return None if row is None else bytes(row[0])
 
     async def put(self, key: str, raw: bytes) -> None:
         """Keeps a raw reply, in place of one that could not be read; returns when it is durable."""
-        await self._write(("INSERT OR REPLACE INTO calls VALUES (?, ?)", [(key, raw)]))
+        await self._write((KEEP_CALL, [(key, raw)]))
 
     def _one(self, sql: str, key: str, noun: str) -> str:
-        row = self._row(sql, key)
+        row = self._database.row(sql, key)
         if row is None:
-            raise NotStored(f"the run in {self.folder} has no {noun} with id '{key}'")
+            raise NotStored(f"the run in {self.shown} has no {noun} with id '{key}'")
         return str(row[0])
-
-    def _row(self, sql: str, key: str) -> tuple[Any, ...] | None:
-        # What a task reads: a database that fails is the campaign's trouble, and must not look like the task's own.
-        try:
-            row: tuple[Any, ...] | None = self._read.execute(sql, (key,)).fetchone()
-        except sqlite3.Error as error:
-            raise translate(error, self.folder / FILE) from error
-        return row
 
 
 def mark_statement(name: str, value: Any) -> Statement:
@@ -395,21 +355,6 @@ def mark_statement(name: str, value: Any) -> Statement:
 
 def _json(record: Document | Chunk | Entity | Relation | Task | Item) -> str:
     return record.model_dump_json(exclude_defaults=True)
-
-
-def _migrate(connection: sqlite3.Connection, folder: Path) -> None:
-    if connection.execute("PRAGMA user_version").fetchone()[0] == 0:
-        connection.executescript(f"BEGIN IMMEDIATE;{SCHEMA}PRAGMA user_version = {VERSION};COMMIT;")
-    _check_version(connection, folder)
-
-
-def _check_version(connection: sqlite3.Connection, folder: Path) -> None:
-    found = connection.execute("PRAGMA user_version").fetchone()[0]
-    if found != VERSION:
-        raise StoreError(
-            f"the run in {folder} has store version {found}, this gristmill reads {VERSION}; "
-            f"use the gristmill that made it, or start a new run under another name"
-        )
 
 
 def usage_mark(spent: Mapping[str, float]) -> Statement:

@@ -314,8 +314,10 @@ class Crew:
         ]
         place = next(place for place in range(len(self._places) + 1) if place not in self._places.values())
         arguments += self._telemetry.of_worker(place)
-        # The URL may hold a password, and the list of processes is public: it goes by the environment.
-        env = {**os.environ, REDIS_VARIABLE: self._fleet.redis} if self._fleet.redis else None
+        # The URLs may hold a password, and the list of processes is public: they go by the environment.
+        env = {**os.environ, **self._allowances.store.environment}
+        if self._fleet.redis:
+            env[REDIS_VARIABLE] = self._fleet.redis
         # A session of its own: Ctrl-C in the terminal goes to the coordinator, which drains its workers.
         self._places[name] = place
         self._processes[name] = await asyncio.create_subprocess_exec(

@@ -85,7 +85,7 @@ class _Layers:
     pace: Callable[[float], None] = lambda lease: None  # with the lease in seconds, once the coordinator has said it
 
 
-async def join_here(folder: Path, place: Place) -> str:
+async def join_here(folder: Path, place: Place, url: str = "") -> str:
     """Works for the run in `folder`, on this machine, until told to drain; returns what stopped it early, or "".
 
     Raises:
@@ -94,7 +94,7 @@ async def join_here(folder: Path, place: Place) -> str:
     if not (folder / QUEUE_FILE).is_file():
         raise ConfigError(f"no fleet works on {folder}; start one with `gristmill run CAMPAIGN --workers 2`")
     async with _in_sight(folder.name, place) as seen:
-        store = RunStore.join(folder)
+        store = RunStore.join(folder, url)
         queue = SqliteWorkerQueue(folder, place.known_as, lease=place.lease)
         try:
             spec = _share_of_servers(CampaignSpec.model_validate(store.mark("campaign")), place.share)

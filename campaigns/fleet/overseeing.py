@@ -49,11 +49,11 @@ async def queue_of(folder: Path, redis: str) -> AsyncIterator[CoordinatorQueue]:
         await queue.close()
 
 
-async def look(folder: Path, redis: str) -> Sight:
+async def look(folder: Path, redis: str, url: str = "") -> Sight:
     """Returns what the queue of the run in `folder` holds, and all tasks that were set aside: the queue may be gone."""
     async with queue_of(folder, redis) as queue:
         state, dead = await queue.state(), await queue.dead()
-    store = RunStore.read(folder)
+    store = RunStore.read(folder, url)
     try:
         some = (Status.FAILED.value, POISON) in store.reasons()
         stored = [dead_of(item) for item in store.items(Status.FAILED) if POISON in item.reasons] if some else []
@@ -70,16 +70,16 @@ async def give_order(folder: Path, redis: str, order: str) -> None:
         await queue.order(order)
 
 
-async def requeue(folder: Path, redis: str, tasks: Sequence[str]) -> int:
+async def requeue(folder: Path, redis: str, tasks: Sequence[str], store: str = "") -> int:
     """Makes poison tasks pending again, in the queue and in the store; all of them, or those named."""
-    store = RunStore.open(folder)
+    opened = RunStore.open(folder, store)
     try:
         async with queue_of(folder, redis) as queue:
-            count = await store.retry_failed(reason=POISON, tasks=tasks)
+            count = await opened.retry_failed(reason=POISON, tasks=tasks)
             await queue.requeue(tasks)
             return count
     finally:
-        await store.close()
+        await opened.close()
 
 
 def print_fleet(console: Console, sight: Sight) -> None:

@@ -1,0 +1,96 @@
+"""A connection to PostgreSQL that is made when it is needed, and made anew while the server comes and goes."""
+
+from __future__ import annotations
+
+import logging
+import select
+import threading
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from .postgres_connection import Server
+
+if TYPE_CHECKING:
+    import psycopg
+
+LOG = logging.getLogger(__name__)
+Answer = TypeVar("Answer")
+PAUSE_FIRST, PAUSE_MOST = 0.05, 1.0  # seconds between attempts to reach a server that is gone
+
+
+class Link:
+    """One connection for one thread at a time. `closing` ends every wait."""
+
+    def __init__(self, server: Server, schema: str, name: str, closing: threading.Event) -> None:
+        self._server = server
+        self._schema = schema
+        self._name = name
+        self._closing = closing
+        self._connection: psycopg.Connection[Any] | None = None
+        self._lock = threading.Lock()
+
+    def do(self, job: Callable[[psycopg.Connection[Any]], Answer], patience: float) -> Answer:
+        """Does `job`, and again while the server is away, for `patience` seconds: it must be harmless to do it twice.
+
+        Raises:
+            StoreError: the server refused, or was away for longer.
+        """
+        with self._lock:
+            until, pause = 0.0, PAUSE_FIRST
+            while True:
+                try:
+                    answer = job(self._connected())
+                except self._server.driver.Error as error:
+                    self._keep_if_usable(error)
+                    now = time.monotonic()
+                    if not until and self._server.is_passing(error):
+                        until = now + patience
+                        LOG.warning("%s is away (%s); waiting for it", self._server.shown, type(error).__name__)
+                    if now >= until or not self._server.is_passing(error) or self._closing.wait(pause):
+                        raise self._server.translate(error) from error
+                    pause = min(PAUSE_MOST, 2 * pause)
+                except BaseException as error:
+                    self._keep_if_usable(error)
+                    raise
+                else:
+                    if until:
+                        LOG.warning("%s is there again", self._server.shown)
+                    return answer
+
+    def _connected(self) -> psycopg.Connection[Any]:
+        if self._connection is None:
+            self._connection = self._server.connect(self._schema, self._name)
+        return self._connection
+
+    def _keep_if_usable(self, error: BaseException) -> None:
+        """Gives the connection up unless it is at rest: one that holds a lock is not given up for a refused row."""
+        connection = self._connection
+        if connection is None:
+            return
+        at_rest = self._server.driver.pq.TransactionStatus.IDLE
+        if self._server.is_loss(error) or connection.closed or connection.info.transaction_status != at_rest:
+            self._drop()
+
+    def is_quiet(self) -> bool:
+        """Whether the connection is open and at rest, as far as can be seen here: one that has ended has news."""
+        if not self._lock.acquire(blocking=False):
+            return False
+        try:
+            if self._connection is None or self._connection.closed:
+                return False
+            poll = select.poll()
+            poll.register(self._connection.fileno(), select.POLLIN)
+            return not poll.poll(0)
+        finally:
+            self._lock.release()
+
+    def close(self) -> None:
+        """Closes the connection, when whoever uses it is done."""
+        with self._lock:
+            self._drop()
+
+    def _drop(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.close()

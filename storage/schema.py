@@ -1,0 +1,83 @@
+"""The tables of a run and the statements that fill them, in the SQL that SQLite and PostgreSQL both speak.
+
+`?` stands for a value. What the two call by different names stands in braces: `{seq}` for a row's number, `{order}` for
+a column that keeps the order of insertion where the database has none of its own, and `{bytes}`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from ..errors import StoreError
+
+Rows = Sequence[tuple[Any, ...]]
+Statement = tuple[str, Rows]
+
+VERSION = 2
+
+SCHEMA = """
+CREATE TABLE marks (name TEXT PRIMARY KEY, value TEXT NOT NULL);
+CREATE TABLE documents (id TEXT PRIMARY KEY, name TEXT NOT NULL, body TEXT NOT NULL);
+CREATE TABLE skipped (name TEXT PRIMARY KEY, reason TEXT NOT NULL, detail TEXT NOT NULL);
+CREATE TABLE chunks (seq INTEGER PRIMARY KEY, id TEXT UNIQUE NOT NULL, document TEXT NOT NULL, body TEXT NOT NULL);
+CREATE TABLE extractions (chunk TEXT PRIMARY KEY, reason TEXT NOT NULL, body TEXT NOT NULL);
+CREATE TABLE entities ({order}id TEXT PRIMARY KEY, body TEXT NOT NULL);
+CREATE TABLE relations ({order}id TEXT PRIMARY KEY, body TEXT NOT NULL);
+CREATE TABLE tasks (seq {seq} PRIMARY KEY, id TEXT UNIQUE NOT NULL, status TEXT NOT NULL, body TEXT NOT NULL);
+CREATE INDEX tasks_status ON tasks (status, seq);
+CREATE TABLE items (seq {seq} PRIMARY KEY, id TEXT UNIQUE NOT NULL, task TEXT NOT NULL, status TEXT NOT NULL,
+                    reason TEXT NOT NULL, body TEXT NOT NULL);
+CREATE INDEX items_status ON items (status, reason);
+CREATE INDEX items_task ON items (task);
+CREATE TABLE claims ({order}key {bytes} PRIMARY KEY, task TEXT NOT NULL);
+CREATE TABLE calls (key TEXT PRIMARY KEY, raw {bytes} NOT NULL);
+"""
+
+# Every statement may run twice with the same effect as once: a database that went away in the middle of a commit is
+# told again, and a task's result is written by a statement that does nothing unless the task is pending.
+ADD_DOCUMENT = "INSERT INTO documents (id, name, body) VALUES (?, ?, ?) ON CONFLICT DO NOTHING"
+# Chunks are numbered without gaps, which an identity column of PostgreSQL would leave: their place is their index.
+ADD_CHUNK = (
+    "INSERT INTO chunks (seq, id, document, body) SELECT coalesce(max(seq), 0) + 1, ?, ?, ? FROM chunks WHERE true "
+    "ON CONFLICT (id) DO NOTHING"
+)
+ADD_SKIPPED = (
+    "INSERT INTO skipped (name, reason, detail) VALUES (?, ?, ?) "
+    "ON CONFLICT (name) DO UPDATE SET reason = excluded.reason, detail = excluded.detail"
+)
+ADD_EXTRACTION = (
+    "INSERT INTO extractions (chunk, reason, body) VALUES (?, ?, ?) "
+    "ON CONFLICT (chunk) DO UPDATE SET reason = excluded.reason, body = excluded.body"
+)
+ADD_TASK = "INSERT INTO tasks (id, status, body) VALUES (?, 'pending', ?) ON CONFLICT DO NOTHING"
+ADD_ITEM = (
+    "INSERT INTO items (id, task, status, reason, body) SELECT ?, ?, ?, ?, ? "
+    "WHERE EXISTS (SELECT 1 FROM tasks WHERE id = ? AND status = 'pending') ON CONFLICT DO NOTHING"
+)
+ADD_CLAIM = "INSERT INTO claims (key, task) VALUES (?, ?) ON CONFLICT DO NOTHING"
+END_TASK = "UPDATE tasks SET status = ? WHERE id = ? AND status = 'pending'"
+SET_MARK = "INSERT INTO marks (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value"
+EMPTY = "DELETE FROM {} WHERE 1 = ?"  # a statement has rows, here one
+KEEP_CALL = "INSERT INTO calls (key, raw) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET raw = excluded.raw"
+
+
+def merged(statements: Sequence[Statement]) -> dict[str, list[tuple[Any, ...]]]:
+    """Gathers the rows of equal statements, in their order: hundreds of inserts become a few `executemany`.
+
+    Statements of one transaction touch different rows, or the same rows in the order written within one text of SQL.
+    """
+    found: dict[str, list[tuple[Any, ...]]] = {}
+    for sql, rows in statements:
+        if rows:
+            found.setdefault(sql, []).extend(rows)
+    return found
+
+
+def require_version(found: int, place: str) -> None:
+    """Raises `StoreError` when the run at `place` was made by a gristmill with other tables."""
+    if found != VERSION:
+        raise StoreError(
+            f"the run in {place} has store version {found}, this gristmill reads {VERSION}; "
+            f"use the gristmill that made it, or start a new run under another name"
+        )
