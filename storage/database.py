@@ -54,6 +54,10 @@ class Database(Protocol):
         """Returns who works on the run (a pid, or a pid and its host), or None."""
         ...
 
+    def hurry(self) -> None:
+        """Shortens every wait for a database that is away: this process wants to end."""
+        ...
+
     def close_writing(self) -> None:
         """Closes what `commit` uses, in its thread."""
         ...

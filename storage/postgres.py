@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import secrets
-import threading
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
@@ -20,7 +19,7 @@ from ..errors import StoreError
 from .database import Row
 from .postgres_connection import Server, me
 from .postgres_lead import Lead
-from .postgres_link import Link
+from .postgres_link import Ending, Link
 from .schema import Statement, merged, require_version
 
 if TYPE_CHECKING:
@@ -29,6 +28,7 @@ if TYPE_CHECKING:
 OPENING = 5.0  # seconds that a server which starts gets when a run is opened
 READING = 30.0  # seconds that a read waits for a server that is away: it may keep the event loop meanwhile
 WAITING = 120.0  # seconds that a commit waits for it, in its own thread
+HURRY = 10.0  # seconds that both wait once the store is being closed
 PAGE = 200  # rows of a stream in memory
 
 
@@ -48,7 +48,7 @@ class PostgresDatabase:
         self._server = server
         self._schema = schema_of(run)
         self._lead = lead
-        self._closing = threading.Event()
+        self._ending = Ending()
         # Unique, and the same for every connection of this object: by it a former session of our own is known.
         self._name = f"gristmill {me()}"[:50] + f" {secrets.token_hex(4)}"
         self._reading = self._link()
@@ -57,7 +57,7 @@ class PostgresDatabase:
         self._reader = ThreadPoolExecutor(1, thread_name_prefix="gristmill-reader")
 
     def _link(self) -> Link:
-        return Link(self._server, self._schema, self._name, self._closing)
+        return Link(self._server, self._schema, self._name, self._ending)
 
     @classmethod
     def open(cls, server: Server, run: str, *, new: bool = True) -> Self:
@@ -151,11 +151,14 @@ class PostgresDatabase:
     def holder(self) -> str | None:
         return self._reading.do(lambda connection: Lead.holder(connection, self._schema), READING)
 
+    def hurry(self) -> None:
+        self._ending.within(HURRY)
+
     def close_writing(self) -> None:
         self._writing.close()
 
     def close(self) -> None:
-        self._closing.set()
+        self._ending.within(0)
         for link in (self._reading, self._aside, self._writing):
             link.close()
         self._reader.shutdown(wait=True)

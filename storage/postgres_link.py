@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import select
 import threading
 import time
@@ -19,14 +20,32 @@ Answer = TypeVar("Answer")
 PAUSE_FIRST, PAUSE_MOST = 0.05, 1.0  # seconds between attempts to reach a server that is gone
 
 
-class Link:
-    """One connection for one thread at a time. `closing` ends every wait."""
+class Ending:
+    """When all links of a store give up waiting."""
 
-    def __init__(self, server: Server, schema: str, name: str, closing: threading.Event) -> None:
+    def __init__(self) -> None:
+        self._at = math.inf
+        self._now = threading.Event()
+
+    def within(self, seconds: float) -> None:
+        """From now on nobody waits longer than `seconds`."""
+        self._at = min(self._at, time.monotonic() + seconds)
+        if seconds <= 0:
+            self._now.set()
+
+    def has_come(self, pause: float) -> bool:
+        """Waits for `pause` seconds, or shorter; returns whether the time is over."""
+        return self._now.wait(pause) or time.monotonic() >= self._at
+
+
+class Link:
+    """One connection for one thread at a time, of a store that gives up waiting at `ending`."""
+
+    def __init__(self, server: Server, schema: str, name: str, ending: Ending) -> None:
         self._server = server
         self._schema = schema
         self._name = name
-        self._closing = closing
+        self._ending = ending
         self._connection: psycopg.Connection[Any] | None = None
         self._lock = threading.Lock()
 
@@ -47,7 +66,7 @@ class Link:
                     if not until and self._server.is_passing(error):
                         until = now + patience
                         LOG.warning("%s is away (%s); waiting for it", self._server.shown, type(error).__name__)
-                    if now >= until or not self._server.is_passing(error) or self._closing.wait(pause):
+                    if now >= until or not self._server.is_passing(error) or self._ending.has_come(pause):
                         raise self._server.translate(error) from error
                     pause = min(PAUSE_MOST, 2 * pause)
                 except BaseException as error:

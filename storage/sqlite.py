@@ -186,6 +186,9 @@ class SqliteDatabase:
     def holder(self) -> int | None:
         return RunLock.holder(self._folder)
 
+    def hurry(self) -> None:
+        return None
+
     def close_writing(self) -> None:
         if self._writing is not None:
             self._writing.close()

@@ -72,6 +72,7 @@ class GroupWriter:
 
     async def close(self) -> None:
         """Waits for what still waits, then closes the connection and the thread."""
+        self._database.hurry()
         try:
             while self._flush is not None:
                 await asyncio.shield(self._flush)

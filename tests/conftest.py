@@ -1,4 +1,4 @@
-"""What all tests share: no network beyond this machine, no key or proxy of the user's, a real Redis."""
+"""What all tests share: no network beyond this machine, no key or proxy of the user's, a real Redis and PostgreSQL."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from harness import Wire
 from isolation import CANARY, KEYS, PROXIES, NetworkTouched, is_loopback
+from postgres_server import PostgresServer
 from processes import Start, starting
 from redis_server import RedisServer
 
@@ -38,6 +39,8 @@ def loopback_only() -> Iterator[None]:
 def no_ambient_settings(monkeypatch: pytest.MonkeyPatch) -> None:
     """Hide the user's keys and proxies: a test sees the same environment everywhere."""
     for name in KEYS:
+        monkeypatch.delenv(name, raising=False)
+    for name in ("GRISTMILL_STORE", "GRISTMILL_REDIS", "PGPASSWORD", "PGHOST", "PGPORT", "PGUSER", "PGDATABASE"):
         monkeypatch.delenv(name, raising=False)
     for name in PROXIES:
         monkeypatch.delenv(name, raising=False)
@@ -94,3 +97,27 @@ def wire(request: pytest.FixtureRequest) -> Wire:
         return Wire()
     server: RedisServer = request.getfixturevalue("own_redis")
     return Wire(server.url)
+
+
+@pytest.fixture(scope="session")
+def shared_postgres() -> Iterator[PostgresServer]:
+    """One real PostgreSQL for the whole session; never skipped, never to be killed by a test."""
+    server = PostgresServer()
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def postgres_url(shared_postgres: PostgresServer) -> str:
+    """URL of a real PostgreSQL, shared by all tests: use names of runs of your own."""
+    return shared_postgres.url
+
+
+@pytest.fixture
+def own_postgres() -> Iterator[PostgresServer]:
+    """A real PostgreSQL of this test's own, to kill and start again."""
+    server = PostgresServer()
+    server.start()
+    yield server
+    server.stop()

@@ -7,10 +7,11 @@ import os
 import pwd
 import shutil
 import signal
-import socket
 import subprocess
 import sys
+import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import psycopg
@@ -61,8 +62,9 @@ def _user() -> dict[str, int]:
 class PostgresServer:
     """One server process. `kill` and `start` may alternate: the port and the data stay the same."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self) -> None:
+        # Not in pytest's folder: that is its user's alone, and every other session that starts makes it so again.
+        self.folder = Path(tempfile.mkdtemp(prefix="gristmill-postgres-"))
         self.port = free_port()
         self.process: subprocess.Popen[bytes] | None = None
         self._as = _user()
@@ -107,15 +109,11 @@ class PostgresServer:
         raise RuntimeError(f"postgres did not start:\n{log_text[-2000:]}")
 
     def _initialize(self) -> None:
-        self.folder.mkdir(parents=True, exist_ok=True)
         secret = self.folder / "password"
         secret.write_text(PASSWORD)
         if self._as:
             os.chown(self.folder, self._as["user"], self._as["group"])
             os.chown(secret, self._as["user"], self._as["group"])
-            for above in self.folder.parents:  # pytest's own folders are this user's alone
-                if above.stat().st_uid == 0 and not above.stat().st_mode & 0o001:
-                    above.chmod(above.stat().st_mode | 0o011)
         subprocess.run(
             [binaries() / "initdb", "-D", self.data, "-U", "owner", "-A", "scram-sha-256", "--pwfile", secret,
              "-E", "UTF8", "--locale", "C", "--no-sync", "--no-instructions"],
@@ -140,41 +138,38 @@ class PostgresServer:
             return False
         return True
 
-    def freeze(self, *, thaw: bool = False) -> None:
-        """SIGSTOP to the server and all its processes, or SIGCONT."""
-        for pid in self._pids():
-            os.kill(pid, signal.SIGCONT if thaw else signal.SIGSTOP)
+    def freeze(self) -> None:
+        """SIGSTOP to the server and all its processes; `thaw` wakes them."""
+        first = self._pid()
+        os.kill(first, signal.SIGSTOP)  # first, so that it starts no more of them
+        for pid in _children(first):
+            os.kill(pid, signal.SIGSTOP)
 
-    def _pids(self) -> list[int]:
+    def thaw(self) -> None:
+        """SIGCONT to all that `freeze` stopped."""
+        for pid in (*_children(self._pid()), self._pid()):
+            os.kill(pid, signal.SIGCONT)
+
+    def _pid(self) -> int:
         if self.process is None:
             raise RuntimeError("the PostgreSQL server does not run; call start() first")
-        first = self.process.pid
-        children = Path(f"/proc/{first}/task/{first}/children").read_text().split()
-        return [first, *map(int, children)]
+        return self.process.pid
 
     def kill(self) -> None:
         """SIGKILL to the server and all its processes: what a power cut looks like."""
         if self.process is None:
             return
-        for pid in self._pids():
-            try:
+        if self.process.poll() is None:
+            os.kill(self.process.pid, signal.SIGSTOP)
+            others = _children(self.process.pid)
+            for pid in (*others, self.process.pid):
                 os.kill(pid, signal.SIGKILL)
-            except ProcessLookupError:
-                continue
-        self.process.wait()
+            self.process.wait()
+            _wait_until(lambda: not any(_lives(pid) for pid in others))
         self.process = None
-        self._wait_for_port()
-
-    def _wait_for_port(self) -> None:
-        deadline = time.monotonic() + 10
-        while time.monotonic() < deadline:
-            with socket.socket() as probe:
-                if probe.connect_ex(("127.0.0.1", self.port)):
-                    return
-            time.sleep(0.02)
 
     def stop(self) -> None:
-        """SIGINT (PostgreSQL's fast end), then SIGKILL after ten seconds. Harmless when it does not run."""
+        """SIGINT (PostgreSQL's fast end), then SIGKILL after ten seconds; removes the data. For good."""
         if self.process is not None:
             self.process.send_signal(signal.SIGINT)
             try:
@@ -182,3 +177,23 @@ class PostgresServer:
                 self.process = None
             except subprocess.TimeoutExpired:
                 self.kill()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def _children(pid: int) -> list[int]:
+    return list(map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split()))
+
+
+def _lives(pid: int) -> bool:
+    try:
+        return ") Z " not in Path(f"/proc/{pid}/stat").read_text()
+    except FileNotFoundError:
+        return False
+
+
+def _wait_until(holds: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 10
+    while not holds():
+        if time.monotonic() > deadline:
+            raise RuntimeError("processes of a killed PostgreSQL are still there after ten seconds")
+        time.sleep(0.01)

@@ -1,4 +1,7 @@
-"""The run store: durable when it returns, written once, balanced, one process a run, clean on a full disk."""
+"""The run store: durable when it returns, written once, balanced, one process a run, clean on a full disk.
+
+What holds for every database is tested on both; `test_store_postgres.py` has what only a server can do.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,8 @@ import sqlite3
 import subprocess
 import sys
 import time
+import uuid
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +21,9 @@ import pytest
 
 from gristmill.errors import RunLocked, StoreError, StoreFull
 from gristmill.storage.lock import RunLock
-from gristmill.storage.records import Chunk, Document, Item, Status, Task
-from gristmill.storage.store import FILE, RunStore, usage_mark
+from gristmill.storage.records import Chunk, Document, Entity, Item, Relation, Status, Task
+from gristmill.storage.sqlite import FILE, SqliteDatabase
+from gristmill.storage.store import RunStore, usage_mark
 
 
 def task(number: int) -> Task:
@@ -29,9 +35,30 @@ def item(of: Task, status: Status = Status.ACCEPTED, *, reason: str = "", text: 
     return Item(id=f"item-{of.id}", task=of.id, kind="qa", status=status, reasons=reasons, fields={"text": text})
 
 
+@dataclass(frozen=True)
+class Place:
+    """Where a test keeps its run."""
+
+    folder: Path
+    url: str = ""
+
+    def open(self) -> RunStore:
+        return RunStore.open(self.folder, self.url)
+
+    def read(self) -> RunStore:
+        return RunStore.read(self.folder, self.url)
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
+    """Each test that asks for it runs over both databases."""
+    url = request.getfixturevalue("postgres_url") if request.param == "postgres" else ""
+    return Place(tmp_path / f"run-{uuid.uuid4().hex[:12]}", url)
+
+
 @pytest.fixture
-async def store(tmp_path: Path):
-    opened = RunStore.open(tmp_path / "run")
+async def store(place: Place):
+    opened = place.open()
     yield opened
     await opened.close()
 
@@ -96,68 +123,76 @@ async def test_many_writers_share_few_commits(store: RunStore) -> None:
     assert store.mark("spent") == {"tokens": commits}
 
 
-def test_what_was_awaited_survives_kill_9(tmp_path: Path) -> None:
+def test_what_was_awaited_survives_kill_9(place: Place) -> None:
     script = """
 import asyncio, os, sys
 from pathlib import Path
 from typing import Any
 from gristmill.storage.store import RunStore
 async def main():
-    store = RunStore.open(Path(sys.argv[1]))
+    store = RunStore.open(Path(sys.argv[1]), sys.argv[2])
     for n in range(20):
         await store.put(f"key{n}", b"raw")
     print("committed", flush=True)
     await asyncio.sleep(60)
 asyncio.run(main())
 """
-    process = subprocess.Popen([sys.executable, "-c", script, str(tmp_path / "run")], stdout=subprocess.PIPE, text=True)
+    arguments = [sys.executable, "-c", script, str(place.folder), place.url]
+    process = subprocess.Popen(arguments, stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
     assert process.stdout.readline() == "committed\n"
     with pytest.raises(RunLocked, match=str(process.pid)):
-        RunStore.open(tmp_path / "run")
+        place.open()
     process.send_signal(signal.SIGKILL)
     process.wait()
     process.stdout.close()
-    store = RunStore.open(tmp_path / "run")  # the kernel freed the lock
+    store = place.open()  # the kernel, or the server, freed the lock
     assert store.count("calls") == 20
     assert asyncio.run(store.get("key7")) == b"raw"
     asyncio.run(store.close())
 
 
-async def test_the_lock_names_its_holder_and_is_freed(tmp_path: Path) -> None:
-    first = RunStore.open(tmp_path / "run")
+async def test_the_lock_names_its_holder_and_is_freed(place: Place) -> None:
+    first = place.open()
     with pytest.raises(RunLocked, match=f"process {os.getpid()}"):
-        RunStore.open(tmp_path / "run")
+        place.open()
     await first.close()
-    second = RunStore.open(tmp_path / "run")
+    second = place.open()
     await second.close()
 
 
-async def test_reading_works_beside_a_writer_and_after_it(tmp_path: Path) -> None:
-    writer = RunStore.open(tmp_path / "run")
+async def test_reading_works_beside_a_writer_and_after_it(place: Place) -> None:
+    writer = place.open()
     await writer.plan([task(1)])
-    reader = RunStore.read(tmp_path / "run")
+    reader = place.read()
     assert reader.books().pending == 1
     with pytest.raises(StoreError, match="reading only"):
         await reader.plan([task(2)])
+    assert reader.holder is not None
     await writer.close()
-    assert RunStore.read(tmp_path / "run").books().pending == 1
+    assert reader.holder is None
     await reader.close()
+    after = place.read()
+    assert after.books().pending == 1
+    after.close_reading()
 
 
-async def test_a_full_disk_rolls_back_and_heals(store: RunStore) -> None:
+async def test_a_full_disk_rolls_back_and_heals(tmp_path: Path) -> None:
+    store = RunStore.open(tmp_path / "run")
     await store.put("before", b"kept")
-    writer = store._writer
-    assert writer is not None
-    pages = writer._connection.execute("PRAGMA page_count").fetchone()[0]
-    writer._connection.execute(f"PRAGMA max_page_count = {pages + 2}")  # SQLite's own SQLITE_FULL, as on a full disk
+    database = store._database
+    assert isinstance(database, SqliteDatabase)
+    assert database._writing is not None
+    pages = database._writing.execute("PRAGMA page_count").fetchone()[0]
+    database._writing.execute(f"PRAGMA max_page_count = {pages + 2}")  # SQLite's own SQLITE_FULL, as on a full disk
     with pytest.raises(StoreFull, match="free some space"):
         await store.put("large", b"x" * 1_000_000)
     assert await store.get("before") == b"kept"
     assert await store.get("large") is None
-    writer._connection.execute("PRAGMA max_page_count = 1000000")
+    database._writing.execute("PRAGMA max_page_count = 1000000")
     await store.put("after", b"works again")
     assert await store.get("after") == b"works again"
+    await store.close()
 
 
 async def test_documents_chunks_and_extractions_come_back_as_they_went_in(store: RunStore) -> None:
@@ -177,6 +212,55 @@ async def test_documents_chunks_and_extractions_come_back_as_they_went_in(store:
     assert list(store.extractions()) == [(chunks[0].id, "truncated", ""), (chunks[1].id, "", "{}")]
     with pytest.raises(StoreError, match="no chunk with id"):
         store.chunk("chunk-none")
+
+
+async def test_chunks_are_found_by_their_place_and_counted_anew_after_a_reading_that_was_cut_short(
+    store: RunStore,
+) -> None:
+    document = Document.of("a.md", "x" * 2000)
+    chunks = [Chunk.of(document.id, n, n, n + 1, f"chunk {n}") for n in range(1200)]
+    await store.add_documents([(document, chunks[:700])])
+    await store.forget_documents()
+    for end in (10, 600, 1200):  # each time with some that are there already
+        await store.add_documents([(document, chunks[:end])])
+    found = store.chunks()
+    assert len(found) == 1200
+    assert [found[n] for n in (0, 9, 10, 599, -1)] == [chunks[n] for n in (0, 9, 10, 599, 1199)]
+    assert list(found) == chunks
+    assert found[5:8] == chunks[5:8]
+    with pytest.raises(IndexError):
+        found[1200]
+
+
+async def test_a_graph_comes_back_in_its_order(store: RunStore) -> None:
+    entities = [Entity(id=f"entity-{n}", name=f"Mill {n}", type="place", mentions=()) for n in (3, 1, 2)]
+    relations = [Relation(id="relation-1", source="entity-3", target="entity-1", type="near", mentions=())]
+    for _ in range(2):
+        await store.set_graph(entities, relations, {"chunks": 1})
+    assert store.graph() == (entities, relations)
+    assert store.mark("graph") == {"chunks": 1}
+
+
+async def test_claims_keep_their_order_and_their_bytes(store: RunStore) -> None:
+    tasks = [task(n) for n in range(5)]
+    await store.plan(tasks)
+    for one in reversed(tasks):
+        await store.finish(one.id, Status.ACCEPTED, [item(one)], claims=[b"\x00\xff" + one.id.encode()])
+    assert list(store.claims()) == [(b"\x00\xff" + one.id.encode(), one.id) for one in reversed(tasks)]
+
+
+async def test_hostile_text_is_kept_or_made_harmless(store: RunStore) -> None:
+    odd = "NUL \x00, quotes ' \" ` $$ %s ? ; DROP TABLE tasks; -- \U0001f600"
+    one = task(1)
+    await store.plan([one])
+    await store.add_skipped(odd, odd, odd)
+    ended = Item(id="item-odd", task=one.id, kind="qa", status=Status.FAILED, reasons=(odd,), error=odd)
+    await store.finish(one.id, Status.FAILED, [ended])
+    assert [found.error for found in store.items()] == [odd]
+    ((name, _, _),) = store.skipped()
+    assert name.replace("\ufffd", "\x00") == odd
+    assert await store.retry_failed() == 1
+    assert store.books().pending == 1
 
 
 async def test_items_are_found_by_the_start_of_their_id(store: RunStore) -> None:
@@ -268,8 +352,8 @@ async def test_what_is_written_with_every_commit_cannot_leave_a_writer_waiting(s
     await store.put("key", b"raw")
 
 
-async def test_a_store_whose_closing_is_cut_short_frees_the_run(tmp_path: Path) -> None:
-    opened = RunStore.open(tmp_path / "run")
+async def test_a_store_whose_closing_is_cut_short_frees_the_run(place: Place) -> None:
+    opened = place.open()
     opened.with_every_commit(lambda: time.sleep(0.2) or [])  # type: ignore[func-returns-value]
     writing = asyncio.create_task(opened.put("key", b"raw"))
     await asyncio.sleep(0)
@@ -279,6 +363,6 @@ async def test_a_store_whose_closing_is_cut_short_frees_the_run(tmp_path: Path) 
     with pytest.raises(asyncio.CancelledError):
         await closing
     await writing
-    again = RunStore.open(tmp_path / "run")
+    again = place.open()
     assert again.count("calls") == 1
     await again.close()
