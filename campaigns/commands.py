@@ -33,7 +33,7 @@ from .endings import log_end, me, print_end, print_forecast
 from .fleet.fleet import Fleet
 from .fleet.joining import Place, join_here, join_redis
 from .fleet.overseeing import give_order, look, print_fleet, requeue
-from .folders import find_run
+from .folders import find_run, place_of
 from .forecast import forecast
 from .progress import Logged, progress_for
 from .report import books_dict, print_books, print_item, print_status, status_of
@@ -181,7 +181,9 @@ def status(run: Path, *, store: str, as_json: bool, watch: bool = False) -> int:
             print_status(console, found)
             lost_first = sorted(found["reasons"], key=lambda row: row["status"] == Status.ACCEPTED)
             for row in lost_first[:1]:
-                console.print(f"look at one: {me()} show {found['examples'][row['reason']]} --run {folder}")
+                console.print(
+                    f"look at one: {me()} show {found['examples'][row['reason']]} --run {place_of(folder, url)}"
+                )
         if not watch or found["worked_on_by"] is None:
             return 0
         time.sleep(2)

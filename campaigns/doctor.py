@@ -21,6 +21,7 @@ EXTRAS = {
     "litellm": ("litellm", "other providers"),
     "vllm": ("vllm", "vLLM in process"),
     "redis": ("redis", "a fleet of workers"),
+    "postgres": ("psycopg", "runs in PostgreSQL"),
     "pdf": ("pypdfium2", "PDF documents"),
     "parquet": ("pyarrow", "Parquet in and out"),
     "metrics": ("prometheus-client", "Prometheus metrics"),

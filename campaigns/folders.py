@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from ..errors import ConfigError
+from ..storage.postgres_connection import Server
 from ..storage.sqlite import FILE
 from ..storage.whereabouts import POINTER, has_run, store_of
 from .spec import load_spec
@@ -40,6 +41,11 @@ def find_run(given: Path | None, store: str = "") -> tuple[Path, str]:
         f"no run is at {given}, nor at {Path('runs') / given}; give a run's folder or its campaign file, or the store "
         f"that has it, --store postgresql://user@host/database"
     )
+
+
+def place_of(folder: Path, store: str) -> str:
+    """Returns what to type after --run to find the run again; without a password."""
+    return str(folder) if has_run(folder) else f"{folder.name} --store {Server(store).public_url}"
 
 
 def _last_written(folder: Path) -> float:

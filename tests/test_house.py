@@ -50,7 +50,7 @@ HEAVY = {
     "redis",
     "openai",
 }
-OPTIONAL = {"litellm", "vllm", "torch", "transformers", "datasets", "pyarrow", "pandas", "prometheus_client"}
+OPTIONAL = {"litellm", "vllm", "torch", "transformers", "datasets", "pyarrow", "pandas", "prometheus_client", "psycopg"}
 
 
 @cache
