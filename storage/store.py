@@ -32,7 +32,7 @@ from .schema import (
     Statement,
 )
 from .stored import StoredChunks
-from .whereabouts import join_database, open_database, read_database
+from .whereabouts import STORE_VARIABLE, join_database, open_database, read_database
 from .writer import GroupWriter
 
 LAST = "\U0010ffff"  # sorts behind every id that starts as asked
@@ -99,6 +99,10 @@ class RunStore:
     def environment(self) -> Mapping[str, str]:
         """What another process of this machine needs in its environment to open the same run by its folder."""
         return self._database.environment
+
+    def reader(self) -> Self:
+        """Opens the same run once more, for reading; for another thread."""
+        return type(self).read(self.folder, self.environment.get(STORE_VARIABLE, ""))
 
     @property
     def holder(self) -> str | int | None:

@@ -11,7 +11,6 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from importlib import metadata
-from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeVar
 
 from ...models.contract import Model
@@ -148,7 +147,7 @@ def _histograms(latencies: Latencies) -> Iterator[Sample]:
 
 def run_source(run: Run, progress: Progress) -> Source:
     """The run as its coordinator knows it: books, ends, budget, phase."""
-    counted = _Counted(run.store.folder)
+    counted = _Counted(run.store)
 
     def source() -> Iterator[Sample]:
         books = counted.books()
@@ -227,15 +226,15 @@ def member_source(member: Member) -> Source:
 class _Counted:
     """The store's books, counted on a connection of the asking thread, and not again before a while has passed."""
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+    def __init__(self, store: RunStore) -> None:
+        self._store = store
         self._books = Books()
         self._until = 0.0
 
     def books(self) -> Books:
         began = time.monotonic()
         if began >= self._until:
-            store = RunStore.read(self._folder)
+            store = self._store.reader()
             try:
                 self._books = store.books()
             finally:
