@@ -280,7 +280,7 @@ def test_roles_without_end_make_series_with_one() -> None:
 
 async def test_a_source_that_fails_leaves_the_others(tmp_path: Path) -> None:
     """The store is not there yet while the run starts."""
-    run = cast(Any, SimpleNamespace(store=SimpleNamespace(folder=tmp_path / "none")))
+    run = cast(Any, SimpleNamespace(store=SimpleNamespace(reader=lambda: RunStore.read(tmp_path / "none"))))
     port = free_ports(1)
     exposition = Exposition("127.0.0.1", port)
     try:

@@ -18,7 +18,8 @@ from mock_server import MockServer
 from processes import Command, Start, gone, until
 
 from gristmill.storage.leases import QUEUE_FILE
-from gristmill.storage.store import FILE, RunStore
+from gristmill.storage.sqlite import FILE
+from gristmill.storage.store import RunStore
 
 ROWS = 60
 SMALL = ("bash", "-c", 'ulimit -S -f 1024; exec "$@"', "limited")  # a file may grow to 1 MiB, then writes fail
