@@ -51,7 +51,7 @@ ENGINES = {
     "datatrove": Engine(("datatrove[io,processing]", "spacy", "pyarrow"), "MinHash deduplication"),
     "ray_data": Engine(("ray[data]", "pyarrow"), "group by kind, exact duplicates"),
     "spark": Engine(("pyspark", "pyarrow"), "group by kind, exact duplicates"),
-    "nemo_curator": Engine(("nemo-curator",), "its Parquet and JSON Lines readers in a pipeline"),
+    "nemo_curator": Engine(("nemo-curator",), "its readers for Parquet and JSON Lines, its word filter"),
 }
 
 

@@ -172,17 +172,15 @@ def bounds(shape: Shape, costs: Costs) -> dict[str, float]:
 
 
 def simulate(shape: Shape, costs: Costs, seed: int = 0) -> Outcome:
-    """Runs a fleet until it is steady, then long enough for a few thousand tasks, ten seconds at least."""
+    """Runs a fleet until it is steady, then long enough for a few thousand tasks, twenty seconds at least."""
     most = bounds(shape, costs)
     fastest = max(1e-3, min(most.values()))
     model = FleetModel(shape, costs, seed)
-    seconds = min(max(10.0, 3000 / fastest), 600.0)
+    seconds = min(max(20.0, 3000 / fastest), 600.0)
     if fastest < min(most["endpoints"], most["slots"]):  # what the slots do not need stands before the coordinator
         model.results = max(0, model.ready - int(1.5 * fastest * shape.calls * shape.mean) - shape.workers)
         model.ready -= model.results
-        return model.run(seconds, warm_up=6.0 * shape.calls * shape.mean)
-    cycle = 2 * shape.workers * shape.slots / fastest
-    return model.run(seconds, warm_up=min(max(1.2 * cycle, 5.0 * shape.calls * shape.mean), 4000.0))
+    return model.run(seconds, warm_up=15.0 * shape.calls * shape.mean)
 
 
 def call_ms(shape: Shape, costs: Costs) -> dict[str, float]:
@@ -280,6 +278,7 @@ class FleetModel:
         env, redis = self.env, self.costs.redis
         slots = _Slots(env, self.shape.slots)
         env.process(self.beats(slots))
+        begun = 0
         yield env.timeout(self.random.random() * self.ramp)
         while True:
             if not slots.free:
@@ -292,19 +291,21 @@ class FleetModel:
             each = max(0.0, redis["lease_ms"] - redis["lease_none_ms"])
             yield env.timeout(self.ask("lease", redis["lease_none_ms"] + count * each))
             for _ in range(count):
-                env.process(self.task(loop, slots))
+                env.process(self.task(loop, slots, begun < self.shape.slots))
+                begun += 1
             if not count:
                 self.waiting += 1
                 again = env.timeout(0.5)
                 yield (again | self.fed) if self.shape.herd else again
                 self.waiting -= 1
 
-    def task(self, loop: Line, slots: _Slots) -> Wait:
+    def task(self, loop: Line, slots: _Slots, first: bool) -> Wait:
         """Runs one task: its calls, then its result to the coordinator."""
         env, shape, costs = self.env, self.shape, self.costs
         own = costs.worker_ms / 1000 / (shape.calls + 1)
         asked = [(part, ms / 2) for part, ms in self._shares.items() if ms]  # half before the call, half after it
-        for _ in range(shape.calls):
+        # A worker's first tasks are met anywhere on their way, as in a fleet that has run for long.
+        for _ in range(self.random.randrange(shape.calls) if first else 0, shape.calls):
             yield env.timeout(loop.take(own))
             waits = (len(asked) - 1) * (self.redis.load + shape.rtt)  # one after the other, each finds the same queue
             yield env.timeout(self.ask_all(asked) + max(0.0, waits))

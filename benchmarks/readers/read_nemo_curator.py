@@ -1,39 +1,25 @@
-"""NeMo Curator: its readers for Parquet and JSON Lines, in a pipeline on Ray, written out again by its own writer."""
+"""NeMo Curator: the stages of its readers for Parquet and JSON Lines, and its word filter, called in this process.
+
+A pipeline of it runs the same stages on a Ray cluster, which this does not start.
+"""
 
 import glob
 import json
 import sys
-from typing import Any
 
-folder, scratch = sys.argv[1:3]
+folder, _ = sys.argv[1:3]
 
-import pandas  # noqa: E402
-from nemo_curator.backends.ray_data import RayDataExecutor  # noqa: E402
-from nemo_curator.core.client import RayClient  # noqa: E402
-from nemo_curator.pipeline import Pipeline  # noqa: E402
-from nemo_curator.stages.text.filters import ScoreFilter  # noqa: E402
 from nemo_curator.stages.text.filters.heuristic import WordCountFilter  # noqa: E402
-from nemo_curator.stages.text.io.reader import JsonlReader, ParquetReader  # noqa: E402
-from nemo_curator.stages.text.io.writer import JsonlWriter  # noqa: E402
+from nemo_curator.stages.text.io.reader.jsonl import JsonlReaderStage  # noqa: E402
+from nemo_curator.stages.text.io.reader.parquet import ParquetReaderStage  # noqa: E402
 
-
-def run(name: str, reader: Any, *stages: Any) -> pandas.DataFrame:
-    pipeline = Pipeline(name=name, stages=[reader, *stages, JsonlWriter(path=f"{scratch}/{name}")])
-    pipeline.run(RayDataExecutor())
-    return pandas.concat(pandas.read_json(path, lines=True) for path in glob.glob(f"{scratch}/{name}/*.jsonl"))
-
-
-def main() -> None:
-    client = RayClient(num_cpus=2, num_gpus=0, include_dashboard=False)
-    client.start()
-    rows = run("parquet", ParquetReader(file_paths=f"{folder}/parquet", fields=["id", "kind", "task", "messages"]))
-    long = ScoreFilter(WordCountFilter(min_words=10), text_field="text")
-    texts = run("text", JsonlReader(file_paths=f"{folder}/text"), long)
-    kinds = {kind: int(count) for kind, count in rows["kind"].value_counts().sort_index().items()}
-    client.stop()
-    print(json.dumps({"rows": len(rows), "ids": int(rows["id"].nunique()), "kinds": kinds,
-                      "more": f"its word filter keeps {len(texts):,} texts"}))  # fmt: skip
-
-
-if __name__ == "__main__":
-    main()
+columns = ["id", "kind", "task", "messages"]
+rows = ParquetReaderStage().read_data(sorted(glob.glob(f"{folder}/parquet/*.parquet")), None, columns)
+lines = JsonlReaderStage().read_data(sorted(glob.glob(f"{folder}/text/*.jsonl")), None, ["id", "text"])
+texts = lines.to_pydict()  # an Arrow table
+assert set(texts["id"]) == set(rows["id"])
+kinds = {str(kind): int(count) for kind, count in rows["kind"].value_counts().sort_index().items()}
+words = WordCountFilter(min_words=10)
+kept = sum(words.keep_document(words.score_document(text)) for text in texts["text"])
+more = f"its word filter keeps {kept:,} texts"
+print(json.dumps({"rows": len(rows), "ids": int(rows["id"].nunique()), "kinds": kinds, "more": more}))
