@@ -95,13 +95,15 @@ class ModelError(GristmillError):
     """One model call failed. `retry_after` is the server's own wish in seconds, when it gave one.
 
     `tokens` are the input and output tokens that the failed call was billed for, as far as the server said so, and
-    `usd` is what they cost (the budget layer fills it in).
+    `usd` is what they cost (the budget layer fills it in). `limit` is the rate that a 429 says was passed, `tokens` or
+    `requests`; empty when it says neither.
     """
 
     reason = "model_error"
     retryable = False
     tokens: tuple[int, int] = (0, 0)
     usd: float = 0.0
+    limit: str = ""
 
     def __init__(
         self, message: str, *, status: int | None = None, retry_after: float | None = None, raw: str | None = None

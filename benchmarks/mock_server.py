@@ -23,6 +23,7 @@ from typing import Any
 import orjson
 from mock_faults import DRIP, FAULTS, GOOD, SHAPES, SLOW_HEAD, misshapen
 
+OUTPUT = 32  # tokens that an answer is said to have
 Answer = Callable[[dict[str, Any]], "str | bytes | None"]
 
 
@@ -44,19 +45,67 @@ class Entry:
 
 
 @dataclass
+class RateLimit:
+    """Token buckets of `requests` and `tokens` a minute (0: none) that hold `seconds` of their rate.
+
+    A request is charged what its reply will say that it used; one that does not fit is refused with the seconds until
+    it would in Retry-After. `named` says in words which rate it was; `announced` puts x-ratelimit headers on replies.
+    """
+
+    requests: float = 0.0
+    tokens: float = 0.0
+    seconds: float = 1.0
+    named: bool = False
+    announced: bool = False
+    used: float = 0.0
+    _at: float = 0.0
+    _left: dict[str, float] = field(default_factory=dict)
+
+    def refuse(self, tokens: float) -> tuple[str, float]:
+        """Charges a request; returns the rate that refuses it and the seconds to wait, or an empty name."""
+        now = monotonic()
+        costs = {"requests": (self.requests, 1.0), "tokens": (self.tokens, tokens)}
+        for kind, (rate, _) in costs.items():
+            whole = rate / 60 * self.seconds
+            self._left[kind] = min(whole, self._left.get(kind, whole) + rate / 60 * (now - self._at))
+        self._at = now
+        for kind, (rate, cost) in costs.items():
+            short = min(cost, rate / 60 * self.seconds) - self._left[kind]  # a larger one than the bucket may go too
+            if rate and short > 1e-9:
+                return kind, short / (rate / 60)
+        for kind, (_, cost) in costs.items():
+            self._left[kind] -= cost
+        self.used += tokens
+        return "", 0.0
+
+    def headers(self) -> str:
+        """The lines that announce the rates, as OpenAI's server does; for a bucket that holds a minute of them."""
+        lines = ""
+        for kind, rate in (("requests", self.requests), ("tokens", self.tokens)):
+            if rate:
+                missing = rate / 60 * self.seconds - self._left[kind]
+                left = max(0, int(rate - missing))
+                lines += f"x-ratelimit-limit-{kind}: {rate:.0f}\r\nx-ratelimit-remaining-{kind}: {left}\r\n"
+                lines += f"x-ratelimit-reset-{kind}: {1000 * missing * 60 / rate:.0f}ms\r\n"
+        return lines
+
+
+@dataclass
 class MockServer:
     """The server. `faults` are probabilities by name; names put into `next_faults` come first, one a request.
 
     `answer` may give the content for a body (None: the usual one; bytes: the whole HTTP body). `key` is required as
     a bearer token, `models` are the names it knows (any, when empty). `burst` is (every, lasts): for `lasts` seconds
-    out of `every` it answers 429. `retry_after` goes with each 429. `log` has what was answered; `asked` counts each
-    question as it comes, also those whose asker was gone before the answer.
+    out of `every` it answers 429. `retry_after` goes with each 429. `limit` is a rate that it holds its clients to.
+    `log` has what was answered; `asked` counts each question as it comes, also those whose asker was gone before the
+    answer.
     """
 
     latency: float = 0.0
     faults: dict[str, float] = field(default_factory=dict)
     burst: tuple[float, float] | None = None
     retry_after: float = 0.2
+    limit: RateLimit | None = None
     key: str | None = None
     models: tuple[str, ...] = ()
     answer: Answer | None = None
@@ -152,7 +201,7 @@ class MockServer:
         return ""
 
     def respond(self, path: str, raw: bytes, authorization: str, fault: str) -> tuple[int, bytes, str]:
-        """Returns status, body and content type for a request."""
+        """Returns status, body and content type for a request; after the type the seconds to wait, if any."""
         if self.key is not None and authorization != f"Bearer {self.key}":
             # Some servers repeat the key that was sent; what is done with that is tested too.
             return 401, _error(f"Incorrect API key provided: {authorization}", "invalid_api_key"), "json"
@@ -175,6 +224,11 @@ class MockServer:
             return 400, _error("the body is not JSON", "invalid_request_error"), "json"
         if self.models and body.get("model") not in self.models:
             return 404, _error(f"The model '{body.get('model')}' does not exist.", "model_not_found"), "json"
+        if self.limit is not None:
+            kind, wait = self.limit.refuse(_used(body, raw))
+            if kind:
+                words = f"Rate limit reached on {kind} per min" if self.limit.named else "slow down"
+                return 429, _error(words, "rate_limit_exceeded"), f"json {wait:.3f}"
         if path.endswith("/embeddings"):
             vectors = [{"index": i, "embedding": _vector(text)} for i, text in enumerate(body["input"])]
             usage = {"prompt_tokens": sum(len(text) // 4 + 1 for text in body["input"])}
@@ -212,7 +266,7 @@ class MockServer:
         return self._reply(body, raw, [] if fault == "empty" else [choice])
 
     def _reply(self, body: dict[str, Any], raw: bytes, choices: list[dict[str, Any]]) -> bytes:
-        usage = {"prompt_tokens": len(raw) // 4, "completion_tokens": 32 * len(choices)}
+        usage = {"prompt_tokens": len(raw) // 4, "completion_tokens": OUTPUT * len(choices)}
         return orjson.dumps({"id": "mock", "model": body.get("model"), "choices": choices, "usage": usage})
 
     def _content(self, body: dict[str, Any], raw: bytes) -> str:
@@ -287,7 +341,7 @@ class _Connection(asyncio.Protocol):
             server.traceparents.append(parent)
         status, body, kind = server.respond(path, raw, headers.get("authorization", ""), fault)
         arguments = (path, key, began, status, body, kind, fault)
-        if server.latency and length:
+        if server.latency and length and " " not in kind:  # who refuses a rate does so at once
             self.later = asyncio.get_running_loop().call_later(server.latency, self._send, *arguments)
         else:
             self._send(*arguments)
@@ -298,8 +352,13 @@ class _Connection(asyncio.Protocol):
             return
         if key:
             server.log.append(Entry(key, path, began, monotonic(), status, fault))
+        kind, _, wait = kind.partition(" ")
         kind = "application/json" if kind == "json" else "text/html"
-        extra = f"Retry-After: {server.retry_after}\r\n" if status == 429 and fault != "http429_bare" else ""
+        extra = ""
+        if status == 429 and fault != "http429_bare":
+            extra = f"Retry-After: {wait or server.retry_after}\r\n"
+        if server.limit is not None and server.limit.announced and key:
+            extra += server.limit.headers()
         head = f"HTTP/1.1 {status} -\r\nContent-Type: {kind}\r\n{extra}Content-Length: {len(body)}\r\n\r\n".encode()
         if fault == "reset":
             transport.abort()
@@ -353,6 +412,12 @@ def instance(schema: dict[str, Any], root: dict[str, Any]) -> Any:
     return None if kind == "null" else "words %mark%"
 
 
+def _used(body: dict[str, Any], raw: bytes) -> int:
+    if "input" in body:
+        return sum(len(text) // 4 + 1 for text in body["input"])
+    return len(raw) // 4 + OUTPUT * int(body.get("n", 1))
+
+
 def _key(path: str, raw: bytes) -> str:
     return hashlib.blake2b(path.encode() + raw, digest_size=12).hexdigest()
 
@@ -377,6 +442,8 @@ async def _serve(options: argparse.Namespace) -> None:
     faults = {name: float(chance) for name, _, chance in (item.partition("=") for item in options.fault)}
     burst = tuple(float(part) for part in options.burst.split("/")) if options.burst else None
     server = MockServer(latency=options.latency, faults=faults, burst=burst, port=options.port, seed=options.seed)  # type: ignore[arg-type]
+    if options.requests_per_minute or options.tokens_per_minute:
+        server.limit = RateLimit(options.requests_per_minute, options.tokens_per_minute, announced=options.announce)
     async with server:
         print(server.url, flush=True)
         if options.dead:
@@ -393,6 +460,9 @@ def main() -> None:
     parser.add_argument("--fault", action="append", default=[], metavar="NAME=CHANCE", help=", ".join(FAULTS))
     parser.add_argument("--burst", metavar="EVERY/LASTS", help="429 for LASTS seconds out of every EVERY")
     parser.add_argument("--dead", metavar="AFTER/LASTS", help="dead for LASTS seconds, AFTER seconds from the start")
+    parser.add_argument("--requests-per-minute", type=float, default=0.0, help="429 above; 0 is no limit")
+    parser.add_argument("--tokens-per-minute", type=float, default=0.0, help="429 above; 0 is no limit")
+    parser.add_argument("--announce", action="store_true", help="x-ratelimit headers on every reply")
     parser.add_argument("--seed", type=int, default=0)
     with contextlib.suppress(KeyboardInterrupt):
         asyncio.run(_serve(parser.parse_args()))

@@ -82,11 +82,20 @@ class Choice:
 
 
 @dataclass(frozen=True, slots=True)
+class PerMinute:
+    """Rates of a server: requests and tokens (in and out together) a minute. 0 is no limit, or an unknown one."""
+
+    requests: float = 0.0
+    tokens: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
 class Reply:
     """What came back.
 
     `parsed` is an instance of the request's schema (set by the repair layer, for the first choice);
-    `embeddings` has one vector for each input; `raw` is the body as received, which the cache keeps.
+    `embeddings` has one vector for each input; `raw` is the body as received, which the cache keeps; `limits` are the
+    rates that the server announced with it.
     """
 
     choices: tuple[Choice, ...] = ()
@@ -96,6 +105,7 @@ class Reply:
     parsed: BaseModel | None = None
     raw: bytes = b""
     cached: bool = False
+    limits: PerMinute | None = None
 
     @property
     def text(self) -> str:

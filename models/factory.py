@@ -60,7 +60,9 @@ def build(
         model = transport(spec.replicas[0], tracer)
         limiter = shared.get((spec.url, spec.model))
         if limiter is None:
-            limiter = shared[spec.url, spec.model] = make_limiter(spec.where, spec.max_in_flight, spec.patience)
+            limiter = shared[spec.url, spec.model] = make_limiter(
+                spec.where, spec.max_in_flight, spec.patience, spec.rates
+            )
         model = Retry(Limited(model, limiter), spec.retries, meter=meter)
     return wrap(
         model,
@@ -89,7 +91,7 @@ def _replicated(
     for one in spec.replicas:
         name = (one.url, f"{spec.model} (replica)")
         if name not in limiters:
-            limiters[name] = make_limiter(one.where, spec.max_in_flight, 0.0)
+            limiters[name] = make_limiter(one.where, spec.max_in_flight, 0.0, spec.rates)
         ours.append(limiters[name])
     models = [Limited(transport(one, tracer), limiter) for one, limiter in zip(spec.replicas, ours, strict=True)]
     full = [limiter.is_full for limiter in ours]

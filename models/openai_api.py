@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import io
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from time import perf_counter
 
 import aiohttp
@@ -16,7 +17,8 @@ import orjson
 from yarl import URL
 
 from ..errors import BadReply, ConfigError, DeadlineExceeded, Unreachable
-from .contract import Reply, Request
+from .announced import announced
+from .contract import PerMinute, Reply, Request
 from .credentials import Secret, read_key
 from .redact import redact
 from .refusals import error_of
@@ -81,12 +83,13 @@ class OpenAIApi:
             BadReply: status 200 and nothing usable.
         """
         path, body = encode(request, self.model)
-        raw, seconds = await self._call("POST", self._urls[path], dump(body))
-        return decode(request, raw, seconds)
+        raw, seconds, limits = await self._call("POST", self._urls[path], dump(body))
+        reply = decode(request, raw, seconds)
+        return reply if limits is None else replace(reply, limits=limits)
 
     async def models(self) -> tuple[str, ...]:
         """Returns the names that the server lists at /models; raises as `complete` does."""
-        raw, _ = await self._call("GET", URL(self.base_url + "/models"), None)
+        raw, _, _ = await self._call("GET", URL(self.base_url + "/models"), None)
         try:
             return tuple(str(one["id"]) for one in orjson.loads(raw)["data"])
         except (orjson.JSONDecodeError, KeyError, TypeError):
@@ -100,7 +103,7 @@ class OpenAIApi:
         if session is not None:
             await session.close()
 
-    async def _call(self, method: str, url: URL, data: bytes | None) -> tuple[bytes, float]:
+    async def _call(self, method: str, url: URL, data: bytes | None) -> tuple[bytes, float, PerMinute | None]:
         session = self._session
         if session is None or session.closed or self._loop is not asyncio.get_running_loop():
             session = self._connect()
@@ -116,6 +119,7 @@ class OpenAIApi:
                     said = await response.content.read(LARGEST_ERROR)
                     raise error_of(response.status, response.headers, said, self._where())
                 raw = await self._body(response)
+                limits = announced(response.headers)
         except aiohttp.ClientPayloadError as error:
             raise Unreachable(f"{self._where()}: the reply was cut off ({_why(error)})") from None
         except aiohttp.InvalidURL:
@@ -128,7 +132,7 @@ class OpenAIApi:
             raise DeadlineExceeded(
                 f"{self._where()}: no whole reply within {self.timeout:g} s; raise `timeout`"
             ) from None
-        return raw, perf_counter() - started
+        return raw, perf_counter() - started, limits
 
     async def _body(self, response: aiohttp.ClientResponse) -> bytes:
         length = response.content_length

@@ -26,6 +26,10 @@ MENDS = {
     422: "mend the request, or the model's `extra` and sampling",
 }
 DURATION = re.compile(r"(?:(\d{1,6}(?:\.\d{1,9})?)(ms|s|m|h|d))")
+LIMITS = {
+    "tokens": re.compile(r"\btokens? per min|\btokens_per_min|\bTPM\b|\btoken rate limit", re.IGNORECASE),
+    "requests": re.compile(r"\brequests? per min|\brequests_per_min|\bRPM\b|\brequest rate limit", re.IGNORECASE),
+}
 SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
 
@@ -41,7 +45,10 @@ def by_status(status: int, headers: Mapping[str, str], text: str, codes: set[str
     if status in (401, 402, 403) or codes & QUOTA:
         return AccessDenied(f"{message}; {MENDS.get(status, 'the quota is spent: top up the account')}", status=status)
     if status >= 500 or status in RETRIED:
-        return Overloaded(message, status=status, retry_after=retry_after(headers))
+        busy = Overloaded(message, status=status, retry_after=retry_after(headers))
+        if status == 429:
+            busy.limit = limit_named(headers, text, codes)
+        return busy
     if 300 <= status < 400:
         # Followed, it would carry the key to a place that nobody named.
         return RequestRefused(
@@ -71,10 +78,10 @@ def _read(found: Any) -> tuple[str, set[str]]:
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
     """Returns the seconds that the server asks to wait, from Retry-After (RFC 9110) or the x-ratelimit headers."""
-    if (value := headers.get("retry-after-ms")) and (seconds := _number(value)) is not None:
+    if (value := headers.get("retry-after-ms")) and (seconds := number(value)) is not None:
         return seconds / 1000
     if value := headers.get("Retry-After"):
-        if (seconds := _number(value)) is not None:
+        if (seconds := number(value)) is not None:
             return seconds
         try:
             return max(0.0, parsedate_to_datetime(value).timestamp() - time.time())
@@ -83,29 +90,40 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
     waits = []
     for kind in ("requests", "tokens"):
         # Only a limit that is used up is worth waiting for.
-        if (value := headers.get(f"x-ratelimit-reset-{kind}")) and _number(
+        if (value := headers.get(f"x-ratelimit-reset-{kind}")) and number(
             headers.get(f"x-ratelimit-remaining-{kind}", "0")
         ) in (0.0, None):
-            waits.append(_duration(value))
+            waits.append(duration(value))
     if value := headers.get("x-ratelimit-reset"):
-        waits.append(_duration(value))
+        waits.append(duration(value))
     return max((wait for wait in waits if wait is not None), default=None)
 
 
-def _duration(value: str) -> float | None:
+def limit_named(headers: Mapping[str, str], text: str, codes: set[str]) -> str:
+    """Returns which rate a refusal names as passed, `tokens` or `requests`; "" where it names none, or a day's."""
+    if "per day" in text:
+        return ""
+    found = {kind for kind in LIMITS if kind in codes}  # OpenAI: "type": "tokens"
+    found |= {kind for kind, words in LIMITS.items() if words.search(text)}
+    found = found or {kind for kind in LIMITS if number(headers.get(f"x-ratelimit-remaining-{kind}", "")) == 0.0}
+    return found.pop() if len(found) == 1 else ""
+
+
+def duration(value: str) -> float | None:
     """Reads `20ms`, `6m0s`, a number of seconds, or a Unix time."""
-    if (number := _number(value)) is not None:
-        return max(0.0, number - time.time()) if number > 1e9 else number
+    if (seconds := number(value)) is not None:
+        return max(0.0, seconds - time.time()) if seconds > 1e9 else seconds
     parts = DURATION.findall(value[:64])
     return sum(float(amount) * SECONDS[unit] for amount, unit in parts) if parts else None
 
 
-def _number(value: str) -> float | None:
+def number(value: str) -> float | None:
+    """Reads a number from 0 to below 10^12; None for anything else."""
     try:
-        number = float(value)
+        found = float(value)
     except ValueError:
         return None
-    return number if 0 <= number < 1e12 else None
+    return found if 0 <= found < 1e12 else None
 
 
 def _short(text: str) -> str:

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 
 from ..errors import ConfigError
-from .contract import Sampling
+from .contract import PerMinute, Sampling
 
 PREFIXES = ("offline", "openai_api", "litellm", "vllm_engine")
 OPENAI_URL = "https://api.openai.com/v1"
@@ -29,6 +29,8 @@ class ModelSpec(BaseModel):
     max_in_flight:   requests at a time at most, at each server; `timeout` seconds is each call's total deadline;
                      `retries` is how often a call that failed is made again; `repairs` how often an answer that does
                      not fit is asked again; `patience` how many seconds all servers may be gone before calls fail.
+    requests_per_minute, tokens_per_minute: what each server allows, tokens in and out together; 0 where it is unknown
+                     or unlimited. A fleet over Redis keeps to them together.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -46,6 +48,8 @@ class ModelSpec(BaseModel):
     price_in: float = Field(default=0.0, ge=0)
     price_out: float = Field(default=0.0, ge=0)
     max_in_flight: int = Field(default=128, ge=1, le=4096)
+    requests_per_minute: float = Field(default=0.0, ge=0, allow_inf_nan=False)
+    tokens_per_minute: float = Field(default=0.0, ge=0, allow_inf_nan=False)
     timeout: float = Field(default=120.0, gt=0)
     retries: int = Field(default=6, ge=0)
     repairs: int = Field(default=2, ge=0)
@@ -145,6 +149,11 @@ class ModelSpec(BaseModel):
         if self.backend == "openai_api" and not (self.base_url or self.base_urls or self.api_key_file):
             return self.api_key_env or "OPENAI_API_KEY"
         return self.api_key_env
+
+    @property
+    def rates(self) -> PerMinute:
+        """What each server is said to allow."""
+        return PerMinute(self.requests_per_minute, self.tokens_per_minute)
 
     @property
     def sampling(self) -> Sampling:

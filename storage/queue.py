@@ -7,7 +7,7 @@ The store is the record of truth: a queue that is lost is filled again from the 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from .records import Chunk, Entity, Item, Record, Relation, Status, Task
 
@@ -49,11 +49,38 @@ class Result(Record):
     worker: str = ""
 
 
+class EndpointInfo(Record):
+    """What a worker sees of one server and model, over about the last minute.
+
+    `in_flight` and `waiting` are this worker's requests; `window` is how many may be in flight, of the whole fleet
+    where `shared`, else of this worker. `requests_per_minute` and `tokens_per_minute` went; `requests_limit` and
+    `tokens_limit` are the rates that are kept, 0 for none, of the whole fleet where `shared`. `refused` and `failed`
+    are the shares of `calls` that ended with status 429 and with another error; `seconds` is what a call took.
+    `state` is `ok`, `paused` (the server asked to wait) or `gone` (nobody answers).
+    """
+
+    server: str = ""
+    model: str = ""
+    state: Literal["ok", "paused", "gone"] = "ok"
+    in_flight: int = 0
+    waiting: int = 0
+    window: int = 0
+    shared: bool = False
+    calls: int = 0
+    requests_per_minute: float = 0.0
+    tokens_per_minute: float = 0.0
+    requests_limit: float = 0.0
+    tokens_limit: float = 0.0
+    refused: float = 0.0
+    failed: float = 0.0
+    seconds: float = 0.0
+
+
 class WorkerInfo(Record):
     """What a worker says of itself at each heartbeat. `age` is in seconds since its last, by the queue's own clock.
 
-    `problem` says why it can run no task: access denied, a spent budget, a flow that does not load. Its code is a
-    stop's: `denied`, `tokens`, `usd`, `error`.
+    `tasks_per_minute` is over about the last minute. `problem` says why it can run no task: access denied, a spent
+    budget, a flow that does not load. Its code is a stop's: `denied`, `tokens`, `usd`, `error`.
     """
 
     name: str
@@ -62,6 +89,8 @@ class WorkerInfo(Record):
     slots: int = 0
     running: int = 0
     done: int = 0
+    tasks_per_minute: float = 0.0
+    endpoints: tuple[EndpointInfo, ...] = ()
     age: float = 0.0
     problem: str = ""
     problem_code: str = ""

@@ -38,6 +38,7 @@ from ..telemetry.tasks import node_spans
 from ..telemetry.telemetry import Telemetry
 from ..worker import Worker
 from .allowances import allowance_of
+from .endpoints import endpoints_of
 from .manifest import lease_of, manifest_of, require_same, require_same_run
 from .member import Member
 
@@ -184,6 +185,7 @@ async def _serve(spec: CampaignSpec, queue: WorkerQueue, place: Place, layers: _
             pool=layers.pool,
             pool_shared=isinstance(layers.pool, RedisPool),
             agree=agree,
+            endpoints=lambda: endpoints_of(limiters),
             lease=lease,
             grace=place.grace,
             parent=place.parent,
@@ -215,9 +217,15 @@ async def _said(queue: WorkerQueue) -> dict[str, object]:
 
 
 def _share_of_servers(spec: CampaignSpec, share: int) -> CampaignSpec:
-    """Without a Redis the workers do not see each other's requests: each may have its part of those in flight."""
+    """Without a Redis the workers do not see each other's requests: each has its part of them and of the rates."""
     models = {
-        name: model.model_copy(update={"max_in_flight": max(1, model.max_in_flight // share)})
+        name: model.model_copy(
+            update={
+                "max_in_flight": max(1, model.max_in_flight // share),
+                "requests_per_minute": model.requests_per_minute / share,
+                "tokens_per_minute": model.tokens_per_minute / share,
+            }
+        )
         for name, model in spec.models.items()
     }
     return spec.model_copy(update={"models": models})

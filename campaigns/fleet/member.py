@@ -11,18 +11,21 @@ import contextlib
 import logging
 import os
 import socket
+from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from time import monotonic
 from typing import Any
 
 from ...agents.state import Pool
 from ...errors import AccessDenied, BudgetExceeded, ConfigError, GristmillError
-from ...storage.queue import Lease, Result, WorkerInfo, WorkerQueue
+from ...storage.queue import EndpointInfo, Lease, Result, WorkerInfo, WorkerQueue
 from ...storage.records import Status
 from ..outcome import Outcome, unkept
 from ..worker import Worker
 
 LOG = logging.getLogger(__name__)
+SPAN = 60.0  # seconds over which the pace is measured
 
 
 @dataclass
@@ -32,7 +35,8 @@ class Member:
     `slots` tasks run at a time; `lease` is the queue's, in seconds; `grace` bounds the drain; `parent` is the pid of
     the process that this one must not outlive, 0 for none. `pool` holds what the flow claims: one of this worker's own,
     or, with `pool_shared`, the fleet's, in which the coordinator ends the claims of tasks that ended. `agree` raises
-    `ConfigError` when what the coordinator says it runs is not what this worker runs.
+    `ConfigError` when what the coordinator says it runs is not what this worker runs; `endpoints` says how its model
+    servers do.
     """
 
     queue: WorkerQueue
@@ -45,6 +49,7 @@ class Member:
     lease: float = 30.0
     grace: float = 30.0
     parent: int = 0
+    endpoints: Callable[[], tuple[EndpointInfo, ...]] = tuple
     done: int = 0
     late: int = 0
     _held: dict[str, Lease] = field(default_factory=dict)
@@ -52,6 +57,7 @@ class Member:
     _stopping: asyncio.Event = field(default_factory=asyncio.Event)
     _problem: tuple[str, str] = ("", "")
     _paused: bool = False
+    _pace: deque[tuple[float, int]] = field(default_factory=deque)
 
     @property
     def running(self) -> int:
@@ -155,19 +161,8 @@ class Member:
     async def _beat(self) -> None:
         missed, heard = 0.0, "run"
         while True:
-            code, problem = self._problem
-            info = WorkerInfo(
-                name=self.name,
-                host=socket.gethostname(),
-                pid=os.getpid(),
-                slots=self.slots,
-                running=len(self._running),
-                done=self.done,
-                problem=problem,
-                problem_code=code,
-            )
             try:
-                order = await self.queue.beat(info, list(self._held.values()))
+                order = await self.queue.beat(self._info(), list(self._held.values()))
                 missed = 0.0
                 if order != heard:
                     LOG.info("the order is '%s'", order)
@@ -181,7 +176,7 @@ class Member:
             except GristmillError as error:
                 missed += self.lease / 3
                 LOG.warning("no heartbeat got through for %.0f s: %s", missed, error)
-                if problem and missed > self.lease:
+                if self._problem[1] and missed > self.lease:
                     self.stop()  # it may not go on, and nobody hears that: its exit code says so
                 order = "pause"  # take nothing new; what runs goes on, and is fenced off should the lease be lost
             if order == "drain" or (self.parent and os.getppid() != self.parent):
@@ -191,6 +186,30 @@ class Member:
                 async with asyncio.timeout(min(self.lease / 3, 1.0)):
                     await self._stopping.wait()
                     await asyncio.sleep(self.lease)  # stopping: the drain beats on at the timeout's pace
+
+    def _info(self) -> WorkerInfo:
+        code, problem = self._problem
+        return WorkerInfo(
+            name=self.name,
+            host=socket.gethostname(),
+            pid=os.getpid(),
+            slots=self.slots,
+            running=len(self._running),
+            done=self.done,
+            tasks_per_minute=self._tasks_per_minute(monotonic()),
+            endpoints=self.endpoints(),
+            problem=problem,
+            problem_code=code,
+        )
+
+    def _tasks_per_minute(self, now: float) -> float:
+        """Tasks that ended in about the last minute, since the start where that is less."""
+        pace = self._pace
+        while len(pace) > 1 and now - pace[1][0] >= SPAN:
+            pace.popleft()
+        pace.append((now, self.done))
+        began, before = pace[0]
+        return round((self.done - before) * 60 / max(1.0, now - began), 1)
 
     async def _drain(self) -> None:
         """Lets tasks in flight finish for `grace` seconds and gives the rest back."""

@@ -6,7 +6,9 @@ import asyncio
 from collections.abc import AsyncIterator
 
 from ...storage.redis_connection import LIFE_MS, RedisConnection
+from ..contract import PerMinute
 from ..layers.limiter import AnyLimiter
+from ..layers.rates import NO_LIMIT
 from . import budget, limiter
 from .budget import RedisBudget
 from .calls import RedisCalls
@@ -51,9 +53,9 @@ class SharedLayers:
         self.budget.life = min(budget.LIFE, lease)
         self._permit_life = min(limiter.LIFE, max(LEAST, lease))
 
-    def limiter(self, label: str, most: int, patience: float) -> AnyLimiter:
+    def limiter(self, label: str, most: int, patience: float, rates: PerMinute = NO_LIMIT) -> AnyLimiter:
         """Makes the limiter of the server that `label` names."""
-        made = RedisLimiter(self.connection, self.campaign, label, most, patience, life=self._permit_life)
+        made = RedisLimiter(self.connection, self.campaign, label, most, patience, rates=rates, life=self._permit_life)
         self._limiters.append(made)
         return made
 
