@@ -6,7 +6,7 @@ Each part is a program of its own beside this one, and runs as a process of its 
 says what is measured and how.
 
     queue    task_queue.py    what the queue costs a task, over Redis and SQLite, beside taskiq
-    limiter  limiter.py       three workers before a server that takes 16 requests
+    limiter  limiter.py       three workers before a server that takes 16 requests, and one that counts tokens
     scaling  scaling.py       what a second worker brings on a second core
     kill     kill_worker.py   what a killed worker costs
     memory   redis_memory.py  what a campaign of a million tasks keeps in Redis
@@ -71,7 +71,7 @@ class Promise:
 
 PARTS = {
     "queue": Part("task_queue.py", ("--tasks", "5000", "--repeat", "1")),
-    "limiter": Part("limiter.py", ("--rounds", "1")),
+    "limiter": Part("limiter.py", ("--rounds", "1", "--tokens-for", "12")),
     "scaling": Part("scaling.py", ("--rows", "1500", "--repeat", "1"), redis=False),
     "kill": Part("kill_worker.py", ("--rows", "600")),
     "memory": Part("redis_memory.py", ("--held", "970000")),
@@ -83,6 +83,8 @@ PROMISES = (
     Promise("sqlite_cpu_ms", "ms of the worker's CPU a task", False, 0.15),
     Promise("cap_used", "part of the 16 places that was used", True, 0.85),
     Promise("share_429", "part of the requests answered 429", False, 0.05),
+    Promise("tokens_used", "part of the tokens a minute that was used", True, 0.85),
+    Promise("tokens_share_429", "part of those requests answered 429", False, 0.05),
     Promise("scaling_2", "times the calls/s of one core, with two", True, 1.8),
     Promise("lost", "tasks lost after kill -9", False, 0),
     Promise("doubled", "tasks doubled", False, 0),

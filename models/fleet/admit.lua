@@ -80,7 +80,7 @@ for _, one in ipairs(asked.back) do
     probe = nil
   end
   if string.find(what, 'b') then
-    if string.find(what, 'r') and rates_blamed(rates, now / 1000, rank, kind, pause) then
+    if string.find(what, 'r') and rates_blamed(rates, kind, pause) then
       rates_refuse(rates, now / 1000, granted / 1000, kind)
     end
     if granted > decreased and kind == '' then

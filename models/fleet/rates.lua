@@ -3,7 +3,7 @@
 local BURST, DEBT_MOST, CUT_LEAST, CUT_MOST = 0.5, 600, 0.5, 0.95
 local CLIMB, CLIMB_MOST, QUIET, FLOOR, BIN, MEMORY = 0.005, 0.25, 30, 0.05, 5, 0.05
 local SPARE, BIAS_LEAST, BIAS_MOST = 1.25, 0.02, 50
-local SERVED_LEAST, DOUBTED, DOUBTS, NONE = 4, 0.75, 3, math.huge
+local DOUBTS, NONE = 3, math.huge
 
 local function new_rates()
   local function bucket()
@@ -11,8 +11,8 @@ local function new_rates()
   end
   return {
     requests = bucket(), tokens = bucket(), seconds = 0, mean = 0, at = -NONE, bin_at = -NONE, bin_seconds = 0,
-    climb = CLIMB, quiet = NONE, cut = -NONE, began = -NONE, sent = 0, sent_before = 0, refused = 0, busy = 0,
-    busy_before = 0, guess = 0, balance = 0, calls = 0, doubts = 0, told = 0,
+    climb = CLIMB, quiet = NONE, cut = -NONE, began = -NONE, sent = 0, sent_before = 0, refused = 0,
+    guess = 0, balance = 0, calls = 0, doubts = 0, told = 0,
   }
 end
 
@@ -89,7 +89,6 @@ local function rates_take(r, now, guess)
     for _, one in ipairs({r.requests, r.tokens}) do
       one.gone_before, one.gone = recent and one.gone or 0, 0
     end
-    r.busy_before, r.busy = recent and r.busy or 0, 0
   end
   drain(r, now)
   local charge = guess * bias(r)
@@ -111,7 +110,6 @@ local function rates_settle(r, now, taken, guess, charge, used, answered)
     add(r.tokens, took - charge)
     return
   end
-  r.busy = r.busy + now - taken
   r.calls = r.calls + 1
   local weight = math.max(MEMORY, 1 / r.calls)
   r.seconds = r.seconds + (now - taken - r.seconds) * weight
@@ -124,11 +122,8 @@ local function rates_settle(r, now, taken, guess, charge, used, answered)
   end
 end
 
-local function rates_blamed(r, now, rank, kind, retry_after)
-  local served = (r.busy_before + r.busy) / looked_back(r, now)
-  if served >= SERVED_LEAST and rank <= served * DOUBTED then
-    r.doubts = r.doubts + DOUBTS
-  elseif retry_after > 0 and retry_after ~= r.told then
+local function rates_blamed(r, kind, retry_after)
+  if retry_after > 0 and retry_after ~= r.told then
     r.doubts = r.doubts + (r.told > 0 and 1 or 0)
   else
     r.doubts = 0

@@ -173,7 +173,7 @@ class Limiter:
         self._admit()
 
     def _refused(self, now: float, started: float, slot: Slot, error: ModelError) -> None:
-        if error.status == 429 and self.rates.blames(now, slot.rank, error.limit, error.retry_after or 0.0):
+        if error.status == 429 and self.rates.blames(error.limit, error.retry_after or 0.0):
             self.rates.refuse(now, slot.at, error.limit)
         # Requests that left before the last decrease say nothing new: one decrease a window. A refusal that names a
         # rate says nothing of the window.

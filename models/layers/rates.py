@@ -27,8 +27,6 @@ BIN = 5.0  # seconds: one to two of these are looked back on when a rate is to b
 SPARE = 1.25  # times the requests in flight that fill a rate on average: calls differ
 MEMORY = 0.05  # weight of the newest call in the means
 BIAS_LEAST, BIAS_MOST = 0.02, 50.0  # of a guess is charged, whatever servers say that calls took
-SERVED_LEAST = 4.0  # requests at a time below which their number tells nothing
-DOUBTED = 0.75  # of the requests that were served at a time: a refusal of so few is no sign of a full server
 DOUBTS = 3  # times that a server knew anew how long to wait: it counts in time, not in places
 NO_LIMIT = PerMinute()
 
@@ -114,7 +112,6 @@ class Rates:
         self._climb = CLIMB
         self._cut = self._began = -math.inf
         self._sent = self._sent_before = self._refused = 0
-        self._busy = self._busy_before = 0.0  # seconds of all calls that ended well in this bin and the last
 
     @property
     def known(self) -> bool:
@@ -171,7 +168,6 @@ class Rates:
         if not answered:
             self.tokens.add(took - slot.charge)
             return
-        self._busy += now - slot.at
         self._calls += 1
         weight = max(MEMORY, 1 / self._calls)
         self.seconds += (now - slot.at - self.seconds) * weight
@@ -184,16 +180,10 @@ class Rates:
             self.tokens.add(self._balance)
             self._balance = 0.0
 
-    def blames(self, now: float, rank: int, kind: str, retry_after: float) -> bool:
-        """Whether a refusal of the request that was the `rank`th in flight is one for a rate: the server says so by its
-        `kind`, a rate is known, or it does what a full server does not: refuse fewer at a time than it serves, or know
-        each time anew how long to wait."""
-        # Seconds of calls in a second are how many were served at a time, on average (Little's law): a server that
-        # takes only so many never refuses fewer.
-        served = (self._busy_before + self._busy) / self._looked_back(now)
-        if served >= SERVED_LEAST and rank <= served * DOUBTED:
-            self._doubts += DOUBTS
-        elif retry_after > 0 and retry_after != self._told:
+    def blames(self, kind: str, retry_after: float) -> bool:
+        """Whether a refusal is one for a rate: the server says so by its `kind`, a rate is known, or it knows each time
+        anew how long to wait, which a server that only is full does not."""
+        if retry_after > 0 and retry_after != self._told:
             self._doubts += self._told > 0
         else:
             self._doubts = 0
@@ -228,7 +218,6 @@ class Rates:
         self._bin_at = now
         for one in (self.requests, self.tokens):
             one.gone_before, one.gone = one.gone if recent else 0.0, 0.0
-        self._busy_before, self._busy = self._busy if recent else 0.0, 0.0
 
     def _found(self, now: float, one: Bucket) -> float:
         return (one.gone_before + one.gone) / self._looked_back(now)
