@@ -8,9 +8,10 @@ each process. `cap_used` is the share of the server's 16 places that was busy wi
 its last answer; `share_429` is the refused share of all requests. Without --redis it
 starts a Redis of its own.
 
-The second server is asked for 30 s (--tokens-for) by the same workers: its rate declared, announced in its headers, and unknown, to
-limiters that share it and to one in each process. `tokens_used` is the share of the allowed tokens that it gave out
-from its first request on, `tokens_share_429` the refused share of all requests; `steady` looks at the second half.
+The second server is asked by the same workers for 30 s (--tokens-for): its rate declared, announced in its headers,
+and unknown, to limiters that share it and to one in each process. `tokens_used` is the share of the allowed tokens that
+it gave out from its first request on, `tokens_share_429` the refused share of all requests; `steady` looks at the
+second half.
 
 The last line is one JSON object: the median round of the shared limiter, and the declared rate.
 """

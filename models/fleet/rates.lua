@@ -2,7 +2,7 @@
 -- the two. Stands before a script that uses it. Times are seconds of one clock, `r` is the state, kept by cmsgpack.
 local BURST, DEBT_MOST, CUT_LEAST, CUT_MOST = 0.5, 600, 0.5, 0.95
 local CLIMB, CLIMB_MOST, QUIET, FLOOR, BIN, MEMORY = 0.005, 0.25, 30, 0.05, 5, 0.05
-local SPARE, BIAS_LEAST, BIAS_MOST = 1.25, 0.02, 50
+local PRIOR, SPARE, BIAS_LEAST, BIAS_MOST = 8, 1.25, 0.02, 50
 local DOUBTS, NONE = 3, math.huge
 
 local function new_rates()
@@ -91,8 +91,11 @@ local function rates_take(r, now, guess)
     end
   end
   drain(r, now)
+  if r.guess == 0 then
+    r.mean = math.max(guess, 1)
+    r.guess = r.mean
+  end
   local charge = guess * bias(r)
-  r.mean = r.mean > 0 and r.mean or charge
   add(r.requests, 1)
   add(r.tokens, charge)
   r.sent = r.sent + 1
@@ -111,8 +114,8 @@ local function rates_settle(r, now, taken, guess, charge, used, answered)
     return
   end
   r.calls = r.calls + 1
-  local weight = math.max(MEMORY, 1 / r.calls)
-  r.seconds = r.seconds + (now - taken - r.seconds) * weight
+  r.seconds = r.seconds + (now - taken - r.seconds) * math.max(MEMORY, 1 / r.calls)
+  local weight = math.max(MEMORY, 1 / (PRIOR + r.calls))
   r.mean = r.mean + (took - r.mean) * weight
   r.guess = r.guess + (guess - r.guess) * weight
   r.balance = math.max(r.balance + took - charge, -r.tokens.rate * BURST)

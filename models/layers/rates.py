@@ -26,6 +26,7 @@ FLOOR = 0.05  # share of the declared rate that is never cut; where none is decl
 BIN = 5.0  # seconds: one to two of these are looked back on when a rate is to be found
 SPARE = 1.25  # times the requests in flight that fill a rate on average: calls differ
 MEMORY = 0.05  # weight of the newest call in the means
+PRIOR = 8  # calls that the first guess counts for: the first answers may be the shortest
 BIAS_LEAST, BIAS_MOST = 0.02, 50.0  # of a guess is charged, whatever servers say that calls took
 DOUBTS = 3  # times that a server knew anew how long to wait: it counts in time, not in places
 NO_LIMIT = PerMinute()
@@ -154,8 +155,9 @@ class Rates:
         if now - self._bin_at >= BIN:
             self._turn(now)
         self._drain(now)
+        if not self._guess:
+            self.mean = self._guess = max(guess, 1.0)
         charge = guess * self._bias
-        self.mean = self.mean or charge
         self.requests.add(1.0)
         self.tokens.add(charge)
         self._sent += 1
@@ -169,8 +171,8 @@ class Rates:
             self.tokens.add(took - slot.charge)
             return
         self._calls += 1
-        weight = max(MEMORY, 1 / self._calls)
-        self.seconds += (now - slot.at - self.seconds) * weight
+        self.seconds += (now - slot.at - self.seconds) * max(MEMORY, 1 / self._calls)
+        weight = max(MEMORY, 1 / (PRIOR + self._calls))
         self.mean += (took - self.mean) * weight
         self._guess += (slot.guess - self._guess) * weight
         # What was charged too much is not given back to be used in a burst: the server's bucket ran over meanwhile. It
