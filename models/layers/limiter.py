@@ -168,8 +168,8 @@ class Limiter:
             self._opened = None
             if error is None and saturated and self.limit < self.most:
                 self.limit = min(float(self.most), self.limit + self._step / self.limit)
-        if self.limit < self.rates.needed:
-            self.limit = float(min(self.most, self.rates.needed))
+        if self.limit < self.most and self.limit < (needed := self.rates.needed):
+            self.limit = float(min(self.most, needed))
         self._admit()
 
     def _refused(self, now: float, started: float, slot: Slot, error: ModelError) -> None:

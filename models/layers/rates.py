@@ -232,6 +232,8 @@ class Rates:
         if passed <= 0:
             return
         self._at = now
+        if not self.known:
+            return
         self.requests.drain(passed, self._climb)
         self.tokens.drain(passed, self._climb)
         if now - self._quiet >= QUIET:
