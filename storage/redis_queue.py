@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from time import monotonic
 from typing import Any
@@ -18,7 +18,7 @@ from typing import Any
 import orjson
 from pydantic import Field, ValidationError
 
-from ..errors import ConfigError, RedisUnavailable, StoreError
+from ..errors import ConfigError, RedisUnavailable, RunLocked, StoreError
 from . import redis_scripts as scripts
 from .queue import Dead, Lease, QueueState, Result, Work, WorkerInfo
 from .records import Record
@@ -226,7 +226,8 @@ class RedisWorkerQueue:
 class RedisCoordinatorQueue:
     """The coordinator's side. A task that ends its worker `strikes` times, running alone, is set aside.
 
-    `window` bounds how many tasks Redis holds. Call `reclaim` every third of a lease.
+    `window` bounds how many tasks Redis holds. Call `reclaim` every third of a lease. `leads` says whether this is
+    still the campaign's coordinator: it is asked before a queue that has lost its data is begun anew.
 
     Raises:
         ConfigError: redis-py is not installed, or the URL, a name or a password cannot work.
@@ -242,9 +243,11 @@ class RedisCoordinatorQueue:
         window: int = 100_000,
         wait: float = 0.5,
         patience: float = 300.0,
+        leads: Callable[[], Awaitable[bool]] | None = None,
     ) -> None:
         self._campaign = CampaignKeys(url, campaign, lease=lease, patience=patience)
         self._name = campaign
+        self._leads = leads
         self._strikes = strikes
         self._window = window
         self._wait = wait
@@ -260,10 +263,12 @@ class RedisCoordinatorQueue:
 
     async def _run(self, script: Script, *args: Arg) -> list[Any]:
         answer = await self._campaign.run(script, *args)
-        if self._known and self._known != self._campaign.generation and self._manifest:
+        known, self._known = self._known, self._campaign.generation
+        if known and known != self._known and self._manifest:
+            if self._leads is not None and not await self._leads():  # it was another coordinator who made it anew
+                raise RunLocked("another coordinator leads this campaign now; this one has stopped, nothing is lost")
             LOG.warning("Redis lost the queue of %s; tasks that are pending must be fed again", self._name)
             await self._campaign.run(scripts.BEGIN, self._manifest, self._order)
-        self._known = self._campaign.generation
         return answer
 
     async def begin(self, manifest: Mapping[str, Any]) -> None:

@@ -81,8 +81,9 @@ async def starting(folder: Path) -> AsyncIterator[Start]:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
             await asyncio.sleep(0.02)
-        for command in started:
-            await command.process.wait()
+        for number, command in enumerate(started):
+            code = await command.process.wait()
+            print(f"command {number} ended with {code}:\n{command.err.read_text()}")  # pytest shows it of failed tests
 
 
 def marked(mark: str) -> list[int]:

@@ -341,7 +341,7 @@ def shape(line: str) -> str:
 
 
 def test_the_quick_start_prints_what_it_shows(home: Path) -> None:
-    """Types the page's commands in their order. Ctrl-C and `show` have tests of their own (test_faults, test_cli)."""
+    """Types the page's commands in their order. Ctrl-C and `show` have tests of their own."""
     compared = []
     for body in blocks(QUICK_START, "console"):
         for part in re.split(r"^\$ ", body, flags=re.MULTILINE)[1:]:

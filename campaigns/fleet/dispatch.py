@@ -277,6 +277,7 @@ class Dispatcher:
         self._greet(state.workers)
         if state.order == "drain" and not workers:
             self._raise_in_all(WorkersLost("its workers were told to drain and have left; the same command goes on"))
+        workers = [worker for worker in workers if worker.problem_code != "differs"]  # it leaves; others may join
         troubled = [worker for worker in workers if worker.problem]
         if not troubled or len(troubled) < len(workers):
             return  # the others can go on

@@ -191,7 +191,9 @@ class Fleet:
         try:
             await leader.take()
             try:
-                queue = RedisCoordinatorQueue(self.redis, spec.name, lease=self.lease, strikes=self.strikes)
+                queue = RedisCoordinatorQueue(
+                    self.redis, spec.name, lease=self.lease, strikes=self.strikes, leads=leader.leads
+                )
                 keys = Keys(connection, queue, shared, await _run_id(store))
                 keeping = asyncio.create_task(keys.keep())
                 try:

@@ -67,6 +67,14 @@ class Leader:
                 self._lost.set()
                 return
 
+    async def leads(self) -> bool:
+        """Asks whether no other coordinator has the lead; sets `lost` when one has."""
+        holder = await self._connection.call("GET", self._key)
+        if holder is None or holder == self._me.encode():
+            return True
+        self._lost.set()
+        return False
+
     async def leave(self) -> None:
         """Gives the lead up at once."""
         if self._renewing is not None:

@@ -148,12 +148,12 @@ class Member:
         else:
             await self.pool.release(task)
 
-    def _fail(self, error: Exception) -> None:
+    def _fail(self, error: Exception, code: str = "error") -> None:
         if not self._problem[1]:
             if isinstance(error, BudgetExceeded):
                 code = error.kind
-            else:
-                code = "denied" if isinstance(error, AccessDenied) else "error"
+            elif isinstance(error, AccessDenied):
+                code = "denied"
             self._problem = (code, str(error))
             LOG.error("this worker stops: %s", error)
         self._paused = True  # it stays to be heard; the coordinator ends it
@@ -170,7 +170,7 @@ class Member:
                 if order == "run" and (said := await self.queue.manifest()) is not None:
                     self.agree(said)
             except ConfigError as error:  # a new coordinator runs something else: leave, so that no task ends by it
-                self._fail(error)
+                self._fail(error, code="differs")
                 self.stop()
                 order = "pause"
             except GristmillError as error:

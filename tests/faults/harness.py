@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import random
+import re
 import sqlite3
 from collections import Counter
 from collections.abc import Sequence
@@ -18,7 +19,7 @@ from time import monotonic
 from typing import Any
 
 from mock_server import MockServer
-from processes import PATIENCE, until
+from processes import PATIENCE, Command, Start, gone, until
 from redis.asyncio import Redis
 from write_and_judge import PROMPTS, flow, judged, rows
 
@@ -29,9 +30,13 @@ from gristmill.storage.queue import QueueState, WorkerInfo
 from gristmill.storage.redis_queue import RedisCoordinatorQueue
 from gristmill.storage.store import Books, RunStore
 
-LEASE = 1.0  # seconds; the shortest that a fleet takes
+LEASE = 2.0  # seconds; short, so that a lost worker's tasks come back soon
+LONG_LEASE = 10.0  # where no lease is to end, also not because a busy machine stood still for a moment
 CALLS = 2  # of the write-and-judge flow, for each task
 CONCURRENCY = 8  # tasks in flight in `write_campaign`'s campaigns, and so calls in flight
+# A call takes long while a fault is prepared and little afterwards: no campaign may end before its fault, on a machine
+# as busy as it may be, and none keeps the suite waiting.
+SLOW, FAST, ROWS = 0.8, 0.01, 240
 RECOVERIES: list[tuple[str, float]] = []
 
 
@@ -84,6 +89,10 @@ class Wire:
     redis: str = ""
 
     @property
+    def name(self) -> str:
+        return "Redis" if self.redis else "SQLite"
+
+    @property
     def options(self) -> tuple[str, ...]:
         return ("--redis", self.redis) if self.redis else ()
 
@@ -98,10 +107,11 @@ class Wire:
             await queue.close()
 
     async def workers(self, folder: Path, count: int) -> list[WorkerInfo]:
-        """Waits until `count` workers have spoken within a lease; returns them by name."""
+        """Waits until `count` workers live and have spoken within a lease; returns them by name."""
         async with asyncio.timeout(PATIENCE):
             while True:
-                found = [one for one in (await self.look(folder)).workers if one.age < LEASE]
+                state = await self.look(folder)
+                found = [one for one in state.workers if one.age < LEASE and not gone(one.pid)]
                 if len(found) >= count:
                     return sorted(found, key=lambda one: one.name)
                 await asyncio.sleep(0.05)
@@ -109,6 +119,15 @@ class Wire:
     async def pids(self, folder: Path, count: int) -> list[int]:
         """As `workers`; returns their pids."""
         return [one.pid for one in await self.workers(folder, count)]
+
+    async def worker(self, folder: Path, name: str, *, done: int = 0) -> WorkerInfo:
+        """Waits until the worker `name` has spoken within a lease and has ended `done` tasks at least."""
+        async with asyncio.timeout(PATIENCE):
+            while True:
+                for one in (await self.look(folder)).workers:
+                    if one.name == name and one.age < LEASE and one.done >= done:
+                        return one
+                await asyncio.sleep(0.05)
 
     async def held(self, folder: Path, worker: str) -> list[str]:
         """The tasks that `worker` holds a lease of."""
@@ -129,6 +148,33 @@ class Wire:
 
 
 SQLITE = Wire()
+
+
+async def coordinator(
+    start: Start, campaign: Path, wire: Wire, workers: int = 2, *, lease: float = LEASE, **env: str
+) -> Command:
+    """Starts a campaign's coordinator, with so many workers of its own."""
+    return await start("run", campaign, *wire.options, "--workers", workers, "--lease", lease, **env)
+
+
+async def worker(start: Start, campaign: Path, wire: Wire, name: str, *options: object, **how: Any) -> Command:
+    """Starts a worker that is nobody's child, with half of the campaign's slots; `how` is `Start`'s."""
+    run = campaign if wire.redis else run_of(campaign)
+    slots = ("--slots", CONCURRENCY // 2, "--share", 2, "--lease", LEASE)
+    return await start("worker", run, *wire.options, "--name", name, *slots, *options, **how)
+
+
+async def completed(command: Command, patience: float = 2 * PATIENCE) -> str:
+    """Waits until a command has ended well; returns its output."""
+    code, out, err = await command.ended(patience)
+    assert code == 0, err
+    return out
+
+
+def log_of(folder: Path, *commands: Command) -> str:
+    """What a run's log and `commands` have said so far."""
+    log = folder / "run.log"
+    return "\n".join([log.read_text() if log.exists() else "", *(command.err.read_text() for command in commands)])
 
 
 def seeded(seed: int) -> random.Random:
@@ -213,6 +259,13 @@ def assert_accounted(
 
 def _statuses(store: RunStore) -> list[tuple[str, Status]]:
     return [(task.id, status) for task, status in store.tasks()]
+
+
+def counted(out: str) -> tuple[int, int]:
+    """Planned and pending tasks, as a command that stopped early printed them."""
+    found = re.search(r"planned (\d+) = .* pending (\d+)", out)
+    assert found, out
+    return int(found[1]), int(found[2])
 
 
 def report_recovery(fault: str, seconds: float) -> None:
