@@ -80,8 +80,8 @@ class WorkerInfo(Record):
     """What a worker says of itself at each heartbeat. `age` is in seconds since its last, by the queue's own clock.
 
     `tasks_per_minute` is over about the last minute. `problem` says why it can run no task: access denied, a spent
-    budget, a flow that does not load. Its code is a stop's: `denied`, `tokens`, `usd`, `error`; or `differs`: it leaves,
-    for the coordinator runs something else.
+    budget, a flow that does not load. Its code is a stop's: `denied`, `tokens`, `usd`, `error`; or `differs` when it
+    leaves because the coordinator runs something else.
     """
 
     name: str
