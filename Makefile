@@ -21,6 +21,7 @@ help:
 	@echo 'make demo       set up, then run a campaign on the example documents: no key, no server'
 	@echo 'make test       set up, a real Redis and PostgreSQL included, then lint, types and every test'
 	@echo 'make test-vllm  install vLLM (CPU build, 3.4 GB), serve a tiny model, test against it'
+	@echo 'make soak       20,000 tasks, a fault every 2 s: 10 to 20 minutes. SOAK="--sqlite --seed 2" are its options'
 	@echo 'make lint | types | format | wheel | bench | bench-fleet | clean'
 
 demo: $(CORE)
@@ -28,6 +29,10 @@ demo: $(CORE)
 
 test: lint types redis postgres
 	@$(BIN)/python -m pytest
+
+.PHONY: soak
+soak: redis
+	@$(BIN)/python tests/soak/soak.py $(SOAK)
 
 lint: $(DEV)
 	@$(BIN)/python -m ruff check .

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -11,31 +10,11 @@ import pytest
 from harness import accepting, assert_accounted, in_process, write_campaign
 from isolation import CANARY
 from mock_server import MockServer
-from processes import Start, until
+from processes import Start
 from write_and_judge import PROMPTS, flow
 
 from gristmill import Campaign, ModelSpec, Status
 from gristmill.storage.store import RunStore
-
-
-async def test_a_full_disk_stops_cleanly_and_space_heals_it(tmp_path: Path, gristmill: Start) -> None:
-    async with MockServer(latency=0.02, answer=lambda body: accepting(body) or "An instruction. " * 2000) as server:
-        path = write_campaign(tmp_path, server, 60)
-        limited = ("bash", "-c", 'ulimit -f 1024; exec "$@"', "limited")  # a file may grow to 1 MiB, then writes fail
-        code, _, err = await (await gristmill("run", path, prefix=limited)).ended()
-        assert code == 1
-        assert "free some space and start the same command again" in err
-        assert "Traceback" not in err
-        store = RunStore.read(tmp_path / "runs" / "faults")
-        before = {item.id: item for item in store.items()}
-        assert store.books().balanced
-        assert store.books().pending > 0
-        store.close_reading()
-        code, _, err = await (await gristmill("run", path)).ended()
-        assert code == 0, err
-        assert_accounted(tmp_path / "runs" / "faults", planned=60)
-        after = {item.id: item for item in RunStore.read(tmp_path / "runs" / "faults").items()}
-        assert before.items() <= after.items()
 
 
 async def test_a_broken_server_ends_every_row_with_a_reason(tmp_path: Path) -> None:
@@ -51,21 +30,6 @@ async def test_a_broken_server_ends_every_row_with_a_reason(tmp_path: Path) -> N
         assert all(item.error for item in failed)
         assert all(item.raw for item in failed if item.reasons[0] in {"truncated", "schema_mismatch"})
         assert report.books.accepted + report.books.rejected > 250
-
-
-async def test_a_server_dead_for_12_seconds_fails_no_row(tmp_path: Path) -> None:
-    async with MockServer(latency=0.02, answer=accepting) as server:
-
-        async def die() -> None:
-            await until(lambda: len(server.log) >= 50)
-            await server.die(12)
-
-        dying = asyncio.create_task(die())
-        report = await in_process(tmp_path, server, 100, concurrency=16)
-        await dying
-        assert_accounted(report.folder, planned=100)
-        assert report.books.accepted == 100
-        assert report.seconds > 12
 
 
 @pytest.mark.parametrize(
