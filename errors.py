@@ -8,6 +8,7 @@
     ├── StoreError             the run's store refused
     │   ├── NotStored          no record has the id that was asked for
     │   ├── RunLocked          another process holds the run
+    │   ├── ReviewConflict     somebody else decided the item meanwhile
     │   ├── RedisUnavailable   the fleet's Redis has not answered for longer than patience; nothing committed is lost
     │   └── StoreFull          the disk is full; nothing committed is lost
     ├── WorkersLost            a fleet has no worker left, or was told to drain; the campaign can be resumed
@@ -69,6 +70,14 @@ class NotStored(StoreError):
 
 class RunLocked(StoreError):
     """Another process holds the run's lock."""
+
+
+class ReviewConflict(StoreError):
+    """Somebody else decided the item meanwhile; nothing was stored. `item` is its id."""
+
+    def __init__(self, message: str, item: str = "") -> None:
+        super().__init__(message)
+        self.item = item
 
 
 class RedisUnavailable(StoreError):

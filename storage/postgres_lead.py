@@ -23,6 +23,7 @@ NAMES = {
     "seq": "BIGINT GENERATED ALWAYS AS IDENTITY",
     "order": "rowid BIGINT GENERATED ALWAYS AS IDENTITY, ",  # what SQLite calls it
     "bytes": "BYTEA",
+    "lasting": "",  # an identity column's never are
 }
 # Sorted by bytes, as SQLite does, whatever the database's language.
 TABLES = SCHEMA.replace("TEXT", 'TEXT COLLATE "C"')

@@ -221,7 +221,8 @@ class Item(Record):
 
     `kind` is what it trains: `qa`, `reasoning`, `pretraining`, ... Pretraining text is one assistant message.
     `chunks` and `evidence` lead to the source; `prompts` maps prompt name to version, `models` role to model.
-    A failed item keeps the raw model text in `raw`.
+    A failed item keeps the raw model text in `raw`. `round` is the campaign's: it counts up when people's decisions
+    have changed what the critic is told.
     """
 
     id: str
@@ -242,3 +243,4 @@ class Item(Record):
     usage: Usage = Usage()
     error: str = ""
     raw: str = ""
+    round: int = 1

@@ -1,7 +1,8 @@
 """The tables of a run and the statements that fill them, in the SQL that SQLite and PostgreSQL both speak.
 
 `?` stands for a value. What the two call by different names stands in braces: `{seq}` for a row's number, `{order}` for
-a column that keeps the order of insertion where the database has none of its own, and `{bytes}`.
+a column that keeps the order of insertion where the database has none of its own, `{bytes}`, and `{lasting}` for
+numbers that are not given again when their row is deleted.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from ..errors import StoreError
 Rows = Sequence[tuple[Any, ...]]
 Statement = tuple[str, Rows]
 
-VERSION = 2
+VERSION = 3
 
 SCHEMA = """
 CREATE TABLE marks (name TEXT PRIMARY KEY, value TEXT NOT NULL);
@@ -26,11 +27,14 @@ CREATE TABLE entities ({order}id TEXT PRIMARY KEY, body TEXT NOT NULL);
 CREATE TABLE relations ({order}id TEXT PRIMARY KEY, body TEXT NOT NULL);
 CREATE TABLE tasks (seq {seq} PRIMARY KEY, id TEXT UNIQUE NOT NULL, status TEXT NOT NULL, body TEXT NOT NULL);
 CREATE INDEX tasks_status ON tasks (status, seq);
-CREATE TABLE items (seq {seq} PRIMARY KEY, id TEXT UNIQUE NOT NULL, task TEXT NOT NULL, status TEXT NOT NULL,
+CREATE TABLE items (seq {seq} PRIMARY KEY {lasting}, id TEXT UNIQUE NOT NULL, task TEXT NOT NULL, status TEXT NOT NULL,
                     reason TEXT NOT NULL, body TEXT NOT NULL);
 CREATE INDEX items_status ON items (status, reason);
 CREATE INDEX items_task ON items (task);
 CREATE TABLE claims ({order}key {bytes} PRIMARY KEY, task TEXT NOT NULL);
+CREATE TABLE reviews (seq {seq} PRIMARY KEY, id TEXT UNIQUE NOT NULL, item TEXT NOT NULL, after TEXT NOT NULL,
+                      action TEXT NOT NULL, body TEXT NOT NULL, UNIQUE (item, after));
+CREATE TABLE review_claims (item TEXT PRIMARY KEY, reviewer TEXT NOT NULL, until DOUBLE PRECISION NOT NULL);
 CREATE TABLE calls (key TEXT PRIMARY KEY, raw {bytes} NOT NULL);
 """
 

@@ -16,7 +16,12 @@ from .schema import SCHEMA, VERSION, Statement, merged, require_version
 
 FILE = "run.sqlite3"
 REFUSED = ("unable to open", "readonly")  # what SQLite says where it may not read or write a file
-NAMES = {"seq": "INTEGER", "order": "", "bytes": "BLOB"}  # every table has its rowid, which keeps the order
+NAMES = {
+    "seq": "INTEGER",
+    "order": "",
+    "bytes": "BLOB",
+    "lasting": "AUTOINCREMENT",
+}  # every table has its rowid, which keeps the order
 
 
 def connect(path: Path, *, read_only: bool = False) -> sqlite3.Connection:

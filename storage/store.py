@@ -128,6 +128,14 @@ class RunStore:
         """Closes a store that was opened by `read`."""
         self._database.close()
 
+    async def write(self, *statements: Statement) -> None:
+        """Commits statements of the store's other rooms (`reviews`) together; returns when they are durable."""
+        await self._write(*statements)
+
+    def rows(self, sql: str, *values: Any) -> list[tuple[Any, ...]]:
+        """Reads for the store's other rooms."""
+        return self._database.rows(sql, *values)
+
     async def _write(self, *statements: Statement) -> None:
         if self._writer is None:
             raise StoreError(f"the run in {self.shown} is open for reading only")
@@ -314,6 +322,11 @@ class RunStore:
         where, values = ("", ()) if status is None else (" WHERE status = ?", (status.value,))
         for (body,) in self._database.stream(f"SELECT body FROM items{where} ORDER BY seq", *values):  # noqa: S608
             yield Item.model_validate_json(body)
+
+    def items_after(self, seq: int = 0, limit: int = 1000) -> list[tuple[int, Item]]:
+        """Returns up to `limit` items with their sequence numbers, those above `seq`, in the order they ended."""
+        rows = self._database.rows("SELECT seq, body FROM items WHERE seq > ? ORDER BY seq LIMIT ?", seq, limit)
+        return [(number, Item.model_validate_json(body)) for number, body in rows]
 
     def claims(self) -> Iterator[tuple[bytes, str]]:
         """Yields (hash, task id) of every text that an accepted task holds in the pool."""

@@ -1,0 +1,1 @@
+"""What people do with what the critics rejected: the queue, the decisions, the pages."""

@@ -1,0 +1,313 @@
+"""The review queue's index: one SQLite file in the run's folder that answers filters, counts and searches at once.
+
+It is made from the store and may be deleted at any time: items and events are read from where the last look ended.
+Nothing is decided here; the store's events are the truth.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from ..storage.reviews import Reviews, decision_of
+from ..storage.store import RunStore
+from .query import Filters, Page, Seen, Sort, Stage, Where, condition
+from .rows import Row, row_of
+
+FILE = "review-index.sqlite3"
+VERSION = 1
+PAGE = 500  # items read at a time: also how long a page waits at most while a large run is taken in
+
+SCHEMA = """
+CREATE TABLE marks (name TEXT PRIMARY KEY, value);
+CREATE TABLE items (
+  seq INTEGER PRIMARY KEY, id TEXT UNIQUE NOT NULL, task TEXT NOT NULL, status TEXT NOT NULL, reason TEXT NOT NULL,
+  kind TEXT NOT NULL, draw TEXT NOT NULL, round INTEGER NOT NULL, origin TEXT NOT NULL, score REAL,
+  doubt REAL NOT NULL, split REAL NOT NULL, teaches REAL NOT NULL,
+  decision TEXT NOT NULL DEFAULT '', reviewer TEXT NOT NULL DEFAULT '');
+CREATE INDEX items_teaches ON items (decision, reason, teaches, seq);
+CREATE INDEX items_score ON items (coalesce(score, 2.0), seq);
+CREATE INDEX items_origin ON items (origin) WHERE origin <> '';
+CREATE TABLE titles (seq INTEGER PRIMARY KEY, title TEXT NOT NULL, reasons TEXT NOT NULL, critics TEXT NOT NULL,
+                     documents TEXT NOT NULL);
+CREATE TABLE tags (kind TEXT NOT NULL, value TEXT NOT NULL, seq INTEGER NOT NULL,
+                   PRIMARY KEY (kind, value, seq)) WITHOUT ROWID;
+CREATE TABLE judged (reason TEXT PRIMARY KEY, decided INTEGER NOT NULL);
+CREATE TABLE skips (reviewer TEXT NOT NULL, id TEXT NOT NULL, PRIMARY KEY (reviewer, id)) WITHOUT ROWID;
+CREATE VIRTUAL TABLE words USING fts5 (text, content='',
+                                       tokenize="unicode61 remove_diacritics 2");
+"""
+
+GRAIN = 1024  # ranks are multiples of 1/1024, which floats add and compare exactly: a place in the queue is one rank
+# Each order with the index that holds it: the planner would rather take all that is open and sort it.
+ORDERS = {
+    Sort.TEACHES: ("teaches", "DESC", ""),
+    Sort.NEWEST: ("seq", "DESC", "NOT INDEXED"),
+    Sort.OLDEST: ("seq", "ASC", "NOT INDEXED"),
+    Sort.SCORE: ("coalesce(score, 2.0)", "ASC", "INDEXED BY items_score"),  # those without a score come last
+}
+
+
+class ReviewIndex:
+    """The index of one run. Use it from one thread; `refresh` before a look takes in what is new.
+
+    `minimum` are the campaign's least scores by name: the thresholds that doubt is measured against.
+    """
+
+    def __init__(
+        self, store: RunStore, path: Path | None = None, *, minimum: Mapping[str, float] | None = None
+    ) -> None:
+        self._store = store
+        self._reviews = Reviews(store)
+        self._minimum = dict(minimum or {})
+        self._connection = _open(path or store.folder / FILE, str(store.mark("run") or store.folder))
+        self._document_of = lru_cache(maxsize=10_000)(self._find_document)
+
+    def close(self) -> None:
+        self._connection.close()
+
+    def _find_document(self, chunk: str) -> str:
+        return self._store.document_name(self._store.document_of(chunk))
+
+    # taking in
+
+    def refresh(self, say: Callable[[int], None] = lambda items: None) -> None:
+        """Takes in items and events that came since the last look; `say` hears how many items, now and then."""
+        taken = 0
+        while page := self._store.items_after(self._mark("items"), PAGE):
+            with self._transaction() as connection:
+                for seq, item in page:
+                    _add(connection, row_of(seq, item, self._document_of, self._minimum))
+                _set(connection, "items", page[-1][0])
+            taken += len(page)
+            say(taken)
+        self._forget_what_is_gone()
+        while events := self._reviews.since(self._mark("events"), PAGE):
+            with self._transaction() as connection:
+                for review in {review.item: review for _, review in events}.values():
+                    self._decide(connection, review.item)
+                _set(connection, "events", events[-1][0])
+
+    def _forget_what_is_gone(self) -> None:
+        """Failed items leave the store when their tasks run again; until they end there is nothing to review."""
+        (count,) = self._connection.execute("SELECT count(*) FROM items").fetchone()
+        if count == self._store.count("items"):
+            return
+        there = {seq for (seq,) in self._store.rows("SELECT seq FROM items")}
+        gone = [(seq,) for (seq,) in self._connection.execute("SELECT seq FROM items") if seq not in there]
+        with self._transaction() as connection:
+            connection.executemany("DELETE FROM items WHERE seq = ?", gone)
+
+    def _decide(self, connection: sqlite3.Connection, item: str) -> None:
+        decision = decision_of(self._reviews.history(item))
+        row = connection.execute("SELECT reason, decision FROM items WHERE id = ?", (item,)).fetchone()
+        if row is None:
+            return  # its failed task runs again; the events wait for the item that comes of it
+        action, reviewer = (decision.action.value, decision.reviewer) if decision else ("", "")
+        connection.execute("UPDATE items SET decision = ?, reviewer = ? WHERE id = ?", (action, reviewer, item))
+        change = int(action != "") - int(row[1] != "")
+        connection.execute("UPDATE judged SET decided = decided + ? WHERE reason = ?", (change, row[0]))
+
+    def _mark(self, name: str) -> int:
+        return int(self._connection.execute("SELECT value FROM marks WHERE name = ?", (name,)).fetchone()[0])
+
+    @contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        self._connection.execute("BEGIN IMMEDIATE")
+        try:
+            yield self._connection
+        except BaseException:
+            self._connection.execute("ROLLBACK")
+            raise
+        self._connection.execute("COMMIT")
+
+    def skip(self, ids: Iterable[str], reviewer: str) -> None:
+        """Puts items behind the others for this reviewer. No decision: it goes with the index."""
+        with self._transaction() as connection:
+            connection.executemany("INSERT OR IGNORE INTO skips VALUES (?, ?)", [(reviewer, id) for id in ids])
+
+    def unskip(self, ids: Iterable[str], reviewer: str) -> None:
+        """Takes a skip back."""
+        with self._transaction() as connection:
+            connection.executemany("DELETE FROM skips WHERE reviewer = ? AND id = ?", [(reviewer, id) for id in ids])
+
+    # looking
+
+    def page(
+        self, filters: Filters, sort: Sort = Sort.TEACHES, *, reviewer: str = "", after: str = "", limit: int = 25
+    ) -> Page:
+        """Returns up to `limit` items in order, from the place `after` on.
+
+        Raises:
+            ValueError: `after` is no place of this order.
+        """
+        where = condition(filters, reviewer)
+        place = _place(after) if after else None
+        if sort is Sort.TEACHES and filters.stage is not Stage.ALL:
+            rows = self._most_teaching(where, place, limit + 1)
+        else:
+            rows = self._connection.execute(*_select(where, sort, place, limit + 1)).fetchall()
+        shown = tuple(self._seen(row) for row in rows[:limit])
+        more = f"{rows[limit - 1][-1]!r}_{rows[limit - 1]['seq']}" if len(rows) > limit else ""
+        return Page(shown, more)
+
+    def _most_teaching(self, where: Where, place: tuple[float, int] | None, limit: int) -> list[sqlite3.Row]:
+        """What settles a doubt, a disagreement, or a reason that was seldom judged, first.
+
+        The last changes with each decision, so no index holds this order: the best of each reason are merged.
+        """
+        found: list[sqlite3.Row] = []
+        for reason, decided in self._connection.execute("SELECT reason, decided FROM judged").fetchall():
+            bonus = round(GRAIN / (1 + decided)) / GRAIN
+            of_reason = Where(f"reason = ? AND {where.sql}", (reason, *where.values))
+            within = None if place is None else (place[0] - bonus, place[1])
+            sql, values = _select(of_reason, Sort.TEACHES, within, limit)
+            found += self._connection.execute(f"SELECT *, rank + ? FROM ({sql})", (bonus, *values))  # noqa: S608
+        return sorted(found, key=lambda row: (-row[-1], -row["seq"]))[:limit]
+
+    def _seen(self, row: sqlite3.Row) -> Seen:
+        more = self._connection.execute("SELECT * FROM titles WHERE seq = ?", (row["seq"],)).fetchone()
+        why = []
+        if row["split"] > 0:
+            why.append("critics disagree")
+        if row["doubt"] > 0:
+            why.append("near the threshold")
+        judged = self._connection.execute("SELECT decided FROM judged WHERE reason = ?", (row["reason"],)).fetchone()
+        if not judged or judged[0] == 0:
+            why.append("reason not judged yet")
+        return Seen(
+            id=row["id"],
+            task=row["task"],
+            status=row["status"],
+            reasons=tuple(orjson.loads(more["reasons"])),
+            critics=tuple(orjson.loads(more["critics"])),
+            documents=tuple(orjson.loads(more["documents"])),
+            kind=row["kind"],
+            draw=row["draw"],
+            round=row["round"],
+            score=row["score"],
+            title=more["title"],
+            origin=row["origin"],
+            decision=row["decision"],
+            reviewer=row["reviewer"],
+            why=tuple(why),
+        )
+
+    def seen(self, id: str) -> Seen | None:
+        """Returns one item as a list shows it, None when the index does not have it."""
+        row = self._connection.execute("SELECT * FROM items WHERE id = ?", (id,)).fetchone()
+        return None if row is None else self._seen(row)
+
+    def ids(self, filters: Filters, *, reviewer: str = "", limit: int = 10_000) -> list[str]:
+        """Returns the ids of all items that `filters` let through: for decisions on many at once."""
+        where = condition(filters, reviewer)
+        sql = f"SELECT id FROM items WHERE {where.sql} ORDER BY seq LIMIT ?"  # noqa: S608  # bound
+        return [id for (id,) in self._connection.execute(sql, (*where.values, limit))]
+
+    def count(self, filters: Filters, *, reviewer: str = "") -> int:
+        """Returns how many items `filters` let through."""
+        where = condition(filters, reviewer)
+        sql = f"SELECT count(*) FROM items WHERE {where.sql}"  # noqa: S608  # bound
+        return int(self._connection.execute(sql, where.values).fetchone()[0])
+
+    def counts(self, filters: Filters, tag: str, *, reviewer: str = "", limit: int = 50) -> dict[str, int]:
+        """Returns the number of items by value, the most frequent first. The tag's own filter does not count.
+
+        `tag` is `reason`, `critic`, `document`, `entity`, or a column: `status`, `kind`, `draw`, `round`, `decision`.
+        """
+        where = condition(filters.model_copy(update={tag: UNSET[tag]} if tag in UNSET else {}), reviewer)
+        if tag in COLUMNS:
+            sql = f"SELECT {tag}, count(*) FROM items WHERE {where.sql} GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT ?"  # noqa: S608
+            return dict(self._connection.execute(sql, (*where.values, limit)).fetchall())
+        sql = (
+            f"SELECT tags.value, count(*) FROM tags WHERE tags.kind = ? AND seq IN "  # noqa: S608  # bound
+            f"(SELECT seq FROM items WHERE {where.sql}) GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT ?"
+        )
+        return dict(self._connection.execute(sql, (tag, *where.values, limit)).fetchall())
+
+    def returned(self, id: str) -> list[str]:
+        """Returns the ids of items that were made again from the item `id`."""
+        return [one for (one,) in self._connection.execute("SELECT id FROM items WHERE origin = ? ORDER BY seq", (id,))]
+
+
+COLUMNS = frozenset({"status", "kind", "draw", "round", "decision"})
+UNSET: dict[str, Any] = {"status": (), "round": None} | dict.fromkeys(
+    ("reason", "critic", "document", "entity", "kind", "draw"), ""
+)
+
+
+def _select(where: Where, sort: Sort, place: tuple[float, int] | None, limit: int) -> tuple[str, list[Any]]:
+    """Returns the statement, with its values, that reads `limit` rows in an order, from a place on."""
+    values, sql = list(where.values), where.sql
+    order, way, by = ORDERS[sort]
+    if place is not None:
+        sign = "<" if way == "DESC" else ">"
+        sql += f" AND {order} {sign}= ? AND ({order} {sign} ? OR seq {sign} ?)"
+        values += [place[0], place[0], place[1]]
+    sql = f"SELECT *, {order} AS rank FROM items {by} WHERE {sql} ORDER BY {order} {way}, seq {way} LIMIT ?"  # noqa: S608
+    return sql, [*values, limit]
+
+
+def _place(after: str) -> tuple[float, int]:
+    rank, _, seq = after.partition("_")
+    try:
+        return float(rank), int(seq)
+    except ValueError:
+        raise ValueError(f"'{after[:50]}' is no place in the queue; take one that a page gave") from None
+
+
+def _add(connection: sqlite3.Connection, row: Row) -> None:
+    reason = row.reasons[0] if row.reasons else ""
+    connection.execute("DELETE FROM items WHERE id = ?", (row.id,))  # a failed task that ran again
+    connection.execute(
+        "INSERT INTO items (seq, id, task, status, reason, kind, draw, round, origin, score, doubt, split, teaches) "
+        "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (row.seq, row.id, row.task, row.status, reason, row.kind, row.draw, row.round, row.origin, row.score, row.doubt,
+         row.split, round(GRAIN * (row.doubt + row.split)) / GRAIN),
+    )  # fmt: skip
+    connection.execute("INSERT OR IGNORE INTO judged VALUES (?, 0)", (reason,))
+    lists = [orjson.dumps(one).decode() for one in (row.reasons, row.critics, row.documents)]
+    connection.execute("INSERT OR REPLACE INTO titles VALUES (?, ?, ?, ?, ?)", (row.seq, row.title, *lists))
+    tags = {"reason": row.reasons, "critic": row.critics, "document": row.documents, "entity": row.entities}
+    connection.executemany(
+        "INSERT OR IGNORE INTO tags VALUES (?, ?, ?)",
+        [(kind, value, row.seq) for kind, values in tags.items() for value in values],
+    )
+    connection.execute("INSERT INTO words (rowid, text) VALUES (?, ?)", (row.seq, row.words))
+
+
+def _set(connection: sqlite3.Connection, name: str, value: object) -> None:
+    connection.execute("INSERT OR REPLACE INTO marks VALUES (?, ?)", (name, value))
+
+
+def _open(path: Path, run: str) -> sqlite3.Connection:
+    """Opens the file, made anew when it is another run's or another version's."""
+    connection = _connect(path)
+    if connection.execute("PRAGMA user_version").fetchone()[0] == VERSION:
+        row = connection.execute("SELECT value FROM marks WHERE name = 'run'").fetchone()
+        if row is not None and row[0] == run:
+            return connection
+    connection.close()
+    for stale in (path, path.with_name(path.name + "-wal"), path.with_name(path.name + "-shm")):
+        stale.unlink(missing_ok=True)
+    connection = _connect(path)
+    connection.executescript(f"BEGIN;{SCHEMA}PRAGMA user_version = {VERSION};COMMIT;")
+    for name, value in (("run", run), ("items", 0), ("events", 0)):
+        _set(connection, name, value)
+    return connection
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    connection.row_factory = sqlite3.Row
+    connection.execute("PRAGMA journal_mode=WAL")
+    connection.execute("PRAGMA synchronous=OFF")  # it can be made again from the store
+    connection.execute("PRAGMA cache_size=-16000")
+    connection.execute("PRAGMA busy_timeout=10000")
+    return connection

@@ -1,0 +1,132 @@
+"""What a person asks the queue for: filters, an order, a place to go on from; and the SQL that these become."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from pydantic import Field
+
+from ..storage.records import Record
+
+
+class Sort(StrEnum):
+    """Orders of the queue. `TEACHES`: what a decision teaches most about the critics comes first."""
+
+    TEACHES = "teaches"
+    NEWEST = "newest"
+    OLDEST = "oldest"
+    SCORE = "score"
+
+
+class Stage(StrEnum):
+    """Where items stand with the people: not decided, skipped by this reviewer, decided, made again after a note."""
+
+    OPEN = "open"
+    SKIPPED = "skipped"
+    DECIDED = "decided"
+    RETURNED = "returned"
+    ALL = "all"
+
+
+class Filters(Record):
+    """Which items. Empty means any; `status` is by default what the critics did not accept.
+
+    `text` finds items whose messages, errors or verdicts hold all its words, the last one as a beginning.
+    `score_from` and `score_to` bound the least score of the last draft, both included.
+    """
+
+    stage: Stage = Stage.OPEN
+    status: tuple[str, ...] = ("rejected", "failed")
+    reason: str = ""
+    critic: str = ""
+    kind: str = ""
+    draw: str = ""
+    document: str = ""
+    entity: str = ""
+    round: int | None = Field(None, ge=1)
+    score_from: float | None = None
+    score_to: float | None = None
+    text: str = Field("", max_length=500)
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """An item in a list. `why` says in words what a decision on it would teach."""
+
+    id: str
+    task: str
+    status: str
+    reasons: tuple[str, ...]
+    critics: tuple[str, ...]
+    documents: tuple[str, ...]
+    kind: str
+    draw: str
+    round: int
+    score: float | None
+    title: str
+    origin: str
+    decision: str
+    reviewer: str
+    why: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A stretch of the queue; `next` is the place to go on from, empty at the end."""
+
+    items: tuple[Seen, ...]
+    next: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Where:
+    """A condition in SQL over `items`, with its values."""
+
+    sql: str
+    values: tuple[Any, ...] = field(default=())
+
+
+def condition(filters: Filters, reviewer: str = "") -> Where:
+    """Returns the filters as SQL. Every value is bound, none is written into the text."""
+    parts: list[str] = []
+    values: list[Any] = []
+
+    def add(sql: str, *bound: Any) -> None:
+        parts.append(sql)
+        values.extend(bound)
+
+    if filters.stage is Stage.DECIDED:
+        add("decision <> ''")
+    elif filters.stage is Stage.RETURNED:
+        add("origin <> '' AND decision = ''")
+    elif filters.stage is not Stage.ALL:
+        add("decision = ''")
+        skipped = "id IN (SELECT id FROM skips WHERE reviewer = ?)"
+        add(skipped if filters.stage is Stage.SKIPPED else f"NOT {skipped}", reviewer)
+    if filters.status and filters.stage is not Stage.RETURNED:
+        add(f"status IN ({', '.join('?' * len(filters.status))})", *filters.status)
+    for column in ("kind", "draw"):
+        if value := getattr(filters, column):
+            add(f"{column} = ?", value)
+    if filters.round is not None:
+        add("round = ?", filters.round)
+    if filters.score_from is not None:
+        add("score >= ?", filters.score_from)
+    if filters.score_to is not None:
+        add("score <= ?", filters.score_to)
+    for tag in ("reason", "critic", "document", "entity"):
+        if value := getattr(filters, tag):
+            add("seq IN (SELECT seq FROM tags WHERE kind = ? AND value = ?)", tag, value)
+    if filters.text.strip():
+        add("seq IN (SELECT rowid FROM words WHERE words MATCH ?)", match(filters.text))
+    return Where(" AND ".join(parts) or "1", tuple(values))
+
+
+def match(text: str) -> str:
+    """Returns a person's words as an FTS5 query: all of them, the last as a beginning. Its operators mean nothing."""
+    words = re.findall(r"\w+", text)
+    quoted = [f'"{word}"' for word in words]
+    return " AND ".join([*quoted[:-1], quoted[-1] + "*"]) if quoted else '""'

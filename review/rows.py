@@ -1,0 +1,68 @@
+"""What the review queue knows of an item: one row, made from its record. Scores, doubts and texts to search by."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from ..storage.records import Decision, Item, Status
+
+TITLE = 160  # characters of an item's first message that a list shows
+THRESHOLD = 0.5  # of a score that the campaign names no minimum for
+NEAR = 4.0  # how fast the doubt falls with the distance from a threshold: a quarter away there is none
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """An item as the queue keeps it.
+
+    `score` is the least of its last draft's scores, None where nobody scored. `doubt` in [0, 1] says how near that
+    draft was to being judged otherwise; `split` in [0, 1] how far its judges disagree (1: as many for as against).
+    """
+
+    seq: int
+    id: str
+    task: str
+    status: str
+    reasons: tuple[str, ...]
+    critics: tuple[str, ...]
+    kind: str
+    draw: str
+    documents: tuple[str, ...]
+    entities: tuple[str, ...]
+    round: int
+    origin: str
+    score: float | None
+    doubt: float
+    split: float
+    title: str
+    words: str
+
+
+def row_of(seq: int, item: Item, document_of: Callable[[str], str], minimum: Mapping[str, float]) -> Row:
+    """Makes an item's row. `document_of` gives a chunk's document name, `minimum` the campaign's least scores."""
+    last = item.drafts[-1].index if item.drafts else 0
+    verdicts = [verdict for verdict in item.verdicts if verdict.draft == last]
+    scores = {name: value for verdict in verdicts for name, value in verdict.scores.items()}
+    margins = [abs(value - minimum.get(name, THRESHOLD)) for name, value in scores.items()]
+    favour = sum(verdict.decision is Decision.ACCEPT for verdict in verdicts)
+    texts = [message.content for message in item.messages] or [item.error, item.raw]
+    return Row(
+        seq=seq,
+        id=item.id,
+        task=item.task,
+        status=item.status.value,
+        reasons=item.reasons if item.status is not Status.ACCEPTED else (),
+        critics=tuple(dict.fromkeys(one.by for one in verdicts if one.decision is not Decision.ACCEPT)),
+        kind=item.kind,
+        draw=str(item.attributes.get("draw", "")),
+        documents=tuple(dict.fromkeys(document_of(chunk) for chunk in item.chunks)),
+        entities=item.entities,
+        round=item.round,
+        origin=str(item.attributes.get("refines", "")),
+        score=min(scores.values()) if scores else None,
+        doubt=max(0.0, 1.0 - NEAR * min(margins)) if margins else 0.0,
+        split=1.0 - abs(2 * favour / len(verdicts) - 1) if verdicts else 0.0,
+        title=" ".join(texts[0].split())[:TITLE],
+        words="\n".join([*texts, *(verdict.text for verdict in verdicts)]),
+    )

@@ -1,0 +1,198 @@
+"""What people decide on items: events that are only ever added, and claims, so that two do not decide unknowingly.
+
+The events of an item form a chain: each names the one that its reviewer had seen last (`after`), and the store takes
+one successor of each. So of two people who decide the same item at the same moment one is refused and told; and an
+event that is sent twice, because an answer was lost, is there once, by its id. Undo is an event too.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any
+
+from pydantic import AwareDatetime, Field
+
+from ..errors import ReviewConflict
+from .records import Decision, Draft, Item, Message, Record, Status, Verdict
+
+if TYPE_CHECKING:
+    from .store import RunStore
+
+REVIEWER = "reviewer"  # who wrote a person's draft or verdict, in the item that comes of it
+ADD = (  # only after an event that is there
+    "INSERT INTO reviews (id, item, after, action, body) SELECT ?, ?, ?, ?, ? "
+    "WHERE ? = '' OR EXISTS (SELECT 1 FROM reviews WHERE id = ? AND item = ?) ON CONFLICT DO NOTHING"
+)
+CLAIM = (
+    "INSERT INTO review_claims (item, reviewer, until) VALUES (?, ?, ?) ON CONFLICT (item) DO UPDATE SET "
+    "reviewer = excluded.reviewer, until = excluded.until "
+    "WHERE review_claims.reviewer = excluded.reviewer OR review_claims.until < ?"
+)
+RELEASE = "DELETE FROM review_claims WHERE item = ? AND reviewer = ?"
+
+
+class Action(StrEnum):
+    """What a person does with an item. All but the last three decide it."""
+
+    ACCEPT = "accept"
+    EDIT = "edit"
+    REJECT = "reject"  # of a rejected item: the rejection is confirmed
+    SEND_BACK = "send_back"
+    UNDO = "undo"
+    PRECEDENT = "precedent"  # the decision is shown to the critic from now on
+    NO_PRECEDENT = "no_precedent"
+
+
+DECIDING = frozenset({Action.ACCEPT, Action.EDIT, Action.REJECT, Action.SEND_BACK})
+
+
+class Review(Record):
+    """One event: what `reviewer` did with `item`.
+
+    `id` is the client's own, so that a repeated request counts once; `at` is when. `after` is the id of the item's
+    event that the reviewer had seen last, "" when there was none. `messages` and `fields` are the new wording (edit),
+    `undoes` names the event that is taken back (undo), `reasons` corrects the critic's reason codes (reject).
+    `prompts` and `models` are the item's own at that time: they say which version of a critic was judged.
+    """
+
+    id: str = Field(min_length=1, max_length=64)
+    item: str
+    action: Action
+    reviewer: str = Field(min_length=1, max_length=100)
+    at: AwareDatetime
+    after: str = ""
+    note: str = ""
+    reasons: tuple[str, ...] = ()
+    messages: tuple[Message, ...] = ()
+    fields: dict[str, Any] = Field(default_factory=dict)
+    undoes: str = ""
+    prompts: dict[str, str] = Field(default_factory=dict)
+    models: dict[str, str] = Field(default_factory=dict)
+
+
+class Reviews:
+    """The events and claims of one run, beside its items in the same store."""
+
+    def __init__(self, store: RunStore) -> None:
+        self._store = store
+
+    async def add(self, review: Review) -> None:
+        """Adds an event; returns when it is durable. One that is there already (by its id) is not added again.
+
+        Raises:
+            ReviewConflict: somebody else's event came first; it names them and what they did.
+        """
+        for refused in await self.add_all([review]):
+            raise refused
+
+    async def add_all(self, reviews: Sequence[Review]) -> list[ReviewConflict]:
+        """Adds many events in one transaction; returns the conflicts of those that were refused."""
+        await self._store.write((ADD, [_row(one) for one in reviews]))
+        refused = [one for one in reviews if not self._store.rows("SELECT 1 FROM reviews WHERE id = ?", one.id)]
+        return [conflict(one, self.history(one.item)) for one in refused]
+
+    def history(self, item: str) -> list[Review]:
+        """Returns the events of `item`, the oldest first."""
+        rows = self._store.rows("SELECT body FROM reviews WHERE item = ? ORDER BY seq", item)
+        return [Review.model_validate_json(body) for (body,) in rows]
+
+    def since(self, seq: int = 0, limit: int = 1000) -> list[tuple[int, Review]]:
+        """Returns up to `limit` events with their numbers, those above `seq`, in the order they came."""
+        rows = self._store.rows("SELECT seq, body FROM reviews WHERE seq > ? ORDER BY seq LIMIT ?", seq, limit)
+        return [(number, Review.model_validate_json(body)) for number, body in rows]
+
+    def all(self) -> Iterator[Review]:
+        """Yields all events in the order they came, a page in memory."""
+        seq = 0
+        while page := self.since(seq):
+            seq = page[-1][0]
+            for _, review in page:
+                yield review
+
+    def decisions(self) -> dict[str, Review]:
+        """Returns the standing decision by item id, for all items that have one."""
+        chains: dict[str, list[Review]] = {}
+        for review in self.all():
+            chains.setdefault(review.item, []).append(review)
+        return {item: found for item, chain in chains.items() if (found := decision_of(chain)) is not None}
+
+    async def claim(self, items: Iterable[str], reviewer: str, seconds: float = 120.0) -> list[str]:
+        """Takes items for `reviewer` for a while, or prolongs; returns those that are now held by `reviewer`."""
+        moment, wanted = time.time(), list(items)
+        await self._store.write((CLAIM, [(item, reviewer, moment + seconds, moment) for item in wanted]))
+        held = self.claims()
+        return [item for item in wanted if held.get(item) == reviewer]
+
+    def claims(self) -> dict[str, str]:
+        """Returns the reviewer by item of all claims that have not expired."""
+        rows = self._store.rows("SELECT item, reviewer FROM review_claims WHERE until >= ?", time.time())
+        return dict(rows)
+
+    async def release(self, items: Iterable[str], reviewer: str) -> None:
+        """Ends `reviewer`'s claims on `items`."""
+        await self._store.write((RELEASE, [(item, reviewer) for item in items]))
+
+
+def decision_of(history: Sequence[Review]) -> Review | None:
+    """Returns the decision that stands after all events of an item, None when there is none or it was undone."""
+    standing = [review for review in history if review.action in DECIDING]
+    undone = {review.undoes for review in history if review.action is Action.UNDO}
+    return next((review for review in reversed(standing) if review.id not in undone), None)
+
+
+def is_precedent(history: Sequence[Review]) -> bool:
+    """Whether the item's standing decision is shown to the critic."""
+    marks = [review for review in history if review.action in {Action.PRECEDENT, Action.NO_PRECEDENT}]
+    return bool(marks) and marks[-1].action is Action.PRECEDENT and decision_of(history) is not None
+
+
+def reviewed(item: Item, decision: Review | None) -> Item:
+    """Returns the item as it is after a person's decision: what exports take. Its own drafts and verdicts all stay."""
+    if decision is None or decision.action is Action.SEND_BACK:
+        return item
+    last = item.drafts[-1].index if item.drafts else 0
+    accepts = decision.action in {Action.ACCEPT, Action.EDIT}
+    update: dict[str, Any] = {
+        "status": Status.ACCEPTED if accepts else Status.REJECTED,
+        "reasons": () if accepts else decision.reasons or item.reasons or ("reviewer",),
+    }
+    if decision.action is Action.EDIT:
+        last += 1
+        draft = Draft(
+            index=last,
+            by=REVIEWER,
+            messages=decision.messages,
+            fields=decision.fields,
+            evidence=item.evidence,
+            note=decision.note,
+        )
+        update |= {"messages": decision.messages, "fields": decision.fields, "drafts": (*item.drafts, draft)}
+    verdict = Verdict(
+        by=REVIEWER,
+        draft=last,
+        decision=Decision.ACCEPT if accepts else Decision.REJECT,
+        reasons=update["reasons"],
+        text=decision.note,
+    )
+    return item.model_copy(update={**update, "verdicts": (*item.verdicts, verdict)})
+
+
+def _row(review: Review) -> tuple[str, ...]:
+    body = review.model_dump_json(exclude_defaults=True)
+    return review.id, review.item, review.after, review.action.value, body, review.after, review.after, review.item
+
+
+def conflict(review: Review, history: Sequence[Review]) -> ReviewConflict:
+    """Says who came first."""
+    first = next((one for one in history if one.after == review.after and one.id != review.id), None)
+    if first is None:
+        return ReviewConflict(
+            f"{review.item} has no event '{review.after}'; load it anew and decide again", review.item
+        )
+    return ReviewConflict(
+        f"{first.reviewer} was first on {review.item} ({first.action.value}); load it anew to see it, and decide again "
+        f"where you see it differently",
+        review.item,
+    )

@@ -1,0 +1,224 @@
+"""The review queue: filters, orders, places to go on from, counts, and what it takes in while the run goes on."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gristmill.review.index import FILE, ReviewIndex
+from gristmill.review.query import Filters, Sort, Stage, match
+from gristmill.storage.records import (
+    Chunk,
+    Decision,
+    Document,
+    Draft,
+    Item,
+    Message,
+    Status,
+    Task,
+    Verdict,
+    content_id,
+)
+from gristmill.storage.reviews import Action, Review, Reviews
+from gristmill.storage.store import RunStore
+
+REASONS = ("ungrounded", "trivial", "unclear")
+DOCUMENT = Document.of("valves.md", "A valve closes.")
+CHUNK = Chunk.of(DOCUMENT.id, 0, 0, 15, DOCUMENT.text)
+
+
+def task_of(number: int) -> Task:
+    return Task.of("chunk", attributes={"number": number})
+
+
+def item_of(number: int, **fields: Any) -> Item:
+    task = task_of(number)
+    messages = (Message(role="user", content=f"Question {number}?"), Message(role="assistant", content="Brass."))
+    reason = REASONS[number % 3]
+    judged = Verdict(by="critic", draft=0, decision=Decision.REJECT, reasons=(reason,), scores={"clear": number / 100})
+    values: dict[str, Any] = {
+        "status": Status.REJECTED,
+        "reasons": (reason,),
+        "messages": messages,
+        "drafts": (Draft(index=0, by="generator", messages=messages),),
+        "verdicts": (judged,),
+        "chunks": (CHUNK.id,),
+        "entities": (f"entity-{number % 2}",),
+        "attributes": {"draw": "chunk"},
+    }
+    return Item(id=content_id("item", task.id, 0), task=task.id, kind="qa", **{**values, **fields})
+
+
+async def put(store: RunStore, *items: tuple[int, Item]) -> None:
+    await store.plan([task_of(number) for number, _ in items])
+    for _, item in items:
+        await store.finish(item.task, item.status, [item])
+
+
+@pytest.fixture
+async def store(tmp_path: Path) -> AsyncIterator[RunStore]:
+    store = RunStore.open(tmp_path / "run")
+    await store.add_documents([(DOCUMENT, [CHUNK])])
+    await put(store, *[(number, item_of(number)) for number in range(100)])
+    yield store
+    await store.close()
+
+
+@pytest.fixture
+def index(store: RunStore) -> ReviewIndex:
+    index = ReviewIndex(store)
+    index.refresh()
+    return index
+
+
+async def decide(store: RunStore, item: str, action: Action = Action.ACCEPT, *, by: str = "ada", **fields: Any) -> None:
+    history = Reviews(store).history(item)
+    after = history[-1].id if history else ""
+    event = {"id": f"{item}{len(history)}", "item": item, "action": action, "reviewer": by, "after": after}
+    await Reviews(store).add(Review(**event, at=datetime.now(UTC), **fields))
+
+
+def walk(index: ReviewIndex, filters: Filters, sort: Sort, **options: Any) -> list[str]:
+    """All ids, page by page."""
+    found: list[str] = []
+    after = ""
+    while True:
+        page = index.page(filters, sort, after=after, limit=7, **options)
+        found += [one.id for one in page.items]
+        after = page.next
+        if not after:
+            return found
+
+
+@pytest.mark.parametrize("sort", Sort)
+@pytest.mark.parametrize("filters", [Filters(), Filters(reason="trivial"), Filters(stage=Stage.ALL, score_to=0.5)])
+def test_pages_show_every_item_once(index: ReviewIndex, filters: Filters, sort: Sort) -> None:
+    found = walk(index, filters, sort)
+    assert len(found) == len(set(found)) == index.count(filters)
+    assert set(found) == set(index.ids(filters))
+
+
+def test_orders(index: ReviewIndex) -> None:
+    ids = [item_of(number).id for number in range(100)]
+    assert walk(index, Filters(), Sort.OLDEST) == ids
+    assert walk(index, Filters(), Sort.NEWEST) == ids[::-1]
+    assert walk(index, Filters(), Sort.SCORE) == ids  # their scores rise
+    doubtful = {item.id for item in index.page(Filters(), Sort.TEACHES, limit=9).items}
+    assert ids[50] in doubtful  # 0.5 is the threshold where a campaign names none
+
+
+async def test_what_was_judged_often_teaches_less(store: RunStore, index: ReviewIndex) -> None:
+    for number in range(0, 30, 3):
+        await decide(store, item_of(number).id, Action.REJECT)
+    index.refresh()
+    first = index.page(Filters(), Sort.TEACHES, limit=20).items
+    assert {one.reasons[0] for one in first} == {"trivial", "unclear"}
+    assert all("reason not judged yet" in one.why for one in first)
+
+
+def test_filters(index: ReviewIndex) -> None:
+    assert index.count(Filters(reason="trivial")) == 33
+    assert index.count(Filters(critic="critic")) == 100
+    assert index.count(Filters(critic="nobody")) == 0
+    assert index.count(Filters(document="valves.md", entity="entity-1")) == 50
+    assert index.count(Filters(score_from=0.1, score_to=0.2)) == 11
+    assert index.count(Filters(text="question 77")) == 1
+    assert index.count(Filters(text="brass quest")) == 100  # the last word may be a beginning
+    assert index.count(Filters(kind="qa", draw="chunk", round=1)) == 100
+    assert index.count(Filters(round=2)) == 0
+    assert index.count(Filters(status=("accepted",))) == 0
+
+
+@pytest.mark.parametrize("text", ['"', "a OR", "NEAR(", "x* -y", "'; DROP TABLE items; --", "((", "^", "{a}:b", "\0"])
+def test_a_search_takes_any_text(index: ReviewIndex, text: str) -> None:
+    assert index.count(Filters(text=text)) >= 0
+    assert index.count(Filters()) == 100
+
+
+def test_words_are_quoted() -> None:
+    assert match("a OR b*") == '"a" AND "OR" AND "b"*'
+
+
+def test_counts_leave_their_own_filter_out(index: ReviewIndex) -> None:
+    assert index.counts(Filters(reason="trivial"), "reason") == {"ungrounded": 34, "trivial": 33, "unclear": 33}
+    assert index.counts(Filters(reason="trivial"), "entity") == {"entity-1": 17, "entity-0": 16}
+    assert index.counts(Filters(), "status") == {"rejected": 100}
+
+
+async def test_decided_items_leave_the_queue_and_come_back_when_undone(store: RunStore, index: ReviewIndex) -> None:
+    chosen = item_of(3).id
+    await decide(store, chosen)
+    index.refresh()
+    assert chosen not in index.ids(Filters())
+    assert index.ids(Filters(stage=Stage.DECIDED)) == [chosen]
+    assert (index.seen(chosen).decision, index.seen(chosen).reviewer) == ("accept", "ada")
+    await decide(store, chosen, Action.UNDO, undoes=f"{chosen}0")
+    index.refresh()
+    assert chosen in index.ids(Filters())
+    assert index.ids(Filters(stage=Stage.DECIDED)) == []
+
+
+def test_a_skip_is_one_reviewers_own(index: ReviewIndex) -> None:
+    chosen = item_of(3).id
+    index.skip([chosen], "ada")
+    assert chosen not in index.ids(Filters(), reviewer="ada")
+    assert index.ids(Filters(stage=Stage.SKIPPED), reviewer="ada") == [chosen]
+    assert chosen in index.ids(Filters(), reviewer="bob")
+    index.unskip([chosen], "ada")
+    assert chosen in index.ids(Filters(), reviewer="ada")
+
+
+async def test_new_items_come_in(store: RunStore, index: ReviewIndex) -> None:
+    made_again = item_of(
+        200, attributes={"draw": "refine", "refines": item_of(3).id}, status=Status.ACCEPTED, reasons=()
+    )
+    await put(store, (200, made_again))
+    index.refresh()
+    assert index.ids(Filters(stage=Stage.RETURNED)) == [made_again.id]
+    assert index.returned(item_of(3).id) == [made_again.id]
+    assert index.seen(made_again.id).reasons == ()
+
+
+async def test_a_failed_task_that_runs_again_is_not_shown_twice(store: RunStore, index: ReviewIndex) -> None:
+    failed = item_of(300, status=Status.FAILED, reasons=("bad_reply",), verdicts=(), drafts=())
+    await put(store, (300, failed))
+    index.refresh()
+    assert index.ids(Filters(status=("failed",))) == [failed.id]
+    await store.retry_failed()
+    index.refresh()
+    assert index.ids(Filters(status=("failed",))) == []
+    again = item_of(300)
+    await store.finish(again.task, again.status, [again])
+    index.refresh()
+    assert index.seen(failed.id).status == "rejected"
+    assert index.count(Filters()) == 101
+
+
+async def test_a_new_index_knows_the_old_decisions(store: RunStore, index: ReviewIndex) -> None:
+    await decide(store, item_of(3).id)
+    index.close()
+    (store.folder / FILE).unlink()
+    anew = ReviewIndex(store)
+    anew.refresh()
+    assert anew.ids(Filters(stage=Stage.DECIDED)) == [item_of(3).id]
+    anew.close()
+
+
+async def test_a_place_from_elsewhere_is_refused(index: ReviewIndex) -> None:
+    with pytest.raises(ValueError, match="no place in the queue"):
+        index.page(Filters(), after="x'; --")
+
+
+async def test_taking_in_while_a_campaign_writes(store: RunStore, index: ReviewIndex) -> None:
+    writing = asyncio.create_task(put(store, *[(number, item_of(number)) for number in range(1000, 1200)]))
+    while not writing.done():
+        index.refresh()
+        await asyncio.sleep(0)
+    await writing
+    index.refresh()
+    assert index.count(Filters()) == 300
