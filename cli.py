@@ -59,10 +59,10 @@ def _seen(command: Command) -> Command:
     return command
 
 
-def _call(command: str, **options: Any) -> None:
-    """Runs `campaigns/commands.py:command`; an error of ours is one message on stderr and exit code 1."""
+def _call(command: str, *, room: str = "campaigns", **options: Any) -> None:
+    """Runs `command` of a room's commands.py; an error of ours is one message on stderr and exit code 1."""
     try:
-        code = getattr(import_module(f"{__package__}.campaigns.commands"), command)(**options)
+        code = getattr(import_module(f"{__package__}.{room}.commands"), command)(**options)
     except GristmillError as error:
         click.echo(f"gristmill: {error}", err=True)
         sys.exit(1)
@@ -237,6 +237,41 @@ def export(**options: Any) -> None:
     Several runs, such as the shards of one campaign, become one dataset; a text that two of them have is in it once.
     """
     _call("export", **options)
+
+
+class ReviewGroup(click.Group):
+    """A group whose first word may also be a run: `gristmill review RUN` opens it."""
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and args[0] not in self.commands:
+            args = ["open", *args]
+        return super().resolve_command(ctx, args)
+
+
+@main.group(cls=ReviewGroup, short_help="Review the items of RUN that the critics rejected.")
+def review() -> None:
+    """Review what the critics rejected: a web page on this machine.
+
+    gristmill review RUN is short for gristmill review open RUN.
+    """
+
+
+@review.command("open")
+@click.argument("run", type=click.Path(path_type=Path))
+@click.option("--port", type=click.IntRange(0, 65535), default=8765, show_default=True, help="0 takes a free one.")
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on; others need --token.")
+@click.option(
+    "--token", default="", envvar="GRISTMILL_REVIEW_TOKEN", help="What opens the page, in place of a random one."
+)
+@click.option("--name", "names", multiple=True, help="Host name that this machine is reached by; may be repeated.")
+@click.option("--reviewer", default="", envvar="GRISTMILL_REVIEWER", help="Who decides; by default the user's name.")
+@click.option("--browser/--no-browser", default=True, help="Open the page in a browser.")
+@STORE
+def review_open(**options: Any) -> None:
+    """Open RUN as a web page: the queue of rejects, its items, the dashboard, the graph."""
+    _call("open_", room="review", **options)
 
 
 @main.command(short_help="Check what is installed and what is reachable.")

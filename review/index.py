@@ -15,6 +15,7 @@ from typing import Any
 
 import orjson
 
+from ..errors import ConfigError
 from ..storage.reviews import Reviews, decision_of
 from ..storage.store import RunStore
 from .query import Filters, Page, Seen, Sort, Stage, Where, condition
@@ -145,7 +146,7 @@ class ReviewIndex:
         """Returns up to `limit` items in order, from the place `after` on.
 
         Raises:
-            ValueError: `after` is no place of this order.
+            ConfigError: `after` is no place of this order.
         """
         where = condition(filters, reviewer)
         place = _place(after) if after else None
@@ -259,7 +260,7 @@ def _place(after: str) -> tuple[float, int]:
     try:
         return float(rank), int(seq)
     except ValueError:
-        raise ValueError(f"'{after[:50]}' is no place in the queue; take one that a page gave") from None
+        raise ConfigError(f"'{after[:50]}' is no place in the queue; take one that a page gave") from None
 
 
 def _add(connection: sqlite3.Connection, row: Row) -> None:

@@ -250,11 +250,16 @@ def check_command(line: str, *, whole: bool) -> None:
     if name == "COMMAND" or name.startswith("-"):
         return
     assert name in main.commands, f"'{line}': there is no command {name}"
+    command, arguments = main.commands[name], [word for word in arguments if word != "..."]
+    if isinstance(command, click.Group) and arguments:
+        _, found, arguments = command.resolve_command(click.Context(command), arguments)
+        assert found is not None, line
+        command = found
     try:
-        main.commands[name].make_context(name, [word for word in arguments if word != "..."])
+        command.make_context(name, arguments)
     except click.exceptions.Exit:  # --help
         return
-    except click.MissingParameter:
+    except (click.MissingParameter, click.exceptions.NoArgsIsHelpError):
         assert not whole, f"'{line}' lacks an argument"
     except click.UsageError as error:
         pytest.fail(f"'{line}': {error.format_message()}")

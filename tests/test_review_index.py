@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from gristmill.errors import ConfigError
 from gristmill.review.index import FILE, ReviewIndex
 from gristmill.review.query import Filters, Sort, Stage, match
 from gristmill.storage.records import (
@@ -210,7 +211,7 @@ async def test_a_new_index_knows_the_old_decisions(store: RunStore, index: Revie
 
 
 async def test_a_place_from_elsewhere_is_refused(index: ReviewIndex) -> None:
-    with pytest.raises(ValueError, match="no place in the queue"):
+    with pytest.raises(ConfigError, match="no place in the queue"):
         index.page(Filters(), after="x'; --")
 
 

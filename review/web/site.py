@@ -1,0 +1,122 @@
+"""What the pages stand on: the run's store, its queue index, its desk, and who may look."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Concatenate, ParamSpec, TypeVar
+
+from starlette.requests import Request
+
+from ...storage.store import RunStore
+from ..desk import Desk
+from ..index import ReviewIndex
+
+T = TypeVar("T")
+P = ParamSpec("P")
+
+
+@dataclass(frozen=True)
+class Access:
+    """Where the site answers, and to whom.
+
+    `token` opens it, once for each browser; `secret` signs the sessions and changes at every start. `names` are the
+    host names that a request may name besides numbers and localhost. `reviewer` is who decides unless they say another
+    name.
+    """
+
+    host: str
+    port: int
+    token: str
+    reviewer: str
+    names: frozenset[str] = frozenset()
+    secret: str = ""
+
+    @property
+    def cookie(self) -> str:
+        """The session cookie's name: cookies know no ports, and two runs may be open in one browser."""
+        return f"gristmill_review_{self.port}"
+
+    @property
+    def url(self) -> str:
+        """What a person opens, once."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"http://{host}:{self.port}/?token={self.token}"
+
+
+class Site:
+    """One run, open for review. Made in the event loop that serves it; `aclose` it there.
+
+    `store` writes beside the process that may work on the run; use it from the event loop. The index is asked in a
+    thread of its own, through `look`, since a search may take a while.
+    """
+
+    def __init__(self, folder: Path, url: str, access: Access) -> None:
+        self.folder = folder
+        self.access = access
+        self.store = RunStore.join(folder, url)
+        self.desk = Desk(self.store)
+        self.campaign: dict[str, Any] = self.store.mark("campaign") or {}  # its spec, with no keys in it
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="review-index")
+        self._reader: RunStore | None = None
+        self._index: ReviewIndex | None = None
+
+    @property
+    def name(self) -> str:
+        """The run's name."""
+        return self.folder.name
+
+    async def ready(self, say: Callable[[int], None] = lambda items: None) -> None:
+        """Takes the run into the index; `say` hears how many items, from another thread."""
+        await self._in_thread(self._refresh, say)
+
+    async def look(self, ask: Callable[Concatenate[ReviewIndex, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Returns `ask(index, …)`, asked in the index's own thread after it has taken in what is new."""
+
+        def asked() -> T:
+            return ask(self._refresh(), *args, **kwargs)
+
+        return await self._in_thread(asked)
+
+    async def aclose(self) -> None:
+        """Closes the store and the index."""
+        await self._in_thread(self._shut)
+        self._thread.shutdown()
+        await self.store.close()
+
+    async def _in_thread(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._thread, lambda: function(*args, **kwargs))
+
+    def _refresh(self, say: Callable[[int], None] = lambda items: None) -> ReviewIndex:
+        if self._index is None:
+            self._reader = self.store.reader()
+            self._index = ReviewIndex(self._reader, minimum=minimum_of(self.campaign))
+        self._index.refresh(say)
+        return self._index
+
+    def _shut(self) -> None:
+        if self._index is not None:
+            self._index.close()
+        if self._reader is not None:
+            self._reader.close_reading()
+
+
+def site_of(request: Request) -> Site:
+    """Returns the site that a request came to."""
+    site: Site = request.app.state.site
+    return site
+
+
+def minimum_of(campaign: Mapping[str, Any]) -> dict[str, float]:
+    """Returns the campaign's least scores by name, as far as its options have some."""
+    found = (campaign.get("options") or {}).get("minimum")
+    return {str(name): float(value) for name, value in found.items()} if isinstance(found, dict) else {}
+
+
+def new_secret() -> str:
+    """Returns a key that nobody can guess."""
+    return secrets.token_urlsafe(32)
