@@ -64,7 +64,8 @@ def _call(command: str, *, room: str = "campaigns", **options: Any) -> None:
     try:
         code = getattr(import_module(f"{__package__}.{room}.commands"), command)(**options)
     except GristmillError as error:
-        click.echo(f"gristmill: {error}", err=True)
+        plain = import_module(f"{__package__}.campaigns.terminal").plain  # an error may quote what a model wrote
+        click.echo(f"gristmill: {plain(str(error))}", err=True)
         sys.exit(1)
     except BrokenPipeError:
         sys.stderr.close()  # the reader has gone (`gristmill status | head`); say nothing more
@@ -240,21 +241,28 @@ def export(**options: Any) -> None:
 
 
 class ReviewGroup(click.Group):
-    """A group whose first word may also be a run: `gristmill review RUN` opens it."""
+    """A group whose first word may also be a run: `gristmill review RUN` opens it, `RUN --list` lists its items."""
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         if args and args[0] not in self.commands:
-            args = ["open", *args]
+            verb = next((word for word in args if word in ("--list", "--show", "--decide")), "")
+            if verb:
+                args.remove(verb)
+            args = [verb[2:] or "open", *args]
         return super().resolve_command(ctx, args)
 
 
 @main.group(cls=ReviewGroup, short_help="Review the items of RUN that the critics rejected.")
 def review() -> None:
-    """Review what the critics rejected: a web page on this machine.
+    """Review what the critics rejected: on a web page of this machine, in the terminal, or in another tool.
 
-    gristmill review RUN is short for gristmill review open RUN.
+    \b
+    gristmill review RUN             short for: gristmill review open RUN
+    gristmill review RUN --list      short for: gristmill review list RUN
+    gristmill review RUN --show ITEM
+    gristmill review RUN --decide ACTION ITEM...
     """
 
 
@@ -272,6 +280,95 @@ def review() -> None:
 def review_open(**options: Any) -> None:
     """Open RUN as a web page: the queue of rejects, its items, the dashboard, the graph."""
     _call("open_", room="review", **options)
+
+
+REVIEWER = click.option(
+    "--reviewer", default="", envvar="GRISTMILL_REVIEWER", help="Who decides; by default the user's name."
+)
+FILTERS = (
+    click.option(
+        "--stage", type=click.Choice(["open", "skipped", "decided", "returned", "all"]), default="open",
+        show_default=True, help="Where items stand with the people.",
+    ),
+    click.option(
+        "--status", multiple=True, type=click.Choice(["accepted", "rejected", "failed"]),
+        help="May be repeated; by default rejected and failed.",
+    ),
+    click.option("--reason", default="", help="A reason code."),
+    click.option("--critic", default="", help="Who spoke against the last draft."),
+    click.option("--kind", default="", help="The kind of item, such as qa."),
+    click.option("--draw", default="", help="The kind of task that it came from."),
+    click.option("--document", default="", help="The name of a document."),
+    click.option("--entity", default="", help="The id of an entity."),
+    click.option("--round", type=click.IntRange(min=1), help="The campaign's round."),
+    click.option("--score-from", type=float, help="The least score of the last draft, from here."),
+    click.option("--score-to", type=float, help="The least score of the last draft, up to here."),
+    click.option("--text", default="", help="Words of messages, errors and verdicts."),
+    click.option(
+        "--sort", type=click.Choice(["teaches", "newest", "oldest", "score"]), default="teaches", show_default=True,
+        help="teaches: what a decision teaches most about the critics comes first.",
+    ),
+)  # fmt: skip
+
+
+def _filters(command: Command) -> Command:
+    """Adds the options that say which items, those of the web page's queue."""
+    for option in reversed(FILTERS):
+        command = option(command)
+    return command
+
+
+@review.command("list")
+@click.argument("run", type=click.Path(path_type=Path))
+@_filters
+@click.option("--limit", type=click.IntRange(min=1), default=25, show_default=True, help="Items at most.")
+@click.option("--after", default="", help="Go on from the place that an earlier list ended with.")
+@click.option("--ids", is_flag=True, help="Ids only, one a line, to pipe into `review decide`.")
+@click.option("--json", "as_json", is_flag=True, help="As one JSON object.")
+@REVIEWER
+@STORE
+def review_list(**options: Any) -> None:
+    """List items of RUN: those that the critics did not accept and nobody has decided, or others."""
+    _call("list_", room="review", **options)
+
+
+@review.command("show")
+@click.argument("run", type=click.Path(path_type=Path))
+@click.argument("item")
+@click.option("--full", is_flag=True, help="Whole passages, not only what stands near the citations.")
+@click.option("--json", "as_json", is_flag=True, help="As one JSON object.")
+@STORE
+def review_show(**options: Any) -> None:
+    """Show an item's whole story, with what people decided.
+
+    ITEM is the start of an item's or a task's id.
+    """
+    _call("show", room="review", **options)
+
+
+@review.command("decide", short_help="Decide items of RUN.")
+@click.argument("run", type=click.Path(path_type=Path))
+@click.argument("action", type=click.Choice(["accept", "edit", "reject", "send-back", "undo"]))
+@click.argument("items", nargs=-1, required=True, metavar="ITEM...")
+@click.option("--note", default="", help="A note; send-back needs one, which says what to change.")
+@click.option("--reasons", default="", help="Reason codes in place of the critics', with commas between (reject).")
+@click.option(
+    "--messages", type=click.Path(path_type=Path, allow_dash=True),
+    help="JSON file with the new messages, a list of role and content (edit).",
+)  # fmt: skip
+@click.option("--seen", help="The item's last event that you saw (`last` of show --json): decides it anew.")
+@click.option("--json", "as_json", is_flag=True, help="As one JSON object.")
+@REVIEWER
+@STORE
+def review_decide(**options: Any) -> None:
+    """Decide items of RUN: accept, edit, reject (confirms a rejection), send-back, or undo.
+
+    ITEM is the start of an item's id; - reads ids from stdin, one a line. Items that somebody has decided, or looks at
+    now, are left as they are.
+
+    Exit codes: 0 all done, 1 some were refused, and which and why is on stderr; the others stand.
+    """
+    _call("decide", room="review", **options)
 
 
 @main.command(short_help="Check what is installed and what is reachable.")

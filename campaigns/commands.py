@@ -10,8 +10,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import orjson
-from rich.console import Console
 from rich.text import Text
 
 from ..errors import ConfigError
@@ -24,6 +22,7 @@ from ..graphs.recipes.catalogue import recipe as recipe_by_name
 from ..graphs.recipes.catalogue import recipes
 from ..prompts.library import PromptLibrary
 from ..storage.records import Status
+from ..storage.reviews import Reviews
 from ..storage.store import RunStore
 from ..storage.whereabouts import store_of
 from .campaign import Campaign
@@ -41,22 +40,15 @@ from .spec import CampaignSpec, load_spec
 from .starter import write_starter
 from .telemetry.logs import LogFormat, Logs
 from .telemetry.telemetry import Telemetry
+from .terminal import open_console, print_json
 
 EARLY = {"tokens", "usd", "time", "rejecting", "workers"}
-
-
-def _console() -> Console:
-    return Console(highlight=False, soft_wrap=not sys.stdout.isatty())
-
-
-def _print_json(value: Any) -> None:
-    sys.stdout.buffer.write(orjson.dumps(value, option=orjson.OPT_INDENT_2, default=str) + b"\n")
 
 
 def init(name: str, documents: str, recipe: str, model: str, force: bool) -> int:
     recipe_by_name(recipe)
     path = write_starter(name, documents=documents, recipe=recipe, model=model, force=force)
-    console = _console()
+    console = open_console()
     console.print(f"wrote {path}")
     if not Path(documents).exists():
         console.print(f"next: put your documents into {documents}/, then: {me()} run {path}")
@@ -89,7 +81,7 @@ def _run(
 ) -> int:
     chosen = Campaign.load(campaign, **overrides)
     store = store_of(chosen.spec.folder, store)
-    console = _console()
+    console = open_console()
     if dry_run:
         print_forecast(console, chosen, asyncio.run(forecast(chosen, pilot=pilot, store=store)))
         return 0
@@ -151,11 +143,11 @@ def _worker(run: Path, logs: Logs, place: Place, redis: str, shard: str | None) 
 
 def fleet(run: Path, *, action: str, tasks: Sequence[str], redis: str, store: str, as_json: bool) -> int:
     folder, url = find_run(run, store)
-    console = _console()
+    console = open_console()
     if action == "status":
         found = asyncio.run(look(folder, redis, url))
         if as_json:
-            _print_json(found.model_dump(mode="json"))
+            print_json(found.model_dump(mode="json"))
         else:
             print_fleet(console, found)
     elif action == "requeue":
@@ -169,14 +161,14 @@ def fleet(run: Path, *, action: str, tasks: Sequence[str], redis: str, store: st
 
 def status(run: Path, *, store: str, as_json: bool, watch: bool = False) -> int:
     folder, url = find_run(run, store)
-    console = _console()
+    console = open_console()
     while True:
         with _reading(folder, url) as opened:
             found = status_of(opened)
         if watch and console.is_terminal:
             console.clear()
         if as_json:
-            _print_json(found)
+            print_json(found)
         else:
             print_status(console, found)
             lost_first = sorted(found["reasons"], key=lambda row: row["status"] == Status.ACCEPTED)
@@ -192,10 +184,11 @@ def status(run: Path, *, store: str, as_json: bool, watch: bool = False) -> int:
 def show(item: str, *, run: Path | None, store: str, as_json: bool, full: bool) -> int:
     with _reading(*find_run(run, store)) as opened:
         found = opened.item(item)
+        history = Reviews(opened).history(found.id)
         if as_json:
-            _print_json(found.model_dump(mode="json"))
+            print_json(found.model_dump(mode="json") | {"reviews": [one.model_dump(mode="json") for one in history]})
         else:
-            print_item(_console(), found, opened, full=full)
+            print_item(open_console(), found, opened, full=full, history=history)
     return 0
 
 
@@ -206,7 +199,7 @@ def graph(run: Path, *, store: str, format_: str, out: Path | None, top: int) ->
                 f"the run in {opened.shown} has no knowledge graph: its recipe needs none, or it is not built"
             )
         found = KnowledgeGraph(*opened.graph())
-    console = _console()
+    console = open_console()
     if format_ == "summary":
         stats = found.stats()
         console.print(
@@ -266,7 +259,7 @@ def export(
         part_mb=part_mb,
     )
     report = exported.report
-    console = _console()
+    console = open_console()
     if len(folders) > 1:
         console.print(f"{len(folders)} runs")
         print_books(console, books_dict(exported.books))
@@ -285,9 +278,9 @@ def doctor(campaign: Path | None, *, redis: str | None, as_json: bool) -> int:
     spec = None if campaign is None else Campaign.load(campaign).spec
     findings = asyncio.run(diagnose(spec, redis_url=redis))
     if as_json:
-        _print_json([finding.model_dump(mode="json") for finding in findings])
+        print_json([finding.model_dump(mode="json") for finding in findings])
     else:
-        print_findings(_console(), findings)
+        print_findings(open_console(), findings)
     return 0 if all(finding.ok is not False for finding in findings) else 1
 
 

@@ -20,6 +20,7 @@ from rich.text import Text
 from ..models.layers.meter import Meter
 from ..storage.records import Status
 from .outcome import Outcome
+from .terminal import SafeConsole
 
 LOG = logging.getLogger(__name__)
 PLAIN_EVERY = 5.0  # seconds between two lines of the same phase
@@ -224,5 +225,5 @@ def _bar(done: int, total: int) -> Table:
 
 def progress_for(stream: TextIO, *, plain: bool = False) -> Progress:
     """Chooses the live table for a terminal, lines for anything else."""
-    console = Console(file=stream)
+    console = SafeConsole(file=stream)
     return Plain(stream) if plain or not console.is_terminal else LiveTable(console)

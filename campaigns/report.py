@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
 from rich.console import Console
@@ -10,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ..storage.records import Decision, Draft, Item, Span, Status, Verdict
+from ..storage.reviews import Review, decision_of
 from ..storage.store import Books, RunStore
 
 NEAR = 200  # characters of a passage that are shown before and after what is cited
@@ -138,8 +140,10 @@ def print_books(console: Console, books: dict[str, Any]) -> None:
     console.print(line)
 
 
-def print_item(console: Console, item: Item, store: RunStore, *, full: bool = False) -> None:
-    """Prints an item's story: where it comes from, every draft with the verdicts on it, and the decision."""
+def print_item(
+    console: Console, item: Item, store: RunStore, *, full: bool = False, history: Sequence[Review] = ()
+) -> None:
+    """Prints an item's story: its source, every draft with the verdicts on it, the decision, and what people did."""
     console.print(Text(f"{item.id}  {item.kind}", style="bold"), Text(item.status.value, style=STYLES[item.status]))
     console.print(Text(f"task {item.task}  " + "  ".join(f"{key}={value}" for key, value in item.attributes.items())))
     for key in item.chunks:
@@ -163,6 +167,7 @@ def print_item(console: Console, item: Item, store: RunStore, *, full: bool = Fa
         console.print(Text(f"error  {item.error}", style="red"))
     if item.raw:
         console.print(Text(f"raw reply\n{item.raw}", style="dim"))
+    print_history(console, history)
     usage = item.usage
     console.print(
         Text(
@@ -175,6 +180,21 @@ def print_item(console: Console, item: Item, store: RunStore, *, full: bool = Fa
     made += [f"{role}: {model}" for role, model in item.models.items()]
     if made:
         console.print(Text("made by  " + "  ".join(made), style="dim"))
+
+
+def print_history(console: Console, history: Sequence[Review]) -> None:
+    """Prints what people did with an item, the oldest first, with the wording that an edit gave it."""
+    undone = {one.undoes for one in history if one.undoes}
+    standing = decision_of(history)
+    for one in history:
+        line = Text(f"{one.at:%Y-%m-%d %H:%M}  {one.reviewer}: ", style="dim" if one.id in undone else "")
+        line.append(one.action.value.replace("_", " "), style="bold" if one is standing else "")
+        line.append(f" {', '.join(one.reasons)}" if one.reasons else "")
+        line.append(f" “{one.note}”" if one.note else "")
+        line.append(" (taken back)" if one.id in undone else "")
+        console.print(line)
+        for message in one.messages if one is standing else ():
+            console.print(Text(f"  {message.role}: {message.content}"))
 
 
 def _passage(text: str, spans: list[Span], *, full: bool) -> Text:

@@ -4,11 +4,29 @@ from __future__ import annotations
 
 import asyncio
 import getpass
+import sys
+from collections.abc import AsyncIterator, Iterable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
+from typing import Any
 
-from rich.console import Console
+from pydantic import TypeAdapter, ValidationError
+from rich.text import Text
 
 from ..campaigns.folders import find_run
+from ..campaigns.report import print_item
+from ..campaigns.terminal import open_console, print_json
+from ..errors import ConfigError, StoreError
+from ..storage.records import Message
+from ..storage.reviews import Action
+from ..storage.store import RunStore
+from .desk import Desk, Outcome, Wanted
+from .index import ReviewIndex
+from .listing import listed, pages_of, print_list
+from .query import Filters, Sort
+from .web.site import minimum_of
+
+MESSAGES = TypeAdapter(tuple[Message, ...])
 
 
 def open_(
@@ -26,14 +44,210 @@ def open_(
     from .web.serve import serve
 
     folder, url = find_run(run, store)
-    console = Console(soft_wrap=True, highlight=False)
     who = reviewer_name(reviewer)
     asyncio.run(
         serve(
-            folder, url, host=host, port=port, token=token, reviewer=who, names=names, browser=browser, console=console
+            folder,
+            url,
+            host=host,
+            port=port,
+            token=token,
+            reviewer=who,
+            names=names,
+            browser=browser,
+            console=open_console(),
         )
     )
     return 0
+
+
+def list_(
+    run: Path,
+    *,
+    sort: str,
+    limit: int,
+    after: str,
+    ids: bool,
+    as_json: bool,
+    reviewer: str,
+    store: str,
+    **filters: Any,
+) -> int:
+    """Lists items of `run`."""
+    wanted, who = filters_of(filters), reviewer_name(reviewer)
+    with queue_of(run, store) as index:
+        pages = pages_of(index, wanted, Sort(sort), reviewer=who, after=after, limit=limit)
+        if ids:
+            for page in pages:
+                sys.stdout.writelines(f"{one.id}\n" for one in page.items)
+            return 0
+        total = index.count(wanted, reviewer=who)
+        found = list(pages)
+    items = [one for page in found for one in page.items]
+    place = found[-1].next if found else ""
+    if as_json:
+        print_json({"total": total, "next": place, "items": [listed(one) for one in items]})
+    else:
+        print_list(open_console(), items, total, place)
+    return 0
+
+
+def show(run: Path, *, item: str, full: bool, as_json: bool, store: str) -> int:
+    """Shows one item with what people decided."""
+    with reading(run, store) as opened:
+        story = Desk(opened).story(opened.item(item).id)
+        if not as_json:
+            console = open_console()
+            print_item(console, story.item, opened, full=full, history=story.history)
+            if story.held_by:
+                console.print(Text(f"{story.held_by} looks at it now", style="cyan"))
+            return 0
+    print_json(
+        {
+            "item": story.item.model_dump(mode="json"),
+            "history": [one.model_dump(mode="json") for one in story.history],
+            "decision": story.decision and story.decision.model_dump(mode="json"),
+            "result": story.result.model_dump(mode="json"),
+            "last": story.last,
+            "held_by": story.held_by,
+        }
+    )
+    return 0
+
+
+def decide(
+    run: Path,
+    *,
+    action: str,
+    items: tuple[str, ...],
+    note: str,
+    reasons: str,
+    messages: Path | None,
+    seen: str | None,
+    as_json: bool,
+    reviewer: str,
+    store: str,
+) -> int:
+    """Decides items of `run`, given by their ids or the beginnings of these."""
+    taken = Action(action.replace("-", "_"))
+    given = _ids(items, stdin_is_taken=messages == Path("-"))
+    if (messages is not None or seen is not None or taken is Action.EDIT) and len(given) != 1:
+        raise ConfigError(f"{len(given)} items are given; an edit, --messages and --seen are for one item")
+    if (messages is None) == (taken is Action.EDIT):
+        raise ConfigError("the action edit goes with --messages FILE, and no other action does")
+    wanted = {
+        "action": taken,
+        "reviewer": reviewer_name(reviewer),
+        "seen": seen,
+        "note": note,
+        "reasons": tuple(code for code in (part.strip() for part in reasons.split(",")) if code),
+        "messages": () if messages is None else read_messages(messages),
+    }
+    outcomes = asyncio.run(_decide(run, store, given, wanted))
+    return _say_outcomes(given, outcomes, taken, as_json=as_json)
+
+
+async def _decide(run: Path, store: str, given: list[str], wanted: dict[str, Any]) -> list[Outcome]:
+    async with joining(run, store) as opened:
+        found: dict[str, str] = {}
+        refused: dict[str, str] = {}
+        for key in given:
+            try:
+                found[key] = opened.item(key).id
+            except StoreError as error:
+                refused[key] = str(error)
+        done = await Desk(opened).decide_all([Wanted(id, **wanted) for id in found.values()])
+    outcomes = dict(zip(found, done, strict=True))
+    return [outcomes[key] if key in outcomes else Outcome(None, refused[key]) for key in given]
+
+
+def _say_outcomes(given: list[str], outcomes: list[Outcome], action: Action, *, as_json: bool) -> int:
+    done = [one.event for one in outcomes if one.event is not None]
+    refused = {key: one.why for key, one in zip(given, outcomes, strict=True) if one.event is None}
+    if as_json:
+        print_json({"events": [one.model_dump(mode="json") for one in done], "refused": refused})
+    else:
+        count = f"{len(done)} {'item' if len(done) == 1 else 'items'}"
+        open_console().print(Text(f"{action.value.replace('_', ' ')}: {count}"))
+    errors = open_console(stderr=True)
+    for key, why in refused.items():
+        errors.print(Text(f"refused {key}: {why}", style="yellow"))
+    return 1 if refused else 0
+
+
+def _ids(items: Iterable[str], *, stdin_is_taken: bool) -> list[str]:
+    """Returns what was typed, with the lines of stdin in place of `-`; raises `ConfigError` for nothing."""
+    found: list[str] = []
+    for word in items:
+        if word == "-" and stdin_is_taken:
+            raise ConfigError("stdin cannot be both the ids and the messages; give one of them otherwise")
+        found += [line.strip() for line in sys.stdin] if word == "-" else [word]
+    ids = list(dict.fromkeys(word for word in found if word))
+    if not ids:
+        raise ConfigError("no ids are given; name items, or pipe their ids in for -")
+    return ids
+
+
+def read_messages(path: Path) -> tuple[Message, ...]:
+    """Returns the messages of a JSON file: a list of role and content, or an object that has one as `messages`."""
+    text = sys.stdin.buffer.read() if path == Path("-") else path.read_bytes()
+    try:
+        return MESSAGES.validate_json(text)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_context=False)[0]
+        where = ".".join(map(str, first["loc"])) or "the file"
+        raise ConfigError(
+            f"{path}: {where}: {first['msg']}; "
+            f'give a list such as [{{"role": "user", "content": "..."}}, {{"role": "assistant", "content": "..."}}]'
+        ) from None
+
+
+def filters_of(given: dict[str, Any]) -> Filters:
+    """Returns the options of a command line as filters; an option that was not given filters nothing.
+
+    Raises:
+        ConfigError: a value that cannot be.
+    """
+    known = {name: value for name, value in given.items() if value not in (None, "", ())}
+    try:
+        return Filters(**known)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_context=False)[0]
+        option = "--" + str(first["loc"][0]).replace("_", "-")
+        raise ConfigError(f"{option}: {first['msg']}") from None
+
+
+@contextmanager
+def reading(run: Path, store: str) -> Iterator[RunStore]:
+    """The run, open for reading."""
+    opened = RunStore.read(*find_run(run, store))
+    try:
+        yield opened
+    finally:
+        opened.close_reading()
+
+
+@asynccontextmanager
+async def joining(run: Path, store: str) -> AsyncIterator[RunStore]:
+    """The run, open for decisions beside the process that works on it."""
+    opened = RunStore.join(*find_run(run, store))
+    try:
+        yield opened
+    finally:
+        await opened.close()
+
+
+@contextmanager
+def queue_of(run: Path, store: str) -> Iterator[ReviewIndex]:
+    """The run's queue, with what is new taken in."""
+    with reading(run, store) as opened, open_console(stderr=True).status("reading the run") as status:
+        index = ReviewIndex(opened, minimum=minimum_of(opened.mark("campaign") or {}))
+        try:
+            index.refresh(lambda items: status.update(f"reading the run: {items:,} items"))
+            status.stop()
+            yield index
+        finally:
+            index.close()
 
 
 def reviewer_name(given: str) -> str:

@@ -12,7 +12,7 @@ from uuid import uuid4
 
 from ..errors import ConfigError, NotStored, ReviewConflict, StoreError
 from ..storage.records import Item, Message, Status
-from ..storage.reviews import DECIDING, Action, Review, Reviews, decision_of, is_precedent, reviewed
+from ..storage.reviews import DECIDING, Action, Review, Reviews, conflict, decision_of, is_precedent, reviewed
 from ..storage.store import RunStore
 
 CLAIM = 120.0  # seconds that an item which somebody looks at is theirs, prolonged while they look
@@ -34,6 +34,32 @@ class Story:
     precedent: bool
     last: str
     held_by: str
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A decision that somebody wants taken on an item; what `Desk.decide` takes, as one value.
+
+    `seen` None stands for an item that nobody has decided and nobody else holds: otherwise it is refused.
+    """
+
+    item: str
+    action: Action
+    reviewer: str
+    seen: str | None = None
+    event: str = ""
+    note: str = ""
+    reasons: tuple[str, ...] = ()
+    messages: tuple[Message, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of one `Wanted`: the event, or why there is none. `again`: the event had been there before."""
+
+    event: Review | None
+    why: str = ""
+    again: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,21 +123,8 @@ class Desk:
                 return one
         last = history[-1].id if history else ""
         _check(item, action, note, messages)
-        review = Review(
-            id=event or uuid4().hex,
-            item=id,
-            action=action,
-            reviewer=reviewer,
-            at=datetime.now(UTC),
-            after=last if seen is None else seen,
-            note=note,
-            reasons=tuple(reasons),
-            messages=tuple(messages) if action is Action.EDIT else (),
-            fields=_fields(item, messages) if action is Action.EDIT else {},
-            undoes=_undone(id, history) if action is Action.UNDO else "",
-            prompts=item.prompts,
-            models=item.models,
-        )
+        wanted = Wanted(id, action, reviewer, seen, event, note, tuple(reasons), tuple(messages))
+        review = _review(item, wanted, history, last if seen is None else seen)
         await self._reviews.add(review)
         await self._reviews.release([id], reviewer)
         return review
@@ -120,39 +133,42 @@ class Desk:
         self, ids: Iterable[str], action: Action, reviewer: str, *, note: str = "", reasons: Sequence[str] = ()
     ) -> Bulk:
         """Takes one decision on many items. Those that somebody decided or holds meanwhile are left as they are."""
-        events: list[Review] = []
-        refused: dict[str, str] = {}
+        ids = list(dict.fromkeys(ids))
+        wanted = [Wanted(id, action, reviewer, note=note, reasons=tuple(reasons)) for id in ids]
+        outcomes = await self.decide_all(wanted)
+        return Bulk(
+            tuple(one.event for one in outcomes if one.event is not None),
+            {id: one.why for id, one in zip(ids, outcomes, strict=True) if one.event is None},
+        )
+
+    async def decide_all(self, wanted: Sequence[Wanted], *, dry_run: bool = False) -> list[Outcome]:
+        """Takes decisions, each checked on its own, in one transaction; returns what came of each, in their order.
+
+        A later one on the same item sees the earlier. With `dry_run` nothing is written.
+        """
+        ids = [one.item for one in wanted]
+        items = self._store.items_of(ids)
+        histories = self._reviews.histories(ids)
         held = self._reviews.claims()
-        for id in dict.fromkeys(ids):
-            history = self._reviews.history(id)
-            standing = decision_of(history)
+        outcomes: list[Outcome] = []
+        for one in wanted:
             try:
-                item = self._item(id)
-                _check(item, action, note, ())
-                if held.get(id, reviewer) != reviewer:
-                    raise ReviewConflict(f"{held[id]} looks at it now")
-                if standing is not None and action in DECIDING:
-                    raise ReviewConflict(f"{standing.reviewer} decided it: {standing.action.value}")
+                item = items.get(one.item) or self._item(one.item)
+                outcome = _taken(item, one, histories.setdefault(one.item, []), held.get(one.item, one.reviewer))
             except (ConfigError, NotStored, ReviewConflict) as error:
-                refused[id] = str(error)
-                continue
-            events.append(
-                Review(
-                    id=uuid4().hex,
-                    item=id,
-                    action=action,
-                    reviewer=reviewer,
-                    at=datetime.now(UTC),
-                    after=history[-1].id if history else "",
-                    note=note,
-                    reasons=tuple(reasons),
-                    prompts=item.prompts,
-                    models=item.models,
-                )
-            )
-        for conflict in await self._reviews.add_all(events):
-            refused[conflict.item] = str(conflict)
-        return Bulk(tuple(one for one in events if one.item not in refused), refused)
+                outcome = Outcome(None, str(error))
+            if outcome.event is not None and not outcome.again:
+                histories[one.item].append(outcome.event)
+            outcomes.append(outcome)
+        if dry_run:
+            return outcomes
+        events = [one.event for one in outcomes if one.event is not None and not one.again]
+        refused = {conflict.item: str(conflict) for conflict in await self._reviews.add_all(events)}
+        await self._reviews.release_all([(one.item, one.reviewer) for one in events if one.item in held])
+        return [
+            Outcome(None, refused[one.event.item]) if one.event and not one.again and one.event.item in refused else one
+            for one in outcomes
+        ]
 
     async def undo_many(self, events: Sequence[Review], reviewer: str) -> Bulk:
         """Takes back decisions on many items; those that were decided again meanwhile are left as they are."""
@@ -183,6 +199,45 @@ class Desk:
         if item.id != id:
             raise NotStored(f"the run in {self._store.folder} has no item with id '{id}'")
         return item
+
+
+def _taken(item: Item, wanted: Wanted, history: Sequence[Review], holder: str) -> Outcome:
+    """Makes the event of one decision among many, or finds the one that was there; raises what speaks against it."""
+    there = next((one for one in history if wanted.event and one.id == wanted.event), None)
+    if there is not None:
+        return Outcome(there, again=True)
+    _check(item, wanted.action, wanted.note, wanted.messages)
+    last, standing = history[-1].id if history else "", decision_of(history)
+    if wanted.seen is None:
+        if holder != wanted.reviewer:
+            raise ReviewConflict(f"{holder} looks at it now")
+        if standing is not None and wanted.action in DECIDING:
+            raise ReviewConflict(
+                f"{standing.reviewer} decided it: {standing.action.value}; undo that first, to decide it anew"
+            )
+    review = _review(item, wanted, history, last if wanted.seen is None else wanted.seen)
+    if review.after != last:
+        raise conflict(review, history)
+    return Outcome(review)
+
+
+def _review(item: Item, wanted: Wanted, history: Sequence[Review], after: str) -> Review:
+    edits = wanted.action is Action.EDIT
+    return Review(
+        id=wanted.event or uuid4().hex,
+        item=item.id,
+        action=wanted.action,
+        reviewer=wanted.reviewer,
+        at=datetime.now(UTC),
+        after=after,
+        note=wanted.note,
+        reasons=wanted.reasons,
+        messages=wanted.messages if edits else (),
+        fields=_fields(item, wanted.messages) if edits else {},
+        undoes=_undone(item.id, history) if wanted.action is Action.UNDO else "",
+        prompts=item.prompts,
+        models=item.models,
+    )
 
 
 def _check(item: Item, action: Action, note: str, messages: Sequence[Message]) -> None:

@@ -6,6 +6,7 @@ Nothing is decided here; the store's events are the truth.
 
 from __future__ import annotations
 
+import fcntl
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -17,6 +18,7 @@ import orjson
 
 from ..errors import ConfigError
 from ..storage.reviews import Reviews, decision_of
+from ..storage.sqlite import translate
 from ..storage.store import RunStore
 from .query import Filters, Page, Seen, Sort, Stage, Where, condition
 from .rows import Row, row_of
@@ -81,8 +83,10 @@ class ReviewIndex:
     def refresh(self, say: Callable[[int], None] = lambda items: None) -> None:
         """Takes in items and events that came since the last look; `say` hears how many items, now and then."""
         taken = 0
-        while page := self._store.items_after(self._mark("items"), PAGE):
+        while page := self._store.items_after(seen := self._mark("items"), PAGE):
             with self._transaction() as connection:
+                if self._mark("items") != seen:
+                    continue  # another process took them in meanwhile
                 for seq, item in page:
                     _add(connection, row_of(seq, item, self._document_of, self._minimum))
                 _set(connection, "items", page[-1][0])
@@ -100,8 +104,9 @@ class ReviewIndex:
         (count,) = self._connection.execute("SELECT count(*) FROM items").fetchone()
         if count == self._store.count("items"):
             return
-        there = {seq for (seq,) in self._store.rows("SELECT seq FROM items")}
-        gone = [(seq,) for (seq,) in self._connection.execute("SELECT seq FROM items") if seq not in there]
+        known = self._connection.execute("SELECT seq FROM items").fetchall()
+        there = {seq for (seq,) in self._store.rows("SELECT seq FROM items")}  # after it: what is new is not gone
+        gone = [(seq,) for (seq,) in known if seq not in there]
         with self._transaction() as connection:
             connection.executemany("DELETE FROM items WHERE seq = ?", gone)
 
@@ -139,6 +144,15 @@ class ReviewIndex:
             connection.executemany("DELETE FROM skips WHERE reviewer = ? AND id = ?", [(reviewer, id) for id in ids])
 
     # looking
+
+    @contextmanager
+    def moment(self) -> Iterator[None]:
+        """All looks within see the queue as it was at the first, whatever others decide meanwhile."""
+        self._connection.execute("BEGIN")
+        try:
+            yield
+        finally:
+            self._connection.execute("ROLLBACK")
 
     def page(
         self, filters: Filters, sort: Sort = Sort.TEACHES, *, reviewer: str = "", after: str = "", limit: int = 25
@@ -288,7 +302,21 @@ def _set(connection: sqlite3.Connection, name: str, value: object) -> None:
 
 
 def _open(path: Path, run: str) -> sqlite3.Connection:
-    """Opens the file, made anew when it is another run's or another version's."""
+    """Opens the file, made anew when it is another run's or another version's.
+
+    Raises:
+        StoreError: the folder cannot be written.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)  # a run in PostgreSQL may have none on this machine
+        with path.with_name(path.name + ".lock").open("a") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)  # the page and the commands may open it at the same moment
+            return _opened(path, run)
+    except (OSError, sqlite3.Error) as error:
+        raise translate(error, path) from error
+
+
+def _opened(path: Path, run: str) -> sqlite3.Connection:
     connection = _connect(path)
     if connection.execute("PRAGMA user_version").fetchone()[0] == VERSION:
         row = connection.execute("SELECT value FROM marks WHERE name = 'run'").fetchone()

@@ -20,6 +20,7 @@ from .records import Decision, Draft, Item, Message, Record, Status, Verdict
 if TYPE_CHECKING:
     from .store import RunStore
 
+MANY = 500  # ids in one statement
 REVIEWER = "reviewer"  # who wrote a person's draft or verdict, in the item that comes of it
 ADD = (  # only after an event that is there
     "INSERT INTO reviews (id, item, after, action, body) SELECT ?, ?, ?, ?, ? "
@@ -90,13 +91,32 @@ class Reviews:
     async def add_all(self, reviews: Sequence[Review]) -> list[ReviewConflict]:
         """Adds many events in one transaction; returns the conflicts of those that were refused."""
         await self._store.write((ADD, [_row(one) for one in reviews]))
-        refused = [one for one in reviews if not self._store.rows("SELECT 1 FROM reviews WHERE id = ?", one.id)]
+        there = {
+            review.id: item for item, chain in self.histories(one.item for one in reviews).items() for review in chain
+        }
+        refused = [one for one in reviews if there.get(one.id) != one.item]  # an id may be another item's event
         return [conflict(one, self.history(one.item)) for one in refused]
 
     def history(self, item: str) -> list[Review]:
         """Returns the events of `item`, the oldest first."""
         rows = self._store.rows("SELECT body FROM reviews WHERE item = ? ORDER BY seq", item)
         return [Review.model_validate_json(body) for (body,) in rows]
+
+    def histories(self, items: Iterable[str], until: int | None = None) -> dict[str, list[Review]]:
+        """Returns the events of many items, the oldest first; those without any are left out.
+
+        With `until`, those whose number is not above it: what stood at one moment, however long a reader takes.
+        """
+        found: dict[str, list[Review]] = {}
+        bound = "" if until is None else f" AND seq <= {int(until)}"
+        wanted = list(dict.fromkeys(items))
+        for start in range(0, len(wanted), MANY):
+            some = wanted[start : start + MANY]
+            marks = ", ".join("?" * len(some))
+            sql = f"SELECT item, body FROM reviews WHERE item IN ({marks}){bound} ORDER BY seq"  # noqa: S608  # bound
+            for item, body in self._store.rows(sql, *some):
+                found.setdefault(item, []).append(Review.model_validate_json(body))
+        return found
 
     def since(self, seq: int = 0, limit: int = 1000) -> list[tuple[int, Review]]:
         """Returns up to `limit` events with their numbers, those above `seq`, in the order they came."""
@@ -129,6 +149,11 @@ class Reviews:
         """Returns the reviewer by item of all claims that have not expired."""
         rows = self._store.rows("SELECT item, reviewer FROM review_claims WHERE until >= ?", time.time())
         return dict(rows)
+
+    async def release_all(self, held: Iterable[tuple[str, str]]) -> None:
+        """Ends claims, given as item and reviewer."""
+        if pairs := list(held):
+            await self._store.write((RELEASE, pairs))
 
     async def release(self, items: Iterable[str], reviewer: str) -> None:
         """Ends `reviewer`'s claims on `items`."""

@@ -35,6 +35,7 @@ from .stored import StoredChunks
 from .whereabouts import STORE_VARIABLE, join_database, open_database, read_database
 from .writer import GroupWriter
 
+MANY = 500  # ids in one statement
 LAST = "\U0010ffff"  # sorts behind every id that starts as asked
 
 
@@ -327,6 +328,16 @@ class RunStore:
         """Returns up to `limit` items with their sequence numbers, those above `seq`, in the order they ended."""
         rows = self._database.rows("SELECT seq, body FROM items WHERE seq > ? ORDER BY seq LIMIT ?", seq, limit)
         return [(number, Item.model_validate_json(body)) for number, body in rows]
+
+    def items_of(self, ids: Iterable[str]) -> dict[str, Item]:
+        """Returns items by their whole ids; those that are not there are left out."""
+        found: dict[str, Item] = {}
+        wanted = list(dict.fromkeys(ids))
+        for start in range(0, len(wanted), MANY):
+            some = wanted[start : start + MANY]
+            sql = f"SELECT id, body FROM items WHERE id IN ({', '.join('?' * len(some))})"  # noqa: S608  # marks only
+            found |= {id: Item.model_validate_json(body) for id, body in self._database.rows(sql, *some)}
+        return found
 
     def claims(self) -> Iterator[tuple[bytes, str]]:
         """Yields (hash, task id) of every text that an accepted task holds in the pool."""
