@@ -65,7 +65,7 @@ async def refused(request: Request, error: Exception) -> Response:
         status = next((code for kind, code in STATUS.items() if isinstance(error, kind)), 503)
         text = str(error)
     else:
-        LOG.error("%s %s failed", request.method, request.url.path, exc_info=error)
+        LOG.error("%s %s failed", request.method, request.scope["path"], exc_info=error)
         status, text = 500, f"{type(error).__name__} in the server; its log, where `gristmill review` runs, says more"
     if "text/html" not in request.headers.get("accept", "text/html"):
         return JSONResponse({"error": text}, status)

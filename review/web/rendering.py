@@ -32,7 +32,7 @@ def environment() -> Environment:
 
 def render(request: Request, template: str, *, status: int = 200, **values: Any) -> Response:
     """Returns `template` as a response. Every template also knows `site`, `reviewer`, `csrf` and the page's `path`."""
-    values = {"site": site_of(request), "path": request.url.path, **of_session(request), **values}
+    values = {"site": site_of(request), "path": request.scope["path"], **of_session(request), **values}
     return HTMLResponse(environment().get_template(template).render(values), status)
 
 

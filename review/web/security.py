@@ -9,13 +9,15 @@ from __future__ import annotations
 
 import hmac
 import ipaddress
+import re
+from html import escape
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlencode
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import RedirectResponse
+from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from .site import Access, new_secret
@@ -23,6 +25,8 @@ from .site import Access, new_secret
 BODY = 2_000_000  # bytes of a request's body at most: an edited item fits
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 OPEN = ("/static/",)  # our own files, which tell nothing of the run
+# A name or a number, and a port. Whatever else a Host header holds is refused: parsers differ in what they make of it.
+HOST = re.compile(r"(\[[0-9a-f:.]{2,45}\]|[a-z0-9_.-]{1,253})(?::[0-9]{1,5})?")
 HEADERS = {
     "Content-Security-Policy": (
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
@@ -45,12 +49,16 @@ class Guard:
         self._access = access
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "websocket":  # no page speaks it, and browsers let other pages open one
+            await send({"type": "websocket.close", "code": 1008})
+            return
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
         request = Request(scope)
         require_host(request.headers, self._access)
-        if not request.url.path.startswith(OPEN):
+        # scope["path"] is what routes are found by; request.url.path is made from the Host header too.
+        if not scope["path"].startswith(OPEN):
             if entered := enter(request, self._access):
                 await entered(scope, receive, send)
                 return
@@ -80,19 +88,19 @@ class SafeHeaders:
 
 def require_host(headers: Headers, access: Access) -> None:
     """Raises 421 unless the Host header is an address, localhost or a name of ours: no foreign name leads here."""
-    given = headers.get("host", "")
-    try:
-        name = urlsplit(f"//{given}").hostname or ""
-    except ValueError:
-        name = ""
+    given = headers.getlist("host")
+    found = HOST.fullmatch(given[0].lower()) if len(given) == 1 else None
+    name = found[1] if found else ""
     if name == "localhost" or name in access.names or _is_address(name):
         return
     raise HTTPException(
-        421, f"this server is not called '{name[:100]}'; open it by its address, or start it with --name {name[:100]}"
+        421,
+        f"this server is not called '{', '.join(given)[:100]}': open it by its address. If it is a name that you gave "
+        f"this machine, start `gristmill review` with --name and that name",
     )
 
 
-def enter(request: Request, access: Access) -> RedirectResponse | None:
+def enter(request: Request, access: Access) -> Response | None:
     """Begins a session when the URL has the token, and returns the way to the same page without it.
 
     Raises:
@@ -102,12 +110,33 @@ def enter(request: Request, access: Access) -> RedirectResponse | None:
     if given is not None and hmac.compare_digest(given.encode(), access.token.encode()):
         request.session.setdefault("reviewer", access.reviewer)
         request.session["csrf"] = request.session.get("csrf") or new_secret()
-        return RedirectResponse(str(request.url.remove_query_params("token").replace(scheme="", netloc="")), 303)
+        return _onward(request)
     if not request.session.get("csrf"):
         raise HTTPException(
             403, "open the page with the address that `gristmill review` printed when it started: it holds the token"
         )
     return None
+
+
+def _onward(request: Request) -> Response:
+    """To the same page without the token.
+
+    A browser keeps a strict cookie back from all of a navigation that another site's link began, its redirects too. So
+    who may come by a link gets a page, from which the way on begins anew.
+    """
+    path = quote("/" + str(request.scope["path"]).lstrip("/\\"))  # two slashes would begin another host's address
+    rest = urlencode([(name, value) for name, value in request.query_params.multi_items() if name != "token"])
+    way = f"{path}?{rest}" if rest else path
+    by_link = request.headers.get("sec-fetch-site") not in {"none", "same-origin"}
+    if by_link and "text/html" in request.headers.get("accept", ""):
+        return HTMLResponse(leading_to(way))
+    return RedirectResponse(way, 303)
+
+
+def leading_to(url: str) -> str:
+    """Returns a page that goes on to `url` by itself."""
+    way = f'<meta http-equiv="refresh" content="0; url={escape(url)}">'
+    return f'<!doctype html><title>gristmill</title><link rel="icon" href="data:,">{way}\n'
 
 
 def require_own_page(request: Request) -> None:
@@ -123,7 +152,7 @@ def require_own_page(request: Request) -> None:
 def bounded(headers: Headers, receive: Receive) -> Receive:
     """Returns `receive` with a limit to the body; raises 413 beyond `BODY` bytes."""
     declared = headers.get("content-length", "0")
-    if not declared.isdecimal() or int(declared) > BODY:
+    if not declared.isdecimal() or len(declared) > 12 or int(declared) > BODY:
         raise HTTPException(413, f"a request of {declared[:20]} bytes; {BODY:,} are taken at most")
     taken = 0
 
@@ -150,7 +179,7 @@ def csrf_of(request: Request) -> str:
 
 def _is_address(name: str) -> bool:
     try:
-        ipaddress.ip_address(name)
+        ipaddress.ip_address(name.strip("[]"))
     except ValueError:
         return False
     return True

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
 import ipaddress
-import logging
+import os
+import re
 import socket
+import threading
 import webbrowser
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import uvicorn
@@ -14,17 +17,20 @@ from rich.console import Console
 
 from ...errors import ConfigError
 from .app import create_app
+from .security import leading_to
 from .site import Access, Site, new_secret
 
-LOG = logging.getLogger(__name__)
 SHORTEST = 16  # characters of a token that a person chooses
+NAME = re.compile(r"(?=.{1,253}$)[a-z0-9_-]+(\.[a-z0-9_-]+)*")
+LONGEST = 100  # characters of a reviewer's name, which each decision holds
+LAUNCHER = "open-review.html"  # in the run's folder while a browser is being opened
 
 
 def access_of(host: str, port: int, token: str, reviewer: str, names: tuple[str, ...] = ()) -> Access:
     """Returns who may look, checked.
 
     Raises:
-        ConfigError: an address beyond this machine without a token, or a token that can be guessed.
+        ConfigError: an address beyond this machine without a token, a token that can be guessed, a name that is none.
     """
     if token and len(token) < SHORTEST:
         raise ConfigError(f"a token of {len(token)} characters can be guessed; give {SHORTEST} or more")
@@ -33,12 +39,17 @@ def access_of(host: str, port: int, token: str, reviewer: str, names: tuple[str,
             f"--host {host} lets other machines in: give --token, {SHORTEST} characters or more, which they open the "
             f"page with; there is no TLS here, so put a proxy with it before a network that you do not trust"
         )
+    if not reviewer.isprintable() or not 0 < len(reviewer) <= LONGEST:
+        raise ConfigError(f"--reviewer {reviewer[:LONGEST]!r}: give a name of 1 to {LONGEST} printable characters")
+    own = (*names, *(() if is_loopback(host) else (socket.gethostname(),)))
+    if wrong := [name for name in names if not NAME.fullmatch(name.lower())]:
+        raise ConfigError(f"--name {wrong[0]!r} is no host name; give it as browsers show it, without http:// and port")
     return Access(
         host=host,
         port=port,
         token=token or new_secret(),
         reviewer=reviewer,
-        names=frozenset(name.lower() for name in (*names, "" if is_loopback(host) else socket.gethostname()) if name),
+        names=frozenset(name.lower() for name in own),
         secret=new_secret(),
     )
 
@@ -63,9 +74,10 @@ def bound(host: str, port: int) -> socket.socket:
         found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         found.bind((host, port))
         found.listen(512)
-    except OSError as error:
+    except (OSError, UnicodeError) as error:
         found.close()
-        raise ConfigError(f"cannot listen on {host} port {port}: {error.strerror}; give another --port") from None
+        told = error.strerror if isinstance(error, OSError) else "no address"
+        raise ConfigError(f"cannot listen on {host} port {port}: {told}; give another --port or --host") from None
     return found
 
 
@@ -96,18 +108,51 @@ async def serve(
         except BaseException:
             await site.aclose()
             raise
-        # access_log: its lines would hold the token.
+        # access_log: its lines would hold the token. proxy_headers: nothing here believes what a client says of itself.
         config = uvicorn.Config(
             create_app(site),
             log_config=None,
             access_log=False,
+            proxy_headers=False,
             lifespan="on",
             server_header=False,
             timeout_graceful_shutdown=3,
         )
-        console.print(f"review {site.name} at", access.url, soft_wrap=True, style="bold", highlight=False, markup=False)
-        console.print("Ctrl-C ends it; what was decided is kept", style="dim")
-        server = uvicorn.Server(config)
-        if browser:
-            asyncio.get_running_loop().call_later(0.5, webbrowser.open, access.url)
-        await server.serve(sockets=[listening])
+        announce(site, console)
+        with launched(site, browser):
+            await uvicorn.Server(config).serve(sockets=[listening])
+
+
+def announce(site: Site, console: Console) -> None:
+    """Says where the pages are, to others too where they are let in."""
+    console.print(
+        f"review {site.name} at", site.access.url, style="bold", soft_wrap=True, highlight=False, markup=False
+    )
+    for name in () if is_loopback(site.access.host) else sorted(site.access.names):
+        console.print("  from elsewhere", site.access.url_at(name), soft_wrap=True, highlight=False, markup=False)
+    console.print("Ctrl-C ends it; what was decided is kept", style="dim")
+
+
+@contextmanager
+def launched(site: Site, browser: bool) -> Iterator[None]:
+    """Opens the pages in the user's browser, where `browser` says so, soon after it is entered.
+
+    Through a file that only the user reads: the arguments of a process, which everybody on the machine can list, would
+    tell the token.
+    """
+    if not browser:
+        yield
+        return
+    file = site.folder / LAUNCHER
+    file.unlink(missing_ok=True)
+    with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as out:
+        out.write(leading_to(site.access.url))
+    # In a daemon thread: a browser in the terminal would hold up the server, or its end.
+    opening = threading.Timer(0.5, webbrowser.open, [file.absolute().as_uri()])
+    opening.daemon = True
+    opening.start()
+    try:
+        yield
+    finally:
+        opening.cancel()
+        file.unlink(missing_ok=True)

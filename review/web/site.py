@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
+from urllib.parse import quote
 
 from starlette.requests import Request
 
@@ -43,9 +44,13 @@ class Access:
 
     @property
     def url(self) -> str:
-        """What a person opens, once."""
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"http://{host}:{self.port}/?token={self.token}"
+        """What a person on this machine opens, once."""
+        here = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  # nothing is bound here
+        return self.url_at(here.get(self.host, self.host))
+
+    def url_at(self, host: str) -> str:
+        """What a person opens, once, where this machine is called `host`."""
+        return f"http://{f'[{host}]' if ':' in host else host}:{self.port}/?token={quote(self.token, safe='')}"
 
 
 class Site:
