@@ -7,14 +7,15 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..errors import ConfigError, GristmillError
-from ..graphs.recipes.base import Planner, PlanView, coverage_keys
+from ..graphs.recipes.base import Planner, PlanView
 from ..storage.records import Chunk, Status, Task
 from ..storage.store import RunStore
+from .coverage import Coverage
 
 if TYPE_CHECKING:  # types only: a campaign without a graph does not load networkx
     from ..graphs.knowledge.graph import KnowledgeGraph
@@ -26,7 +27,8 @@ ASKED_AGAIN = 3  # times that a planner is asked which gives nothing but what is
 class Plan:
     """Hands out tasks one by one, `window` of them in memory at most (a resume adds one page).
 
-    `coverage` counts accepted and pending tasks by chunk, entity and cell, live: planners weigh by it.
+    `coverage` counts accepted and pending tasks by chunk, entity and cell, live: planners weigh by its counts.
+    `extent` is how many chunks and entities there are.
     """
 
     def __init__(
@@ -41,7 +43,8 @@ class Plan:
         window: int,
         max_tasks: int | None,
     ) -> None:
-        self.coverage: Counter[str] = Counter()
+        self.coverage = Coverage()
+        self.extent = (len(chunks), 0 if graph is None else len(graph.entities))
         self.planned = 0
         self._store = store
         self._planner = planner
@@ -49,17 +52,17 @@ class Plan:
         self._window = window
         self._max_tasks = max_tasks
         self._rng = random.Random(seed)  # noqa: S311  # reproducible draws are the point, nothing secret hangs on it
-        self._view = PlanView(chunks=chunks, graph=graph, coverage=self.coverage, is_planned=store.is_planned)
+        self._view = PlanView(chunks=chunks, graph=graph, coverage=self.coverage.counts, is_planned=store.is_planned)
         self._queue: deque[Task] = deque()
         self._after = 0
         self._resuming = True
         self._exhausted = False
         self._drawn = False
-        self._ended: list[tuple[str, ...]] | None = None
+        self._ended: list[Task] | None = None
         for task, status in store.tasks():
             self.planned += 1
             if status in (Status.PENDING, Status.ACCEPTED):
-                self.coverage.update(coverage_keys(task))
+                self.coverage.add(task)
         self._resuming = self.planned > 0
 
     @property
@@ -83,11 +86,10 @@ class Plan:
     def finished(self, task: Task, status: Status) -> None:
         """Tells the plan how a task ended: what was not accepted no longer counts as covered."""
         if status is not Status.ACCEPTED:
-            keys = coverage_keys(task)
             if self._ended is None:
-                self.coverage.subtract(keys)
+                self.coverage.drop(task)
             else:  # a planner in another thread looks at the counts
-                self._ended.append(keys)
+                self._ended.append(task)
 
     async def _draw(self, room: int) -> list[Task]:
         """Asks the planner for new tasks; an empty list says that there are none left.
@@ -125,8 +127,8 @@ class Plan:
         finally:
             self._drawn = True
             ended, self._ended = self._ended, None
-            for keys in ended:
-                self.coverage.subtract(keys)
+            for task in ended:
+                self.coverage.drop(task)
 
     async def _refill(self) -> None:
         if self._resuming:
@@ -146,5 +148,5 @@ class Plan:
         await self._store.plan(new)
         self.planned += len(new)
         for task in new:
-            self.coverage.update(coverage_keys(task))
+            self.coverage.add(task)
         self._queue.extend(new)

@@ -54,6 +54,11 @@ class Progress:
         """Steps of the phase that are done."""
         return self._done
 
+    @property
+    def total(self) -> int | None:
+        """Steps that the phase has, where that is known."""
+        return self._total
+
     def start(self, meter: Meter, *, target: int | None, accepted: int) -> None:
         """Begins a run that has `accepted` items from earlier."""
         self.meter, self.target, self._accepted_before = meter, target, accepted

@@ -12,6 +12,7 @@ from rich.text import Text
 
 from ..storage.records import Decision, Draft, Item, Span, Status, Verdict
 from ..storage.reviews import Review, decision_of
+from ..storage.samples import Samples
 from ..storage.store import Books, RunStore
 
 NEAR = 200  # characters of a passage that are shown before and after what is cited
@@ -33,6 +34,7 @@ def status_of(store: RunStore) -> dict[str, Any]:
         "worked_on_by": store.holder,
         "stop": store.mark("stop"),
         "spent": store.mark("spent"),
+        "sample": None if (last := Samples(store).last()) is None else last.model_dump(mode="json"),
         "documents": store.mark("ingested"),
         "skipped": [dict(zip(("name", "reason", "detail"), row, strict=True)) for row in store.skipped()],
         "graph": store.mark("graph"),

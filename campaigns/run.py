@@ -19,6 +19,7 @@ from ..models.tracing import Tracer
 from ..storage.store import Books, RunStore
 from .admission import Admission, Local
 from .collector import calm_collector
+from .fleet.dispatch import Dispatcher
 from .fleet.fleet import Fleet
 from .ingest import Ingested, ingest
 from .knowledge import build_graph
@@ -27,6 +28,7 @@ from .outcome import storable
 from .planning import Plan
 from .prepare import Prepared
 from .progress import Progress
+from .sampling import sampled
 from .signals import drained_by_signals
 from .spec import CampaignSpec
 from .stops import Stop, Stops
@@ -56,7 +58,9 @@ class Run:
     fleet: Fleet | None = None
     telemetry: Telemetry = field(default_factory=Telemetry)
     exposition: Exposition | None = None
+    plan: Plan | None = None
     loop: Loop | None = None
+    dispatcher: Dispatcher | None = None
     why: Stop = INTERRUPTED
     ingested: Ingested = field(default_factory=Ingested)
 
@@ -65,18 +69,19 @@ class Run:
         books = self.store.books()
         LOG.info("run %s %s", self.spec.name, "goes on" if books.planned else "starts", extra={"data": asdict(books)})
         progress.start(self.meter, target=self.spec.target, accepted=books.accepted)
-        with drained_by_signals(lambda: self._drain(progress)):
-            await self.store.set_mark("stop", None)  # an earlier start's; should this one be killed, it has none
-            try:
-                stop = await self._phases(progress, books)
-            except Exception as error:
-                with suppress(StoreError):  # the disk may be what failed
-                    await self._mark(Stop("error", storable(str(error))))
-                raise
-            await self._mark(stop)
-            return stop, self.ingested
-        await self._mark(INTERRUPTED)
-        return INTERRUPTED, self.ingested
+        async with sampled(self, progress):
+            with drained_by_signals(lambda: self._drain(progress)):
+                await self.store.set_mark("stop", None)  # an earlier start's; should this one be killed, it has none
+                try:
+                    stop = await self._phases(progress, books)
+                except Exception as error:
+                    with suppress(StoreError):  # the disk may be what failed
+                        await self._mark(Stop("error", storable(str(error))))
+                    raise
+                await self._mark(stop)
+                return stop, self.ingested
+            await self._mark(INTERRUPTED)
+            return INTERRUPTED, self.ingested
 
     async def _mark(self, stop: Stop) -> None:
         await self.store.set_mark("stop", {"code": stop.code, "text": stop.text})
@@ -130,7 +135,7 @@ class Run:
             # Both read as much as the run is large, so they do it in a thread, where signals do not wait for them.
             if self.fleet is None or not self.fleet.redis:  # over Redis the texts that are taken stand there
                 await pool.restore(await asyncio.to_thread(lambda: list(self.store.claims())))
-            plan = await asyncio.to_thread(
+            self.plan = plan = await asyncio.to_thread(
                 Plan,
                 self.store,
                 self.prepared.planner,
@@ -154,21 +159,25 @@ class Run:
         progress.phase("running tasks", self.spec.max_tasks)
         if self.fleet is None:
             return await self._loop(plan, Local(worker, admission, graph), stops, self.spec.concurrency, progress)
-        async with self.fleet.coordinating(
-            self.spec,
-            self.prepared,
-            self.store,
-            graph,
-            admission,
-            self.meter,
-            self.budget,
-            progress.say,
-            telemetry=self.telemetry,
-            exposition=self.exposition,
-            tracer=self.tracer,
-        ) as remote:
-            progress.say(self.fleet.described)
-            return await self._loop(plan, remote, stops, self.fleet.window(self.spec.concurrency), progress)
+        try:
+            async with self.fleet.coordinating(
+                self.spec,
+                self.prepared,
+                self.store,
+                graph,
+                admission,
+                self.meter,
+                self.budget,
+                progress.say,
+                telemetry=self.telemetry,
+                exposition=self.exposition,
+                tracer=self.tracer,
+            ) as remote:
+                progress.say(self.fleet.described)
+                self.dispatcher = remote
+                return await self._loop(plan, remote, stops, self.fleet.window(self.spec.concurrency), progress)
+        finally:
+            self.dispatcher = None
 
     async def _loop(self, plan: Plan, runner: Runner, stops: Stops, concurrency: int, progress: Progress) -> Stop:
         self.loop = Loop(

@@ -15,7 +15,7 @@ from ..errors import StoreError
 Rows = Sequence[tuple[Any, ...]]
 Statement = tuple[str, Rows]
 
-VERSION = 3
+VERSION = 4
 
 SCHEMA = """
 CREATE TABLE marks (name TEXT PRIMARY KEY, value TEXT NOT NULL);
@@ -35,6 +35,7 @@ CREATE TABLE claims ({order}key {bytes} PRIMARY KEY, task TEXT NOT NULL);
 CREATE TABLE reviews (seq {seq} PRIMARY KEY, id TEXT UNIQUE NOT NULL, item TEXT NOT NULL, after TEXT NOT NULL,
                       action TEXT NOT NULL, body TEXT NOT NULL, UNIQUE (item, after));
 CREATE TABLE review_claims (item TEXT PRIMARY KEY, reviewer TEXT NOT NULL, until DOUBLE PRECISION NOT NULL);
+CREATE TABLE samples (at BIGINT PRIMARY KEY, body TEXT NOT NULL);
 CREATE TABLE calls (key TEXT PRIMARY KEY, raw {bytes} NOT NULL);
 """
 

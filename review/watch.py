@@ -1,0 +1,93 @@
+"""Watches a run from outside, whoever works on it: one look gives everything that the dashboard shows.
+
+A look costs little however large the run is: the books are not counted again before a while has passed, and samples
+and events are read from where the last look ended.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from dataclasses import dataclass
+from typing import Any
+
+from ..storage.reviews import Review, Reviews, decision_of
+from ..storage.samples import KEPT, Sample, Samples
+from ..storage.store import Books, RunStore
+
+REST = 20.0  # times as long as it took are books and reasons not counted again
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """A run at a moment. `campaign`, `stop`, `spent` and `documents` are marks of the store, `latest` is what came with
+    the newest sample. `reasons` counts items by (status, first reason), `decided` items by what people decided.
+    """
+
+    holder: str | int | None
+    campaign: dict[str, Any]
+    stop: dict[str, Any] | None
+    spent: dict[str, Any]
+    documents: dict[str, Any]
+    books: Books
+    reasons: dict[tuple[str, str], int]
+    samples: tuple[Sample, ...]
+    latest: dict[str, Any]
+    decided: dict[str, int]
+
+
+class Watch:
+    """Looks at the run in `store`, which is open for reading. For one thread."""
+
+    def __init__(self, store: RunStore) -> None:
+        self._store = store
+        self._samples: list[Sample] = []
+        self._books = Books()
+        self._reasons: dict[tuple[str, str], int] = {}
+        self._until = 0.0
+        self._events: dict[str, list[Review]] = {}
+        self._event = 0
+        self._decided: Counter[str] = Counter()
+
+    def look(self) -> View:
+        """Returns the run as it is now; raises `StoreError` when the store is away."""
+        self._count()
+        self._hear()
+        return View(
+            holder=self._store.holder,
+            campaign=self._store.mark("campaign") or {},
+            stop=self._store.mark("stop"),
+            spent=self._store.mark("spent") or {},
+            documents=self._store.mark("ingested") or {},
+            books=self._books,
+            reasons=self._reasons,
+            samples=self.samples(),
+            latest=Samples(self._store).latest(),
+            decided=dict(self._decided),
+        )
+
+    def samples(self) -> tuple[Sample, ...]:
+        """Returns the series so far; it is read anew when the run has thinned it out."""
+        self._samples += Samples(self._store).since(self._samples[-1].at if self._samples else 0)
+        if len(self._samples) > KEPT:
+            self._samples = Samples(self._store).since()
+        return tuple(self._samples)
+
+    def _count(self) -> None:
+        began = time.monotonic()
+        if began < self._until:
+            return
+        self._books, self._reasons = self._store.books(), self._store.reasons()
+        ended = time.monotonic()
+        self._until = ended + REST * (ended - began)
+
+    def _hear(self) -> None:
+        while page := Reviews(self._store).since(self._event):
+            self._event = page[-1][0]
+            for _, review in page:
+                events = self._events.setdefault(review.item, [])
+                before = decision_of(events)
+                events.append(review)
+                for decision, by in ((before, -1), (decision_of(events), 1)):
+                    if decision is not None:
+                        self._decided[decision.action.value] += by
