@@ -10,7 +10,7 @@ from ..prompts.schemas import Proposal
 from ..storage.records import Decision
 from .asking import ask, parsed_as
 from .state import FlowContext, FlowState, Node, describe
-from .variables import Given
+from .variables import OF_REVIEWER, Given
 
 UNSUITABLE = "unsuitable"
 
@@ -25,10 +25,11 @@ def proposer(
     """Returns a node that writes `proposal`, or ends the task with the reason `unsuitable`.
 
     Asking this first is cheap (a short answer) and spares the generator, the critic and the refiner their calls on a
-    passage that has nothing to ask for.
+    passage that has nothing to ask for. Besides `variables` the prompt gets what a person asks for who sent an earlier
+    attempt back: `reviewer_note`, `earlier_attempt`.
     """
 
-    names = tuple(dict.fromkeys((*variables, *(given or {}))))
+    names = tuple(dict.fromkeys((*variables, *OF_REVIEWER, *(given or {}))))
 
     @describe(
         role=role,

@@ -7,6 +7,7 @@ from typing import Any
 from langgraph.runtime import Runtime
 
 from ..prompts.schemas import Suggestions
+from ..storage.returns import NOTE
 from .asking import ask, draft_of, parsed_as
 from .messages import Messages, question_answer
 from .state import FlowContext, FlowState, Node, NodeInfo, describe
@@ -34,9 +35,12 @@ def refiner(
         suggest: the suggester's prompt; None edits from the critic's reasons alone.
         edit: the editor's prompt; it gets `suggestions` besides `variables`, an empty list without a suggester.
 
+    Both prompts also get `reviewer_note`: what a person asks for who sent the item back, empty for all other items. In
+    the first round it is the `comment` too, for a prompt that does not know it.
+
     The suggestions stay in the draft's note.
     """
-    extra = tuple(given or {})
+    extra = (NOTE, *(given or {}))
     edit_names = tuple(dict.fromkeys((*variables, *extra)))
     suggest_names = tuple(dict.fromkeys((*suggest_variables, *extra)))
     suggester = suggest_role or role

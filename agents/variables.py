@@ -11,7 +11,11 @@ from typing import Any
 
 from ..errors import FlowError
 from ..storage.records import Chunk, Decision, Draft, Relation, Verdict
+from ..storage.returns import NOTE
 from .state import FlowState
+
+EARLIER = "earlier_attempt"  # the text of an item that a person sent back, for a flow that begins anew
+OF_REVIEWER = (NOTE, EARLIER)  # what a role that writes gives to its prompt beside its own variables
 
 Given = Mapping[str, Callable[[FlowState], Any]]
 """Variables that a flow adds to a role's own, or says otherwise: name → function of the state."""
@@ -130,6 +134,8 @@ _BUILDERS: Given = {
     "problem": _drafted("problem", str),
     "reasoning": _drafted("reasoning", str),
     "evidence": _drafted("evidence", list),
+    NOTE: lambda state: str(state["task"].attributes.get(NOTE, "")),
+    EARLIER: lambda state: str(state.get("values", {}).get(EARLIER, "")),
     "reasons": lambda state: list(objection_reasons(state)),
     "comment": lambda state: "\n".join(verdict.text for verdict in objections(state) if verdict.text),
 }

@@ -9,8 +9,10 @@ from ..errors import NotStored, StoreError
 from ..models.layers.meter import Lineage
 from ..storage.queue import Work
 from ..storage.records import Status, Task, Usage
+from ..storage.returns import is_refine, versions_of
 from ..storage.store import RunStore
 from .outcome import Outcome, duplicate, failure_of, unkept
+from .refining import VersionsPool, refinement_of
 from .worker import FATAL, Worker
 
 if TYPE_CHECKING:  # types only: a campaign without a graph does not load networkx
@@ -31,7 +33,8 @@ class Admission:
         Raises `StoreError` when the store refuses.
         """
         if outcome.status is Status.ACCEPTED:
-            twin = await self.pool.claim(_text_of(outcome), task.id)
+            pool = VersionsPool(self.pool, versions_of(task, self.store)) if is_refine(task) else self.pool
+            twin = await pool.claim(_text_of(outcome), task.id)
             if twin is not None:
                 outcome = duplicate(outcome, twin)
         if outcome.status is not Status.ACCEPTED:
@@ -80,7 +83,9 @@ class Local:
 def work_of(task: Task, store: RunStore, graph: KnowledgeGraph | None) -> Work:
     """Gathers the records that a task starts from; raises `NotStored` when one is not there."""
     if graph is None:
-        return Work.model_construct(task=task, chunks=tuple(store.chunk(key) for key in task.chunks))
+        return Work.model_construct(
+            task=task, chunks=tuple(store.chunk(key) for key in task.chunks), refinement=refinement_of(task, store)
+        )
     for key in (*task.entities, *task.relations):
         if key not in graph.entities and key not in graph.relations:
             raise NotStored(f"the graph has no entity or relation with id '{key}'")
@@ -89,6 +94,7 @@ def work_of(task: Task, store: RunStore, graph: KnowledgeGraph | None) -> Work:
         chunks=tuple(store.chunk(key) for key in task.chunks),
         entities=tuple(graph.entities[key] for key in task.entities),
         relations=tuple(graph.relations[key] for key in task.relations),
+        refinement=refinement_of(task, store),
     )
 
 

@@ -23,12 +23,14 @@ from ..models.layers.meter import Meter
 from ..models.redact import redact_values
 from ..models.spec import ModelSpec
 from ..models.tracing import Tracer, tracer_of
+from ..storage.people import Shift
 from ..storage.records import Usage
 from ..storage.store import Books, RunStore
 from .fleet.fleet import Fleet
 from .ingest import Ingested
 from .prepare import Flow, Prepared, bind, check_models, context_of, prepare
 from .progress import Progress
+from .report import people_of
 from .run import Run
 from .spec import CampaignSpec, load_spec, make_spec
 from .spending import open_budget, spent_before
@@ -40,7 +42,10 @@ from .telemetry.telemetry import Telemetry
 
 @dataclass(frozen=True)
 class CampaignReport:
-    """How a campaign ended. `usage` is what this start spent; `reasons` counts items by (status, first reason)."""
+    """How a campaign ended. `usage` is what this start spent; `reasons` counts items by (status, first reason).
+
+    `people` says by how much people's decisions moved the number of accepted items; `accepted` is what counts.
+    """
 
     name: str
     folder: Path
@@ -50,6 +55,12 @@ class CampaignReport:
     usage: Usage
     seconds: float
     ingested: Ingested
+    people: Shift
+
+    @property
+    def accepted(self) -> int:
+        """The items that count as accepted: accepted tasks, and what people made of them."""
+        return self.books.accepted + self.people.total
 
 
 class Campaign:
@@ -179,6 +190,7 @@ class Campaign:
                         usage=run.meter.total,
                         seconds=time.monotonic() - began,
                         ingested=ingested,
+                        people=people_of(run.store),
                     )
         finally:
             if tracer is not None:

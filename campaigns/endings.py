@@ -16,7 +16,7 @@ from rich.text import Text
 from ..storage.store import RunStore
 from .campaign import Campaign, CampaignReport
 from .forecast import Forecast
-from .report import books_dict, errors_of, print_books, print_errors, print_skipped
+from .report import books_dict, errors_of, people_dict, print_books, print_errors, print_people, print_skipped
 
 LOG = logging.getLogger(__name__)
 MORE = "; more documents or other options of the recipe give more tasks, in a campaign of another name"
@@ -41,11 +41,12 @@ def print_end(
     errors, skipped = errors_of(opened), opened.skipped()
     opened.close_reading()
     console.print(Text(f"{report.name}: {report.stop.text}", style="bold"))
-    missed = target is not None and report.books.accepted < target
+    missed = target is not None and report.accepted < target
     if missed and report.stop.code == "exhausted":
         more = "" if "max_tasks" in report.stop.text else MORE
         console.print(Text(f"  the target of {target} is missed{more}", style="yellow"))
     print_books(console, books_dict(report.books))
+    print_people(console, people_dict(report.people, report.books))
     for (status_, reason), count in list(report.reasons.items())[:8]:
         if reason:
             console.print(Text(f"  {status_} {reason}: {count}", style="dim"))
@@ -73,6 +74,7 @@ def log_end(report: CampaignReport, files: Sequence[Path]) -> None:
     data = {
         "stop": report.stop.code,
         "books": books_dict(report.books),
+        "people": people_dict(report.people, report.books),
         "reasons": [
             {"status": status, "reason": reason, "items": count}
             for (status, reason), count in list(report.reasons.items())[:8]

@@ -11,6 +11,7 @@ from typing import Protocol
 
 from ..errors import AccessDenied, BudgetExceeded, WorkersLost
 from ..storage.records import Task
+from ..storage.returns import is_refine
 from .outcome import Outcome
 from .planning import Plan
 from .stops import Stop, Stops
@@ -28,8 +29,41 @@ class Runner(Protocol):
         ...
 
 
+class Returns(Protocol):
+    """What people send back while a campaign runs. `waiting` says that `next` has a task to give."""
+
+    @property
+    def waiting(self) -> bool: ...
+
+    async def look(self, *, now: bool = False) -> None:
+        """Takes in what people decided since the last look; unless `now`, only when some time has passed since."""
+        ...
+
+    def next(self) -> Task | None:
+        """Returns the next task that a person's note made, or None when there is none now."""
+        ...
+
+    def ended(self, task: Task) -> None:
+        """Says that a task ended."""
+        ...
+
+
+class Nothing:
+    """Returns of a campaign that nobody reviews."""
+
+    waiting = False
+
+    async def look(self, *, now: bool = False) -> None: ...
+
+    def next(self) -> Task | None: ...
+
+    def ended(self, task: Task) -> None: ...
+
+
 class Loop:
     """Runs a plan's tasks through a worker, `concurrency` at a time, until a stop.
+
+    What comes back from people runs first, and also when the target is reached or nothing else is left.
 
     `on_outcome` hears every committed outcome (progress). `drain()` asks for an orderly end: tasks in flight finish,
     the rest stay pending; `cancel()` ends at once: tasks in flight stay pending too, their finished calls are cached.
@@ -43,13 +77,16 @@ class Loop:
         *,
         concurrency: int,
         on_outcome: Callable[[Task, Outcome], None],
+        returns: Returns | None = None,
     ) -> None:
         self._plan = plan
         self._runner = runner
         self._stops = stops
         self._concurrency = concurrency
         self._on_outcome = on_outcome
+        self._returns: Returns = returns or Nothing()
         self._running: set[asyncio.Task[None]] = set()
+        self._refining: set[asyncio.Task[None]] = set()  # those of them that a person's note made
         self._changed = asyncio.Event()
         self._stop: Stop | None = None
         self._fatal: Exception | None = None
@@ -77,7 +114,7 @@ class Loop:
         """
         try:
             while self._stop is None:
-                stop = self._stops.check() or await self._fill()
+                stop = await self._fill()
                 self._stop = self._stop or stop  # a drain may have come while the plan was drawing
                 if self._stop is None:
                     await self._wait()
@@ -94,8 +131,27 @@ class Loop:
         return reached if reached is not None and reached.code == "target" else self._stop
 
     async def _fill(self) -> Stop | None:
-        """Starts tasks up to what is allowed and useful; says so when there are none left."""
-        while len(self._running) < min(self._concurrency, self._stops.useful()):
+        """Starts tasks up to what is allowed and useful; says why to stop when no reason is left to go on."""
+        await self._returns.look()
+        self._start_returned()
+        stop = self._stops.check() or await self._fill_by_plan()
+        if stop is None or stop.code == "time" or self._stop is not None:
+            return stop
+        await self._returns.look(now=True)  # nobody looks again before the next start
+        self._start_returned()
+        return None if self._refining or self._returns.waiting else stop
+
+    def _start_returned(self) -> None:
+        """Starts what people sent back, as places are free; a drain may have come while it was looked for."""
+        while (
+            self._stop is None and len(self._running) < self._concurrency and (task := self._returns.next()) is not None
+        ):
+            running = self._start(task)
+            self._refining.add(running)
+            running.add_done_callback(self._refining.discard)
+
+    async def _fill_by_plan(self) -> Stop | None:
+        while self._stop is None and len(self._running) < min(self._concurrency, self._stops.useful()):
             task = await self._plan.next()
             if self._stop is not None:  # something asked for the end while the plan was drawing
                 if task is not None:
@@ -103,10 +159,14 @@ class Loop:
                 return self._stop
             if task is None:
                 return None if self._running else Stop("exhausted", self._plan.end)
-            running = asyncio.create_task(self._run(task))
-            self._running.add(running)
-            running.add_done_callback(self._ended)
+            self._start(task)
         return None
+
+    def _start(self, task: Task) -> asyncio.Task[None]:
+        running = asyncio.create_task(self._run(task))
+        self._running.add(running)
+        running.add_done_callback(self._ended)
+        return running
 
     async def _wait(self) -> None:
         self._changed.clear()
@@ -138,5 +198,6 @@ class Loop:
                 self._plan.take_back(task)
                 return
             self._plan.finished(task, outcome.status)
-            self._stops.count(outcome.status, outcome.reason)
+            self._stops.count(outcome.status, outcome.reason, refined=is_refine(task))
+            self._returns.ended(task)
             self._on_outcome(task, outcome)

@@ -12,7 +12,7 @@ from ..agents.state import FlowState
 from ..errors import GristmillError, ModelError, NotStored
 from ..models.layers.meter import Lineage
 from ..models.redact import redact
-from ..storage.records import Decision, Draft, Item, Status, Task, Usage, Verdict, content_id
+from ..storage.records import Decision, Draft, Item, Status, Task, Usage, Verdict, item_id
 
 CODE = re.compile(r"[A-Za-z][A-Za-z0-9_.:-]{0,63}")
 RAW_LIMIT = 20_000  # characters of a failed reply that are kept: enough to see what the model did
@@ -37,7 +37,7 @@ def outcome_of(task: Task, state: FlowState, kind: str, usage: Usage, lineage: L
         return failure(task, kind, "no_draft", "the flow ended without a draft", usage=usage, lineage=lineage)
     status = Status.ACCEPTED if decision is Decision.ACCEPT else Status.REJECTED
     item = Item(
-        id=content_id("item", task.id, 0),
+        id=item_id(task.id),
         task=task.id,
         kind=kind,
         status=status,
@@ -69,7 +69,7 @@ def failure(
 ) -> Outcome:
     """Makes a failed task's outcome: one failed item that keeps the error and the raw model text."""
     item = Item(
-        id=content_id("item", task.id, 0),
+        id=item_id(task.id),
         task=task.id,
         kind=kind,
         status=Status.FAILED,

@@ -1,6 +1,7 @@
 """The plan: draws tasks in windows, so that a campaign of a million tasks never stands in memory.
 
 Tasks of an earlier run that are still pending come first, in their order; then the planner is asked for new ones.
+What people sent back stands in a line of its own.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from ..errors import ConfigError, GristmillError
 from ..graphs.recipes.base import Planner, PlanView
 from ..storage.records import Chunk, Status, Task
+from ..storage.returns import is_refine
 from ..storage.store import RunStore
 from .coverage import Coverage
 
@@ -28,7 +30,8 @@ class Plan:
     """Hands out tasks one by one, `window` of them in memory at most (a resume adds one page).
 
     `coverage` counts accepted and pending tasks by chunk, entity and cell, live: planners weigh by its counts.
-    `extent` is how many chunks and entities there are.
+    `extent` is how many chunks and entities there are. `planned` counts what the planner drew, and not what people sent
+    back.
     """
 
     def __init__(
@@ -54,13 +57,17 @@ class Plan:
         self._rng = random.Random(seed)  # noqa: S311  # reproducible draws are the point, nothing secret hangs on it
         self._view = PlanView(chunks=chunks, graph=graph, coverage=self.coverage.counts, is_planned=store.is_planned)
         self._queue: deque[Task] = deque()
+        self._sent_back: deque[Task] = deque()
         self._after = 0
         self._resuming = True
         self._exhausted = False
         self._drawn = False
         self._ended: list[Task] | None = None
         for task, status in store.tasks():
-            self.planned += 1
+            if not is_refine(task):
+                self.planned += 1
+            elif status is Status.PENDING:
+                self._sent_back.append(task)
             if status in (Status.PENDING, Status.ACCEPTED):
                 self.coverage.add(task)
         self._resuming = self.planned > 0
@@ -79,9 +86,28 @@ class Plan:
             await self._refill()
         return self._queue.popleft() if self._queue else None
 
+    async def add_sent_back(self, tasks: Sequence[Task]) -> None:
+        """Stores the tasks of what people sent back; `next_sent_back` hands them out."""
+        new = [task for task in tasks if not self._store.is_planned(task.id)]
+        if not new:
+            return
+        await self._store.plan(new)
+        for task in new:
+            self.coverage.add(task)
+        self._sent_back.extend(new)
+
+    @property
+    def sent_back(self) -> int:
+        """How many tasks of what people sent back wait to be handed out."""
+        return len(self._sent_back)
+
+    def next_sent_back(self) -> Task | None:
+        """Returns the next task of what people sent back, or None when there is none now."""
+        return self._sent_back.popleft() if self._sent_back else None
+
     def take_back(self, task: Task) -> None:
         """Puts a task that was not run back to the front."""
-        self._queue.appendleft(task)
+        (self._sent_back if is_refine(task) else self._queue).appendleft(task)
 
     def finished(self, task: Task, status: Status) -> None:
         """Tells the plan how a task ended: what was not accepted no longer counts as covered."""
@@ -131,13 +157,14 @@ class Plan:
                 self.coverage.drop(task)
 
     async def _refill(self) -> None:
-        if self._resuming:
+        while self._resuming:
             page = self._store.pending(self._after, PAGE)
             if page:
                 self._after = page[-1][0]
-                self._queue.extend(task for _, task in page)
+            self._queue.extend(task for _, task in page if not is_refine(task))
+            if self._queue:
                 return
-            self._resuming = False
+            self._resuming = bool(page)
         room = self._window if self._max_tasks is None else min(self._window, self._max_tasks - self.planned)
         if room <= 0 or self._exhausted:
             return

@@ -18,6 +18,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ..models.layers.meter import Meter
+from ..storage.people import Shift
 from ..storage.records import Status
 from .outcome import Outcome
 from .terminal import SafeConsole
@@ -43,6 +44,7 @@ class Progress:
         self._total: int | None = None
         self._began = time.monotonic()
         self._accepted_before = 0
+        self._people = Shift()
 
     @property
     def phase_name(self) -> str:
@@ -84,6 +86,11 @@ class Progress:
         self._done += 1
         self._refresh()
 
+    def people(self, shift: Shift) -> None:
+        """People moved the counts by so much until now."""
+        self._people = shift
+        self._refresh()
+
     def say(self, text: str) -> None:
         """A line for the person."""
         LOG.info("%s", text)
@@ -100,11 +107,16 @@ class Progress:
     def accepted(self) -> int:
         return self._accepted_before + self.counts[Status.ACCEPTED]
 
+    @property
+    def counted(self) -> int:
+        """What counts towards the target: accepted tasks, and what people made of them."""
+        return self.accepted + self._people.total
+
     def _eta(self) -> str:
         made = self.counts[Status.ACCEPTED]
         if self.target is None or not made:
             return "-"
-        seconds = (time.monotonic() - self._began) / made * max(0, self.target - self.accepted)
+        seconds = (time.monotonic() - self._began) / made * max(0, self.target - self.counted)
         return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"
 
     def _figures(self) -> str:
@@ -152,6 +164,8 @@ class Plain(Progress):
                 f"  accepted {self.accepted}  rejected {self.counts[Status.REJECTED]}"
                 f"  failed {self.counts[Status.FAILED]}{why}"
             )
+        if people := self._people.described:
+            line += f"  people: {people}"
         self._print(f"{line}  {self._figures()}")
 
 
@@ -175,6 +189,7 @@ class Logged(Progress):
             "accepted": self.accepted,
             "rejected": self.counts[Status.REJECTED],
             "failed": self.counts[Status.FAILED],
+            "people": self._people.total,
             "target": self.target,
             "calls": usage.calls,
             "cached_calls": usage.cached_calls,
@@ -207,14 +222,16 @@ class LiveTable(Progress):
         if self.counts or self.target:
             goal = f" of {self.target}" if self.target else ""
             table.add_row(
-                Text(f"accepted {self.accepted}{goal}", style="green"),
+                Text(f"accepted {self.counted}{goal}", style="green"),
                 Text(f"rejected {self.counts[Status.REJECTED]}", style="yellow"),
                 Text(f"failed {self.counts[Status.FAILED]}", style="red" if self.counts[Status.FAILED] else ""),
                 Text(self._why(), style="dim"),
             )
+        if people := self._people.described:
+            table.add_row(Text(f"people: {people}", style="dim"))
         rows: list[Table | Text] = [phase, table]
         if self.target:
-            rows.append(_bar(self.accepted, self.target))
+            rows.append(_bar(self.counted, self.target))
         elif self._total:
             rows.append(_bar(self._done, self._total))
         rows.append(Text(self._figures(), style="dim"))

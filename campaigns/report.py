@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from ..storage.people import People, Shift
 from ..storage.records import Decision, Draft, Item, Span, Status, Verdict
 from ..storage.reviews import Review, decision_of
 from ..storage.samples import Samples
@@ -42,6 +44,7 @@ def status_of(store: RunStore) -> dict[str, Any]:
         "relations": store.count("relations"),
         "calls_kept": store.count("calls"),
         "books": books_dict(books),
+        "people": people_dict(people_of(store), books),
         "reasons": [
             {"status": status, "reason": reason, "items": count} for (status, reason), count in store.reasons().items()
         ],
@@ -65,6 +68,18 @@ def books_dict(books: Books) -> dict[str, Any]:
         "pending": books.pending,
         "balanced": books.balanced,
     }
+
+
+def people_of(store: RunStore) -> Shift:
+    """Returns by how much people moved a run's counts."""
+    people = People(store)
+    people.look()
+    return people.shift
+
+
+def people_dict(shift: Shift, books: Books) -> dict[str, Any]:
+    """What people did, and `counted`: the items that count as accepted, towards a target and in an export."""
+    return {**asdict(shift), "counted": books.accepted + shift.total, "text": shift.described}
 
 
 def print_status(console: Console, status: dict[str, Any]) -> None:
@@ -92,6 +107,7 @@ def print_status(console: Console, status: dict[str, Any]) -> None:
     if status["graph"] and status["graph"]["failed"]:
         console.print(Text(f"  chunks without extraction: {status['graph']['failed']}", style="yellow"))
     print_books(console, status["books"])
+    print_people(console, status["people"])
     table = Table(box=None, pad_edge=False, header_style="dim")
     for column in ("status", "reason", "items", "example"):
         table.add_column(column, justify="right" if column == "items" else "left")
@@ -140,6 +156,12 @@ def print_books(console: Console, books: dict[str, Any]) -> None:
     if not books["balanced"]:
         line.append("   THE BOOKS DO NOT BALANCE: please report this", style="bold red")
     console.print(line)
+
+
+def print_people(console: Console, people: dict[str, Any]) -> None:
+    """Prints what people's decisions add to the books, when there are any."""
+    if people["text"]:
+        console.print(Text(f"people: {people['text']}; {people['counted']} items count as accepted", style="cyan"))
 
 
 def print_item(

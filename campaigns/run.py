@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, field, replace
 from ..agents.state import FlowContext
 from ..errors import BudgetExceeded, StoreError
 from ..evals.duplicates import ExactPool
-from ..graphs.flows.runner import runner_of
+from ..graphs.flows.runner import refine_runner_of, runner_of
 from ..models.layers.budget import Budget
 from ..models.layers.limiter import AnyLimiter
 from ..models.layers.meter import Meter
@@ -28,6 +28,7 @@ from .outcome import storable
 from .planning import Plan
 from .prepare import Prepared
 from .progress import Progress
+from .returns import Returns
 from .sampling import sampled
 from .signals import drained_by_signals
 from .spec import CampaignSpec
@@ -148,11 +149,13 @@ class Run:
             )
             if self.stopping.is_set():
                 return self.why
+        around = node_spans(self.tracer)
         worker = Worker(
-            runner_of(self.prepared.flow, runtime=self.spec.runtime, around=node_spans(self.tracer)),
+            runner_of(self.prepared.flow, runtime=self.spec.runtime, around=around),
             replace(self.context, pool=pool),
             meter=self.meter,
             kind=self.prepared.kind,
+            refine=refine_runner_of(self.prepared.flow, runtime=self.spec.runtime, around=around),
             tracer=self.tracer,
         )
         admission = Admission(self.store, pool, self.prepared.kind)
@@ -186,6 +189,7 @@ class Run:
             stops,
             concurrency=concurrency,
             on_outcome=lambda _, outcome: progress.outcome(outcome),
+            returns=Returns(self.store, plan, stops, progress.people),
         )
         with calm_collector():
             return await self.loop.run()

@@ -22,6 +22,7 @@ class Stop:
 class Stops:
     """Counts finished tasks and says when to stop.
 
+    `accepted` are tasks; `people` is what people's decisions add to them or take: the target is reached by the sum.
     The counts start from the books of the run, so a resumed campaign goes on where it was; the windows start empty.
     """
 
@@ -37,6 +38,7 @@ class Stops:
     ) -> None:
         self.target = target
         self.accepted = accepted
+        self.people = 0
         self.finished = finished
         self._rules = rules
         self._deadline = None if budget.minutes is None else time.monotonic() + budget.minutes * 60 - seconds
@@ -44,10 +46,12 @@ class Stops:
         self._reasons: deque[str] = deque(maxlen=rules.window)
         self._counts: Counter[str] = Counter()
 
-    def count(self, status: Status, reason: str) -> None:
-        """Counts one finished task."""
+    def count(self, status: Status, reason: str, *, refined: bool = False) -> None:
+        """Counts one finished task. One that a person asked for says nothing of how the recipe does."""
         self.finished += 1
         self.accepted += status is Status.ACCEPTED
+        if refined:
+            return
         if len(self._reasons) == self._reasons.maxlen:
             self._counts[self._reasons[0]] -= 1
         entry = "" if status is Status.ACCEPTED else reason or status.value
@@ -65,7 +69,7 @@ class Stops:
 
     def check(self) -> Stop | None:
         """Returns why to stop now, or None to go on."""
-        if self.target is not None and self.accepted >= self.target:
+        if self.target is not None and self.accepted + self.people >= self.target:
             return Stop("target", f"the target of {self.target} accepted items is reached")
         if self._deadline is not None and time.monotonic() >= self._deadline:
             return self.out_of_time()
@@ -96,7 +100,7 @@ class Stops:
         """
         if self.target is None:
             return math.inf
-        lacking = self.target - self.accepted
+        lacking = max(0, self.target - self.accepted - self.people)
         rate = (self.accepted + 1) / (self.finished + 1)  # a first guess of 1, soon outweighed
         # Of k tasks, k·rate are accepted, give or take twice the root of k·rate·(1 - rate): that must not be too many.
         likely = (lacking - 2 * math.sqrt(lacking * (1 - rate))) / rate

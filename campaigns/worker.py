@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from langgraph.errors import GraphRecursionError
 
 from ..agents.state import FlowContext, FlowState
@@ -12,6 +14,7 @@ from ..models.layers.meter import Meter
 from ..models.tracing import Tracer
 from ..storage.queue import Work
 from .outcome import Outcome, code_of, failure, failure_of, outcome_of
+from .refining import VersionsPool, first_state
 
 # What concerns the whole campaign and no single task: the task stays pending, the campaign stops.
 FATAL = (BudgetExceeded, AccessDenied, ServerLost, ConfigError, StoreError)
@@ -20,7 +23,8 @@ FATAL = (BudgetExceeded, AccessDenied, ServerLost, ConfigError, StoreError)
 class Worker:
     """Runs tasks through a flow. It knows no store: a task comes with its records, its outcome is for others to keep.
 
-    `flow` runs one task to its last state, `meter` counts its models' calls, `kind` is what its items train. With a
+    `flow` runs one task to its last state, `refine` the same flow from its refine node on, None where it has none;
+    `meter` counts its models' calls, `kind` is what its items train. With a
     `tracer` each run of a task is a span.
     """
 
@@ -31,9 +35,11 @@ class Worker:
         *,
         meter: Meter,
         kind: str,
+        refine: Runner | None = None,
         tracer: Tracer | None = None,
     ) -> None:
         self._flow = flow
+        self._refine = refine
         self._context = context
         self._meter = meter
         self._kind = kind
@@ -64,15 +70,7 @@ class Worker:
         state: FlowState = {}
         TASK.set(task.id)  # not reset: what follows in this asyncio task is about the same one
         try:
-            state = await self._flow(
-                {
-                    "task": task,
-                    "chunks": list(work.chunks),
-                    "entities": list(work.entities),
-                    "relations": list(work.relations),
-                },
-                self._context,
-            )
+            state = await self._run(work)
         except FATAL:
             self._meter.take(task.id)
             raise
@@ -88,3 +86,13 @@ class Worker:
             message = f"the flow took more than {STEP_LIMIT} steps without an end; give its loop a limit"
             return failure(task, self._kind, "endless_loop", message, usage=usage, lineage=lineage)
         return failure_of(task, self._kind, failed, usage, lineage)
+
+    async def _run(self, work: Work) -> FlowState:
+        found, context = work.refinement, self._context
+        if found is None:
+            return await self._flow(first_state(work, at_refine=False), context)
+        if context.pool is not None:
+            context = replace(context, pool=VersionsPool(context.pool, found.versions))
+        if self._refine is None or found.draft is None:
+            return await self._flow(first_state(work, at_refine=False), context)
+        return await self._refine(first_state(work, at_refine=True), context)

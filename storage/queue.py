@@ -9,12 +9,26 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, Protocol
 
-from .records import Chunk, Entity, Item, Record, Relation, Status, Task
+from .records import Chunk, Draft, Entity, Item, Record, Relation, Status, Task
+
+
+class Refinement(Record):
+    """What a task goes on from whose item a person sent back.
+
+    `item` is that item's id, `draft` its last draft, None where it failed before there was one, `note` what the person
+    asks for. `versions` are the ids of the tasks of all versions of the item, none of which is a duplicate of another.
+    """
+
+    item: str
+    note: str
+    draft: Draft | None = None
+    versions: tuple[str, ...] = ()
 
 
 class Work(Record):
     """A task with the records that its flow starts from, so that a worker needs no access to the store.
 
+    `refinement` says what it goes on from when a person's note made it.
     `trace` is the W3C traceparent of the coordinator's span for it, where traces are kept.
     """
 
@@ -22,6 +36,7 @@ class Work(Record):
     chunks: tuple[Chunk, ...] = ()
     entities: tuple[Entity, ...] = ()
     relations: tuple[Relation, ...] = ()
+    refinement: Refinement | None = None
     trace: str = ""
 
 

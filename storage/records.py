@@ -21,6 +21,11 @@ def content_id(kind: str, *parts: object) -> str:
     return f"{kind}-{hashlib.blake2b(payload, digest_size=12).hexdigest()}"
 
 
+def item_id(task: str) -> str:
+    """Returns the id of the item that the task `task` ends with."""
+    return content_id("item", task, 0)
+
+
 class Record(BaseModel):
     """Base of all records: frozen, and an unknown field is an error."""
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 MANY = 500  # ids in one statement
 REVIEWER = "reviewer"  # who wrote a person's draft or verdict, in the item that comes of it
+SENT_BACK = "sent_back"  # the reason of an accepted item that a person sent back
 ADD = (  # only after an event that is there
     "INSERT INTO reviews (id, item, after, action, body) SELECT ?, ?, ?, ?, ? "
     "WHERE ? = '' OR EXISTS (SELECT 1 FROM reviews WHERE id = ? AND item = ?) ON CONFLICT DO NOTHING"
@@ -174,12 +175,20 @@ def is_precedent(history: Sequence[Review]) -> bool:
 
 
 def reviewed(item: Item, decision: Review | None) -> Item:
-    """Returns the item as it is after a person's decision: what exports take. Its own drafts and verdicts all stay."""
-    if decision is None or decision.action is Action.SEND_BACK:
+    """Returns the item as it is after a person's decision: what exports take. Its own drafts and verdicts all stay.
+
+    One that was sent back is not accepted as it is; if it was not before, it stays as it was.
+    """
+    if decision is None or (decision.action is Action.SEND_BACK and item.status is not Status.ACCEPTED):
         return item
     last = item.drafts[-1].index if item.drafts else 0
+    update: dict[str, Any]
+    if decision.action is Action.SEND_BACK:
+        asked = Verdict(by=REVIEWER, draft=last, decision=Decision.REVISE, reasons=(SENT_BACK,), text=decision.note)
+        update = {"status": Status.REJECTED, "reasons": (SENT_BACK,), "verdicts": (*item.verdicts, asked)}
+        return item.model_copy(update=update)
     accepts = decision.action in {Action.ACCEPT, Action.EDIT}
-    update: dict[str, Any] = {
+    update = {
         "status": Status.ACCEPTED if accepts else Status.REJECTED,
         "reasons": () if accepts else decision.reasons or item.reasons or ("reviewer",),
     }

@@ -339,6 +339,11 @@ class RunStore:
             found |= {id: Item.model_validate_json(body) for id, body in self._database.rows(sql, *some)}
         return found
 
+    def item_of(self, task: str) -> Item | None:
+        """Returns the item that the task with id `task` ended with, None before it has."""
+        row = self._database.row("SELECT body FROM items WHERE task = ?", task)
+        return None if row is None else Item.model_validate_json(row[0])
+
     def claims(self) -> Iterator[tuple[bytes, str]]:
         """Yields (hash, task id) of every text that an accepted task holds in the pool."""
         yield from self._database.stream("SELECT key, task FROM claims ORDER BY rowid")

@@ -16,7 +16,7 @@ from ...agents.state import Pool
 from ...errors import ConfigError, StoreError
 from ...evals.duplicates import ExactPool
 from ...evals.shared_pool import RedisPool
-from ...graphs.flows.runner import runner_of
+from ...graphs.flows.runner import refine_runner_of, runner_of
 from ...models.fleet.shared import SharedLayers
 from ...models.layers.budget import Allowance, Budget
 from ...models.layers.cache import CallStore
@@ -175,11 +175,13 @@ async def _serve(spec: CampaignSpec, queue: WorkerQueue, place: Place, layers: _
         tracer=seen.tracer,
     )
     try:
-        flow = runner_of(prepared.flow, runtime=spec.runtime, around=node_spans(seen.tracer))
+        around = node_spans(seen.tracer)
+        flow = runner_of(prepared.flow, runtime=spec.runtime, around=around)
+        refine = refine_runner_of(prepared.flow, runtime=spec.runtime, around=around)
         context = replace(context_of(prepared, models), pool=layers.pool)
         member = Member(
             queue,
-            Worker(flow, context, meter=meter, kind=prepared.kind, tracer=seen.tracer),
+            Worker(flow, context, meter=meter, kind=prepared.kind, refine=refine, tracer=seen.tracer),
             place.known_as,
             place.slots,
             pool=layers.pool,

@@ -13,6 +13,7 @@ from langsmith.utils import tracing_is_enabled
 from ...agents.state import FlowContext, FlowState
 from .check import AnyFlow, builder_of
 from .direct import Around, DirectGraph, NeedsLangGraph
+from .entering import entered_at_refine
 
 Runner = Callable[[FlowState, FlowContext], Awaitable[FlowState]]
 STEP_LIMIT = 100  # supersteps that a task may take
@@ -49,6 +50,14 @@ def runner_of(
         LOG.info("the flow runs on LangGraph's runtime: %s", need)
         return FlowRunner(compiled, None, recursion_limit)
     return FlowRunner(compiled, direct, recursion_limit)
+
+
+def refine_runner_of(
+    graph: AnyFlow, *, runtime: Literal["auto", "langgraph"] = "auto", around: Around | None = None
+) -> Runner | None:
+    """Returns the function that runs `graph` from its refine node on; None for a graph that has none."""
+    entered = entered_at_refine(graph)
+    return None if entered is None else runner_of(entered, runtime=runtime, around=around)
 
 
 class FlowRunner:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import BaseModel, ConfigDict
 
 from ...storage.records import Chunk, Task
+from ...storage.returns import MARKS
 
 if TYPE_CHECKING:  # types only: a planner draws without networkx or langgraph being imported for its sake
     from langgraph.graph import StateGraph
@@ -104,9 +105,11 @@ def cell(attribute: str, value: object) -> str:
 def coverage_keys(task: Task) -> tuple[str, ...]:
     """Returns what a task counts towards in `PlanView.coverage`: its chunks, its entities, the cells of its attributes.
 
-    Only attributes that are text make cells; a list or a number steers nothing.
+    Only attributes that are text make cells; a list or a number steers nothing, nor what a person's note is about.
     """
-    cells = (cell(name, value) for name, value in task.attributes.items() if isinstance(value, str))
+    cells = (
+        cell(name, value) for name, value in task.attributes.items() if isinstance(value, str) and name not in MARKS
+    )
     return (*task.chunks, *task.entities, cell("draw", task.kind), *cells)
 
 
