@@ -8,10 +8,11 @@ from collections.abc import Mapping
 from time import monotonic
 from typing import Any
 
-from ..errors import ConfigError
+from ..errors import ConfigError, RunLocked, StoreError
 from . import redis_scripts as scripts
 from .redis_connection import Arg, RedisConnection, Script
 
+DEPOSED = "DEPOSED "  # how the scripts' fence answers (lua/prelude.lua)
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 
@@ -26,16 +27,26 @@ def as_text(value: bytes) -> str:
     return value.decode("utf-8", "backslashreplace")
 
 
-class CampaignKeys:
-    """`generation` names the data in Redis, '' before the first call: a new name says that they were lost."""
+def leader_key(campaign: str) -> str:
+    """Returns the key that names who leads `campaign`."""
+    return f"gristmill:{{{campaign}}}:leader"
 
-    def __init__(self, url: str, campaign: str, *, lease: float, patience: float) -> None:
+
+class CampaignKeys:
+    """`generation` names the data in Redis, '' before the first call: a new name says that they were lost.
+
+    `leader` is the name under which a coordinator leads, '' for all others.
+    """
+
+    def __init__(self, url: str, campaign: str, *, lease: float, patience: float, leader: str = "") -> None:
         require_name("campaign", campaign)
         if lease <= 0:
             raise ConfigError(f"lease {lease}: give seconds above 0")
         self.connection = RedisConnection(url, patience=patience)
         self.keys = tuple(f"gristmill:{{{campaign}}}:{name}" for name in scripts.KEYS)
         self.key = dict(zip(scripts.KEYS, self.keys, strict=True))
+        self._all_keys = (*self.keys, leader_key(campaign))
+        self._leader = leader
         self.generation = ""
         self.ahead_ms = 0.0  # the server's clock minus this process's monotonic clock
         self._lease_ms = int(lease * 1000)
@@ -45,9 +56,20 @@ class CampaignKeys:
         self._lease_ms = int(lease * 1000)
 
     async def run(self, script: Script, *args: Arg, patience: float | None = None) -> list[Any]:
-        """Runs a script; returns its answer without the server's time and the generation, which are noted."""
-        fresh = uuid.uuid4().hex
-        answer = await self.connection.run(script, self.keys, (fresh, self._lease_ms, *args), patience=patience)
+        """Runs a script; returns its answer without the server's time and the generation, which are noted.
+
+        Raises:
+            RunLocked: another coordinator leads the campaign now.
+        """
+        given = (uuid.uuid4().hex, self._lease_ms, *args, self._leader)
+        try:
+            answer = await self.connection.run(script, self._all_keys, given, patience=patience)
+        except StoreError as error:
+            if DEPOSED in str(error):
+                raise RunLocked(
+                    "another coordinator leads this campaign now; this one has stopped, nothing is lost"
+                ) from None
+            raise
         rest: list[Any]
         moment, generation, *rest = answer
         self.ahead_ms = float(moment) - monotonic() * 1000

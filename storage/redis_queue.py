@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from time import monotonic
 from typing import Any
@@ -18,12 +18,12 @@ from typing import Any
 import orjson
 from pydantic import Field, ValidationError
 
-from ..errors import ConfigError, RedisUnavailable, RunLocked, StoreError
+from ..errors import ConfigError, RedisUnavailable, StoreError
 from . import redis_scripts as scripts
 from .queue import Dead, Lease, QueueState, Result, Work, WorkerInfo
 from .records import Record
 from .redis_campaign import CampaignKeys, as_text, require_name
-from .redis_connection import LIFE_MS, Arg, Script
+from .redis_connection import Arg, Script
 
 LOG = logging.getLogger(__name__)
 ORDERS = ("run", "pause", "drain")
@@ -226,8 +226,9 @@ class RedisWorkerQueue:
 class RedisCoordinatorQueue:
     """The coordinator's side. A task that ends its worker `strikes` times, running alone, is set aside.
 
-    `window` bounds how many tasks Redis holds. Call `reclaim` every third of a lease. `leads` says whether this is
-    still the campaign's coordinator: it is asked before a queue that has lost its data is begun anew.
+    `window` bounds how many tasks Redis holds. Call `reclaim` every third of a lease. `leader` is the name
+    under which this coordinator leads the campaign: once another does, every call raises `RunLocked`. Without a name it
+    only looks and gives orders.
 
     Raises:
         ConfigError: redis-py is not installed, or the URL, a name or a password cannot work.
@@ -243,11 +244,10 @@ class RedisCoordinatorQueue:
         window: int = 100_000,
         wait: float = 0.5,
         patience: float = 300.0,
-        leads: Callable[[], Awaitable[bool]] | None = None,
+        leader: str = "",
     ) -> None:
-        self._campaign = CampaignKeys(url, campaign, lease=lease, patience=patience)
+        self._campaign = CampaignKeys(url, campaign, lease=lease, patience=patience, leader=leader)
         self._name = campaign
-        self._leads = leads
         self._strikes = strikes
         self._window = window
         self._wait = wait
@@ -265,8 +265,6 @@ class RedisCoordinatorQueue:
         answer = await self._campaign.run(script, *args)
         known, self._known = self._known, self._campaign.generation
         if known and known != self._known and self._manifest:
-            if self._leads is not None and not await self._leads():  # it was another coordinator who made it anew
-                raise RunLocked("another coordinator leads this campaign now; this one has stopped, nothing is lost")
             LOG.warning("Redis lost the queue of %s; tasks that are pending must be fed again", self._name)
             await self._campaign.run(scripts.BEGIN, self._manifest, self._order)
         return answer
@@ -367,7 +365,7 @@ class RedisCoordinatorQueue:
         if order not in ORDERS:
             raise ConfigError(f"order {order!r}: give one of {', '.join(ORDERS)}")
         self._order = order
-        await self._campaign.connection.call("SET", self._campaign.key["order"], order, "PX", LIFE_MS)
+        await self._campaign.run(scripts.ORDER, order)
 
     async def state(self) -> QueueState:
         """Counts what the queue holds, `bytes` of Redis memory, and its workers by age of their last sign of life."""

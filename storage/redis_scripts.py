@@ -15,7 +15,9 @@ Keys of a campaign, all under `gristmill:{campaign}:` (the braces keep them on o
     generation        a random name, gone when the data are gone
     order, manifest   what workers are told
 
-Every script of `lua/` stands behind its prelude. ARGV[1] is a name for a new generation, ARGV[2] the lease in ms. Each
+Every script of `lua/` stands behind its prelude. ARGV[1] is a name for a new generation, ARGV[2] the lease in ms. The
+last key is the leader's (campaigns/fleet/leader.py) and the last argument the name under which a coordinator leads, ''
+for all others: of a coordinator that another one has replaced, nothing is taken any more, however late it arrives. Each
 answers with an array that starts with the server's time in ms and the generation. All are harmless when they run twice.
 Where a script may meet a full server it writes first what needs memory, so that a refusal leaves nothing half done.
 Every key has an expiry, which a coordinator renews for as long as it lives.
@@ -49,7 +51,10 @@ def _text(name: str) -> str:
     return resources.files(f"{__package__}.lua").joinpath(f"{name}.lua").read_text("utf-8")
 
 
-_PRELUDE = f"local {', '.join('k_' + name for name in KEYS)} = unpack(KEYS)\nlocal LIFE = {LIFE_MS}\n{_text('prelude')}"
+_PRELUDE = (
+    "local k_leader, who = table.remove(KEYS), table.remove(ARGV)\n"
+    f"local {', '.join('k_' + name for name in KEYS)} = unpack(KEYS)\nlocal LIFE = {LIFE_MS}\n{_text('prelude')}"
+)
 
 
 def _script(name: str) -> Script:
@@ -68,6 +73,7 @@ CONFIRM = _script("confirm")
 SET_ASIDE = _script("set_aside")
 RECLAIM = _script("reclaim")
 DEAD = _script("dead")
+ORDER = _script("order")
 REQUEUE = _script("requeue")
 STATE = _script("state")
 CLEAR = _script("clear")

@@ -207,7 +207,8 @@ async def test_suspects_run_in_halves_beside_others_and_only_the_guilty_one_dies
     assert "was lost" in dead.history[0]
     assert sum(" alone" in line for line in dead.history) == strikes
     assert set(store) == {one.task.id for one in work} - {poison}
-    assert deaths == len(dead.history)
+    # It may also die on a lease that had lapsed meanwhile, of a process that the machine let wait: no strike for that.
+    assert deaths >= len(dead.history)
     state = await coordinator.state()
     assert (state.ready, state.leased, state.results, state.dead) == (0, 0, 0, 1)
 

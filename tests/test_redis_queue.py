@@ -17,7 +17,7 @@ from queue_pair import QueuePair, result_of, some_work, take_all
 from redis.asyncio import Redis
 from redis_server import RedisServer, free_port
 
-from gristmill.errors import ConfigError, RedisUnavailable, StoreError, StoreFull
+from gristmill.errors import ConfigError, RedisUnavailable, RunLocked, StoreError, StoreFull
 from gristmill.storage.queue import Lease, Result, WorkerInfo
 from gristmill.storage.redis_connection import LIFE_MS
 from gristmill.storage.redis_queue import RedisCoordinatorQueue, RedisWorkerQueue
@@ -523,3 +523,43 @@ async def test_an_unknown_order_is_refused(queue: tuple[QueuePair, Any]) -> None
     with pytest.raises(ConfigError, match=r"'stop'.*run, pause, drain"):
         await coordinator.order("stop")
     assert (await coordinator.state()).order == "run"
+
+
+async def test_nothing_is_taken_of_a_coordinator_that_was_replaced(redis_url: str) -> None:
+    """However late it arrives: the fence is inside the scripts, in the same step as what they do."""
+    async with pair_on(redis_url) as (pair, client):
+        old = RedisCoordinatorQueue(redis_url, pair.campaign, leader="the first")
+        new = RedisCoordinatorQueue(redis_url, pair.campaign, leader="the second")
+        try:
+            await client.set(key(pair, "leader"), "the first")
+            await old.begin({"flow": "f"})
+            await old.feed(some_work(4))
+            worker = pair.worker("one")
+            first, second = await worker.lease(2)
+            assert await worker.finish(first, result_of(first))
+            results = await old.results()
+            await client.set(key(pair, "leader"), "the second")
+            before = await new.state()
+            for attempt in (
+                old.feed(some_work(6)),
+                old.confirm(results),
+                old.reclaim(),
+                old.order("drain"),
+                old.begin({"flow": "g"}),
+                old.withdraw([one.task.id for one in some_work(4)]),
+                old.requeue(),
+                old.clear(),
+                old.bury("one"),
+            ):
+                with pytest.raises(RunLocked, match="another coordinator leads"):
+                    await attempt
+            after = await new.state()
+            assert (after.ready, after.leased, after.results, after.order) == (2, 1, 1, "run")
+            assert (before.ready, before.leased, before.results) == (2, 1, 1)
+            assert await worker.manifest() == {"flow": "f"}
+            assert await worker.finish(second, result_of(second))  # workers are nobody's
+            await client.delete(key(pair, "leader"))  # a Redis that lost its memory: whoever lives goes on
+            await old.order("pause")
+        finally:
+            await old.close()
+            await new.close()

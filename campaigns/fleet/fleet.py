@@ -192,7 +192,7 @@ class Fleet:
             await leader.take()
             try:
                 queue = RedisCoordinatorQueue(
-                    self.redis, spec.name, lease=self.lease, strikes=self.strikes, leads=leader.leads
+                    self.redis, spec.name, lease=self.lease, strikes=self.strikes, leader=leader.name
                 )
                 keys = Keys(connection, queue, shared, await _run_id(store))
                 keeping = asyncio.create_task(keys.keep())

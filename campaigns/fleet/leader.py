@@ -10,6 +10,7 @@ import socket
 import uuid
 
 from ...errors import RunLocked
+from ...storage.redis_campaign import leader_key
 from ...storage.redis_connection import RedisConnection, Script
 
 LOG = logging.getLogger(__name__)
@@ -30,8 +31,8 @@ class Leader:
     def __init__(self, connection: RedisConnection, campaign: str, lease: float, lost: asyncio.Event) -> None:
         self._connection = connection
         self._campaign = campaign
-        self._key = f"gristmill:{{{campaign}}}:leader"
-        self._me = f"process {os.getpid()} on {socket.gethostname()} ({uuid.uuid4().hex[:8]})"
+        self._key = leader_key(campaign)
+        self.name = f"process {os.getpid()} on {socket.gethostname()} ({uuid.uuid4().hex[:8]})"
         self._milliseconds = int(lease * 1000)
         self._renewing: asyncio.Task[None] | None = None
         self._lost = lost
@@ -61,29 +62,21 @@ class Leader:
         )
 
     async def _claim(self) -> bool:
-        return bool(await self._connection.call("SET", self._key, self._me, "NX", "PX", self._milliseconds))
+        return bool(await self._connection.call("SET", self._key, self.name, "NX", "PX", self._milliseconds))
 
     async def _renew(self) -> None:
         while True:
             await asyncio.sleep(self._milliseconds / 3000)
-            renewed = await self._connection.run(RENEW, (self._key,), (self._me, self._milliseconds))
+            renewed = await self._connection.run(RENEW, (self._key,), (self.name, self._milliseconds))
             # A Redis that lost its memory has no leader: taking the lead anew is as good as having kept it.
             if not renewed and not await self._claim():
                 LOG.error("another coordinator took the lead of campaign '%s'", self._campaign)
                 self._lost.set()
                 return
 
-    async def leads(self) -> bool:
-        """Asks whether no other coordinator has the lead; sets `lost` when one has."""
-        holder = await self._connection.call("GET", self._key)
-        if holder is None or holder == self._me.encode():
-            return True
-        self._lost.set()
-        return False
-
     async def leave(self) -> None:
         """Gives the lead up at once."""
         if self._renewing is not None:
             self._renewing.cancel()
             await asyncio.gather(self._renewing, return_exceptions=True)
-        await self._connection.run(LEAVE, (self._key,), (self._me,))
+        await self._connection.run(LEAVE, (self._key,), (self.name,))

@@ -1,4 +1,8 @@
--- Stands before every script. ARGV[1] is a name for a new generation, ARGV[2] the lease in ms.
+-- Stands before every script. ARGV[1] is a name for a new generation, ARGV[2] the lease in ms, `who` the coordinator.
+if who ~= '' then
+  local leader = redis.call('GET', k_leader)
+  if leader and leader ~= who then return redis.error_reply('DEPOSED ' .. leader) end
+end
 local group = 'workers'
 local lease = tonumber(ARGV[2])
 local time = redis.call('TIME')
