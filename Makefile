@@ -28,8 +28,9 @@ help:
 demo: $(CORE)
 	@$(BIN)/gristmill run examples/demo.toml
 
+# Three processes, since many tests wait for a lease to end or a server to come back.
 test: lint types redis postgres chromium
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -n 3 --dist worksteal
 
 .PHONY: test-web
 test-web: chromium
