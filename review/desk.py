@@ -5,18 +5,30 @@ The web pages and the command line decide through here, so that both mean the sa
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from uuid import uuid4
 
 from ..errors import ConfigError, NotStored, ReviewConflict, StoreError
-from ..storage.records import Item, Message, Status
-from ..storage.reviews import DECIDING, Action, Review, Reviews, conflict, decision_of, is_precedent, reviewed
+from ..storage.records import Item, Message, Status, content_id
+from ..storage.reviews import (
+    DECIDING,
+    Action,
+    Review,
+    Reviews,
+    batch_event,
+    conflict,
+    decision_of,
+    is_precedent,
+    reviewed,
+)
 from ..storage.store import RunStore
 
 CLAIM = 120.0  # seconds that an item which somebody looks at is theirs, prolonged while they look
 NOTE = 10_000  # characters of a note
+PIECE = 200  # items of a bulk decision that are looked at without a pause
 MESSAGE = 200_000  # characters of an edited message
 
 
@@ -130,11 +142,22 @@ class Desk:
         return review
 
     async def decide_many(
-        self, ids: Iterable[str], action: Action, reviewer: str, *, note: str = "", reasons: Sequence[str] = ()
+        self,
+        ids: Iterable[str],
+        action: Action,
+        reviewer: str,
+        *,
+        batch: str = "",
+        note: str = "",
+        reasons: Sequence[str] = (),
     ) -> Bulk:
-        """Takes one decision on many items. Those that somebody decided or holds meanwhile are left as they are."""
-        ids = list(dict.fromkeys(ids))
-        wanted = [Wanted(id, action, reviewer, note=note, reasons=tuple(reasons)) for id in ids]
+        """Takes one decision on many items. Those that somebody decided or holds meanwhile are left as they are.
+
+        `batch` is an id of the caller's own, 39 characters at most: the same one again decides nothing twice, and
+        `batch_of` finds its events.
+        """
+        ids, batch = list(dict.fromkeys(ids)), batch or uuid4().hex
+        wanted = [Wanted(id, action, reviewer, None, batch_event(batch, id), note, tuple(reasons)) for id in ids]
         outcomes = await self.decide_all(wanted)
         return Bulk(
             tuple(one.event for one in outcomes if one.event is not None),
@@ -146,12 +169,16 @@ class Desk:
 
         A later one on the same item sees the earlier. With `dry_run` nothing is written.
         """
-        ids = [one.item for one in wanted]
-        items = self._store.items_of(ids)
-        histories = self._reviews.histories(ids)
+        items: dict[str, Item] = {}
+        histories: dict[str, list[Review]] = {}
         held = self._reviews.claims()
         outcomes: list[Outcome] = []
-        for one in wanted:
+        for number, one in enumerate(wanted):
+            if number % PIECE == 0:  # few items in memory at a time, and others are served in between
+                await asyncio.sleep(0)
+                ids = [other.item for other in wanted[number : number + PIECE]]
+                items = self._store.items_of(ids)
+                histories |= self._reviews.histories(id for id in ids if id not in histories)
             try:
                 item = items.get(one.item) or self._item(one.item)
                 outcome = _taken(item, one, histories.setdefault(one.item, []), held.get(one.item, one.reviewer))
@@ -171,11 +198,14 @@ class Desk:
         ]
 
     async def undo_many(self, events: Sequence[Review], reviewer: str) -> Bulk:
-        """Takes back decisions on many items; those that were decided again meanwhile are left as they are."""
+        """Takes back decisions on many items; those that were decided again meanwhile are left as they are.
+
+        What was taken back already counts as taken back: a repeated request changes nothing.
+        """
         back: list[Review] = []
         for one in events:
             undo = Review(
-                id=uuid4().hex,
+                id=content_id("undo", one.id),
                 item=one.item,
                 action=Action.UNDO,
                 reviewer=reviewer,
@@ -186,6 +216,14 @@ class Desk:
             back.append(undo)
         refused = {conflict.item: str(conflict) for conflict in await self._reviews.add_all(back)}
         return Bulk(tuple(one for one in back if one.item not in refused), refused)
+
+    def batch_of(self, batch: str) -> list[Review]:
+        """Returns the events that `decide_many` wrote under this id; none when it wrote none."""
+        return self._reviews.of_batch(batch)
+
+    def held(self) -> dict[str, str]:
+        """Returns who looks at which item now: reviewer by item id."""
+        return self._reviews.claims()
 
     async def claim(self, ids: Iterable[str], reviewer: str) -> list[str]:
         """Holds items for `reviewer` for two minutes, or prolongs; returns those that are now theirs."""

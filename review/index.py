@@ -7,6 +7,7 @@ Nothing is decided here; the store's events are the truth.
 from __future__ import annotations
 
 import fcntl
+import re
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -20,11 +21,12 @@ from ..errors import ConfigError
 from ..storage.reviews import Reviews, decision_of
 from ..storage.sqlite import translate
 from ..storage.store import RunStore
+from .counts import count, count_by, without
 from .query import Filters, Page, Seen, Sort, Stage, Where, condition
 from .rows import Row, row_of
 
 FILE = "review-index.sqlite3"
-VERSION = 1
+VERSION = 2
 PAGE = 500  # items read at a time: also how long a page waits at most while a large run is taken in
 
 SCHEMA = """
@@ -37,8 +39,8 @@ CREATE TABLE items (
 CREATE INDEX items_teaches ON items (decision, reason, teaches, seq);
 CREATE INDEX items_score ON items (coalesce(score, 2.0), seq);
 CREATE INDEX items_origin ON items (origin) WHERE origin <> '';
-CREATE TABLE titles (seq INTEGER PRIMARY KEY, title TEXT NOT NULL, reasons TEXT NOT NULL, critics TEXT NOT NULL,
-                     documents TEXT NOT NULL);
+CREATE TABLE titles (seq INTEGER PRIMARY KEY, title TEXT NOT NULL, preview TEXT NOT NULL, drafted INTEGER NOT NULL,
+                     reasons TEXT NOT NULL, critics TEXT NOT NULL, documents TEXT NOT NULL);
 CREATE TABLE tags (kind TEXT NOT NULL, value TEXT NOT NULL, seq INTEGER NOT NULL,
                    PRIMARY KEY (kind, value, seq)) WITHOUT ROWID;
 CREATE TABLE judged (reason TEXT PRIMARY KEY, decided INTEGER NOT NULL);
@@ -47,6 +49,9 @@ CREATE VIRTUAL TABLE words USING fts5 (text, content='',
                                        tokenize="unicode61 remove_diacritics 2");
 """
 
+PLACE = re.compile(
+    r"-?[0-9]{1,18}(\.[0-9]{1,20})?(e-[0-9]{1,3})?_[0-9]{1,18}"
+)  # as a page gives it: a rank and a number
 GRAIN = 1024  # ranks are multiples of 1/1024, which floats add and compare exactly: a place in the queue is one rank
 # Each order with the index that holds it: the planner would rather take all that is open and sort it.
 ORDERS = {
@@ -88,7 +93,7 @@ class ReviewIndex:
                 if self._mark("items") != seen:
                     continue  # another process took them in meanwhile
                 for seq, item in page:
-                    _add(connection, row_of(seq, item, self._document_of, self._minimum))
+                    _add(connection, row_of(seq, item, self._document_of, self._minimum, self._store.chunk))
                 _set(connection, "items", page[-1][0])
             taken += len(page)
             say(taken)
@@ -136,7 +141,9 @@ class ReviewIndex:
     def skip(self, ids: Iterable[str], reviewer: str) -> None:
         """Puts items behind the others for this reviewer. No decision: it goes with the index."""
         with self._transaction() as connection:
-            connection.executemany("INSERT OR IGNORE INTO skips VALUES (?, ?)", [(reviewer, id) for id in ids])
+            connection.executemany(
+                "INSERT OR IGNORE INTO skips SELECT ?, id FROM items WHERE id = ?", [(reviewer, id) for id in ids]
+            )
 
     def unskip(self, ids: Iterable[str], reviewer: str) -> None:
         """Takes a skip back."""
@@ -208,6 +215,8 @@ class ReviewIndex:
             round=row["round"],
             score=row["score"],
             title=more["title"],
+            preview=more["preview"],
+            drafted=bool(more["drafted"]),
             origin=row["origin"],
             decision=row["decision"],
             reviewer=row["reviewer"],
@@ -219,42 +228,35 @@ class ReviewIndex:
         row = self._connection.execute("SELECT * FROM items WHERE id = ?", (id,)).fetchone()
         return None if row is None else self._seen(row)
 
-    def ids(self, filters: Filters, *, reviewer: str = "", limit: int = 10_000) -> list[str]:
-        """Returns the ids of all items that `filters` let through: for decisions on many at once."""
+    @property
+    def last(self) -> int:
+        """The number of the item that came last: what came later has a greater one."""
+        return self._mark("items")
+
+    def ids(self, filters: Filters, *, reviewer: str = "", limit: int = 10_000, upto: int | None = None) -> list[str]:
+        """Returns the ids of all items that `filters` let through, the oldest first: for decisions on many at once.
+
+        `upto` leaves out items that came after the one with that number: nobody has seen them.
+        """
         where = condition(filters, reviewer)
-        sql = f"SELECT id FROM items WHERE {where.sql} ORDER BY seq LIMIT ?"  # noqa: S608  # bound
-        return [id for (id,) in self._connection.execute(sql, (*where.values, limit))]
+        sql = f"SELECT id FROM items WHERE {where.sql} AND seq <= ? ORDER BY seq LIMIT ?"  # noqa: S608  # bound
+        newest = 2**63 - 1 if upto is None else upto
+        return [id for (id,) in self._connection.execute(sql, (*where.values, newest, limit))]
 
     def count(self, filters: Filters, *, reviewer: str = "") -> int:
         """Returns how many items `filters` let through."""
-        where = condition(filters, reviewer)
-        sql = f"SELECT count(*) FROM items WHERE {where.sql}"  # noqa: S608  # bound
-        return int(self._connection.execute(sql, where.values).fetchone()[0])
+        return count(self._connection, condition(filters, reviewer))
 
     def counts(self, filters: Filters, tag: str, *, reviewer: str = "", limit: int = 50) -> dict[str, int]:
         """Returns the number of items by value, the most frequent first. The tag's own filter does not count.
 
         `tag` is `reason`, `critic`, `document`, `entity`, or a column: `status`, `kind`, `draw`, `round`, `decision`.
         """
-        where = condition(filters.model_copy(update={tag: UNSET[tag]} if tag in UNSET else {}), reviewer)
-        if tag in COLUMNS:
-            sql = f"SELECT {tag}, count(*) FROM items WHERE {where.sql} GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT ?"  # noqa: S608
-            return dict(self._connection.execute(sql, (*where.values, limit)).fetchall())
-        sql = (
-            f"SELECT tags.value, count(*) FROM tags WHERE tags.kind = ? AND seq IN "  # noqa: S608  # bound
-            f"(SELECT seq FROM items WHERE {where.sql}) GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT ?"
-        )
-        return dict(self._connection.execute(sql, (tag, *where.values, limit)).fetchall())
+        return count_by(self._connection, condition(without(filters, tag), reviewer), tag, limit)
 
     def returned(self, id: str) -> list[str]:
         """Returns the ids of items that were made again from the item `id`."""
         return [one for (one,) in self._connection.execute("SELECT id FROM items WHERE origin = ? ORDER BY seq", (id,))]
-
-
-COLUMNS = frozenset({"status", "kind", "draw", "round", "decision"})
-UNSET: dict[str, Any] = {"status": (), "round": None} | dict.fromkeys(
-    ("reason", "critic", "document", "entity", "kind", "draw"), ""
-)
 
 
 def _select(where: Where, sort: Sort, place: tuple[float, int] | None, limit: int) -> tuple[str, list[Any]]:
@@ -271,10 +273,9 @@ def _select(where: Where, sort: Sort, place: tuple[float, int] | None, limit: in
 
 def _place(after: str) -> tuple[float, int]:
     rank, _, seq = after.partition("_")
-    try:
-        return float(rank), int(seq)
-    except ValueError:
-        raise ConfigError(f"'{after[:50]}' is no place in the queue; take one that a page gave") from None
+    if not PLACE.fullmatch(after):
+        raise ConfigError(f"'{after[:50]}' is no place in the queue; take one that a page gave")
+    return float(rank), int(seq)
 
 
 def _add(connection: sqlite3.Connection, row: Row) -> None:
@@ -288,7 +289,8 @@ def _add(connection: sqlite3.Connection, row: Row) -> None:
     )  # fmt: skip
     connection.execute("INSERT OR IGNORE INTO judged VALUES (?, 0)", (reason,))
     lists = [orjson.dumps(one).decode() for one in (row.reasons, row.critics, row.documents)]
-    connection.execute("INSERT OR REPLACE INTO titles VALUES (?, ?, ?, ?, ?)", (row.seq, row.title, *lists))
+    texts = (row.title, row.preview, int(row.drafted))
+    connection.execute("INSERT OR REPLACE INTO titles VALUES (?, ?, ?, ?, ?, ?, ?)", (row.seq, *texts, *lists))
     tags = {"reason": row.reasons, "critic": row.critics, "document": row.documents, "entity": row.entities}
     connection.executemany(
         "INSERT OR IGNORE INTO tags VALUES (?, ?, ?)",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field
 
@@ -39,22 +39,26 @@ class Filters(Record):
     """
 
     stage: Stage = Stage.OPEN
-    status: tuple[str, ...] = ("rejected", "failed")
+    status: tuple[Literal["rejected", "failed", "accepted"], ...] = ("rejected", "failed")
     reason: str = ""
     critic: str = ""
     kind: str = ""
     draw: str = ""
     document: str = ""
     entity: str = ""
-    round: int | None = Field(None, ge=1)
-    score_from: float | None = None
-    score_to: float | None = None
+    round: int | None = Field(None, ge=1, le=1_000_000)
+    score_from: float | None = Field(None, ge=0, le=1)
+    score_to: float | None = Field(None, ge=0, le=1)
     text: str = Field("", max_length=500)
 
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """An item in a list. `why` says in words what a decision on it would teach."""
+    """An item in a list.
+
+    `title` is its first message and `preview` the beginning of its last; of an item that nothing was drafted for
+    (`drafted` is false) the source's heading, and what went wrong. `why` says in words what a decision would teach.
+    """
 
     id: str
     task: str
@@ -67,6 +71,8 @@ class Seen:
     round: int
     score: float | None
     title: str
+    preview: str
+    drafted: bool
     origin: str
     decision: str
     reviewer: str

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from ..storage.records import Decision, Item, Status
+from ..storage.records import Chunk, Decision, Item, Status
 
 TITLE = 160  # characters of an item's first message that a list shows
+PREVIEW = 240  # and of its last
 THRESHOLD = 0.5  # of a score that the campaign names no minimum for
 NEAR = 4.0  # how fast the doubt falls with the distance from a threshold: a quarter away there is none
 
@@ -36,17 +37,29 @@ class Row:
     doubt: float
     split: float
     title: str
+    preview: str
+    drafted: bool
     words: str
 
 
-def row_of(seq: int, item: Item, document_of: Callable[[str], str], minimum: Mapping[str, float]) -> Row:
-    """Makes an item's row. `document_of` gives a chunk's document name, `minimum` the campaign's least scores."""
+def row_of(
+    seq: int,
+    item: Item,
+    document_of: Callable[[str], str],
+    minimum: Mapping[str, float],
+    chunk_of: Callable[[str], Chunk],
+) -> Row:
+    """Makes an item's row. `document_of` gives a chunk's document name, `minimum` the campaign's least scores.
+
+    `chunk_of` gives the source itself: what an item is called that nothing was drafted for.
+    """
     last = item.drafts[-1].index if item.drafts else 0
     verdicts = [verdict for verdict in item.verdicts if verdict.draft == last]
     scores = {name: value for verdict in verdicts for name, value in verdict.scores.items()}
     margins = [abs(value - minimum.get(name, THRESHOLD)) for name, value in scores.items()]
     favour = sum(verdict.decision is Decision.ACCEPT for verdict in verdicts)
-    texts = [message.content for message in item.messages] or [item.error, item.raw]
+    title, preview = titles(item, chunk_of)
+    texts = [message.content for message in item.messages] or [title, item.error, item.raw]
     return Row(
         seq=seq,
         id=item.id,
@@ -63,6 +76,28 @@ def row_of(seq: int, item: Item, document_of: Callable[[str], str], minimum: Map
         score=min(scores.values()) if scores else None,
         doubt=max(0.0, 1.0 - NEAR * min(margins)) if margins else 0.0,
         split=1.0 - abs(2 * favour / len(verdicts) - 1) if verdicts else 0.0,
-        title=" ".join(texts[0].split())[:TITLE],
+        title=title,
+        preview=preview,
+        drafted=bool(item.messages),
         words="\n".join([*texts, *(verdict.text for verdict in verdicts)]),
     )
+
+
+def titles(item: Item, chunk_of: Callable[[str], Chunk]) -> tuple[str, str]:
+    """Returns what a list calls an item, and how its text goes on; never two empty strings."""
+    if item.messages:
+        later = item.messages[-1].content if len(item.messages) > 1 else ""
+        return line(item.messages[0].content, TITLE) or "(an empty message)", line(later, PREVIEW)
+    what = line(item.error or item.raw, PREVIEW)
+    if not item.chunks:
+        return what[:TITLE] or ", ".join(item.reasons) or item.id, ""
+    chunk = chunk_of(item.chunks[0])
+    first, _, rest = chunk.text.strip().partition("\n")
+    kind = str(item.attributes.get("kind", ""))  # of the question: several items may come of one passage
+    heading = line(" · ".join([*(chunk.headings or [first]), *([kind] if kind else [])]), TITLE)
+    return heading or item.id, what or line(rest or first, PREVIEW)
+
+
+def line(text: str, most: int) -> str:
+    """Returns the beginning of `text` in one line."""
+    return " ".join(text[: 4 * most].split())[:most]

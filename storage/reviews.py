@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import AwareDatetime, Field
 
 from ..errors import ReviewConflict
-from .records import Decision, Draft, Item, Message, Record, Status, Verdict
+from .records import Decision, Draft, Item, Message, Record, Status, Verdict, content_id
 
 if TYPE_CHECKING:
     from .store import RunStore
@@ -119,6 +119,12 @@ class Reviews:
                 found.setdefault(item, []).append(Review.model_validate_json(body))
         return found
 
+    def of_batch(self, batch: str) -> list[Review]:
+        """Returns the events of a decision on many at once: their ids begin with the batch's (`batch_event`)."""
+        sql = "SELECT body FROM reviews WHERE id >= ? AND id < ? ORDER BY seq"
+        rows = self._store.rows(sql, f"{batch}.", f"{batch}/")  # the next character after the dot
+        return [Review.model_validate_json(body) for (body,) in rows]
+
     def since(self, seq: int = 0, limit: int = 1000) -> list[tuple[int, Review]]:
         """Returns up to `limit` events with their numbers, those above `seq`, in the order they came."""
         rows = self._store.rows("SELECT seq, body FROM reviews WHERE seq > ? ORDER BY seq LIMIT ?", seq, limit)
@@ -159,6 +165,11 @@ class Reviews:
     async def release(self, items: Iterable[str], reviewer: str) -> None:
         """Ends `reviewer`'s claims on `items`."""
         await self._store.write((RELEASE, [(item, reviewer) for item in items]))
+
+
+def batch_event(batch: str, item: str) -> str:
+    """Returns the id of a batch's event on an item: the same each time that the batch is asked for."""
+    return f"{batch}.{content_id('event', item).removeprefix('event-')}"
 
 
 def decision_of(history: Sequence[Review]) -> Review | None:

@@ -239,6 +239,12 @@ class RunStore:
         ]
         return entities, relations
 
+    def entity_names(self, ids: Sequence[str]) -> dict[str, str]:
+        """Returns the names of those entities that are in the graph, by id; for few."""
+        sql = f"SELECT id, body FROM entities WHERE id IN ({', '.join('?' * len(ids))})"  # noqa: S608  # bound
+        rows = self._database.rows(sql, *ids) if ids else []
+        return {id: str(orjson.loads(body)["name"]) for id, body in rows}
+
     # tasks and items
 
     async def plan(self, tasks: Sequence[Task], *marks: Statement) -> None:

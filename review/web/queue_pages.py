@@ -1,31 +1,88 @@
-"""The queue: what waits for a person, filtered, sorted and counted."""
+"""The queue: what waits for a person, filtered, sorted and counted. All of a page's state is in its address."""
 
 from __future__ import annotations
 
+from typing import Any
+
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
-from ..query import Filters, Sort
+from ..counts import QueueCounts
+from ..index import ReviewIndex
+from ..query import Page
 from .parameters import from_query
-from .rendering import is_fragment, render
+from .queue_view import SORTS, STAGES, TEXTS, Asked, chips, facets, names_of
+from .rendering import is_fragment, query, render
 from .security import reviewer_of
-from .site import site_of
+from .site import Site, site_of
 
 SIZE = 25  # items of a page
+BARS = 100  # values of a property that its bars show
 
 
 async def queue(request: Request) -> Response:
-    """The page, or for htmx its list alone."""
-    site, reviewer = site_of(request), reviewer_of(request)
-    filters = from_query(Filters, request.query_params)
-    page = await site.look(
-        lambda index: index.page(
-            filters, Sort.TEACHES, reviewer=reviewer, after=request.query_params.get("after", ""), limit=SIZE
-        )
-    )
-    template = "queue_list.html" if is_fragment(request) else "queue.html"
-    return render(request, template, page=page, filters=filters.model_dump(exclude_defaults=True))
+    """The page; htmx takes of it what it asked for. With `bars` in the address, its counts too: for no script."""
+    site, reviewer, asked = site_of(request), reviewer_of(request), from_query(Asked, request.query_params)
+    page, last = await look(site, asked, reviewer)
+    values = {
+        **rows_of(site, asked, page, reviewer),
+        "total": await total_of(site, asked, reviewer),  # after the look, which takes in what is new
+        "last": last,
+        "chips": chips(asked, names_of(site.store, asked)),
+        "filters": asked.filters.model_dump_json(exclude_defaults=True),
+        "facets": await facets_of(site, asked, reviewer) if "bars" in request.query_params else None,
+        "sorts": SORTS,
+        "stages": STAGES,
+        "fields": TEXTS,
+    }
+    return render(request, "queue_view.html" if is_fragment(request) else "queue.html", **values)
 
 
-routes = [Route("/", queue)]
+async def rows(request: Request) -> Response:
+    """More items, from the place in `after` on; without htmx the page from there."""
+    site, reviewer, asked = site_of(request), reviewer_of(request), from_query(Asked, request.query_params)
+    if not is_fragment(request):
+        return RedirectResponse(f"/?{query(asked.given, after=asked.after)}", 303)
+    page, _ = await look(site, asked, reviewer)
+    return render(request, "queue_rows.html", **rows_of(site, asked, page, reviewer))
+
+
+async def bars(request: Request) -> Response:
+    """The counts by reason, critic, document and so on; without htmx the page with them."""
+    site, reviewer, asked = site_of(request), reviewer_of(request), from_query(Asked, request.query_params)
+    if not is_fragment(request):
+        return RedirectResponse(f"/?{query(asked.given, bars='yes')}", 303)
+    return render(request, "queue_bars.html", facets=await facets_of(site, asked, reviewer), asked=asked)
+
+
+async def look(site: Site, asked: Asked, reviewer: str) -> tuple[Page, int]:
+    """Returns the items, and the number of the last one that the index knows."""
+
+    def ask(index: ReviewIndex) -> tuple[Page, int]:
+        found = index.page(asked.filters, asked.sort, reviewer=reviewer, after=asked.after, limit=SIZE)
+        return found, index.last
+
+    return await site.look(ask)
+
+
+async def total_of(site: Site, asked: Asked, reviewer: str) -> int:
+    """Returns how many items there are in all."""
+    return await site.count(QueueCounts.total, asked.filters, reviewer=reviewer)
+
+
+async def facets_of(site: Site, asked: Asked, reviewer: str) -> Any:
+    """Returns the bars, of what the run has now."""
+    await site.look(lambda index: None)
+    counted = await site.count(QueueCounts.bars, asked.filters, reviewer=reviewer, limit=BARS)
+    total = await total_of(site, asked, reviewer)
+    return facets(asked, counted, names_of(site.store, asked, counted), total)
+
+
+def rows_of(site: Site, asked: Asked, page: Page, reviewer: str) -> dict[str, Any]:
+    """What the list's template needs. Who looks at what is read anew each time: it is gone in two minutes."""
+    held = {item: who for item, who in site.desk.held().items() if who != reviewer}
+    return {"asked": asked, "given": asked.given, "page": page, "held": held}
+
+
+routes = [Route("/", queue), Route("/rows", rows), Route("/bars", bars)]

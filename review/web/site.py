@@ -14,8 +14,9 @@ from urllib.parse import quote
 from starlette.requests import Request
 
 from ...storage.store import RunStore
+from ..counts import QueueCounts
 from ..desk import Desk
-from ..index import ReviewIndex
+from ..index import FILE, ReviewIndex
 
 T = TypeVar("T")
 P = ParamSpec("P")
@@ -57,7 +58,7 @@ class Site:
     """One run, open for review. Made in the event loop that serves it; `aclose` it there.
 
     `store` writes beside the process that may work on the run; use it from the event loop. The index is asked in a
-    thread of its own, through `look`, since a search may take a while.
+    thread of its own, through `look`, since a search may take a while; and counts in another, through `count`.
     """
 
     def __init__(self, folder: Path, url: str, access: Access) -> None:
@@ -66,9 +67,12 @@ class Site:
         self.store = RunStore.join(folder, url)
         self.desk = Desk(self.store)
         self.campaign: dict[str, Any] = self.store.mark("campaign") or {}  # its spec, with no keys in it
+        self.one_bulk = asyncio.Lock()  # decisions on many come one after the other
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="review-index")
         self._reader: RunStore | None = None
         self._index: ReviewIndex | None = None
+        self._counting = ThreadPoolExecutor(1, thread_name_prefix="review-counts")
+        self._counts: QueueCounts | None = None
 
     @property
     def name(self) -> str:
@@ -87,9 +91,24 @@ class Site:
 
         return await self._in_thread(asked)
 
+    async def count(self, ask: Callable[Concatenate[QueueCounts, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Returns `ask(counts, …)`, asked in the counts' own thread, of what the last `look` took in."""
+
+        def asked() -> T:
+            if self._counts is None:
+                self._counts = QueueCounts(self.store.folder / FILE)
+            return ask(self._counts, *args, **kwargs)
+
+        if self._index is None:
+            await self.ready()
+        return await asyncio.get_running_loop().run_in_executor(self._counting, asked)
+
     async def aclose(self) -> None:
         """Closes the store and the index."""
+        if self._counts is not None:
+            await asyncio.get_running_loop().run_in_executor(self._counting, self._counts.close)
         await self._in_thread(self._shut)
+        self._counting.shutdown()
         self._thread.shutdown()
         await self.store.close()
 

@@ -96,7 +96,7 @@ async def test_other_machines_come_in_by_name(review, demo_run: Path) -> None:
 async def test_any_text_may_be_the_token(people: People, review, demo_run: Path, token: str) -> None:
     served = await review(demo_run, "--token", token)
     page = await people.enter(served)
-    await expect(page.get_by_role("navigation")).to_be_visible()
+    await expect(page.get_by_role("navigation", name="Pages")).to_be_visible()
 
 
 async def test_the_token_is_told_once_and_the_requests_are_not(review, demo_run: Path) -> None:
@@ -138,7 +138,7 @@ async def test_a_link_from_another_site_opens_the_pages(people: People, demo_sit
     await page.goto(note.as_uri())
     await page.get_by_role("link").click()
     await page.wait_for_url(demo_site.origin + "/")
-    await expect(page.get_by_role("navigation")).to_be_visible()
+    await expect(page.get_by_role("navigation", name="Pages")).to_be_visible()
     assert path_of(page) == "/"
 
 

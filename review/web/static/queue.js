@@ -1,0 +1,191 @@
+// The queue: keys, the selection, and the form's fields when the list is another one.
+"use strict";
+import { act, canUndo, undo } from "./bulk.js";
+
+const results = () => document.getElementById("results");
+const rows = () => [...document.querySelectorAll("#rows > .row")];
+const picked = () => rows().filter((row) => row.querySelector(".pick").checked);
+let here = ""; // id of the row that was in focus last
+let from = ""; // id of the row that was selected last
+let everything = false; // all that match are selected, seen or not
+
+function current() {
+  return document.activeElement?.closest?.("#rows > .row") ?? document.getElementById(here);
+}
+
+function focus(row) {
+  if (!row) return;
+  here = row.id;
+  row.querySelector(".open").focus({ preventScroll: true });
+  row.scrollIntoView({ block: "nearest" });
+}
+
+function move(step) {
+  const all = rows();
+  const at = all.indexOf(current());
+  const next = all[at < 0 ? 0 : at + step];
+  if (next) return focus(next);
+  if (step > 0) more(all.at(-1));
+}
+
+// Fetches more items; then goes on to the one after `last`.
+function more(last = null) {
+  const link = document.querySelector("#rows > .more a");
+  if (!link) return;
+  if (last) {
+    const goOn = () => focus(last.nextElementSibling?.matches(".row") ? last.nextElementSibling : null);
+    document.addEventListener("htmx:afterSettle", goOn, { once: true });
+  }
+  link.click();
+}
+
+function pick(row, on = !row.querySelector(".pick").checked) {
+  row.querySelector(".pick").checked = on;
+  from = row.id;
+  show();
+}
+
+function pickTo(row) {
+  const all = rows();
+  const start = Math.max(0, all.findIndex((one) => one.id === from));
+  const [low, high] = [start, all.indexOf(row)].sort((one, other) => one - other);
+  for (const one of all.slice(low, high + 1)) pick(one, true);
+}
+
+function unselect() {
+  everything = false;
+  for (const row of picked()) row.querySelector(".pick").checked = false;
+  show();
+}
+
+// The toolbar says what is selected; offers all that match once all that are shown are selected.
+function show() {
+  const count = picked().length;
+  const total = Number(results().dataset.total);
+  if (count < rows().length) everything = false;
+  results().querySelector(".bulk").hidden = count === 0;
+  document.getElementById("selected").textContent = `${(everything ? total : count).toLocaleString("en")} selected`;
+  document.getElementById("everything").hidden = everything || count < rows().length || total <= count;
+  document.getElementById("undo").hidden = !canUndo();
+}
+
+function decide(action, options) {
+  const all = picked();
+  const at = current();
+  const chosen = all.length ? all : at && !at.matches(".decided, .sending") ? [at] : [];
+  if (!chosen.length) return;
+  const ids = everything ? null : chosen.map((row) => row.dataset.id);
+  const next = rows().slice(rows().indexOf(chosen.at(-1)) + 1).find((row) => !row.matches(".decided, .sending"));
+  const started = document.activeElement;
+  everything = false;
+  act(action, ids, options);
+  // Keyed through one by one: on to the next, unless a dialog has opened.
+  if (!all.length && !document.querySelector("dialog[open]") && started?.closest("#rows")) focus(next);
+}
+
+const DO = {
+  accept: () => decide("accept"),
+  reject: () => decide("reject"),
+  correct: () => decide("reject", { correct: true }),
+  send_back: () => decide("send_back"),
+  skip: () => decide("skip"),
+  undo,
+  unselect,
+  everything: () => {
+    everything = true;
+    show();
+  },
+  help: () => document.getElementById("help-dialog").showModal(),
+  next: () => move(1),
+  previous: () => move(-1),
+  open: () => current()?.querySelector(".open").click(),
+  pick: () => current() && pick(current()),
+  pickTo: () => current() && pickTo(current()),
+  all: () => {
+    for (const row of rows()) pick(row, true);
+  },
+  search: () => document.getElementById("text").select(),
+  more: () => more(),
+};
+
+const KEYS = {
+  j: "next", ArrowDown: "next", k: "previous", ArrowUp: "previous", o: "open", x: "pick", X: "pickTo", "*": "all",
+  a: "accept", r: "reject", R: "correct", b: "send_back", s: "skip", u: "undo", "/": "search", m: "more",
+  Escape: "unselect", "?": "help",
+};
+
+document.addEventListener("keydown", (event) => {
+  if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey) return;
+  if (document.querySelector("dialog[open]")) return;
+  const field = event.target.closest("input:not([type=checkbox]), textarea, select");
+  if (field && event.key === "Escape") return field.blur();
+  if (field) return;
+  const key = event.key === "Enter" && event.target.matches(".pick") ? "o" : event.key;
+  const name = Object.hasOwn(KEYS, key) ? KEYS[key] : null;
+  if (!name) return;
+  event.preventDefault();
+  DO[name]();
+});
+
+document.addEventListener("click", (event) => {
+  const button = event.target.closest("[data-do]");
+  if (button) return DO[button.dataset.do]();
+  if (event.target.matches(".pick")) {
+    const row = event.target.closest(".row");
+    if (event.shiftKey && from) pickTo(row);
+    else pick(row, event.target.checked);
+  }
+  const opened = event.target.closest(".open");
+  if (opened) sessionStorage.setItem("queue-here", opened.closest(".row").id);
+});
+
+document.addEventListener("focusin", (event) => {
+  const row = event.target.closest("#rows > .row");
+  if (row) here = row.id;
+});
+
+document.addEventListener("queue:changed", show);
+
+// Empty fields do not belong in the address; and what is there already need not be fetched.
+document.addEventListener("htmx:configRequest", (event) => {
+  const { parameters, elt } = event.detail;
+  if (!elt.matches("#search-form, #search-form *")) return;
+  for (const [name, value] of [...parameters.entries()]) if (value === "") parameters.delete(name);
+  if (parameters.get("sort") === "teaches") parameters.delete("sort");
+  if (new URLSearchParams([...parameters.entries()]).toString() === results().dataset.query) event.preventDefault();
+});
+
+// Decisions move items in the order while a person reads: what is shown already is not shown twice.
+document.addEventListener("htmx:beforeSwap", (event) => {
+  if (!event.detail.pathInfo?.requestPath.startsWith("/rows?")) return;
+  const known = new Set(rows().map((row) => row.id));
+  const page = new DOMParser().parseFromString(event.detail.serverResponse, "text/html");
+  for (const row of page.querySelectorAll(".row")) if (known.has(row.id)) row.remove();
+  event.detail.serverResponse = page.body.innerHTML;
+});
+
+document.addEventListener("htmx:afterSwap", (event) => {
+  if (event.detail.target.id === "results") renewed();
+  show();
+});
+
+// Another list: the form says what it was asked for. What a person types just now stays.
+function renewed() {
+  everything = false;
+  const asked = new URLSearchParams(results().dataset.query);
+  for (const field of document.querySelectorAll("#text, #sort, #score_from, #score_to")) {
+    const value = asked.get(field.name) ?? (field.name === "sort" ? "teaches" : "");
+    if (field !== document.activeElement && field.value !== value) field.value = value;
+  }
+}
+
+function begin() {
+  if (!matchMedia("(min-width: 60rem)").matches) document.getElementById("facet-box").open = false;
+  const back = document.getElementById(sessionStorage.getItem("queue-here") ?? "");
+  sessionStorage.removeItem("queue-here");
+  if (back?.matches(".row")) focus(back);
+  show();
+}
+
+document.addEventListener("htmx:historyRestore", begin);
+begin();
