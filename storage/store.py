@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import astuple, dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 import orjson
 
@@ -244,6 +244,19 @@ class RunStore:
         sql = f"SELECT id, body FROM entities WHERE id IN ({', '.join('?' * len(ids))})"  # noqa: S608  # bound
         rows = self._database.rows(sql, *ids) if ids else []
         return {id: str(orjson.loads(body)["name"]) for id, body in rows}
+
+    def facts(self, table: Literal["entities", "relations"]) -> Iterator[dict[str, Any]]:
+        """Yields the stored graph's records as JSON values without what is empty: for who keeps parts of them."""
+        for (body,) in self._database.stream(f"SELECT body FROM {table} ORDER BY id"):  # noqa: S608  # one of two
+            yield orjson.loads(body)
+
+    def entity(self, key: str) -> Entity:
+        """Returns the entity with id `key`; raises `NotStored` when there is none."""
+        return Entity.model_validate_json(self._one("SELECT body FROM entities WHERE id = ?", key, "entity"))
+
+    def relation(self, key: str) -> Relation:
+        """Returns the relation with id `key`; raises `NotStored` when there is none."""
+        return Relation.model_validate_json(self._one("SELECT body FROM relations WHERE id = ?", key, "relation"))
 
     # tasks and items
 

@@ -16,6 +16,7 @@ from starlette.requests import Request
 from ...storage.store import RunStore
 from ..counts import QueueCounts
 from ..desk import Desk
+from ..graph_room import GraphRoom
 from ..index import FILE, ReviewIndex
 
 T = TypeVar("T")
@@ -58,7 +59,8 @@ class Site:
     """One run, open for review. Made in the event loop that serves it; `aclose` it there.
 
     `store` writes beside the process that may work on the run; use it from the event loop. The index is asked in a
-    thread of its own, through `look`, since a search may take a while; and counts in another, through `count`.
+    thread of its own, through `look`, since a search may take a while; counts are in another, through `count`; and so is
+    the knowledge graph, through `look_at_graph`, since a large one takes seconds to load.
     """
 
     def __init__(self, folder: Path, url: str, access: Access) -> None:
@@ -73,6 +75,8 @@ class Site:
         self._index: ReviewIndex | None = None
         self._counting = ThreadPoolExecutor(1, thread_name_prefix="review-counts")
         self._counts: QueueCounts | None = None
+        self._graph_thread = ThreadPoolExecutor(1, thread_name_prefix="review-graph")
+        self._graph: GraphRoom | None = None
 
     @property
     def name(self) -> str:
@@ -103,13 +107,27 @@ class Site:
             await self.ready()
         return await asyncio.get_running_loop().run_in_executor(self._counting, asked)
 
+    async def look_at_graph(self, ask: Callable[Concatenate[GraphRoom, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Returns `ask(room, …)`, asked in the graph's own thread after it has taken in what is new."""
+
+        def asked() -> T:
+            if self._graph is None:
+                self._graph = GraphRoom(self.store.reader())
+            self._graph.refresh()
+            return ask(self._graph, *args, **kwargs)
+
+        return await asyncio.get_running_loop().run_in_executor(self._graph_thread, asked)
+
     async def aclose(self) -> None:
-        """Closes the store and the index."""
+        """Closes the store, the index and the graph."""
         if self._counts is not None:
             await asyncio.get_running_loop().run_in_executor(self._counting, self._counts.close)
         await self._in_thread(self._shut)
         self._counting.shutdown()
         self._thread.shutdown()
+        if self._graph is not None:
+            await asyncio.get_running_loop().run_in_executor(self._graph_thread, self._graph.store.close_reading)
+        self._graph_thread.shutdown()
         await self.store.close()
 
     async def _in_thread(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
