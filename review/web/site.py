@@ -59,8 +59,8 @@ class Site:
     """One run, open for review. Made in the event loop that serves it; `aclose` it there.
 
     `store` writes beside the process that may work on the run; use it from the event loop. The index is asked in a
-    thread of its own, through `look`, since a search may take a while; counts are in another, through `count`; and so is
-    the knowledge graph, through `look_at_graph`, since a large one takes seconds to load.
+    thread of its own, through `look`, since a search may take a while; the counts in another, through `count`; and the
+    knowledge graph in a third, through `look_at_graph`, since a large one takes seconds to load.
     """
 
     def __init__(self, folder: Path, url: str, access: Access) -> None:
