@@ -371,6 +371,18 @@ def review_decide(**options: Any) -> None:
     _call("decide", room="review", **options)
 
 
+@review.command("agreement", short_help="Show how far critics and people agree in RUN.")
+@click.argument("run", type=click.Path(path_type=Path))
+@click.option(
+    "--wanted", type=click.FloatRange(0, 1), default=0.9, show_default=True, help="Precision to suggest thresholds for."
+)
+@click.option("--json", "as_json", is_flag=True, help="As one JSON object, the curves too.")
+@STORE
+def review_agreement(**options: Any) -> None:
+    """Show how far critics and people agree in RUN: precision by reason, kappa, thresholds, rounds."""
+    _call("agreement", room="review", **options)
+
+
 @main.command(short_help="Check what is installed and what is reachable.")
 @click.argument("campaign", type=click.Path(path_type=Path), required=False)
 @click.option("--redis", help="A Redis to look at, redis://host:port.")

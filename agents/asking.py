@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
@@ -14,6 +13,7 @@ from ..evals.grounding import locate
 from ..models.contract import Reply
 from ..storage.records import Draft, Span
 from .messages import Messages
+from .precedents import Shown
 from .state import FlowContext, FlowState
 from .variables import Given, gather
 
@@ -30,12 +30,27 @@ async def ask(
     given: Given | None = None,
     more: Mapping[str, Any] | None = None,
     sample: int = 0,
+    shown: Shown | None = None,
 ) -> Reply:
-    """Asks `role` by `prompt` with the variables named, and with `more`, which are values already."""
+    """Asks `role` by `prompt` with the variables named, and with `more`, which are values already.
+
+    `shown` are the precedents that stand before the prompt.
+    """
     values = gather(state, variables, given)
     if more:
         values.update(more)
-    return await runtime.context.ask(role, prompt, values, task=state["task"], sample=sample)
+    return await runtime.context.ask(role, prompt, values, task=state["task"], sample=sample, shown=shown)
+
+
+def shown_to(critic: str, state: FlowState, runtime: Runtime[FlowContext]) -> Shown | None:
+    """Returns what people decided on other drafts, as far as `critic` is to see it before it judges this one.
+
+    `critic` is the name on its verdicts. None is from a document of the task's chunks.
+    """
+    precedents = runtime.context.precedents
+    if precedents is None:
+        return None
+    return precedents.to(critic, {chunk.document for chunk in state.get("chunks", [])}, runtime.context.prompts)
 
 
 def parsed_as(expected: type[Expected], reply: Reply, role: str, prompt: str) -> Expected:
@@ -67,9 +82,12 @@ def spans_of(quotes: Sequence[str], state: FlowState) -> tuple[tuple[Span, ...],
     return tuple(spans.values()), lost
 
 
-def label_of(runtime: Runtime[FlowContext], prompt: str) -> str:
-    """Returns `name@version`: what drafts and verdicts carry, so that an item says by which wording it was made."""
-    return f"{prompt}@{runtime.context.prompts.get(prompt).version}"
+def label_of(runtime: Runtime[FlowContext], prompt: str, shown: Shown | None = None) -> str:
+    """Returns `name@version`: what drafts and verdicts carry, so that an item says by which wording it was made.
+
+    A critic that was shown precedents has their mark in it: `name@version+p` and 8 digits of the set's version.
+    """
+    return f"{prompt}@{runtime.context.prompts.get(prompt).version}{shown.mark if shown else ''}"
 
 
 def draft_of(
@@ -100,8 +118,3 @@ def draft_of(
         model=reply.model,
         note=note,
     )
-
-
-def code_of(text: str) -> str:
-    """Returns text as a code: lower case, underscores; empty when nothing is left."""
-    return re.sub(r"[^a-z0-9]+", "_", text[:80].lower()).strip("_")

@@ -15,7 +15,9 @@ from ..errors import ConfigError
 from ..models.contract import Reply
 from ..prompts.schemas import Judgement
 from ..storage.records import Decision, Verdict
-from .asking import ask, code_of, label_of, parsed_as, spans_of
+from .asking import ask, label_of, parsed_as, shown_to, spans_of
+from .names import code_of
+from .precedents import Shown
 from .state import FlowContext, FlowState, Node, describe
 from .variables import Given, last_draft
 
@@ -49,6 +51,8 @@ def critic(
 ) -> Node:
     """Returns a node that appends a verdict on the newest draft and writes `decision` and `reasons`.
 
+    What people decided on drafts from other documents stands before its prompt, where they marked some for it.
+
     Args:
         minimum: least score in [0, 1] by score name; a lower or absent one turns an acceptance into a revision with
             the reason `low_<name>`, because a model that scores honestly often still says `accept`.
@@ -72,9 +76,18 @@ def critic(
         writes=("verdicts", "decision", "reasons"),
     )
     async def criticise(state: FlowState, runtime: Runtime[FlowContext]) -> dict[str, Any]:
-        reply = await ask(state, runtime, role=role, prompt=prompt, variables=names, given=given)
+        shown = shown_to(by or role, state, runtime)
+        reply = await ask(state, runtime, role=role, prompt=prompt, variables=names, given=given, shown=shown)
         verdict = verdict_of(
-            state, runtime, reply, by=by or role, role=role, prompt=prompt, minimum=floors, reasons=reasons
+            state,
+            runtime,
+            reply,
+            by=by or role,
+            role=role,
+            prompt=prompt,
+            minimum=floors,
+            reasons=reasons,
+            shown=shown,
         )
         accepted = verdict.decision is Decision.ACCEPT
         return {
@@ -96,8 +109,9 @@ def verdict_of(
     prompt: str,
     minimum: Mapping[str, float],
     reasons: tuple[str, ...] = REASONS,
+    shown: Shown | None = None,
 ) -> Verdict:
-    """Makes the verdict on the newest draft from a `Judgement`."""
+    """Makes the verdict on the newest draft from a `Judgement`, given after the precedents `shown`."""
     judgement = parsed_as(Judgement, reply, role, prompt)
     decision = Decision(judgement.decision)
     scores = {code_of(score.name): score.value for score in judgement.scores if code_of(score.name)}
@@ -123,6 +137,6 @@ def verdict_of(
         scores=scores,
         text="\n".join(notes),
         evidence=evidence,
-        prompt=label_of(runtime, prompt),
+        prompt=label_of(runtime, prompt, shown),
         model=reply.model,
     )

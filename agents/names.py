@@ -27,6 +27,11 @@ def one_line(text: str) -> str:
     return _SPACE.sub(" ", _CONTROL.sub(" ", text)).strip()
 
 
+def code_of(text: str) -> str:
+    """Returns text as a code: lower case, underscores; empty when nothing is left."""
+    return re.sub(r"[^a-z0-9]+", "_", text[:80].lower()).strip("_")
+
+
 def tidy(name: str) -> str:
     """Returns `name` on one line without the quotes and punctuation around it, or "" when nothing else is there."""
     text = one_line(unicodedata.normalize("NFKC", name))

@@ -10,7 +10,7 @@ from langgraph.runtime import Runtime
 
 from ..errors import ConfigError
 from ..storage.records import Decision, Verdict
-from .asking import ask
+from .asking import ask, shown_to
 from .critic import REASONS, verdict_of
 from .state import FlowContext, FlowState, Node, NodeInfo, describe
 from .variables import Given
@@ -58,8 +58,16 @@ def panel(
     async def judge(state: FlowState, runtime: Runtime[FlowContext]) -> dict[str, Any]:
         async def one(name: str, role: str) -> Verdict:
             least = {name: minimum[name]} if minimum and name in minimum else {}
+            shown = shown_to(f"{role}:{name}", state, runtime)
             reply = await ask(
-                state, runtime, role=role, prompt=prompt, variables=names, given=given, more={"judge": name}
+                state,
+                runtime,
+                role=role,
+                prompt=prompt,
+                variables=names,
+                given=given,
+                more={"judge": name},
+                shown=shown,
             )
             return verdict_of(
                 state,
@@ -70,6 +78,7 @@ def panel(
                 prompt=prompt,
                 minimum=least,
                 reasons=reasons,
+                shown=shown,
             )
 
         answers = await asyncio.gather(*(one(name, role) for name, role in judges.items()), return_exceptions=True)

@@ -17,7 +17,8 @@ from langgraph.runtime import Runtime
 from ..errors import FlowError
 from ..models.contract import Model, Reply, Request, Sampling
 from ..prompts.library import PromptLibrary
-from ..storage.records import Chunk, Decision, Draft, Entity, Relation, Task, Verdict
+from ..storage.records import Chunk, Decision, Draft, Entity, Message, Relation, Task, Verdict
+from .precedents import Precedents, Shown
 
 
 def merge(left: dict[str, Any], right: dict[str, Any]) -> dict[str, Any]:
@@ -71,11 +72,15 @@ class Pool(Protocol):
 
 @dataclass(frozen=True)
 class FlowContext:
-    """What nodes find in `runtime.context`: models by role (`default` stands in), prompts, and the pool."""
+    """What nodes find in `runtime.context`: models by role (`default` stands in), prompts, and the pool.
+
+    `precedents` are decisions of people that critics are shown; None where there are none.
+    """
 
     models: Mapping[str, Model]
     prompts: PromptLibrary = field(default_factory=PromptLibrary)
     pool: Pool | None = None
+    precedents: Precedents | None = None
 
     def model(self, role: str) -> Model:
         """Returns the model bound to `role`, or the one bound to `default`; raises `FlowError` when neither is."""
@@ -96,11 +101,12 @@ class FlowContext:
         task: Task | None = None,
         sampling: Sampling | None = None,
         sample: int = 0,
+        shown: Shown | None = None,
     ) -> Reply:
         """Renders `prompt`, asks `role`'s model, and returns the reply, parsed when the prompt names a schema.
 
-        `task` gives the seed and the books their line. Raises `PromptError`, `FlowError`, `ModelError` or
-        `BudgetExceeded`.
+        `task` gives the seed and the books their line. `shown` are precedents that stand before the prompt's question.
+        Raises `PromptError`, `FlowError`, `ModelError` or `BudgetExceeded`.
         """
         template = self.prompts.get(prompt)
         if sampling is None:
@@ -111,17 +117,30 @@ class FlowContext:
             )
         return await self.model(role).complete(
             Request(
-                messages=template.render(variables),
+                messages=_led(template.render(variables), shown),
                 schema=template.schema,
                 sampling=sampling,
                 prompt=prompt,
-                version=template.version,
+                version=template.version + (shown.mark if shown else ""),
                 variables=variables,
                 sample=sample,
                 task="" if task is None else task.id,
                 role=role,
             )
         )
+
+
+def _led(messages: tuple[Message, ...], shown: Shown | None) -> tuple[Message, ...]:
+    """The messages with what is `shown` at the start of the first of the user's.
+
+    There, behind the system's words, it is a prefix that all items of a round share. A message of its own it is not:
+    many chat templates refuse two of the user's in a row.
+    """
+    place = next((number for number, message in enumerate(messages) if message.role == "user"), None)
+    if shown is None or place is None:
+        return messages
+    first = Message(role="user", content=f"{shown.text}\n\n{messages[place].content}")
+    return (*messages[:place], first, *messages[place + 1 :])
 
 
 class Node(Protocol):

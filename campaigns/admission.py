@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from ..agents.state import Pool
 from ..errors import NotStored, StoreError
 from ..models.layers.meter import Lineage
+from ..storage.precedents import Round
 from ..storage.queue import Work
 from ..storage.records import Status, Task, Usage
 from ..storage.returns import is_refine, versions_of
@@ -54,10 +55,13 @@ class Admission:
 class Local:
     """Runs tasks in this process: records from the store, the flow, admission."""
 
-    def __init__(self, worker: Worker, admission: Admission, graph: KnowledgeGraph | None) -> None:
+    def __init__(
+        self, worker: Worker, admission: Admission, graph: KnowledgeGraph | None, round_: Round | None = None
+    ) -> None:
         self._worker = worker
         self._admission = admission
         self._graph = graph
+        self._round = round_ or Round()
 
     def withdraw(self) -> None:
         """Nothing: every task that was handed over has begun."""
@@ -71,7 +75,7 @@ class Local:
         """
         admission = self._admission
         try:
-            outcome = await self._worker.outcome(work_of(task, admission.store, self._graph))
+            outcome = await self._worker.outcome(work_of(task, admission.store, self._graph, self._round))
         except NotStored as error:  # a planner named a record that is not there
             outcome = failure_of(task, admission.kind, error, Usage(), Lineage())
         except FATAL:
@@ -80,21 +84,28 @@ class Local:
         return await admission.admit(task, outcome)
 
 
-def work_of(task: Task, store: RunStore, graph: KnowledgeGraph | None) -> Work:
+def work_of(task: Task, store: RunStore, graph: KnowledgeGraph | None, round_: Round) -> Work:
     """Gathers the records that a task starts from; raises `NotStored` when one is not there."""
+    chunks = tuple(store.chunk(key) for key in task.chunks)
     if graph is None:
         return Work.model_construct(
-            task=task, chunks=tuple(store.chunk(key) for key in task.chunks), refinement=refinement_of(task, store)
+            task=task,
+            chunks=chunks,
+            refinement=refinement_of(task, store),
+            round=round_.number,
+            precedents=round_.version,
         )
     for key in (*task.entities, *task.relations):
         if key not in graph.entities and key not in graph.relations:
             raise NotStored(f"the graph has no entity or relation with id '{key}'")
     return Work.model_construct(
         task=task,
-        chunks=tuple(store.chunk(key) for key in task.chunks),
+        chunks=chunks,
         entities=tuple(graph.entities[key] for key in task.entities),
         relations=tuple(graph.relations[key] for key in task.relations),
         refinement=refinement_of(task, store),
+        round=round_.number,
+        precedents=round_.version,
     )
 
 

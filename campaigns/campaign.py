@@ -237,6 +237,7 @@ def _same_identity(store: RunStore, spec: CampaignSpec) -> None:
     if before is None:
         return
     now = redact_values(spec.identity)
+    (before.get("options") or {}).pop("minimum", None)  # runs of before it could change
     changed = sorted(key for key in now if before.get(key) != now[key])
     if changed:
         what = ", ".join(f"{key} (was {before.get(key)!r:.60}, is {now[key]!r:.60})" for key in changed)

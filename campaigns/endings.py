@@ -13,10 +13,20 @@ from pathlib import Path
 from rich.console import Console
 from rich.text import Text
 
+from ..evals.agreement_report import rounds_of_people
 from ..storage.store import RunStore
 from .campaign import Campaign, CampaignReport
 from .forecast import Forecast
-from .report import books_dict, errors_of, people_dict, print_books, print_errors, print_people, print_skipped
+from .report import (
+    books_dict,
+    errors_of,
+    people_dict,
+    print_books,
+    print_errors,
+    print_people,
+    print_rounds,
+    print_skipped,
+)
 
 LOG = logging.getLogger(__name__)
 MORE = "; more documents or other options of the recipe give more tasks, in a campaign of another name"
@@ -38,7 +48,7 @@ def print_end(
 ) -> None:
     """Prints how a campaign ended and what to type next."""
     opened = RunStore.read(report.folder, store)
-    errors, skipped = errors_of(opened), opened.skipped()
+    errors, skipped, rounds = errors_of(opened), opened.skipped(), rounds_of_people(opened)
     opened.close_reading()
     console.print(Text(f"{report.name}: {report.stop.text}", style="bold"))
     missed = target is not None and report.accepted < target
@@ -52,6 +62,7 @@ def print_end(
             console.print(Text(f"  {status_} {reason}: {count}", style="dim"))
     print_errors(console, errors)
     print_skipped(console, skipped)
+    print_rounds(console, rounds)
     usage = report.usage
     tokens = usage.input_tokens + usage.output_tokens
     console.print(

@@ -20,11 +20,13 @@ from typing import Any
 
 import orjson
 
+from ..agents.precedents import Precedents
 from ..evals.duplicates import ExactPool
 from ..graphs.flows.runner import runner_of
 from ..graphs.recipes.base import Planner, PlanView
 from ..models.layers.meter import Meter
 from ..models.spec import ModelSpec
+from ..storage.precedents import Round
 from ..storage.records import Chunk, Status, Task, Usage
 from ..storage.store import RunStore
 from .admission import Admission, Local
@@ -34,6 +36,7 @@ from .knowledge import build_graph
 from .outcome import Outcome
 from .planning import Plan
 from .prepare import bind, check_models, context_of
+from .rounds import Contexts, set_now
 from .spec import CampaignSpec
 from .spending import open_budget
 from .worker import Worker
@@ -143,8 +146,12 @@ async def forecast(campaign: Campaign, *, pilot: int = 5, store: str = "") -> Fo
                 )
                 pool = ExactPool()
                 flow = runner_of(prepared.flow, runtime=spec.runtime)
-                worker = Worker(flow, replace(context, pool=pool), meter=meter, kind=prepared.kind)
-                runner = Local(worker, Admission(scratch, pool, prepared.kind), graph)
+                found = set_now(spec, opened, prepared.prompts)  # else the kept replies would be to other prompts
+                contexts = Contexts(replace(context, pool=pool))
+                contexts.add(Precedents.of(found))
+                worker = Worker(flow, contexts, meter=meter, kind=prepared.kind)
+                round_ = Round(version=found.version)
+                runner = Local(worker, Admission(scratch, pool, prepared.kind), graph, round_)
                 outcomes = await _run_pilot(plan, runner, pilot)
                 wall, cost = time.monotonic() - began, _minus(spent(), before)
                 hits = sum(one.hits.calls for one in calls.values())

@@ -128,6 +128,14 @@ def duplicate(outcome: Outcome, twin: str) -> Outcome:
     return Outcome(Status.REJECTED, (item.model_copy(update=update),), "duplicate")
 
 
+def in_round(outcome: Outcome, number: int) -> Outcome:
+    """Returns the outcome with the round of its campaign on its items."""
+    if number == 1:
+        return outcome
+    items = tuple(item.model_copy(update={"round": number}) for item in outcome.items)
+    return Outcome(outcome.status, items, outcome.reason)
+
+
 def _decide(state: FlowState, drafts: list[Draft], verdicts: list[Verdict]) -> tuple[Decision, tuple[str, ...]]:
     """Takes the flow's own decision; a flow that leaves none is judged by the verdicts on its last draft."""
     decision = state.get("decision")

@@ -11,6 +11,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from ..evals.agreement import Kappa, Share
+from ..evals.agreement_report import RoundAgreement, rounds_of_people
 from ..storage.people import People, Shift
 from ..storage.records import Decision, Draft, Item, Span, Status, Verdict
 from ..storage.reviews import Review, decision_of
@@ -50,6 +52,7 @@ def status_of(store: RunStore) -> dict[str, Any]:
         ],
         "examples": {reason: store.example(status, reason) for status, reason in list(store.reasons())[:8]},
         "errors": errors_of(store),
+        "agreement": [one.model_dump(mode="json") for one in rounds_of_people(store)],
     }
 
 
@@ -118,6 +121,7 @@ def print_status(console: Console, status: dict[str, Any]) -> None:
     if status["reasons"]:
         console.print(table)
     print_errors(console, status["errors"])
+    print_rounds(console, [RoundAgreement.model_validate(one) for one in status["agreement"]])
     spent = status["spent"]
     if spent:
         console.print(
@@ -133,6 +137,34 @@ def print_errors(console: Console, errors: dict[str, str]) -> None:
     for reason, error in errors.items():
         text = " ".join(error.split())
         console.print(Text(f"  {reason}: {text[:ERROR]}{'…' if len(text) > ERROR else ''}", style="red"))
+
+
+def print_rounds(console: Console, rounds: Sequence[RoundAgreement]) -> None:
+    """Prints how far critics and people agreed, round by round, where people have judged."""
+    for one in rounds:
+        told = f", {one.precedents} precedents" if one.precedents else ""
+        if not one.judged:
+            console.print(Text(f"round {one.round}{told}: nothing is judged yet", style="dim"))
+            continue
+        console.print(
+            Text(
+                f"round {one.round}{told}: people judged {one.judged}, agreed on {share_words(one.agreed)}; "
+                f"{kappa_words(one.kappa)}"
+            )
+        )
+
+
+def share_words(found: Share) -> str:
+    """Words a share with its interval: `80% (55 to 93)`; `-` of nothing."""
+    return "-" if found.value is None else f"{found.value:.0%} ({100 * found.low:.0f} to {100 * found.high:.0f})"
+
+
+def kappa_words(found: Kappa) -> str:
+    """Words a kappa with its interval, and why it is not defined or not to be trusted."""
+    if found.value is None or found.low is None or found.high is None:
+        return f"kappa is not defined: {found.note}"
+    note = f" ({found.note})" if found.note else ""
+    return f"kappa {found.value:.2f} ({found.low:.2f} to {found.high:.2f}){note}"
 
 
 def print_skipped(console: Console, skipped: list[tuple[str, str, str]]) -> None:

@@ -29,6 +29,7 @@ from .planning import Plan
 from .prepare import Prepared
 from .progress import Progress
 from .returns import Returns
+from .rounds import Contexts, open_round
 from .sampling import sampled
 from .signals import drained_by_signals
 from .spec import CampaignSpec
@@ -149,10 +150,15 @@ class Run:
             )
             if self.stopping.is_set():
                 return self.why
+        round_, precedents = await open_round(self.spec, self.store, self.prepared.prompts)
+        contexts = Contexts(replace(self.context, pool=pool))
+        contexts.add(precedents)
+        if precedents is not None:
+            progress.say(f"round {round_.number}: critics are shown what people decided ({round_.precedents} drafts)")
         around = node_spans(self.tracer)
         worker = Worker(
             runner_of(self.prepared.flow, runtime=self.spec.runtime, around=around),
-            replace(self.context, pool=pool),
+            contexts,
             meter=self.meter,
             kind=self.prepared.kind,
             refine=refine_runner_of(self.prepared.flow, runtime=self.spec.runtime, around=around),
@@ -161,13 +167,15 @@ class Run:
         admission = Admission(self.store, pool, self.prepared.kind)
         progress.phase("running tasks", self.spec.max_tasks)
         if self.fleet is None:
-            return await self._loop(plan, Local(worker, admission, graph), stops, self.spec.concurrency, progress)
+            here = Local(worker, admission, graph, round_)
+            return await self._loop(plan, here, stops, self.spec.concurrency, progress)
         try:
             async with self.fleet.coordinating(
                 self.spec,
                 self.prepared,
                 self.store,
                 graph,
+                round_,
                 admission,
                 self.meter,
                 self.budget,

@@ -91,6 +91,15 @@ class ExportSpec(Part):
     part_mb: int = Field(default=500, ge=1, le=100_000)
 
 
+class PrecedentSpec(Part):
+    """How many decisions of people, marked as precedents, a critic is shown before an item: `most` of them, in
+    `max_tokens` tokens. 0 shows none.
+    """
+
+    most: int = Field(default=8, ge=0, le=100)
+    max_tokens: int = Field(default=2000, ge=0, le=100_000)
+
+
 class CampaignSpec(Part):
     """A whole campaign as data.
 
@@ -132,6 +141,7 @@ class CampaignSpec(Part):
     budget: BudgetSpec = BudgetSpec()
     stop: StopSpec = StopSpec()
     export: ExportSpec = ExportSpec()
+    precedents: PrecedentSpec = PrecedentSpec()
 
     @field_validator("documents", "prompts", mode="before")
     @classmethod
@@ -157,8 +167,12 @@ class CampaignSpec(Part):
 
     @property
     def identity(self) -> dict[str, Any]:
-        """What must stay the same when a run is resumed: the rest (target, budget, models, ...) may change."""
+        """What must stay the same when a run is resumed: the rest (target, budget, models, ...) may change.
+
+        The least scores of the critics may change too: a new round begins then.
+        """
         data = self.model_dump(mode="json", include={"recipe", "flow", "planner", "options", "seed", "chunks"})
+        data["options"].pop("minimum", None)
         return {**data, "graph": self.graph.model_dump(mode="json"), "text_field": self.text_field}
 
 

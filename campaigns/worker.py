@@ -13,8 +13,9 @@ from ..models.context import TASK
 from ..models.layers.meter import Meter
 from ..models.tracing import Tracer
 from ..storage.queue import Work
-from .outcome import Outcome, code_of, failure, failure_of, outcome_of
+from .outcome import Outcome, code_of, failure, failure_of, in_round, outcome_of
 from .refining import VersionsPool, first_state
+from .rounds import Contexts
 
 # What concerns the whole campaign and no single task: the task stays pending, the campaign stops.
 FATAL = (BudgetExceeded, AccessDenied, ServerLost, ConfigError, StoreError)
@@ -23,15 +24,15 @@ FATAL = (BudgetExceeded, AccessDenied, ServerLost, ConfigError, StoreError)
 class Worker:
     """Runs tasks through a flow. It knows no store: a task comes with its records, its outcome is for others to keep.
 
-    `flow` runs one task to its last state, `refine` the same flow from its refine node on, None where it has none;
-    `meter` counts its models' calls, `kind` is what its items train. With a
+    `flow` runs one task to its last state, in the one of `contexts` that its round has, `refine` the same flow from
+    its refine node on, None where it has none; `meter` counts its models' calls, `kind` is what its items train. With a
     `tracer` each run of a task is a span.
     """
 
     def __init__(
         self,
         flow: Runner,
-        context: FlowContext,
+        contexts: Contexts,
         *,
         meter: Meter,
         kind: str,
@@ -40,7 +41,7 @@ class Worker:
     ) -> None:
         self._flow = flow
         self._refine = refine
-        self._context = context
+        self._contexts = contexts
         self._meter = meter
         self._kind = kind
         self._tracer = tracer
@@ -53,24 +54,25 @@ class Worker:
                 pending.
         """
         if self._tracer is None:
-            return await self._outcome(work)
+            return in_round(await self._outcome(work), work.round)
         with self._tracer.span(
             "gristmill.run",
             "consumer" if work.trace else "internal",
             {"gristmill.task": work.task.id},
             parent=work.trace,
         ) as span:
-            outcome = await self._outcome(work)
+            outcome = in_round(await self._outcome(work), work.round)
             span.set_attributes({"gristmill.status": outcome.status.value, "gristmill.reason": code_of(outcome.reason)})
             return outcome
 
     async def _outcome(self, work: Work) -> Outcome:
         task = work.task
+        context = await self._contexts.of(work.precedents)
         failed: Exception | None = None
         state: FlowState = {}
         TASK.set(task.id)  # not reset: what follows in this asyncio task is about the same one
         try:
-            state = await self._run(work)
+            state = await self._run(work, context)
         except FATAL:
             self._meter.take(task.id)
             raise
@@ -87,8 +89,8 @@ class Worker:
             return failure(task, self._kind, "endless_loop", message, usage=usage, lineage=lineage)
         return failure_of(task, self._kind, failed, usage, lineage)
 
-    async def _run(self, work: Work) -> FlowState:
-        found, context = work.refinement, self._context
+    async def _run(self, work: Work, context: FlowContext) -> FlowState:
+        found = work.refinement
         if found is None:
             return await self._flow(first_state(work, at_refine=False), context)
         if context.pool is not None:

@@ -7,6 +7,7 @@ enough. Who judges only what was rejected learns nothing of what was accepted wr
 from __future__ import annotations
 
 import math
+from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from statistics import NormalDist
@@ -157,10 +158,11 @@ def suggest(
     )
     levels = sorted({value for value, _ in known})
     levels = levels[:: max(1, math.ceil(len(levels) / most))]
-    curve = []
+    curve, of_all = [], sorted(every)
     for level in levels:
         above = [good for value, good in known if value >= level]
-        curve.append(Point(level, share(sum(above), len(above)), sum(value >= level for value in every)))
+        reaching = len(of_all) - bisect_left(of_all, level)
+        curve.append(Point(level, share(sum(above), len(above)), reaching))
     reached = [point for point in curve if point.precision.value is not None and point.precision.value >= wanted]
     if not curve:
         return Suggestion(critic, score, wanted, None, (), f"no judged item has the score '{score}'")

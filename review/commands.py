@@ -17,9 +17,11 @@ from ..campaigns.folders import find_run
 from ..campaigns.report import print_item
 from ..campaigns.terminal import open_console, print_json
 from ..errors import ConfigError, StoreError
+from ..evals.agreement_report import agreement_of
 from ..storage.records import Message
 from ..storage.reviews import Action
 from ..storage.store import RunStore
+from .agreement_text import print_agreement
 from .desk import Desk, Outcome, Wanted
 from .index import ReviewIndex
 from .listing import listed, pages_of, print_list
@@ -248,6 +250,20 @@ def queue_of(run: Path, store: str) -> Iterator[ReviewIndex]:
             yield index
         finally:
             index.close()
+
+
+def agreement(run: Path, *, wanted: float, as_json: bool, store: str) -> int:
+    """Prints how far critics and people agree in `run`."""
+    opened = RunStore.read(*find_run(run, store))
+    try:
+        report = agreement_of(opened, wanted=wanted)
+    finally:
+        opened.close_reading()
+    if as_json:
+        print_json(report.model_dump(mode="json"))
+    else:
+        print_agreement(open_console(), report)
+    return 0
 
 
 def reviewer_name(given: str) -> str:

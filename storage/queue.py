@@ -28,7 +28,8 @@ class Refinement(Record):
 class Work(Record):
     """A task with the records that its flow starts from, so that a worker needs no access to the store.
 
-    `refinement` says what it goes on from when a person's note made it.
+    `refinement` says what it goes on from when a person's note made it. `round` is the campaign's and `precedents` the
+    version of the set that critics are shown in it, "" for none.
     `trace` is the W3C traceparent of the coordinator's span for it, where traces are kept.
     """
 
@@ -38,6 +39,8 @@ class Work(Record):
     relations: tuple[Relation, ...] = ()
     refinement: Refinement | None = None
     trace: str = ""
+    round: int = 1
+    precedents: str = ""
 
 
 class Lease(Record):

@@ -131,6 +131,7 @@ PARTS: dict[str, type[BaseModel]] = {
     "`[budget]`": specs.BudgetSpec,
     "`[stop]`": specs.StopSpec,
     "`[export]`": specs.ExportSpec,
+    "`[precedents]`": specs.PrecedentSpec,
 }
 
 

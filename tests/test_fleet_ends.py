@@ -27,6 +27,7 @@ from gristmill.campaigns.admission import Admission
 from gristmill.campaigns.fleet.dispatch import Dispatcher
 from gristmill.campaigns.fleet.member import Member
 from gristmill.campaigns.outcome import failure
+from gristmill.campaigns.rounds import Contexts
 from gristmill.campaigns.worker import Worker
 from gristmill.errors import AccessDenied, ConfigError, NotStored
 from gristmill.evals.duplicates import ExactPool
@@ -52,7 +53,7 @@ async def served(folder: Path, flow: Any, pool: ExactPool, ended: Callable[[], A
     """Runs a member over the queue in `folder` until `ended`; returns its problem."""
     queue = SqliteWorkerQueue(folder, "one", lease=5, wait=0.1)
     context = FlowContext(models={}, prompts=PromptLibrary(), pool=pool)
-    worker = Worker(flow, context, meter=Meter(), kind="sft")
+    worker = Worker(flow, Contexts(context), meter=Meter(), kind="sft")
     member = Member(queue, worker, "one", 4, lease=5, pool=pool)
     serving = asyncio.create_task(member.serve())
     try:

@@ -18,7 +18,7 @@ from ...models.layers.meter import Lineage, Meter
 from ...storage.queue import CoordinatorQueue, QueueState, Result, Work, WorkerInfo
 from ...storage.records import Item, Status, Task, Usage
 from ..admission import Admission
-from ..outcome import Outcome, failure, failure_of
+from ..outcome import Outcome, failure, failure_of, in_round
 from .poison import POISON, message_of
 
 LOG = logging.getLogger(__name__)
@@ -251,6 +251,7 @@ class Dispatcher:
                     continue
                 LOG.warning("%s: %s", dead.task, message_of(dead))
                 outcome = failure(waiting[0].task, self._admission.kind, POISON, message_of(dead))
+                outcome = in_round(outcome, waiting[0].round)
                 outcome = await self._admission.admit(waiting[0].task, outcome)
                 self.ended += 1
                 if not waiting[1].done():

@@ -24,6 +24,7 @@ from ...models.layers.budget import Budget, Spent
 from ...models.layers.meter import Meter
 from ...models.tracing import Tracer
 from ...storage.leases import SqliteCoordinatorQueue
+from ...storage.precedents import Round
 from ...storage.queue import CoordinatorQueue, QueueState
 from ...storage.redis_connection import RedisConnection
 from ...storage.redis_queue import RedisCoordinatorQueue
@@ -41,6 +42,7 @@ from .dispatch import Dispatcher
 from .keys import Keys
 from .leader import Leader
 from .manifest import manifest_of, told
+from .precedents import RedisPrecedents
 
 if TYPE_CHECKING:  # types only: a campaign without a graph does not load networkx
     from ...graphs.knowledge.graph import KnowledgeGraph
@@ -113,6 +115,7 @@ class Fleet:
         prepared: Prepared,
         store: RunStore,
         graph: KnowledgeGraph | None,
+        round_: Round,
         admission: Admission,
         meter: Meter,
         budget: Budget,
@@ -130,7 +133,7 @@ class Fleet:
         """
         async with self._opened(spec, store, admission) as opened:
             await opened.queue.begin(told(manifest_of(spec, prepared), lease=self.lease, run=await _run_id(store)))
-            records = with_trace(partial(work_of, store=store, graph=graph), tracer)
+            records = with_trace(partial(work_of, store=store, graph=graph, round_=round_), tracer)
             dispatcher = Dispatcher(
                 opened.queue,
                 opened.admission,
@@ -182,11 +185,13 @@ class Fleet:
         leader = Leader(connection, spec.name, self.lease, lost)
         pool = RedisPool(connection, spec.name)
         shared = SharedLayers(connection, spec.name)
+        precedents = RedisPrecedents(connection, spec.name)
 
         async def restore() -> None:
-            """What every worker must find: what the run has spent before, and the texts that it holds."""
+            """What every worker must find: what the run has spent, the texts that it holds, what critics are shown."""
             await shared.budget.restore(spent_before(store))
             await pool.restore(store.claims())
+            await precedents.tell(store)
 
         try:
             await leader.take()
@@ -194,7 +199,7 @@ class Fleet:
                 queue = RedisCoordinatorQueue(
                     self.redis, spec.name, lease=self.lease, strikes=self.strikes, leader=leader.name
                 )
-                keys = Keys(connection, queue, shared, await _run_id(store))
+                keys = Keys(connection, queue, shared, precedents, store, await _run_id(store))
                 keeping = asyncio.create_task(keys.keep())
                 try:
                     await keys.make_ours()

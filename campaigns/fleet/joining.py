@@ -25,12 +25,14 @@ from ...models.layers.limiter import AnyLimiter, MakeLimiter, limiter_here
 from ...models.layers.meter import Meter
 from ...models.tracing import Tracer, tracer_of
 from ...storage.leases import QUEUE_FILE, SqliteWorkerQueue
+from ...storage.precedents import mark_of
 from ...storage.queue import WorkerQueue
 from ...storage.redis_connection import RedisConnection
 from ...storage.redis_queue import RedisWorkerQueue
 from ...storage.store import RunStore
 from ..collector import calm_collector
 from ..prepare import bind, context_of, prepare
+from ..rounds import Contexts
 from ..spec import CampaignSpec
 from ..telemetry.exposition import Exposition, exposed
 from ..telemetry.metrics import calls_source, member_source, process_source
@@ -41,6 +43,7 @@ from .allowances import allowance_of
 from .endpoints import endpoints_of
 from .manifest import lease_of, manifest_of, require_same, require_same_run
 from .member import Member
+from .precedents import RedisPrecedents
 
 GOODBYE = 2.0  # seconds for each of the things that a leaving worker tells
 PATIENCE = 60.0  # seconds to wait for a coordinator that has not said yet what it runs
@@ -83,6 +86,7 @@ class _Layers:
     calls: CallStore
     budget: Allowance
     make_limiter: MakeLimiter
+    precedents: Callable[[str], Awaitable[object]]
     pace: Callable[[float], None] = lambda lease: None  # with the lease in seconds, once the coordinator has said it
 
 
@@ -102,7 +106,11 @@ async def join_here(folder: Path, place: Place, url: str = "") -> str:
             budget = _share_of_budget(spec, store, place)
             pool = ExactPool()
             await pool.restore(await asyncio.to_thread(lambda: list(store.claims())))
-            return await _serve(spec, queue, place, _Layers(pool, store, budget, limiter_here), seen)
+
+            async def told(version: str) -> object:
+                return store.mark(mark_of(version))
+
+            return await _serve(spec, queue, place, _Layers(pool, store, budget, limiter_here, told), seen)
         finally:
             await queue.close()
             await store.close()
@@ -120,7 +128,14 @@ async def join_redis(spec: CampaignSpec, url: str, place: Place) -> str:
         shared = SharedLayers(connection, spec.name, tokens=spec.budget.tokens, usd=spec.budget.usd)
         queue = RedisWorkerQueue(url, spec.name, place.known_as, lease=place.lease)
         try:
-            layers = _Layers(RedisPool(connection, spec.name), shared.calls, shared.budget, shared.limiter, shared.pace)
+            layers = _Layers(
+                RedisPool(connection, spec.name),
+                shared.calls,
+                shared.budget,
+                shared.limiter,
+                RedisPrecedents(connection, spec.name).get,
+                shared.pace,
+            )
             return await _serve(spec, queue, place, layers, seen)
         finally:
             for goodbye in (queue.close, shared.aclose, connection.aclose):
@@ -178,10 +193,10 @@ async def _serve(spec: CampaignSpec, queue: WorkerQueue, place: Place, layers: _
         around = node_spans(seen.tracer)
         flow = runner_of(prepared.flow, runtime=spec.runtime, around=around)
         refine = refine_runner_of(prepared.flow, runtime=spec.runtime, around=around)
-        context = replace(context_of(prepared, models), pool=layers.pool)
+        contexts = Contexts(replace(context_of(prepared, models), pool=layers.pool), layers.precedents)
         member = Member(
             queue,
-            Worker(flow, context, meter=meter, kind=prepared.kind, refine=refine, tracer=seen.tracer),
+            Worker(flow, contexts, meter=meter, kind=prepared.kind, refine=refine, tracer=seen.tracer),
             place.known_as,
             place.slots,
             pool=layers.pool,

@@ -15,20 +15,30 @@ from ...models.fleet.shared import SharedLayers
 from ...storage.queue import QueueState
 from ...storage.redis_connection import LIFE_MS, RedisConnection
 from ...storage.redis_queue import RedisCoordinatorQueue
+from ...storage.store import RunStore
+from .precedents import RedisPrecedents
 
 LOG = logging.getLogger(__name__)
 PATIENCE = 10.0  # seconds that the end of a campaign waits for a Redis that does not answer
 
 
 class Keys:
-    """The keys of one campaign. `run` names the run in whose folder the coordinator works."""
+    """The keys of one campaign. `run` names the run in whose folder the coordinator works, `store` has it."""
 
     def __init__(
-        self, connection: RedisConnection, queue: RedisCoordinatorQueue, shared: SharedLayers, run: str
+        self,
+        connection: RedisConnection,
+        queue: RedisCoordinatorQueue,
+        shared: SharedLayers,
+        precedents: RedisPrecedents,
+        store: RunStore,
+        run: str,
     ) -> None:
         self._connection = connection
         self._queue = queue
         self._shared = shared
+        self._precedents = precedents
+        self._store = store
         self._run = run
         self._key = key_of(shared.campaign, "run")
 
@@ -48,6 +58,7 @@ class Keys:
             try:
                 await self._connection.call("SET", self._key, self._run, "PX", LIFE_MS)
                 await self._shared.renew()
+                await self._precedents.tell(self._store)
             except GristmillError as error:
                 LOG.warning("the keys in Redis were not renewed, which is tried again in a day: %s", error)
 
@@ -63,6 +74,7 @@ class Keys:
             async with asyncio.timeout(PATIENCE):
                 await self._queue.clear(workers_left=not state.workers)
                 await self._shared.forget(calls=complete)
+                await self._precedents.forget()
                 if complete and not state.workers:
                     await self._connection.call("DEL", self._key)
         except (TimeoutError, GristmillError) as error:

@@ -10,6 +10,7 @@ from typing import Any
 
 import orjson
 
+from ...agents.precedents import PROMPT as SHOWING
 from ...errors import ConfigError
 from ...graphs.flows.check import builder_of, infos_of
 from ...graphs.flows.picture import mermaid
@@ -26,14 +27,14 @@ def manifest_of(spec: CampaignSpec, prepared: Prepared) -> dict[str, Any]:
     changed function that it calls, or a value that it closes over, is not seen. Another Python minor version differs.
     """
     nodes = builder_of(prepared.flow).nodes
-    prompts = sorted({info.prompt for node in nodes.values() for info in infos_of(node) if info.prompt})
+    prompts = {info.prompt for node in nodes.values() for info in infos_of(node) if info.prompt} | {SHOWING}
     return {
         "package": metadata.version("gristmill"),
         "recipe": spec.recipe,
         "options": orjson.loads(prepared.options.model_dump_json()),
         "flow": _digest(mermaid(prepared.flow)),
         "nodes": {name: _digest(_source(node.runnable)) for name, node in sorted(nodes.items())},
-        "prompts": {name: prepared.prompts.get(name).version for name in prompts},
+        "prompts": {name: prepared.prompts.get(name).version for name in sorted(prompts)},
         "kind": prepared.kind,
     }
 
