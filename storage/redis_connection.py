@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import unquote, urlsplit
 
 from ..errors import ConfigError, RedisUnavailable, StoreError, StoreFull
+from .stopping import stopped
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
@@ -138,9 +139,7 @@ class RedisConnection:
             async with asyncio.timeout(CLOSING):
                 await self.flush()
         if self._sender is not None:
-            self._sender.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._sender
+            await stopped(self._sender)
         while self._waiting:
             self._fail(self._waiting.popleft(), RedisUnavailable(f"the connection to {self.shown} was closed"))
         await self.client.aclose()

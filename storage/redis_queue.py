@@ -24,6 +24,7 @@ from .queue import Dead, Lease, QueueState, Result, Work, WorkerInfo
 from .records import Record
 from .redis_campaign import CampaignKeys, as_text, require_name
 from .redis_connection import Arg, Script
+from .stopping import stopped
 
 LOG = logging.getLogger(__name__)
 ORDERS = ("run", "pause", "drain")
@@ -214,8 +215,7 @@ class RedisWorkerQueue:
                 await self.give_back([lease for lease, _ in self._held.values()])
                 await self._campaign.run(scripts.LEAVE, self._worker, patience=self._brief)
         if self._sending is not None:
-            self._sending.cancel()
-            await asyncio.gather(self._sending, return_exceptions=True)
+            await stopped(self._sending)
         await self._campaign.connection.aclose()
 
     def _release(self, key: tuple[str, str]) -> None:

@@ -17,6 +17,7 @@ from ...models.layers.budget import Budget, Spent
 from ...models.layers.meter import Lineage, Meter
 from ...storage.queue import CoordinatorQueue, QueueState, Result, Work, WorkerInfo
 from ...storage.records import Item, Status, Task, Usage
+from ...storage.stopping import stopped
 from ..admission import Admission
 from ..outcome import Outcome, failure, failure_of, in_round
 from .poison import POISON, message_of
@@ -114,9 +115,7 @@ class Dispatcher:
         try:
             yield
         finally:
-            for job in jobs:
-                job.cancel()
-            await asyncio.gather(*jobs, return_exceptions=True)
+            await stopped(*jobs)
 
     def depend_on(self, job: asyncio.Task[None]) -> None:
         """Should `job` fail, every task that waits fails with it, and every later one; all stay pending."""

@@ -28,6 +28,7 @@ from ...storage.precedents import Round
 from ...storage.queue import CoordinatorQueue, QueueState
 from ...storage.redis_connection import RedisConnection
 from ...storage.redis_queue import RedisCoordinatorQueue
+from ...storage.stopping import stopped
 from ...storage.store import RunStore
 from ..admission import Admission, work_of
 from ..prepare import Prepared
@@ -161,8 +162,7 @@ class Fleet:
                         crew.kill()
                         raise
                     finally:
-                        watching.cancel()
-                        await asyncio.gather(watching, return_exceptions=True)
+                        await stopped(watching)
                         await crew.bury()
                         last = await dispatcher.end(patience)
                         await crew.dismiss()
@@ -206,7 +206,7 @@ class Fleet:
                     await restore()
                     yield Opened(queue, Admission(store, pool, admission.kind), lost, restore, keys)
                 finally:
-                    keeping.cancel()
+                    await stopped(keeping)
                     await queue.close()
                     await shared.aclose()
             finally:

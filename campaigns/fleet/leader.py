@@ -12,6 +12,7 @@ import uuid
 from ...errors import RunLocked
 from ...storage.redis_campaign import leader_key
 from ...storage.redis_connection import RedisConnection, Script
+from ...storage.stopping import stopped
 
 LOG = logging.getLogger(__name__)
 PAUSE = 0.2  # seconds between two looks at another's lease: less than a third of the shortest
@@ -77,6 +78,5 @@ class Leader:
     async def leave(self) -> None:
         """Gives the lead up at once."""
         if self._renewing is not None:
-            self._renewing.cancel()
-            await asyncio.gather(self._renewing, return_exceptions=True)
+            await stopped(self._renewing)
         await self._connection.run(LEAVE, (self._key,), (self.name,))

@@ -21,6 +21,7 @@ from ...agents.state import Pool
 from ...errors import AccessDenied, BudgetExceeded, ConfigError, GristmillError
 from ...storage.queue import EndpointInfo, Lease, Result, WorkerInfo, WorkerQueue
 from ...storage.records import Status
+from ...storage.stopping import stopped
 from ..outcome import Outcome, unkept
 from ..worker import Worker
 
@@ -90,10 +91,7 @@ class Member:
                     self._start(lease)
             await self._drain()
         finally:
-            beating.cancel()
-            for running in self._running.values():
-                running.cancel()
-            await asyncio.gather(beating, *self._running.values(), return_exceptions=True)
+            await stopped(beating, *self._running.values())
         LOG.info("worker %s leaves, %d tasks done", self.name, self.done)
         return self._problem[1]
 
@@ -217,9 +215,7 @@ class Member:
             await asyncio.wait(self._running.values(), timeout=self.grace)
         left = list(self._held.values())
         unfinished = list(self._running.values())
-        for running in unfinished:
-            running.cancel()
-        await asyncio.gather(*unfinished, return_exceptions=True)
+        await stopped(*unfinished)
         if left:
             with contextlib.suppress(TimeoutError, GristmillError):  # a queue that is gone takes them back by itself
                 async with asyncio.timeout(self.lease):

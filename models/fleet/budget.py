@@ -16,6 +16,7 @@ from dataclasses import dataclass
 
 from ...errors import BudgetExceeded, ConfigError
 from ...storage.redis_connection import RedisConnection
+from ...storage.stopping import stopped
 from ..layers.budget import Spent, exceeded
 from .scripts import key_of, script, token
 
@@ -122,9 +123,7 @@ class RedisBudget:
     async def aclose(self) -> None:
         """Stops renewing. The connection stays."""
         if self._renewing is not None:
-            self._renewing.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._renewing
+            await stopped(self._renewing)
 
     def _exceeded(self, verdict: str, tokens: int, usd: float) -> BudgetExceeded:
         limit, more = {"time": (self.seconds, 0.0), "tokens": (self.tokens, tokens), "usd": (self.usd, usd)}[verdict]

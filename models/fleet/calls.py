@@ -8,12 +8,12 @@ want the same answer wait for it. A worker that dies lets its claims lapse, and 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import random
 
 from ...errors import ConfigError, RedisUnavailable, StoreFull
 from ...storage.redis_connection import RedisConnection
+from ...storage.stopping import stopped
 from .scripts import key_of, script, token
 
 LOG = logging.getLogger(__name__)
@@ -106,9 +106,7 @@ class RedisCalls:
     async def aclose(self) -> None:
         """Saves what could not be saved before, when Redis takes it now, and ends the claims. The connection stays."""
         if self._renewing is not None:
-            self._renewing.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._renewing
+            await stopped(self._renewing)
         for asked in list(self._asking):
             self.abandon(asked)
         if self._unsaved:

@@ -27,6 +27,7 @@ import orjson
 from ...errors import ModelError, ServerLost, StoreError
 from ...storage.queue import EndpointInfo
 from ...storage.redis_connection import RedisConnection
+from ...storage.stopping import stopped
 from ..contract import PerMinute
 from ..layers.rates import NO_LIMIT
 from ..layers.traffic import Traffic
@@ -157,11 +158,7 @@ class RedisLimiter:
         for permit in list(self._held.values()):
             self.leave(0.0, permit, None, answered=False)
         self._fail(ServerLost(f"the limiter of {self.label} was closed"))
-        for task in (self._listening, self._serving):
-            if task is not None:
-                task.cancel()
-                with contextlib.suppress(asyncio.CancelledError):
-                    await task
+        await stopped(*(task for task in (self._listening, self._serving) if task is not None))
         if self._back or self._drop:
             with contextlib.suppress(StoreError, TimeoutError):
                 async with asyncio.timeout(1.0):
