@@ -57,7 +57,9 @@ async def test_two_workers_keep_one_rate_in_the_order_they_came(
     await asyncio.gather(*tasks)
     took = monotonic() - began
     assert took >= 2.4  # 3,000 tokens at 1,000 a second, less a burst of half a second
-    assert order == list(range(12))
+    for place in (0, 1):  # of one worker exactly; two may reach Redis in another order than they were asked
+        assert [number for number in order if number % 2 == place] == list(range(place, 12, 2))
+    assert max(abs(number - place) for place, number in enumerate(order)) <= 3
     assert [limiter.kept for limiter in ours] == [PerMinute(0, 60_000)] * 2
     for limiter in ours:
         await limiter.aclose()
