@@ -229,6 +229,10 @@ class Desk:
         """Holds items for `reviewer` for two minutes, or prolongs; returns those that are now theirs."""
         return await self._reviews.claim(ids, reviewer, CLAIM)
 
+    async def release(self, ids: Iterable[str], reviewer: str) -> None:
+        """Lets items go that `reviewer` held."""
+        await self._reviews.release(ids, reviewer)
+
     def _item(self, id: str) -> Item:
         try:
             item = self._store.item(id)

@@ -17,12 +17,12 @@ from typing import Any
 
 import orjson
 
-from ..errors import ConfigError
+from ..errors import ConfigError, NotStored
 from ..storage.reviews import Reviews, decision_of
 from ..storage.sqlite import translate
 from ..storage.store import RunStore
 from .counts import count, count_by, without
-from .query import Filters, Page, Seen, Sort, Stage, Where, condition
+from .query import Filters, Neighbours, Page, Seen, Sort, Stage, Where, condition
 from .rows import Row, row_of
 
 FILE = "review-index.sqlite3"
@@ -81,7 +81,11 @@ class ReviewIndex:
         self._connection.close()
 
     def _find_document(self, chunk: str) -> str:
-        return self._store.document_name(self._store.document_of(chunk))
+        """The name of a chunk's document; empty where a failed task named a chunk that the run does not have."""
+        try:
+            return self._store.document_name(self._store.document_of(chunk))
+        except NotStored:
+            return ""
 
     # taking in
 
@@ -171,27 +175,70 @@ class ReviewIndex:
         """
         where = condition(filters, reviewer)
         place = _place(after) if after else None
-        if sort is Sort.TEACHES and filters.stage is not Stage.ALL:
-            rows = self._most_teaching(where, place, limit + 1)
-        else:
-            rows = self._connection.execute(*_select(where, sort, place, limit + 1)).fetchall()
+        rows = self._ordered(where, filters, sort, place, limit + 1)
         shown = tuple(self._seen(row) for row in rows[:limit])
         more = f"{rows[limit - 1][-1]!r}_{rows[limit - 1]['seq']}" if len(rows) > limit else ""
         return Page(shown, more)
 
-    def _most_teaching(self, where: Where, place: tuple[float, int] | None, limit: int) -> list[sqlite3.Row]:
+    def neighbours(
+        self, id: str, filters: Filters, sort: Sort = Sort.TEACHES, *, reviewer: str = "", ahead: int = 12
+    ) -> Neighbours:
+        """Returns the item before `id` in a queue and up to `ahead` after it, whether `id` is in the queue or not.
+
+        After the last item the queue begins anew, so that nothing that waits is missed.
+        """
+        where = condition(filters, reviewer)
+        place = self._place_of(id, sort, filters)
+        after = self._ordered(where, filters, sort, place, ahead)
+        before = [] if place is None else self._ordered(where, filters, sort, place, 1, back=True)
+        found = [row["id"] for row in after if row["id"] != id]
+        if place is not None and len(found) < ahead:
+            first = [row["id"] for row in self._ordered(where, filters, sort, None, ahead + 1)]
+            found += [one for one in first if one != id and one not in found][: ahead - len(found)]
+        return Neighbours(before[0]["id"] if before else "", tuple(found))
+
+    def _place_of(self, id: str, sort: Sort, filters: Filters) -> tuple[float, int] | None:
+        order = ORDERS[sort][0]
+        sql = f"SELECT seq, reason, {order} AS rank FROM items WHERE id = ?"  # noqa: S608  # from ORDERS
+        row = self._connection.execute(sql, (id,)).fetchone()
+        if row is None:
+            return None
+        bonus = 0.0
+        if sort is Sort.TEACHES and filters.stage is not Stage.ALL:
+            judged = self._connection.execute("SELECT decided FROM judged WHERE reason = ?", (row["reason"],))
+            bonus = _bonus(*judged.fetchone())
+        return row["rank"] + bonus, row["seq"]
+
+    def _ordered(
+        self,
+        where: Where,
+        filters: Filters,
+        sort: Sort,
+        place: tuple[float, int] | None,
+        limit: int,
+        *,
+        back: bool = False,
+    ) -> list[sqlite3.Row]:
+        """Reads rows from a place on, or back from it; the last column is their rank."""
+        if sort is Sort.TEACHES and filters.stage is not Stage.ALL:
+            return self._most_teaching(where, place, limit, back=back)
+        return self._connection.execute(*_select(where, sort, place, limit, back=back)).fetchall()
+
+    def _most_teaching(
+        self, where: Where, place: tuple[float, int] | None, limit: int, *, back: bool = False
+    ) -> list[sqlite3.Row]:
         """What settles a doubt, a disagreement, or a reason that was seldom judged, first.
 
         The last changes with each decision, so no index holds this order: the best of each reason are merged.
         """
         found: list[sqlite3.Row] = []
         for reason, decided in self._connection.execute("SELECT reason, decided FROM judged").fetchall():
-            bonus = round(GRAIN / (1 + decided)) / GRAIN
+            bonus = _bonus(decided)
             of_reason = Where(f"reason = ? AND {where.sql}", (reason, *where.values))
             within = None if place is None else (place[0] - bonus, place[1])
-            sql, values = _select(of_reason, Sort.TEACHES, within, limit)
+            sql, values = _select(of_reason, Sort.TEACHES, within, limit, back=back)
             found += self._connection.execute(f"SELECT *, rank + ? FROM ({sql})", (bonus, *values))  # noqa: S608
-        return sorted(found, key=lambda row: (-row[-1], -row["seq"]))[:limit]
+        return sorted(found, key=lambda row: (row[-1], row["seq"]), reverse=not back)[:limit]
 
     def _seen(self, row: sqlite3.Row) -> Seen:
         more = self._connection.execute("SELECT * FROM titles WHERE seq = ?", (row["seq"],)).fetchone()
@@ -254,15 +301,28 @@ class ReviewIndex:
         """
         return count_by(self._connection, condition(without(filters, tag), reviewer), tag, limit)
 
+    def reasons(self, limit: int = 50) -> list[str]:
+        """Returns the reason codes that items came with first, those that people judged most at the front."""
+        sql = "SELECT reason FROM judged WHERE reason <> '' ORDER BY decided DESC, reason LIMIT ?"
+        return [reason for (reason,) in self._connection.execute(sql, (limit,))]
+
     def returned(self, id: str) -> list[str]:
         """Returns the ids of items that were made again from the item `id`."""
         return [one for (one,) in self._connection.execute("SELECT id FROM items WHERE origin = ? ORDER BY seq", (id,))]
 
 
-def _select(where: Where, sort: Sort, place: tuple[float, int] | None, limit: int) -> tuple[str, list[Any]]:
-    """Returns the statement, with its values, that reads `limit` rows in an order, from a place on."""
+def _bonus(decided: int) -> float:
+    """What a reason's first judgements are worth, in ranks."""
+    return round(GRAIN / (1 + decided)) / GRAIN
+
+
+def _select(
+    where: Where, sort: Sort, place: tuple[float, int] | None, limit: int, *, back: bool = False
+) -> tuple[str, list[Any]]:
+    """Returns the statement, with its values, that reads `limit` rows in an order, from a place on or back from it."""
     values, sql = list(where.values), where.sql
     order, way, by = ORDERS[sort]
+    way = {"ASC": "DESC", "DESC": "ASC"}[way] if back else way
     if place is not None:
         sign = "<" if way == "DESC" else ">"
         sql += f" AND {order} {sign}= ? AND ({order} {sign} ? OR seq {sign} ?)"

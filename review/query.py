@@ -88,6 +88,14 @@ class Page:
 
 
 @dataclass(frozen=True, slots=True)
+class Neighbours:
+    """What stands beside an item in a queue: ids; `previous` is empty at the queue's beginning."""
+
+    previous: str
+    next: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Where:
     """A condition in SQL over `items`, with its values."""
 

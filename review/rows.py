@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from ..errors import NotStored
 from ..storage.records import Chunk, Decision, Item, Status
 
 TITLE = 160  # characters of an item's first message that a list shows
@@ -69,7 +70,7 @@ def row_of(
         critics=tuple(dict.fromkeys(one.by for one in verdicts if one.decision is not Decision.ACCEPT)),
         kind=item.kind,
         draw=str(item.attributes.get("draw", "")),
-        documents=tuple(dict.fromkeys(document_of(chunk) for chunk in item.chunks)),
+        documents=tuple(dict.fromkeys(filter(None, map(document_of, item.chunks)))),
         entities=item.entities,
         round=item.round,
         origin=str(item.attributes.get("refines", "")),
@@ -89,9 +90,10 @@ def titles(item: Item, chunk_of: Callable[[str], Chunk]) -> tuple[str, str]:
         later = item.messages[-1].content if len(item.messages) > 1 else ""
         return line(item.messages[0].content, TITLE) or "(an empty message)", line(later, PREVIEW)
     what = line(item.error or item.raw, PREVIEW)
-    if not item.chunks:
+    try:
+        chunk = chunk_of(item.chunks[0])
+    except (IndexError, NotStored):  # a planner may name what is not there, which fails that task
         return what[:TITLE] or ", ".join(item.reasons) or item.id, ""
-    chunk = chunk_of(item.chunks[0])
     first, _, rest = chunk.text.strip().partition("\n")
     kind = str(item.attributes.get("kind", ""))  # of the question: several items may come of one passage
     heading = line(" · ".join([*(chunk.headings or [first]), *([kind] if kind else [])]), TITLE)

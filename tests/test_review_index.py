@@ -223,3 +223,22 @@ async def test_taking_in_while_a_campaign_writes(store: RunStore, index: ReviewI
     await writing
     index.refresh()
     assert index.count(Filters()) == 300
+
+
+@pytest.mark.parametrize("sort", Sort)
+@pytest.mark.parametrize("filters", [Filters(), Filters(reason="trivial"), Filters(stage=Stage.ALL, score_to=0.5)])
+def test_neighbours_are_those_of_the_list(index: ReviewIndex, filters: Filters, sort: Sort) -> None:
+    order = walk(index, filters, sort)
+    for place in (0, 1, len(order) // 2, len(order) - 2, len(order) - 1):
+        found = index.neighbours(order[place], filters, sort, ahead=5)
+        assert found.previous == (order[place - 1] if place else "")
+        assert list(found.next) == (order[place + 1 :] + order[:place])[:5]  # after the last the queue begins anew
+
+
+def test_neighbours_of_an_item_that_is_not_in_the_queue(index: ReviewIndex) -> None:
+    trivial = walk(index, Filters(reason="trivial"), Sort.OLDEST)
+    other = item_of(50).id
+    assert item_of(50).reasons == ("unclear",)
+    found = index.neighbours(other, Filters(reason="trivial"), Sort.OLDEST, ahead=3)
+    assert (found.previous, list(found.next)) == (item_of(49).id, [item_of(n).id for n in (52, 55, 58)])
+    assert list(index.neighbours("item-none", Filters(reason="trivial"), Sort.OLDEST, ahead=3).next) == trivial[:3]

@@ -20,12 +20,13 @@ def printable(name: str) -> str:
     return name
 
 
+Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100), AfterValidator(printable)]
+
+
 class Person(Record):
     """The name that a person decides under."""
 
-    name: Annotated[
-        str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100), AfterValidator(printable)
-    ]
+    name: Name
 
 
 async def rename(request: Request) -> Response:

@@ -13,6 +13,7 @@ from urllib.parse import quote
 
 from starlette.requests import Request
 
+from ...storage.records import content_id
 from ...storage.store import RunStore
 from ..counts import QueueCounts
 from ..desk import Desk
@@ -82,6 +83,11 @@ class Site:
     def name(self) -> str:
         """The run's name."""
         return self.folder.name
+
+    @property
+    def key(self) -> str:
+        """What tells this run from others in a browser: what was not yet sent is kept there under it."""
+        return content_id("run", str(self.folder.resolve()))
 
     async def ready(self, say: Callable[[int], None] = lambda items: None) -> None:
         """Takes the run into the index; `say` hears how many items, from another thread."""

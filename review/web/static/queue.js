@@ -184,6 +184,7 @@ function begin() {
   const back = document.getElementById(sessionStorage.getItem("queue-here") ?? "");
   sessionStorage.removeItem("queue-here");
   if (back?.matches(".row")) focus(back);
+  if (location.hash === "#text") document.getElementById("text").focus(); // the search, from another page
   show();
 }
 

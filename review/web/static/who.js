@@ -21,6 +21,7 @@ document.addEventListener(
       const button = document.getElementById("who");
       button.dataset.name = reviewer;
       button.querySelector("bdi").textContent = reviewer;
+      document.querySelector("meta[name=reviewer]").content = reviewer;
       notice(`You decide as ${reviewer} from now on.`);
     } catch (error) {
       notice(error.message, "error");

@@ -1,0 +1,144 @@
+"""Decisions, claims and skips on one item, as the pages send them: JSON in, JSON out, safe to repeat."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, StringConstraints
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from ...errors import ReviewConflict
+from ...storage.records import Message, Record
+from ...storage.reviews import Action, Review
+from ..desk import MESSAGE, NOTE, Story
+from .parameters import from_json, id_of
+from .person_pages import Name
+from .security import reviewer_of
+from .site import Site, site_of
+
+EVENT = r"^[A-Za-z0-9][A-Za-z0-9_.:-]{7,63}$"
+SEEN = r"^([A-Za-z0-9][A-Za-z0-9_.:-]{0,63})?$"
+
+
+Reason = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100)]
+
+
+class NewMessage(Record):
+    """A message of an edit."""
+
+    role: Literal["system", "user", "assistant", "tool"]
+    content: str = Field(max_length=MESSAGE)
+
+
+class Sent(Record):
+    """What every write says: who it is of. It may be sent long after, when the session has another name."""
+
+    reviewer: Name | None = None
+
+    def by(self, request: Request) -> str:
+        """Returns who decides."""
+        return self.reviewer or reviewer_of(request)
+
+
+class NewDecision(Sent):
+    """What the page sends. `event` is an id of the page's own, so that a repeated request counts once; `seen` is the
+    id of the item's last event that the person saw, "" for none."""
+
+    event: str = Field(pattern=EVENT)
+    action: Action
+    seen: str = Field(pattern=SEEN)
+    note: str = Field("", max_length=NOTE)
+    reasons: tuple[Reason, ...] = Field((), max_length=20)
+    messages: tuple[NewMessage, ...] = Field((), max_length=200)
+
+
+class Hold(Sent):
+    """Whether the page looks at the item (from now on, for a while) or has left it."""
+
+    hold: bool = True
+
+
+class Skip(Sent):
+    """Whether the item goes behind the others for this reviewer, or comes back."""
+
+    skip: bool = True
+
+
+async def decide(request: Request) -> Response:
+    """Takes a decision. 409 says who was first and what they did."""
+    site, id = site_of(request), id_of(request)
+    given = await from_json(NewDecision, request)
+    try:
+        event = await site.desk.decide(
+            id,
+            given.action,
+            given.by(request),
+            seen=given.seen,
+            event=given.event,
+            note=given.note,
+            reasons=given.reasons,
+            messages=[Message(role=one.role, content=one.content) for one in given.messages],
+        )
+    except ReviewConflict as conflict:
+        story = site.desk.story(id)
+        first = next((one for one in story.history if one.after == given.seen), None)
+        told = {"error": str(conflict), "item": id, "first": None if first is None else _event(first)}
+        return JSONResponse({**told, **_standing(story)}, 409)
+    return JSONResponse({"item": id, "event": _event(event), **_standing(site.desk.story(id))})
+
+
+async def claim(request: Request) -> Response:
+    """Holds the item for the reviewer who looks at it, or lets it go; says who has it, and what was decided last."""
+    site, id = site_of(request), id_of(request)
+    given = await from_json(Hold, request)
+    reviewer = given.by(request)
+    site.desk.story(id)  # only what is there can be held
+    if given.hold:
+        await site.desk.claim([id], reviewer)
+    else:
+        await site.desk.release([id], reviewer)
+    story = site.desk.story(id)
+    return JSONResponse({"item": id, "held_by": other_holder(story, reviewer), **_standing(story)})
+
+
+async def skip(request: Request) -> Response:
+    """Puts the item behind the others for this reviewer, or brings it back."""
+    site, id = site_of(request), id_of(request)
+    given = await from_json(Skip, request)
+    reviewer = given.by(request)
+    site.desk.story(id)
+    if given.skip:
+        await site.desk.release([id], reviewer)
+        await site.look(lambda index: index.skip([id], reviewer))
+    else:
+        await site.look(lambda index: index.unskip([id], reviewer))
+    return JSONResponse({"item": id, "skipped": given.skip})
+
+
+def other_holder(story: Story, reviewer: str) -> str:
+    """Returns who else looks at the item, "" for nobody."""
+    return "" if story.held_by == reviewer else story.held_by
+
+
+def held_by_others(site: Site, reviewer: str) -> set[str]:
+    """Returns the ids of items that other people look at."""
+    return {item for item, holder in site.desk.held().items() if holder != reviewer}
+
+
+def _standing(story: Story) -> dict[str, Any]:
+    decision = None if story.decision is None else _event(story.decision)
+    return {"last": story.last, "decision": decision, "precedent": story.precedent, "status": story.result.status.value}
+
+
+def _event(event: Review) -> dict[str, Any]:
+    at = event.at.isoformat(timespec="seconds")
+    return {"id": event.id, "action": event.action.value, "reviewer": event.reviewer, "at": at, "note": event.note}
+
+
+routes = [
+    Route("/items/{id}/decisions", decide, methods=["POST"]),
+    Route("/items/{id}/claim", claim, methods=["POST"]),
+    Route("/items/{id}/skip", skip, methods=["POST"]),
+]
