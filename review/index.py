@@ -22,11 +22,11 @@ from ..storage.reviews import Reviews, decision_of
 from ..storage.sqlite import translate
 from ..storage.store import RunStore
 from .counts import count, count_by, without
-from .query import Filters, Neighbours, Page, Seen, Sort, Stage, Where, condition
+from .query import Filters, Neighbours, Page, Seen, Sort, Stage, Where, condition, plain, selections
 from .rows import Row, row_of
 
 FILE = "review-index.sqlite3"
-VERSION = 2
+VERSION = 3
 PAGE = 500  # items read at a time: also how long a page waits at most while a large run is taken in
 
 SCHEMA = """
@@ -37,6 +37,7 @@ CREATE TABLE items (
   doubt REAL NOT NULL, split REAL NOT NULL, teaches REAL NOT NULL,
   decision TEXT NOT NULL DEFAULT '', reviewer TEXT NOT NULL DEFAULT '');
 CREATE INDEX items_teaches ON items (decision, reason, teaches, seq);
+CREATE INDEX items_open ON items (decision, status, id, score);
 CREATE INDEX items_score ON items (coalesce(score, 2.0), seq);
 CREATE INDEX items_origin ON items (origin) WHERE origin <> '';
 CREATE TABLE titles (seq INTEGER PRIMARY KEY, title TEXT NOT NULL, preview TEXT NOT NULL, drafted INTEGER NOT NULL,
@@ -173,9 +174,8 @@ class ReviewIndex:
         Raises:
             ConfigError: `after` is no place of this order.
         """
-        where = condition(filters, reviewer)
         place = _place(after) if after else None
-        rows = self._ordered(where, filters, sort, place, limit + 1)
+        rows = self._ordered(self._wanted(filters, sort, reviewer), filters, sort, place, limit + 1)
         shown = tuple(self._seen(row) for row in rows[:limit])
         more = f"{rows[limit - 1][-1]!r}_{rows[limit - 1]['seq']}" if len(rows) > limit else ""
         return Page(shown, more)
@@ -187,7 +187,7 @@ class ReviewIndex:
 
         After the last item the queue begins anew, so that nothing that waits is missed.
         """
-        where = condition(filters, reviewer)
+        where = self._wanted(filters, sort, reviewer)
         place = self._place_of(id, sort, filters)
         after = self._ordered(where, filters, sort, place, ahead)
         before = [] if place is None else self._ordered(where, filters, sort, place, 1, back=True)
@@ -223,6 +223,18 @@ class ReviewIndex:
         if sort is Sort.TEACHES and filters.stage is not Stage.ALL:
             return self._most_teaching(where, place, limit, back=back)
         return self._connection.execute(*_select(where, sort, place, limit, back=back)).fetchall()
+
+    def _wanted(self, filters: Filters, sort: Sort, reviewer: str) -> Where:
+        """Returns the filters as a condition. One that is asked again for each reason keeps what its filters select."""
+        where, selects = plain(filters, reviewer), selections(filters)
+        if not selects or sort is not Sort.TEACHES:
+            return condition(filters, reviewer)
+        self._connection.execute("CREATE TEMP TABLE IF NOT EXISTS selected (seq INTEGER PRIMARY KEY)")
+        self._connection.execute("DELETE FROM selected")
+        sql = " INTERSECT ".join(one.sql for one in selects)
+        values = [value for one in selects for value in one.values]
+        self._connection.execute(f"INSERT INTO selected {sql}", values)
+        return Where(f"{where.sql} AND seq IN selected", where.values)
 
     def _most_teaching(
         self, where: Where, place: tuple[float, int] | None, limit: int, *, back: bool = False
@@ -400,5 +412,6 @@ def _connect(path: Path) -> sqlite3.Connection:
     connection.execute("PRAGMA journal_mode=WAL")
     connection.execute("PRAGMA synchronous=OFF")  # it can be made again from the store
     connection.execute("PRAGMA cache_size=-16000")
+    connection.execute("PRAGMA temp_store=MEMORY")
     connection.execute("PRAGMA busy_timeout=10000")
     return connection

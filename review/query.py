@@ -105,6 +105,13 @@ class Where:
 
 def condition(filters: Filters, reviewer: str = "") -> Where:
     """Returns the filters as SQL. Every value is bound, none is written into the text."""
+    parts = [plain(filters, reviewer), *(Where(f"seq IN ({one.sql})", one.values) for one in selections(filters))]
+    sql = " AND ".join(part.sql for part in parts)
+    return Where(sql, tuple(value for part in parts for value in part.values))
+
+
+def plain(filters: Filters, reviewer: str = "") -> Where:
+    """Returns the filters on what a row of `items` says itself."""
     parts: list[str] = []
     values: list[Any] = []
 
@@ -131,12 +138,18 @@ def condition(filters: Filters, reviewer: str = "") -> Where:
         add("score >= ?", filters.score_from)
     if filters.score_to is not None:
         add("score <= ?", filters.score_to)
+    return Where(" AND ".join(parts) or "1", tuple(values))
+
+
+def selections(filters: Filters) -> list[Where]:
+    """Returns the other filters, each as a statement that gives the items' numbers."""
+    found = []
     for tag in ("reason", "critic", "document", "entity"):
         if value := getattr(filters, tag):
-            add("seq IN (SELECT seq FROM tags WHERE kind = ? AND value = ?)", tag, value)
+            found.append(Where("SELECT seq FROM tags WHERE kind = ? AND value = ?", (tag, value)))
     if filters.text.strip():
-        add("seq IN (SELECT rowid FROM words WHERE words MATCH ?)", match(filters.text))
-    return Where(" AND ".join(parts) or "1", tuple(values))
+        found.append(Where("SELECT rowid FROM words WHERE words MATCH ?", (match(filters.text),)))
+    return found
 
 
 def match(text: str) -> str:

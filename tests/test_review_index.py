@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from gristmill.errors import ConfigError
+from gristmill.review.counts import FACETS, QueueCounts
 from gristmill.review.index import FILE, ReviewIndex
 from gristmill.review.query import Filters, Sort, Stage, match
 from gristmill.storage.records import (
@@ -149,6 +150,29 @@ def test_counts_leave_their_own_filter_out(index: ReviewIndex) -> None:
     assert index.counts(Filters(reason="trivial"), "reason") == {"ungrounded": 34, "trivial": 33, "unclear": 33}
     assert index.counts(Filters(reason="trivial"), "entity") == {"entity-1": 17, "entity-0": 16}
     assert index.counts(Filters(), "status") == {"rejected": 100}
+
+
+@pytest.mark.parametrize(
+    "filters",
+    [
+        Filters(),
+        Filters(reason="trivial", score_to=0.5),
+        Filters(entity="entity-1", critic="critic", document="valves.md"),
+        Filters(status=("failed",), kind="qa", draw="chunk", round=1),
+        Filters(text="question 7", stage=Stage.ALL),
+    ],
+)
+async def test_bars_are_the_counts_and_follow_changes(store: RunStore, index: ReviewIndex, filters: Filters) -> None:
+    counts = QueueCounts(store.folder / FILE)
+    for number in (7, 8, 10):
+        assert counts.total(filters, reviewer="ada") == index.count(filters, reviewer="ada")
+        bars = counts.bars(filters, reviewer="ada")
+        assert bars == {facet: index.counts(filters, facet, reviewer="ada") for facet in FACETS}
+        assert counts.bars(filters, reviewer="ada") is bars  # remembered
+        await decide(store, item_of(number).id)
+        index.skip([item_of(number + 10).id], "ada")
+        index.refresh()
+    counts.close()
 
 
 async def test_decided_items_leave_the_queue_and_come_back_when_undone(store: RunStore, index: ReviewIndex) -> None:

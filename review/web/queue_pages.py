@@ -24,10 +24,10 @@ BARS = 100  # values of a property that its bars show
 async def queue(request: Request) -> Response:
     """The page; htmx takes of it what it asked for. With `bars` in the address, its counts too: for no script."""
     site, reviewer, asked = site_of(request), reviewer_of(request), from_query(Asked, request.query_params)
-    page, last = await look(site, asked, reviewer)
+    page, last, total = await look(site, asked, reviewer)
     values = {
         **rows_of(site, asked, page, reviewer),
-        "total": await total_of(site, asked, reviewer),  # after the look, which takes in what is new
+        "total": total,
         "last": last,
         "chips": chips(asked, names_of(site.store, asked)),
         "filters": asked.filters.model_dump_json(exclude_defaults=True),
@@ -44,7 +44,7 @@ async def rows(request: Request) -> Response:
     site, reviewer, asked = site_of(request), reviewer_of(request), from_query(Asked, request.query_params)
     if not is_fragment(request):
         return RedirectResponse(f"/?{query(asked.given, after=asked.after)}", 303)
-    page, _ = await look(site, asked, reviewer)
+    page = await site.look(page_of, asked, reviewer)
     return render(request, "queue_rows.html", **rows_of(site, asked, page, reviewer))
 
 
@@ -56,26 +56,25 @@ async def bars(request: Request) -> Response:
     return render(request, "queue_bars.html", facets=await facets_of(site, asked, reviewer), asked=asked)
 
 
-async def look(site: Site, asked: Asked, reviewer: str) -> tuple[Page, int]:
-    """Returns the items, and the number of the last one that the index knows."""
+async def look(site: Site, asked: Asked, reviewer: str) -> tuple[Page, int, int]:
+    """Returns the items, the number of the last one that the index knows, and how many match in all."""
 
-    def ask(index: ReviewIndex) -> tuple[Page, int]:
-        found = index.page(asked.filters, asked.sort, reviewer=reviewer, after=asked.after, limit=SIZE)
-        return found, index.last
+    def ask(index: ReviewIndex) -> tuple[Page, int, int]:
+        return page_of(index, asked, reviewer), index.last, index.count(asked.filters, reviewer=reviewer)
 
-    return await site.look(ask)
+    return await site.look(ask)  # all in one, and not behind the bars
 
 
-async def total_of(site: Site, asked: Asked, reviewer: str) -> int:
-    """Returns how many items there are in all."""
-    return await site.count(QueueCounts.total, asked.filters, reviewer=reviewer)
+def page_of(index: ReviewIndex, asked: Asked, reviewer: str) -> Page:
+    """Returns the items from the place that is asked for on."""
+    return index.page(asked.filters, asked.sort, reviewer=reviewer, after=asked.after, limit=SIZE)
 
 
 async def facets_of(site: Site, asked: Asked, reviewer: str) -> Any:
     """Returns the bars, of what the run has now."""
     await site.look(lambda index: None)
     counted = await site.count(QueueCounts.bars, asked.filters, reviewer=reviewer, limit=BARS)
-    total = await total_of(site, asked, reviewer)
+    total = await site.count(QueueCounts.total, asked.filters, reviewer=reviewer)
     return facets(asked, counted, names_of(site.store, asked, counted), total)
 
 

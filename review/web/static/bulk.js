@@ -12,23 +12,25 @@ const results = () => document.getElementById("results");
 const items = (count) => `${count.toLocaleString("en")} ${count === 1 ? "item" : "items"}`;
 let order = Promise.resolve(); // one request after the other, so that an undo never overtakes what it takes back
 
-// `ids` are the chosen items; null means all that match.
+// `ids` are the chosen items; null means all that match. Resolves to whether it was done, at least of some.
 export async function act(action, ids, { correct = false } = {}) {
   const count = ids === null ? Number(results().dataset.total) : ids.length;
-  if (!count) return;
+  if (!count) return false;
   const body = chosen(ids);
   if (action !== "skip") Object.assign(body, { id: crypto.randomUUID(), action });
   const extra = await asked(action, count, correct);
-  if (extra === null) return;
+  if (extra === null) return false;
   Object.assign(body, extra);
   mark(ids, (row) => row.classList.add("sending"));
   const done = order.then(() => send(action === "skip" ? "/skips" : "/decisions", body));
   order = done.catch(() => {});
   try {
     told(action, ids, await done);
+    return true;
   } catch (error) {
     mark(ids, (row) => row.classList.remove("sending"));
     notice(error.message, "error");
+    return false;
   }
 }
 
@@ -58,7 +60,9 @@ function told(action, ids, answer) {
   const refused = answer.refused ?? 0;
   const why = answer.why ?? {};
   const first = refused ? `; ${items(refused)} not: ${Object.values(why)[0]}` : "";
-  notice(`${items(count)} ${DONE[action]}${first}${answer.more ? "; more match" : ""}`, refused ? "error" : "info");
+  const text = `${items(count)} ${DONE[action]}${first}${answer.more ? "; more match" : ""}`;
+  if (ids?.length === 1 && count === 1) document.getElementById("said").textContent = text; // the row shows it
+  else notice(text, refused ? "error" : "info");
   if (ids === null) return renew(true);
   mark(ids, (row) => {
     const id = row.dataset.id;

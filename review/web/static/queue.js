@@ -76,11 +76,12 @@ function decide(action, options) {
   if (!chosen.length) return;
   const ids = everything ? null : chosen.map((row) => row.dataset.id);
   const next = rows().slice(rows().indexOf(chosen.at(-1)) + 1).find((row) => !row.matches(".decided, .sending"));
-  const started = document.activeElement;
   everything = false;
-  act(action, ids, options);
-  // Keyed through one by one: on to the next, unless a dialog has opened.
-  if (!all.length && !document.querySelector("dialog[open]") && started?.closest("#rows")) focus(next);
+  const done = act(action, ids, options);
+  if (all.length || !document.activeElement?.closest("#rows, dialog")) return;
+  // Keyed through one by one: on to the next; at once, or when the dialog's question is answered.
+  if (document.querySelector("dialog[open]")) done.then((sent) => sent && focus(next));
+  else focus(next);
 }
 
 const DO = {
@@ -149,11 +150,18 @@ document.addEventListener("queue:changed", show);
 // Empty fields do not belong in the address; and what is there already need not be fetched.
 document.addEventListener("htmx:configRequest", (event) => {
   const { parameters, elt } = event.detail;
-  if (!elt.matches("#search-form, #search-form *")) return;
+  if (elt.id !== "search-form" && elt.form?.id !== "search-form") return;
   for (const [name, value] of [...parameters.entries()]) if (value === "") parameters.delete(name);
   if (parameters.get("sort") === "teaches") parameters.delete("sort");
-  if (new URLSearchParams([...parameters.entries()]).toString() === results().dataset.query) event.preventDefault();
+  const asked = sorted([...parameters.entries()]);
+  if (asked === sorted(results().dataset.query)) event.preventDefault();
 });
+
+function sorted(query) {
+  const parameters = new URLSearchParams(query);
+  parameters.sort();
+  return parameters.toString();
+}
 
 // Decisions move items in the order while a person reads: what is shown already is not shown twice.
 document.addEventListener("htmx:beforeSwap", (event) => {
@@ -165,7 +173,7 @@ document.addEventListener("htmx:beforeSwap", (event) => {
 });
 
 document.addEventListener("htmx:afterSwap", (event) => {
-  if (event.detail.target.id === "results") renewed();
+  if (event.detail.target?.id === "results") renewed();
   show();
 });
 
