@@ -257,13 +257,15 @@ async def test_an_undo_after_the_task_was_planned_lets_the_result_return(tmp_pat
     assert stopped.stop.code == "tokens", "budgets hold for what people ask for too"
     assert (stopped.books.planned, stopped.books.pending) == (2, 1)
     await decide(report.folder, origin.id, Action.UNDO)
-    again = await scripted(tmp_path, model).execute()
+    progress = Progress()
+    again = await scripted(tmp_path, model).execute(progress)
     assert (again.books.planned, again.books.pending) == (2, 0)
+    assert sum(progress.ended.values()) == 1, "it was run twice"
     assert len(returned(report.folder, origin.id)) == 1
 
 
 async def test_a_run_that_has_reached_its_target_does_just_what_was_sent_back(tmp_path: Path) -> None:
-    values = {"max_tasks": None, "target": 30, "concurrency": 2}
+    values = {"max_tasks": None, "target": 30, "concurrency": 1}  # so that one waits for the other
     first = await offline(tmp_path, "grounded-qa", **values).execute()
     assert first.stop.code == "target"
     sent = [item for item in items(first.folder) if item.status is Status.REJECTED][:2]
