@@ -8,7 +8,7 @@ last, else the newest that critics accepted.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
 from typing import NamedTuple
 
 from .records import Item, Status, Task, item_id
@@ -42,10 +42,19 @@ class Shift:
     superseded: int = 0
 
     def __add__(self, other: Shift) -> Shift:
-        return Shift(*(here + there for here, there in zip(astuple(self), astuple(other), strict=True)))
+        return self._and(other, 1)
 
     def __sub__(self, other: Shift) -> Shift:
-        return Shift(*(here - there for here, there in zip(astuple(self), astuple(other), strict=True)))
+        return self._and(other, -1)
+
+    def _and(self, other: Shift, sign: int) -> Shift:
+        return Shift(
+            self.accepted + sign * other.accepted,
+            self.rejected + sign * other.rejected,
+            self.sent_back + sign * other.sent_back,
+            self.recalled + sign * other.recalled,
+            self.superseded + sign * other.superseded,
+        )
 
     @property
     def total(self) -> int:
@@ -63,6 +72,9 @@ class Shift:
             f"-{self.superseded} with another version" if self.superseded else "",
         ]
         return ", ".join(part for part in parts if part)
+
+
+_NONE = Shift()
 
 
 class _Decided(NamedTuple):
@@ -181,7 +193,8 @@ class People:
 
     def _drop(self, first: str) -> None:
         """Forgets what a version adds by itself: from now on it counts with those before it."""
-        self.shift -= self._shifts.pop(first, Shift())
+        if (shift := self._shifts.pop(first, None)) is not None:
+            self.shift -= shift
         self._behind.pop(first, None)
 
     def _first(self, item: str) -> str:
@@ -209,7 +222,7 @@ class People:
             decided = {item: chain[-1] for item in family if (chain := self._decided.get(item))}
             versions = [_Version(item, *ended[item], decided.get(item)) for item in family if item in ended]
             shift, behind = _shift_of(versions)
-            if shift != Shift():
+            if shift != _NONE:
                 self._shifts[first] = shift
                 self.shift += shift
             if behind:
