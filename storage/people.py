@@ -7,17 +7,16 @@ last, else the newest that critics accepted.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from .records import Item, Status, Task, item_id
+from .records import Status, Task, item_id
 from .returns import refine_task
-from .reviews import DECIDING, Action, Review, Reviews, reviewed
+from .reviews import DECIDING, Action, Review
 from .store import RunStore
 
 PAGE = 1000
-SUPERSEDED = "superseded"  # the reason of an accepted item in whose place another version counts
 ACCEPTING = frozenset({Action.ACCEPT, Action.EDIT})
 NEW = (  # only what is needed of each event: a run may have a hundred thousand
     "SELECT seq, id, item, action, CASE WHEN action IN ('undo', 'send_back') THEN body ELSE '' END "
@@ -245,22 +244,3 @@ def _shift_of(versions: list[_Version]) -> tuple[Shift, tuple[str, ...]]:
         superseded=len(behind),
     )
     return shift, behind
-
-
-def as_people_left_it(store: RunStore) -> Callable[[Item], Item]:
-    """Returns the function that makes of a run's item what exports take, by all decisions that there are now.
-
-    An item that counts is accepted, in the wording of the person who edited it; every other is rejected or failed, with
-    its reason. Of several versions of one item one is accepted at most.
-    """
-    people = People(store)
-    people.look()
-    decisions, superseded = Reviews(store).decisions(), people.superseded
-
-    def left(item: Item) -> Item:
-        found = reviewed(item, decisions.get(item.id))
-        if found.id in superseded and found.status is Status.ACCEPTED:
-            return found.model_copy(update={"status": Status.REJECTED, "reasons": (SUPERSEDED,)})
-        return found
-
-    return left

@@ -188,8 +188,8 @@ def is_precedent(history: Sequence[Review]) -> bool:
 def reviewed(item: Item, decision: Review | None) -> Item:
     """Returns the item as it is after a person's decision. Its own drafts and verdicts all stay.
 
-    One that was sent back is not accepted as it is; if it was not before, it stays as it was. What exports take is said
-    by `people.as_people_left_it`, which knows the other versions of an item too.
+    One that was sent back is not accepted as it is; if it was not before, it stays as it was. Of several
+    versions of one item one counts at most: `people` knows which.
     """
     if decision is None or (decision.action is Action.SEND_BACK and item.status is not Status.ACCEPTED):
         return item
