@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 from browser import People, chromium, shot
+from hostile import hostile_run
 from playwright.async_api import Browser
 from processes import Start, starting
 from served import Served, run_demo, serve
@@ -87,6 +88,15 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def demo_run(demo: Path, tmp_path: Path) -> Path:
     """A copy of the demo's run for this test."""
     return Path(shutil.copytree(demo, tmp_path / "runs" / "demo"))
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def hostile(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run whose every text is out to run its script, made once; with a knowledge graph. Read it only."""
+    report = await hostile_run(tmp_path_factory.mktemp("hostile"))
+    assert report.books.failed
+    assert report.books.rejected
+    return Path(report.folder)
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")

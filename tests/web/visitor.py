@@ -120,3 +120,9 @@ def address(route: Route, item: str) -> str:
 
 def methods(route: Route) -> set[str]:
     return set(route.methods or ())
+
+
+def pages() -> list[str]:
+    """The addresses that a person opens, `{id}` where an item's id belongs; parts of pages and JSON left out."""
+    known = ("/", "/items/{id}", "/dashboard", "/graph", "/agreement")
+    return [path for path in known if path in {route.path for route in routes()}]
