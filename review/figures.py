@@ -59,7 +59,7 @@ class Limit:
 
 def whole(samples: Sequence[Sample]) -> Pace:
     """Returns what all the work so far brought."""
-    return _between(Sample(at=0), samples[-1]) if samples else Pace()
+    return between(Sample(at=0), samples[-1]) if samples else Pace()
 
 
 def lately(samples: Sequence[Sample]) -> Pace:
@@ -73,10 +73,11 @@ def lately(samples: Sequence[Sample]) -> Pace:
         first = sample
         if last.seconds - first.seconds >= LATELY and last.ended - first.ended >= ENDS:
             break
-    return _between(first, last)
+    return between(first, last)
 
 
-def _between(first: Sample, last: Sample) -> Pace:
+def between(first: Sample, last: Sample) -> Pace:
+    """Returns what the work between two samples brought."""
     return Pace(
         seconds=max(0.0, last.seconds - first.seconds),
         # Failed tasks that were made pending again have not ended any more: such a stretch says nothing.

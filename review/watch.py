@@ -15,7 +15,7 @@ from ..storage.reviews import Review, Reviews, decision_of
 from ..storage.samples import KEPT, Sample, Samples
 from ..storage.store import Books, RunStore
 
-REST = 20.0  # times as long as it took are books and reasons not counted again
+REST = 50.0  # times as long as it took are books and reasons not counted again
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +65,10 @@ class Watch:
             latest=Samples(self._store).latest(),
             decided=dict(self._decided),
         )
+
+    def close(self) -> None:
+        """Closes the store that it looks at."""
+        self._store.close_reading()
 
     def samples(self) -> tuple[Sample, ...]:
         """Returns the series so far; it is read anew when the run has thinned it out."""

@@ -18,14 +18,14 @@ from starlette.routing import BaseRoute, Mount
 from starlette.staticfiles import StaticFiles
 
 from ...errors import ConfigError, GristmillError, NotStored, ReviewConflict
-from . import bulk_pages, decisions, graph_pages, item_pages, person_pages, queue_pages
+from . import bulk_pages, dashboard_pages, decisions, graph_pages, item_pages, person_pages, queue_pages
 from .rendering import render
 from .security import Guard, SafeHeaders
 from .site import Site, new_secret
 
 LOG = logging.getLogger(__name__)
 STATIC = Path(__file__).with_name("static")
-PAGES = (queue_pages, bulk_pages, item_pages, decisions, person_pages, graph_pages)  # each has `routes`
+PAGES = (queue_pages, bulk_pages, item_pages, decisions, person_pages, graph_pages, dashboard_pages)  # each has `routes`
 STATUS: dict[type[GristmillError], int] = {ConfigError: 400, NotStored: 404, ReviewConflict: 409}
 
 

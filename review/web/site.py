@@ -19,6 +19,7 @@ from ..counts import QueueCounts
 from ..desk import Desk
 from ..graph_room import GraphRoom
 from ..index import FILE, ReviewIndex
+from ..watch import Watch
 
 T = TypeVar("T")
 P = ParamSpec("P")
@@ -60,8 +61,9 @@ class Site:
     """One run, open for review. Made in the event loop that serves it; `aclose` it there.
 
     `store` writes beside the process that may work on the run; use it from the event loop. The index is asked in a
-    thread of its own, through `look`, since a search may take a while; the counts in another, through `count`; and the
-    knowledge graph in a third, through `look_at_graph`, since a large one takes seconds to load.
+    thread of its own, through `look`, since a search may take a while; the counts in another, through `count`; the
+    knowledge graph in a third, through `look_at_graph`, since a large one takes seconds to load; and the run as a whole
+    in a fourth, through `watch`.
     """
 
     def __init__(self, folder: Path, url: str, access: Access) -> None:
@@ -78,6 +80,8 @@ class Site:
         self._counts: QueueCounts | None = None
         self._graph_thread = ThreadPoolExecutor(1, thread_name_prefix="review-graph")
         self._graph: GraphRoom | None = None
+        self._watching = ThreadPoolExecutor(1, thread_name_prefix="review-watch")
+        self._watch: Watch | None = None
 
     @property
     def name(self) -> str:
@@ -124,8 +128,18 @@ class Site:
 
         return await asyncio.get_running_loop().run_in_executor(self._graph_thread, asked)
 
+    async def watch(self, ask: Callable[[Watch], T]) -> T:
+        """Returns `ask(watch)`, asked in a thread of its own: a search of the index keeps nobody from the dashboard."""
+
+        def asked() -> T:
+            if self._watch is None:
+                self._watch = Watch(self.store.reader())
+            return ask(self._watch)
+
+        return await asyncio.get_running_loop().run_in_executor(self._watching, asked)
+
     async def aclose(self) -> None:
-        """Closes the store, the index and the graph."""
+        """Closes the store, the index, the graph and the watch."""
         if self._counts is not None:
             await asyncio.get_running_loop().run_in_executor(self._counting, self._counts.close)
         await self._in_thread(self._shut)
@@ -134,6 +148,8 @@ class Site:
         if self._graph is not None:
             await asyncio.get_running_loop().run_in_executor(self._graph_thread, self._graph.store.close_reading)
         self._graph_thread.shutdown()
+        self._watching.submit(self._stop_watching)
+        self._watching.shutdown()
         await self.store.close()
 
     async def _in_thread(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
@@ -145,6 +161,10 @@ class Site:
             self._index = ReviewIndex(self._reader, minimum=minimum_of(self.campaign))
         self._index.refresh(say)
         return self._index
+
+    def _stop_watching(self) -> None:
+        if self._watch is not None:
+            self._watch.close()
 
     def _shut(self) -> None:
         if self._index is not None:
