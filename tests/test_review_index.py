@@ -266,3 +266,21 @@ def test_neighbours_of_an_item_that_is_not_in_the_queue(index: ReviewIndex) -> N
     found = index.neighbours(other, Filters(reason="trivial"), Sort.OLDEST, ahead=3)
     assert (found.previous, list(found.next)) == (item_of(49).id, [item_of(n).id for n in (52, 55, 58)])
     assert list(index.neighbours("item-none", Filters(reason="trivial"), Sort.OLDEST, ahead=3).next) == trivial[:3]
+
+
+async def test_an_item_of_a_chunk_that_is_not_there_is_in_the_queue(store: RunStore) -> None:
+    """Its planner named what nobody has: the task failed for that, and the others are still to be seen."""
+    lost = item_of(900, status=Status.FAILED, reasons=("not_stored",), chunks=("chunk-of-nobody", CHUNK.id))
+    empty = {"messages": (), "drafts": (), "verdicts": (), "error": "the planner names what is not there"}
+    undrafted = item_of(901, status=Status.FAILED, reasons=("not_stored",), chunks=("chunk-of-nobody",), **empty)
+    await put(store, (900, lost), (901, undrafted))
+    index = ReviewIndex(store)
+    index.refresh()
+    seen = index.seen(lost.id)
+    assert seen is not None
+    assert seen.documents == ("valves.md",)
+    bare = index.seen(item_of(901).id)
+    assert bare is not None
+    assert bare.title == "the planner names what is not there"
+    assert index.count(Filters()) == 102
+    index.close()

@@ -25,7 +25,15 @@ from .site import Site, new_secret
 
 LOG = logging.getLogger(__name__)
 STATIC = Path(__file__).with_name("static")
-PAGES = (queue_pages, bulk_pages, item_pages, decisions, person_pages, graph_pages, dashboard_pages)  # each has `routes`
+PAGES = (
+    queue_pages,
+    bulk_pages,
+    item_pages,
+    decisions,
+    person_pages,
+    graph_pages,
+    dashboard_pages,
+)  # each has `routes`
 STATUS: dict[type[GristmillError], int] = {ConfigError: 400, NotStored: 404, ReviewConflict: 409}
 
 

@@ -5,6 +5,7 @@ import { draw, redraw, take } from "./dashboard_charts.js";
 import { morph } from "./dashboard_morph.js";
 
 const LIVE = 2000;
+const AGAIN = 5000; // after an error
 const QUIET = 15000;
 const link = () => document.getElementById("link");
 let newest = 0;
@@ -45,6 +46,7 @@ async function look() {
     if (await points()) pause = LIVE;
     link().textContent = "";
   } catch (error) {
+    pause = AGAIN;
     link().textContent = error instanceof TypeError ? "the server does not answer; trying again" : error.message;
   }
   asking = false;
@@ -55,6 +57,7 @@ document.addEventListener("visibilitychange", () => {
   clearTimeout(timer);
   if (!document.hidden) look();
 });
+addEventListener("online", look);
 document.getElementById("range").addEventListener("change", (event) => draw(Number(event.target.value)));
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redraw);
 look();
