@@ -85,9 +85,9 @@ def without(filters: Filters, facet: str) -> Filters:
     return filters.model_copy(update={facet: UNSET[facet]}) if facet in UNSET else filters
 
 
-def count(connection: sqlite3.Connection, where: Where) -> int:
-    """Returns the number of items."""
-    (found,) = connection.execute(f"SELECT count(*) FROM items WHERE {where.sql}", where.values).fetchone()  # noqa: S608
+def count(connection: sqlite3.Connection, where: Where, among: str = "items") -> int:
+    """Returns the number of items; `among` is a table of SQL with their columns."""
+    (found,) = connection.execute(f"SELECT count(*) FROM {among} WHERE {where.sql}", where.values).fetchone()  # noqa: S608
     return int(found)
 
 

@@ -76,6 +76,7 @@ class ReviewIndex:
         self._reviews = Reviews(store)
         self._minimum = dict(minimum or {})
         self._connection = _open(path or store.folder / FILE, str(store.mark("run") or store.folder))
+        self._kept: object = None
         self._document_of = lru_cache(maxsize=10_000)(self._find_document)
 
     def close(self) -> None:
@@ -226,15 +227,23 @@ class ReviewIndex:
 
     def _wanted(self, filters: Filters, sort: Sort, reviewer: str) -> Where:
         """Returns the filters as a condition. One that is asked again for each reason keeps what its filters select."""
-        where, selects = plain(filters, reviewer), selections(filters)
-        if not selects or sort is not Sort.TEACHES:
+        if sort is not Sort.TEACHES or not self._keep(filters):
             return condition(filters, reviewer)
-        self._connection.execute("CREATE TEMP TABLE IF NOT EXISTS selected (seq INTEGER PRIMARY KEY)")
-        self._connection.execute("DELETE FROM selected")
-        sql = " INTERSECT ".join(one.sql for one in selects)
-        values = [value for one in selects for value in one.values]
-        self._connection.execute(f"INSERT INTO selected {sql}", values)
+        where = plain(filters, reviewer)
         return Where(f"{where.sql} AND seq IN selected", where.values)
+
+    def _keep(self, filters: Filters) -> bool:
+        """Puts the items that `selections` give into a table of this connection; says whether there are any filters."""
+        selects = tuple(selections(filters))
+        kept = (selects, self._mark("items"))  # nothing else changes what an item is found by
+        if selects and kept != self._kept:
+            self._connection.execute("CREATE TEMP TABLE IF NOT EXISTS selected (seq INTEGER PRIMARY KEY)")
+            self._connection.execute("DELETE FROM selected")
+            sql = " INTERSECT ".join(one.sql for one in selects)
+            values = [value for one in selects for value in one.values]
+            self._connection.execute(f"INSERT INTO selected {sql}", values)
+            self._kept = kept if not self._connection.in_transaction else None  # `moment` takes back what it wrote
+        return bool(selects)
 
     def _most_teaching(
         self, where: Where, place: tuple[float, int] | None, limit: int, *, back: bool = False
@@ -304,7 +313,9 @@ class ReviewIndex:
 
     def count(self, filters: Filters, *, reviewer: str = "") -> int:
         """Returns how many items `filters` let through."""
-        return count(self._connection, condition(filters, reviewer))
+        if not self._keep(filters):
+            return count(self._connection, plain(filters, reviewer))
+        return count(self._connection, plain(filters, reviewer), "selected CROSS JOIN items USING (seq)")
 
     def counts(self, filters: Filters, tag: str, *, reviewer: str = "", limit: int = 50) -> dict[str, int]:
         """Returns the number of items by value, the most frequent first. The tag's own filter does not count.

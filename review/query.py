@@ -135,7 +135,7 @@ def plain(filters: Filters, reviewer: str = "") -> Where:
     if filters.round is not None:
         add("round = ?", filters.round)
     if filters.score_from is not None:
-        add("score >= ?", filters.score_from)
+        add("score >= ? AND coalesce(score, 2.0) >= ?", filters.score_from, filters.score_from)  # as the order's index
     if filters.score_to is not None:
         add("score <= ?", filters.score_to)
     return Where(" AND ".join(parts) or "1", tuple(values))

@@ -2,6 +2,7 @@
 "use strict";
 import { act, canUndo, undo } from "./bulk.js";
 
+const OFF = "gristmill:keys-off"; // who speaks to the computer turns keys off (WCAG 2.1.4), for every page
 const results = () => document.getElementById("results");
 const rows = () => [...document.querySelectorAll("#rows > .row")];
 const picked = () => rows().filter((row) => row.querySelector(".pick").checked);
@@ -123,9 +124,16 @@ document.addEventListener("keydown", (event) => {
   if (field) return;
   const key = event.key === "Enter" && event.target.matches(".pick") ? "o" : event.key;
   const name = Object.hasOwn(KEYS, key) ? KEYS[key] : null;
-  if (!name) return;
+  if (!name || (localStorage.getItem(OFF) && key.length === 1 && name !== "help")) return;
   event.preventDefault();
+  if (event.repeat && !["next", "previous"].includes(name)) return; // a held key is one decision
   DO[name]();
+});
+
+document.addEventListener("change", (event) => {
+  if (event.target.id !== "keys-on") return;
+  if (event.target.checked) localStorage.removeItem(OFF);
+  else localStorage.setItem(OFF, "1");
 });
 
 document.addEventListener("click", (event) => {
@@ -193,6 +201,7 @@ function begin() {
   sessionStorage.removeItem("queue-here");
   if (back?.matches(".row")) focus(back);
   if (location.hash === "#text") document.getElementById("text").focus(); // the search, from another page
+  document.getElementById("keys-on").checked = !localStorage.getItem(OFF);
   show();
 }
 
