@@ -1,7 +1,7 @@
 // The page of one item: a decision is one key; it goes to the outbox, and the next item is shown at once, since it was
 // fetched before it was wanted. A key is never taken for an item that has not been in view.
 import { csrf, notice } from "/static/page.js";
-import { enqueue, goWithin, lastEvent, me, newId, scope, waiting, waitingFor } from "/static/outbox.js";
+import { enqueue, goWithin, lastEvent, me, newId, saidSince, scope, waiting, waitingFor } from "/static/outbox.js";
 import { bindKeys } from "/static/keys.js";
 import { decisionOf, forgetDraft, leave, open, openPanel, restore } from "/static/item_panels.js";
 
@@ -65,6 +65,11 @@ function read(article, at) {
   const precedent = Boolean(article.dataset.precedent), drafted = Boolean(article.dataset.drafted);
   const was = shown?.id === id ? shown : null; // drawn anew: it has been in view
   shown = { id, last, next: JSON.parse(next), previous, decision, decidedBy, heldBy, precedent, drafted, at, article };
+  const told = saidSince(id, at); // the page was drawn before the server heard of a decision
+  if (told) {
+    shown.decision = told.decision?.action ?? "";
+    shown.decidedBy = told.decision?.reviewer ?? "";
+  }
   shown.settled = was?.settled ?? false;
   shown.armed = was?.armed ?? false;
 }
@@ -96,6 +101,7 @@ function arrive(left) {
   }, SETTLE)));
   if (left && left !== shown.id && !isDone(left)) hold(left, false);
   hold(shown.id, true);
+  if (saidSince(shown.id, shown.at)) refresh(shown.id);
   prefetch();
 }
 
@@ -217,7 +223,7 @@ function warn() {
 async function refresh(id) {
   try {
     const found = await fetched(id);
-    if (found && shown?.id === id && !openPanel()) {
+    if (found && shown?.id === id && found.at > shown.at && !openPanel()) {
       const scrolled = scrollY;
       show(id, found, { quiet: true });
       shown.article.dataset.ready = shown.settled ? "yes" : "";
@@ -278,7 +284,7 @@ function skip(by) {
 function undo(by) {
   const list = done(), last = list.pop();
   if (!last) {
-    if (!shown?.decision) return notice("there is nothing to take back");
+    if (!shown?.decision || waitingFor(shown.id).length) return notice("there is nothing to take back");
     if (takes(by) && knows("undo", by)) event(shown.id, "undo", lastEvent(shown.id, shown.last, shown.at));
     return;
   }
@@ -340,9 +346,14 @@ addEventListener("popstate", () => {
   const id = location.pathname.match(/^\/items\/([^/]+)$/)?.[1];
   if (id) go(decodeURIComponent(id), { push: false });
 });
-document.addEventListener("outbox:sent", ({ detail: { entry } }) => {
+document.addEventListener("outbox:sent", ({ detail: { entry, told } }) => {
   if (["edit", "send_back", "reject"].includes(entry.body.action)) forgetDraft(entry.item);
-  if (shown?.id === entry.item) refresh(entry.item);
+  if (shown?.id !== entry.item || waitingFor(entry.item).length) return; // what was drawn before the last is old again
+  if (told.last !== undefined) {
+    shown.decision = told.decision?.action ?? "";
+    shown.decidedBy = told.decision?.reviewer ?? "";
+  }
+  refresh(entry.item);
 });
 document.addEventListener("outbox:refused", ({ detail }) => {
   keepDone(done().filter((one) => one.id !== detail.item));
@@ -350,7 +361,8 @@ document.addEventListener("outbox:refused", ({ detail }) => {
   if (shown?.id === detail.item) refresh(detail.item);
 });
 
-read(place.querySelector("article"), performance.now());
+read(place.querySelector("article"), 0); // drawn before anything was sent from here
+cache.set(shown.id, { html: place.innerHTML, at: 0 });
 buttons();
 restore(shown.article);
 warn();

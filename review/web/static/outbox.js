@@ -13,7 +13,7 @@ export const me = () => meta("reviewer");
 const WAITING = `${scope}:outbox:`, REFUSED = `${scope}:refused:`;
 
 const unkept = new Map(); // entries that localStorage had no room for: they live as long as this page
-const acknowledged = new Map(); // item -> {last, at}: what the server said of an item since this page was loaded
+const acknowledged = new Map(); // item -> {last, decision, at}: what the server said since this page was loaded
 const faults = new Map();
 let wait = FIRST_WAIT, timer = 0, sending = false, leaving = false, state = "";
 
@@ -44,8 +44,13 @@ export const waitingFor = (item) => waiting().filter((entry) => entry.item === i
 export function lastEvent(item, shown, shownAt) {
   const own = waitingFor(item).filter((entry) => entry.event).at(-1);
   if (own) return own.event;
+  return saidSince(item, shownAt)?.last ?? shown;
+}
+
+// What the server said of an item after the moment `since`, to one's own decisions; undefined when it said nothing.
+export function saidSince(item, since) {
   const said = acknowledged.get(item);
-  return said && said.at > shownAt ? said.last : shown;
+  return said && said.at > since ? said : undefined;
 }
 
 // What the server did not take, until the person has read it.
@@ -123,7 +128,9 @@ async function taken(entry) {
     return false;
   }
   if (answer.ok) {
-    if (told.last !== undefined) acknowledged.set(entry.item, { last: told.last, at: performance.now() });
+    if (told.last !== undefined) {
+      acknowledged.set(entry.item, { last: told.last, decision: told.decision, at: performance.now() });
+    }
     forget(entry);
     document.dispatchEvent(new CustomEvent("outbox:sent", { detail: { entry, told } }));
     return true;

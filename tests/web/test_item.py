@@ -1,0 +1,448 @@
+"""One item in a real browser: decided by keys, on networks that are slow, cut or lose answers; two people at once."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import re
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+from browser import NARROW, PATIENCE, People, cut, lose_answers, path_of, shot, slow
+from item_states import AGAIN, STATES, fill, made
+from playwright.async_api import Page, Route, expect
+from processes import until
+from served import Served
+
+from gristmill.storage.records import Item
+from gristmill.storage.reviews import Action, Review, Reviews
+from gristmill.storage.store import RunStore
+
+OFFLINE = "ERR_INTERNET_DISCONNECTED"
+LOST = "ERR_FAILED"
+QUEUE = "?reason=unclear&sort=oldest"
+MORE = [made(f"more {number:02}", reasons=("unclear",)) for number in range(12)]
+IDS = [item.id for _, item in MORE]
+# Tests name `run` before `people`: so the pages are closed before their server ends.
+
+
+@dataclass
+class Run:
+    """A run that is served: twelve unclear items to work through, and one in each other state."""
+
+    served: Served
+
+    def history(self, item: str) -> list[Review]:
+        store = RunStore.read(self.served.folder)
+        try:
+            return Reviews(store).history(item)
+        finally:
+            store.close_reading()
+
+    def actions(self, item: str) -> list[str]:
+        return [one.action.value for one in self.history(item)]
+
+    async def comes_to(self, item: str, *actions: str) -> None:
+        await until(lambda: self.actions(item) == list(actions))
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def run(review: Callable[..., Awaitable[Served]], tmp_path: Path) -> AsyncIterator[Run]:
+    store = RunStore.open(tmp_path / "run")
+    await fill(store, *MORE)
+    await store.close()
+    yield Run(await review(tmp_path / "run"))
+
+
+async def at(page: Page, item: str) -> None:
+    """Waits until the item is in view and takes decisions."""
+    await page.wait_for_selector(f'article[data-id="{item}"][data-ready=yes]', timeout=PATIENCE)
+
+
+async def enter(people: People, run: Run, item: str = IDS[0], query: str = QUEUE, **options: object) -> Page:
+    page = await people.enter(run.served, f"/items/{item}{query}", **options)
+    await at(page, item)
+    return page
+
+
+async def prefetched(page: Page, *items: str) -> None:
+    """Waits until the page has asked for its next items and has them."""
+    wanted = list(items)
+    await page.wait_for_function(
+        "(ids) => ids.every((id) => performance.getEntriesByType('resource')"
+        ".some((one) => one.name.includes(`/items/${id}?`) && one.responseEnd > 0))",
+        arg=wanted,
+    )
+    await page.evaluate("new Promise((resolve) => setTimeout(resolve, 50))")
+
+
+async def sent(page: Page) -> None:
+    """Waits until nothing is unsent."""
+    await expect(page.locator("#unsent")).to_have_text("", timeout=PATIENCE)
+
+
+async def test_ten_decisions_with_ten_keys(run: Run, people: People) -> None:
+    page = await enter(people, run)
+    for number in range(10):
+        await at(page, IDS[number])
+        await page.keyboard.press("a" if number % 2 else "r")
+    await at(page, IDS[10])
+    assert path_of(page) == f"/items/{IDS[10]}{QUEUE}"
+    await sent(page)
+    for number in range(10):
+        assert run.actions(IDS[number]) == ["accept" if number % 2 else "reject"]
+        assert run.history(IDS[number])[0].reviewer == "ada"
+
+
+async def test_undo_goes_back_to_what_was_decided_last(run: Run, people: People) -> None:
+    page = await enter(people, run)
+    await page.keyboard.press("a")
+    await at(page, IDS[1])
+    await page.keyboard.press("s")
+    await at(page, IDS[2])
+    await page.keyboard.press("u")
+    await at(page, IDS[1])
+    await page.keyboard.press("u")
+    await at(page, IDS[0])
+    await run.comes_to(IDS[0], "accept", "undo")
+    await sent(page)
+    await page.keyboard.press("u")
+    await expect(page.get_by_text("there is nothing to take back")).to_be_visible()
+    await page.keyboard.press("r")
+    await at(page, IDS[1])
+    await run.comes_to(IDS[0], "accept", "undo", "reject")
+
+
+async def test_buttons_do_what_keys_do(run: Run, people: People) -> None:
+    page = await enter(people, run, size=NARROW)
+    await page.get_by_role("button", name="Next item").click()
+    await at(page, IDS[1])
+    await page.get_by_role("button", name="Previous item").click()
+    await at(page, IDS[0])
+    await page.get_by_role("button", name=re.compile("^Accept")).click()
+    await at(page, IDS[1])
+    await page.get_by_role("button", name=re.compile("^Undo")).click()
+    await at(page, IDS[0])
+    await run.comes_to(IDS[0], "accept", "undo")
+
+
+async def test_a_note_sends_an_item_back(run: Run, people: People) -> None:
+    page = await enter(people, run)
+    await page.keyboard.press("b")
+    await page.keyboard.press("Control+Enter")
+    await expect(page.get_by_text("say what should change")).to_be_visible()
+    await page.keyboard.type("say which valve; a and r are only letters here")
+    await page.keyboard.press("Control+Enter")
+    await at(page, IDS[1])
+    await run.comes_to(IDS[0], "send_back")
+    assert run.history(IDS[0])[0].note == "say which valve; a and r are only letters here"
+
+
+async def test_an_edit_shows_its_changes_and_keeps_its_text(run: Run, people: People) -> None:
+    page = await enter(people, run)
+    await page.keyboard.press("e")
+    answer = page.get_by_role("textbox", name="assistant")
+    await expect(answer).to_be_focused()
+    await answer.fill('It shuts at 5 bar. <img src=x onerror="alert(1)">')
+    live = page.get_by_role("region", name="What you changed in the assistant message")
+    await expect(live.locator("del")).to_have_text(["closes"])
+    await expect(live.locator("ins").first).to_have_text("shuts")
+    await page.keyboard.press("Escape")
+    await expect(answer).to_be_hidden()
+    await page.keyboard.press("e")
+    await expect(answer).to_have_value(re.compile("^It shuts"))
+    await page.reload()  # as after a crash
+    await at(page, IDS[0])
+    await expect(answer).to_be_visible()
+    await expect(answer).to_have_value(re.compile("^It shuts"))
+    await expect(live.locator("del")).to_have_text(["closes"])
+    await shot(page, "item-edit", whole=True)
+    await answer.focus()
+    await page.keyboard.press("Control+Enter")
+    await at(page, IDS[1])
+    await run.comes_to(IDS[0], "edit")
+    assert run.history(IDS[0])[0].messages[1].content.startswith("It shuts at 5 bar. <img")
+    assert run.history(IDS[0])[0].messages[0] == MORE[0][1].messages[0]
+
+
+async def test_a_rejection_with_other_reasons(run: Run, people: People) -> None:
+    page = await enter(people, run)
+    await page.keyboard.press("R")
+    await expect(page.get_by_role("checkbox", name="unclear")).to_be_checked()
+    await page.get_by_role("checkbox", name="unclear").uncheck()
+    await page.get_by_role("checkbox", name="trivial").check()
+    await page.get_by_label("Further codes").fill("off_topic, ")
+    await page.keyboard.press("Control+Enter")
+    await at(page, IDS[1])
+    await run.comes_to(IDS[0], "reject")
+    assert run.history(IDS[0])[0].reasons == ("trivial", "off_topic")
+
+
+async def test_a_precedent_is_marked_before_or_after_the_decision(run: Run, people: People) -> None:
+    page = await enter(people, run)
+    await page.keyboard.press("p")
+    await expect(page.get_by_text("a precedent, once you decide")).to_be_visible()
+    await page.keyboard.press("r")
+    await at(page, IDS[1])
+    await run.comes_to(IDS[0], "reject", "precedent")
+    await sent(page)
+    await page.goto(f"{run.served.origin}/items/{IDS[0]}")
+    await at(page, IDS[0])
+    await page.keyboard.press("p")
+    await run.comes_to(IDS[0], "reject", "precedent", "no_precedent")
+
+
+async def test_a_held_key_is_one_decision(run: Run, people: People) -> None:
+    page = await enter(people, run)
+    await page.keyboard.down("a")
+    for _ in range(5):
+        await page.keyboard.down("a")  # the browser says that these repeat
+    await at(page, IDS[1])
+    for _ in range(5):
+        await page.keyboard.down("a")
+    await page.keyboard.up("a")
+    await sent(page)
+    assert run.actions(IDS[0]) == ["accept"]
+    assert run.actions(IDS[1]) == []
+
+
+async def test_a_key_for_an_item_that_is_not_in_view_is_refused_aloud(run: Run, people: People) -> None:
+    page = await enter(people, run)
+    there = asyncio.Event()
+
+    async def hold(route: Route) -> None:
+        await there.wait()
+        await route.continue_()
+
+    await page.goto(run.served.origin + "/")  # so that nothing is fetched ahead
+    await page.route("**/items/*?*", hold)
+    going = asyncio.ensure_future(page.goto(f"{run.served.origin}/items/{IDS[4]}"))  # no query: it passes
+    await going
+    await at(page, IDS[4])
+    await page.evaluate("history.replaceState({}, '', location.pathname + '?reason=unclear&sort=oldest')")
+    await page.keyboard.press("a")
+    if await page.get_by_text("on its way").count():
+        await page.keyboard.press("r")
+        await expect(page.get_by_text('"r" was not taken: the next item is not here yet')).to_be_visible()
+    there.set()
+    await page.wait_for_selector("article[data-ready=yes]")
+    await sent(page)
+    assert run.actions(IDS[4]) == ["accept"]
+    assert [one for one in IDS if run.actions(one)] == [IDS[4]]
+
+
+async def test_nobody_waits_for_an_answer(run: Run, people: People) -> None:
+    page = await enter(people, run)
+    answers = asyncio.Event()
+
+    async def hold(route: Route) -> None:
+        await answers.wait()
+        await route.continue_()
+
+    await page.route("**/decisions", hold)
+    for number in range(6):
+        await at(page, IDS[number])
+        await page.keyboard.press("a")
+    await at(page, IDS[6])
+    await expect(page.locator("#unsent")).to_have_text(re.compile("^6 unsent"))
+    assert not any(run.actions(one) for one in IDS)
+    answers.set()
+    await sent(page)
+    assert [run.actions(one) for one in IDS[:7]] == [["accept"]] * 6 + [[]]
+
+
+async def test_a_slow_network_loses_no_key(run: Run, people: People) -> None:
+    page = await enter(people, run)
+    await slow(page, latency=1500)
+    for number in range(4):
+        await at(page, IDS[number])
+        await page.keyboard.press("a")
+    await sent(page)
+    assert [run.actions(one) for one in IDS[:5]] == [["accept"]] * 4 + [[]]
+
+
+async def test_what_was_decided_without_a_network_is_sent_when_it_is_back(run: Run, people: People) -> None:
+    page = await enter(people, run, allow=[OFFLINE])
+    await prefetched(page, IDS[1], IDS[2])
+    await cut(page)
+    await page.keyboard.press("a")
+    await at(page, IDS[1])
+    await page.keyboard.press("r")
+    await at(page, IDS[2])
+    await page.keyboard.press("b")
+    await page.keyboard.type("name the valve")
+    await page.keyboard.press("Control+Enter")
+    await expect(page.locator("#item .waiting")).to_be_visible()
+    await page.keyboard.press("a")
+    await expect(page.get_by_text('"a" was not taken')).to_be_visible()
+    await expect(page.locator("#unsent")).to_have_text(re.compile("^3 unsent: the server does not answer"))
+    await shot(page, "item-offline")
+    assert [run.actions(one) for one in IDS[:4]] == [[], [], [], []]
+    await cut(page, False)
+    await at(page, IDS[3])
+    await sent(page)
+    assert [run.actions(one) for one in IDS[:4]] == [["accept"], ["reject"], ["send_back"], []]
+
+
+async def test_what_is_unsent_survives_the_page(run: Run, people: People) -> None:
+    page = await enter(people, run, allow=[OFFLINE, "a dialog opened: beforeunload"])
+    await prefetched(page, IDS[1])
+    await cut(page)
+    await page.keyboard.press("a")
+    await at(page, IDS[1])
+    await page.close()  # as when the browser is killed: nobody is asked
+    again = await page.context.new_page()
+    await cut(again, False)
+    await again.goto(run.served.origin + "/")
+    await run.comes_to(IDS[0], "accept")
+    await sent(again)
+
+
+async def test_who_closes_the_page_with_unsent_decisions_is_asked(run: Run, people: People) -> None:
+    page = await enter(people, run, allow=[OFFLINE, "a dialog opened: beforeunload"])
+    await prefetched(page, IDS[1])
+    await cut(page)
+    await page.keyboard.press("a")
+    await at(page, IDS[1])
+    asked: list[str] = []
+    page.on("dialog", lambda dialog: asked.append(dialog.type))  # the watch answers it: the person stays
+    await page.close(run_before_unload=True)
+    await until(lambda: asked == ["beforeunload"])
+    assert not page.is_closed()
+    await cut(page, False)
+    await run.comes_to(IDS[0], "accept")
+
+
+async def test_a_lost_answer_is_asked_for_again_and_counts_once(run: Run, people: People) -> None:
+    page = await enter(people, run, allow=[LOST])
+    await lose_answers(page, "**/decisions", times=2)
+    await page.keyboard.press("a")
+    await at(page, IDS[1])
+    await page.keyboard.press("u")
+    await at(page, IDS[0])
+    await run.comes_to(IDS[0], "accept", "undo")
+    await sent(page)
+    assert run.actions(IDS[0]) == ["accept", "undo"]
+
+
+async def test_who_was_second_is_told_and_their_text_is_kept(run: Run, people: People) -> None:
+    page = await enter(people, run, allow=[OFFLINE, "status of 409"])
+    await prefetched(page, IDS[1])
+    await cut(page)
+    await page.keyboard.press("b")
+    await page.keyboard.type("name the <b>valve</b>")
+    await page.keyboard.press("Control+Enter")
+    await at(page, IDS[1])
+    store = RunStore.join(run.served.folder)
+    await Reviews(store).add(
+        Review(id="bobs-event", item=IDS[0], action=Action.REJECT, reviewer="bob", at="2026-01-01T00:00:00Z")
+    )
+    await store.close()
+    await cut(page, False)
+    told = page.locator(".notice.refused")
+    await expect(told).to_contain_text("bob was first", timeout=PATIENCE)
+    await shot(page, "item-conflict")
+    assert run.actions(IDS[0]) == ["reject"]
+    await page.reload()
+    await expect(told).to_contain_text("bob was first")  # it stays until it is read
+    await told.get_by_role("link", name="Look at the item").click()
+    await at(page, IDS[0])
+    await expect(page.get_by_label("What should change?")).to_have_value("name the <b>valve</b>")
+    await page.locator(".notice.refused").get_by_role("button", name="Dismiss").click()
+    await page.reload()
+    await at(page, IDS[0])
+    await expect(page.locator(".notice.refused")).to_have_count(0)
+    await page.get_by_role("button", name=re.compile("^Accept")).click()  # bob decided it: the first press tells
+    await expect(page.get_by_text("bob has decided this item")).to_be_visible()
+    await page.get_by_role("button", name=re.compile("^Accept")).click()
+    await run.comes_to(IDS[0], "reject", "accept")
+
+
+async def test_an_item_that_another_person_looks_at_needs_its_key_twice(run: Run, people: People) -> None:
+    ada = await enter(people, run)
+    bob = await people.enter(run.served, "/")
+    await bob.get_by_role("button", name=re.compile("You decide as")).click()
+    await bob.get_by_label("Your name").fill("bob")
+    await bob.get_by_role("button", name="Use this name").click()
+    await expect(bob.locator("#who")).to_have_text(re.compile("bob"))
+    await bob.goto(f"{run.served.origin}/items/{IDS[0]}{QUEUE}")
+    await at(bob, IDS[0])
+    await expect(bob.get_by_role("alert").filter(has_text="ada looks at this item now")).to_be_visible()
+    await shot(bob, "item-held")
+    await bob.keyboard.press("r")
+    await expect(bob.get_by_text('"r" once more decides all the same')).to_be_visible()
+    assert run.actions(IDS[0]) == []
+    await bob.keyboard.press("r")
+    await run.comes_to(IDS[0], "reject")
+    assert run.history(IDS[0])[0].reviewer == "bob"
+    await ada.keyboard.press("j")
+    await ada.wait_for_selector("article[data-ready=yes]")
+    assert (await ada.locator("article").get_attribute("data-id")) != IDS[0]
+
+
+async def test_the_end_of_the_queue_says_so(run: Run, people: People) -> None:
+    page = await enter(people, run, STATES["failed"][1].id, "?status=failed&sort=oldest")
+    await page.keyboard.press("a")
+    await expect(page.get_by_text("there is no draft to accept")).to_be_visible()
+    await page.keyboard.press("r")
+    await at(page, STATES["poison"][1].id)
+    await page.keyboard.press("r")
+    await expect(page.get_by_text("Nothing more waits here.")).to_be_visible()
+    await page.keyboard.press("r")
+    await expect(page.get_by_text('"r" was not taken')).to_be_visible()
+    await page.keyboard.press("u")
+    await at(page, STATES["poison"][1].id)
+    await run.comes_to(STATES["poison"][1].id, "reject", "undo")
+
+
+async def test_keys_can_be_turned_off_and_help_says_them(run: Run, people: People) -> None:
+    page = await enter(people, run)
+    await page.keyboard.press("?")
+    await expect(page.get_by_role("dialog", name="Keys")).to_be_visible()
+    await page.keyboard.press("a")  # not while the help is open
+    await page.get_by_role("checkbox", name="keys decide").uncheck()
+    await page.keyboard.press("Escape")
+    await page.keyboard.press("a")
+    await page.reload()
+    await at(page, IDS[0])
+    await page.keyboard.press("a")
+    assert run.actions(IDS[0]) == []
+    await expect(page.locator("article")).to_have_attribute("data-id", IDS[0])
+
+
+async def test_the_search_is_one_key_away(run: Run, people: People) -> None:
+    page = await enter(people, run)
+    await page.keyboard.press("/")
+    await expect(page.get_by_role("searchbox")).to_be_focused()
+    assert "reason=unclear" in page.url
+
+
+@pytest.mark.parametrize("name", [*STATES, "again"])
+@pytest.mark.parametrize(("size", "scheme"), [(NARROW, "dark"), ((1280, 860), "light")])
+async def test_every_state_fits_the_window(
+    run: Run, people: People, name: str, size: tuple[int, int], scheme: str
+) -> None:
+    item: Item = {**STATES, "again": AGAIN}[name][1]
+    page = await enter(people, run, item.id, "", size=size, scheme=scheme)
+    assert await page.evaluate("document.documentElement.scrollWidth") <= size[0]
+    await shot(page, f"item-{name}-{scheme}", whole=True)
+
+
+async def test_the_pages_diff_gives_both_texts_back(run: Run, people: People) -> None:
+    page = await enter(people, run)
+    dice = random.Random(5)
+    pairs = [["".join(dice.choices("ab .\né<", k=dice.randrange(14))) for _ in range(2)] for _ in range(3000)]
+    pairs += [["a " * 50_000, "a b " * 25_000], ["gone", ""]]
+    wrong = await page.evaluate(
+        """async (pairs) => {
+          const { wordDiff } = await import("/static/diff.js");
+          const all = (pieces, not) => pieces.filter(([kind]) => kind !== not).map(([, text]) => text).join("");
+          const right = (d, a, b) => all(d, "ins") === a && all(d, "del") === b;
+          return pairs.filter(([a, b]) => !right(wordDiff(a, b), a, b));
+        }""",
+        pairs,
+    )
+    assert wrong == []
