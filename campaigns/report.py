@@ -164,7 +164,8 @@ def kappa_words(found: Kappa) -> str:
     if found.value is None or found.low is None or found.high is None:
         return f"kappa is not defined: {found.note}"
     note = f" ({found.note})" if found.note else ""
-    return f"kappa {found.value:.2f} ({found.low:.2f} to {found.high:.2f}){note}"
+    value, low, high = (round(part, 2) + 0.0 for part in (found.value, found.low, found.high))  # no -0.00
+    return f"kappa {value:.2f} ({low:.2f} to {high:.2f}){note}"
 
 
 def print_skipped(console: Console, skipped: list[tuple[str, str, str]]) -> None:

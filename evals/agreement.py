@@ -139,7 +139,11 @@ def kappa(judged: Iterable[Judged]) -> Kappa:
     off = critic / count * (theirs + (1 - mine)) ** 2 + person / count * ((1 - theirs) + mine) ** 2
     spread += (1 - value) ** 2 * off - (value - expected * (1 - value)) ** 2
     half = Z95 * math.sqrt(max(0.0, spread) / count) / (1 - expected)
-    note = "" if both + critic else "only rejected items are judged: judge some accepted ones too"
+    note = ""
+    if not both + critic:
+        note = "only rejected items are judged: judge some accepted ones too"
+    elif not person + neither:
+        note = "only accepted items are judged: judge some rejected ones too"
     return Kappa(value, max(-1.0, value - half), min(1.0, value + half), *table, note=note)
 
 

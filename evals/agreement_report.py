@@ -23,11 +23,16 @@ class ReasonAgreement(Record):
 
 
 class Threshold(Record):
-    """Where the threshold of a score lies, None for nowhere, and where it should."""
+    """Where the threshold of a score lies, None for nowhere, and where it should.
+
+    `all` is how many items of the run have the score, `reaching` how many of them reach the `current` threshold.
+    """
 
     score: str
     current: float | None
     suggestion: Suggestion
+    all: int = 0
+    reaching: int | None = None
 
 
 class Agreement(Record):
@@ -139,14 +144,7 @@ def _critic(
     critic: str, judged: Sequence[Judged], known: Judgements, minimum: dict[str, float], wanted: float
 ) -> CriticAgreement:
     names = sorted({name for one in judged for name, _ in one.scores})
-    thresholds = [
-        Threshold(
-            score=name,
-            current=minimum.get(name),
-            suggestion=suggest(judged, critic, name, known.scores.get((critic, name), []), wanted=wanted),
-        )
-        for name in names
-    ]
+    thresholds = [_threshold(critic, name, judged, known, minimum.get(name), wanted) for name in names]
     whole = dict(_agreement(judged))
     if judged and not known.verdicts[critic, True]:
         whole["kappa"] = replace(whole["kappa"], value=None, low=None, high=None, note=ONE_SIDED)
@@ -158,4 +156,17 @@ def _critic(
         reasons=tuple(ReasonAgreement(reason=reason, precision=found) for (_, reason), found in by_reason),
         thresholds=tuple(thresholds),
         **whole,
+    )
+
+
+def _threshold(
+    critic: str, score: str, judged: Sequence[Judged], known: Judgements, current: float | None, wanted: float
+) -> Threshold:
+    every = known.scores.get((critic, score), [])
+    return Threshold(
+        score=score,
+        current=current,
+        suggestion=suggest(judged, critic, score, every, wanted=wanted),
+        all=len(every),
+        reaching=None if current is None else sum(value >= current for value in every),
     )

@@ -30,9 +30,9 @@ class Judgements:
     """
 
     def __init__(self, store: RunStore) -> None:
+        self.store = store
         self.verdicts: Counter[tuple[str, bool]] = Counter()
         self.scores: dict[tuple[str, str], list[float]] = {}
-        self._store = store
         self._reviews = Reviews(store)
         self._items = self._last = self._events = 0
         self._judged: dict[str, tuple[Review, list[Judged]]] = {}
@@ -61,7 +61,7 @@ class Judgements:
         self._judge(self._waiting | self._changed())
 
     def _page(self) -> list[tuple[int, str]]:
-        rows = self._store.rows("SELECT seq, body FROM items WHERE seq > ? ORDER BY seq LIMIT ?", self._items, PAGE)
+        rows = self.store.rows("SELECT seq, body FROM items WHERE seq > ? ORDER BY seq LIMIT ?", self._items, PAGE)
         return [(int(seq), str(body)) for seq, body in rows]
 
     def _count(self, item: _Counted) -> None:
@@ -77,7 +77,7 @@ class Judgements:
     def _changed(self) -> set[str]:
         """Returns the items that people did something with since the last look."""
         changed = set(self._new())
-        ((count,),) = self._store.rows("SELECT count(*) FROM reviews WHERE seq <= ?", self._last)
+        ((count,),) = self.store.rows("SELECT count(*) FROM reviews WHERE seq <= ?", self._last)
         if count != self._events:  # a database of many writers may commit a lower number after a higher one
             self._last = self._events = 0
             changed |= set(self._new())
@@ -85,7 +85,7 @@ class Judgements:
 
     def _new(self) -> Iterator[str]:
         sql = "SELECT seq, item FROM reviews WHERE seq > ? ORDER BY seq LIMIT ?"
-        while rows := self._store.rows(sql, self._last, PAGE):
+        while rows := self.store.rows(sql, self._last, PAGE):
             self._last, self._events = rows[-1][0], self._events + len(rows)
             yield from (item for _, item in rows)
 
@@ -95,7 +95,7 @@ class Judgements:
         while some := list(islice(rest, MANY)):
             histories = self._reviews.histories(some)
             decisions = {id: found for id in some if (found := decision_of(histories.get(id, []))) is not None}
-            items = self._store.items_of(decisions)
+            items = self.store.items_of(decisions)
             for id in some:
                 self._judged.pop(id, None)
                 self._waiting.discard(id)

@@ -13,12 +13,16 @@ from ..storage.records import Record
 
 
 class Sort(StrEnum):
-    """Orders of the queue. `TEACHES`: what a decision teaches most about the critics comes first."""
+    """Orders of the queue. `TEACHES`: what a decision teaches most about the critics comes first.
+
+    `SAMPLE` is spread evenly over the whole run, whatever the items are: its start is a fair sample.
+    """
 
     TEACHES = "teaches"
     NEWEST = "newest"
     OLDEST = "oldest"
     SCORE = "score"
+    SAMPLE = "sample"
 
 
 class Stage(StrEnum):

@@ -18,7 +18,16 @@ from starlette.routing import BaseRoute, Mount
 from starlette.staticfiles import StaticFiles
 
 from ...errors import ConfigError, GristmillError, NotStored, ReviewConflict
-from . import bulk_pages, dashboard_pages, decisions, graph_pages, item_pages, person_pages, queue_pages
+from . import (
+    agreement_pages,
+    bulk_pages,
+    dashboard_pages,
+    decisions,
+    graph_pages,
+    item_pages,
+    person_pages,
+    queue_pages,
+)
 from .rendering import render
 from .security import Guard, SafeHeaders
 from .site import Site, new_secret
@@ -33,6 +42,7 @@ PAGES = (
     person_pages,
     graph_pages,
     dashboard_pages,
+    agreement_pages,
 )  # each has `routes`
 STATUS: dict[type[GristmillError], int] = {ConfigError: 400, NotStored: 404, ReviewConflict: 409}
 

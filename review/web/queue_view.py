@@ -26,6 +26,7 @@ SORTS = {
     Sort.NEWEST: "newest first",
     Sort.OLDEST: "oldest first",
     Sort.SCORE: "lowest score first",
+    Sort.SAMPLE: "a fair sample",
 }
 STAGES = {
     Stage.OPEN: "Open",

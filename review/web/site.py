@@ -13,6 +13,7 @@ from urllib.parse import quote
 
 from starlette.requests import Request
 
+from ...evals.judgements import Judgements
 from ...storage.records import content_id
 from ...storage.store import RunStore
 from ..counts import QueueCounts
@@ -82,6 +83,8 @@ class Site:
         self._graph: GraphRoom | None = None
         self._watching = ThreadPoolExecutor(1, thread_name_prefix="review-watch")
         self._watch: Watch | None = None
+        self._judging = ThreadPoolExecutor(1, thread_name_prefix="review-judgements")
+        self._judgements: Judgements | None = None
 
     @property
     def name(self) -> str:
@@ -138,8 +141,18 @@ class Site:
 
         return await asyncio.get_running_loop().run_in_executor(self._watching, asked)
 
+    async def look_at_judgements(self, ask: Callable[[Judgements], T]) -> T:
+        """Returns `ask(judgements)`, asked in their own thread; they read what is new when they are refreshed."""
+
+        def asked() -> T:
+            if self._judgements is None:
+                self._judgements = Judgements(self.store.reader())
+            return ask(self._judgements)
+
+        return await asyncio.get_running_loop().run_in_executor(self._judging, asked)
+
     async def aclose(self) -> None:
-        """Closes the store, the index, the graph and the watch."""
+        """Closes the store, the index, the graph, the watch and the judgements."""
         if self._counts is not None:
             await asyncio.get_running_loop().run_in_executor(self._counting, self._counts.close)
         await self._in_thread(self._shut)
@@ -150,6 +163,9 @@ class Site:
         self._graph_thread.shutdown()
         self._watching.submit(self._stop_watching)
         self._watching.shutdown()
+        if self._judgements is not None:
+            await asyncio.get_running_loop().run_in_executor(self._judging, self._judgements.store.close_reading)
+        self._judging.shutdown()
         await self.store.close()
 
     async def _in_thread(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
