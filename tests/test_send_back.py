@@ -19,6 +19,8 @@ from gristmill.graphs.flows.check import builder_of, check_flow
 from gristmill.graphs.flows.entering import entered_at_refine
 from gristmill.graphs.recipes.catalogue import recipe
 from gristmill.prompts.library import PromptLibrary
+from gristmill.review.index import ReviewIndex
+from gristmill.review.query import Filters, Stage
 from gristmill.storage.people import Shift
 from gristmill.storage.records import Item, Status
 from gristmill.storage.reviews import Action
@@ -152,6 +154,14 @@ async def test_the_note_reaches_the_refiner_as_data_and_the_result_whatever_is_d
     assert result.status is Status.ACCEPTED
     assert result.messages[0].content == MENDED["question"]
     assert (again.books.planned, again.books.accepted, again.books.rejected) == (2, 1, 1)
+    store = RunStore.read(report.folder)
+    index = ReviewIndex(store)
+    index.refresh()
+    (seen,) = index.page(Filters(stage=Stage.RETURNED)).items
+    assert (seen.id, seen.origin, seen.status) == (result.id, origin.id, "accepted")
+    assert index.returned(origin.id) == [result.id]
+    index.close()
+    store.close_reading()
 
 
 async def test_the_note_stands_beside_a_critics_comment_in_later_rounds(tmp_path: Path) -> None:
