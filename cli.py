@@ -383,6 +383,51 @@ def review_agreement(**options: Any) -> None:
     _call("agreement", room="review", **options)
 
 
+@review.command("export", short_help="Write items of RUN for another tool.")
+@click.argument("run", type=click.Path(path_type=Path))
+@click.option(
+    "--out", required=True, type=click.Path(path_type=Path, allow_dash=True), help="File to write; - is stdout."
+)
+@click.option(
+    "--format", "format_", type=click.Choice(["jsonl", "argilla"]), default="jsonl", show_default=True,
+    help="jsonl: one object a line. argilla: a JSON array of records for Argilla's SDK 2.",
+)  # fmt: skip
+@_filters
+@click.option("--all", "every", is_flag=True, help="Items of every stage and status.")
+@click.option("--limit", type=click.IntRange(min=1), help="Items at most.")
+@REVIEWER
+@STORE
+def review_export(**options: Any) -> None:
+    """Write items of RUN with all that it takes to decide them elsewhere: messages, sources, drafts, verdicts.
+
+    What was decided there comes back by `review import`.
+    """
+    _call("export", room="review", **options)
+
+
+@review.command("import", short_help="Take in what another tool decided.")
+@click.argument("run", type=click.Path(path_type=Path))
+@click.argument("file", type=click.Path(path_type=Path, allow_dash=True))
+@click.option(
+    "--format", "format_", type=click.Choice(["jsonl", "argilla"]), default="jsonl", show_default=True,
+    help="jsonl: lines of `review export`. argilla: what records.to_json or to_list of Argilla's SDK 2 gave.",
+)  # fmt: skip
+@click.option("--user", "users", multiple=True, metavar="ID=NAME", help="What a user of Argilla is called; repeatable.")
+@click.option("--dry-run", is_flag=True, help="Check all of it, write nothing.")
+@click.option("--json", "as_json", is_flag=True, help="As one JSON object.")
+@REVIEWER
+@STORE
+def review_import(**options: Any) -> None:
+    """Take decisions in from FILE (- is stdin): of each line of an export what stands under `decide`.
+
+    The same file again changes nothing. A line that is wrong, or an item that somebody decided meanwhile, is named and
+    costs no other.
+
+    Exit codes: 0 all taken in, 1 some lines were refused; the others stand.
+    """
+    _call("import_", room="review", **options)
+
+
 @main.command(short_help="Check what is installed and what is reachable.")
 @click.argument("campaign", type=click.Path(path_type=Path), required=False)
 @click.option("--redis", help="A Redis to look at, redis://host:port.")

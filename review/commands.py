@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import getpass
 import sys
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
@@ -15,19 +15,24 @@ from rich.text import Text
 
 from ..campaigns.folders import find_run
 from ..campaigns.report import print_item
-from ..campaigns.terminal import open_console, print_json
+from ..campaigns.terminal import open_console, plain, print_json
 from ..errors import ConfigError, StoreError
 from ..evals.agreement_report import agreement_of
 from ..storage.records import Message
 from ..storage.reviews import Action
 from ..storage.store import RunStore
+from . import argilla, incoming
 from .agreement_text import print_agreement
+from .argilla import record_of
 from .desk import Desk, Outcome, Wanted
+from .incoming import Given, Refused, Taken
 from .index import ReviewIndex
 from .listing import listed, pages_of, print_list
+from .outgoing import handed, line_of, write_lines
 from .query import Filters, Sort
 from .web.site import minimum_of
 
+LONGEST_NAME = 100
 MESSAGES = TypeAdapter(tuple[Message, ...])
 
 
@@ -177,6 +182,89 @@ def _say_outcomes(given: list[str], outcomes: list[Outcome], action: Action, *, 
     return 1 if refused else 0
 
 
+def export(
+    run: Path,
+    *,
+    out: Path,
+    format_: str,
+    sort: str,
+    every: bool,
+    limit: int | None,
+    reviewer: str,
+    store: str,
+    **filters: Any,
+) -> int:
+    """Writes items of `run` for another tool."""
+    if every:
+        filters |= {"stage": "all", "status": ("accepted", "rejected", "failed")}
+    wanted = filters_of(filters)
+    with reading(run, store) as opened, queue_of(run, store) as index:
+        items = handed(index, opened, wanted, Sort(sort), reviewer=reviewer_name(reviewer), limit=limit)
+        made = record_of if format_ == "argilla" else line_of
+        count = write_lines(out, (made(one) for one in items), array=format_ == "argilla")
+    if out != Path("-"):
+        open_console().print(Text(f"wrote {out}: {count} {'item' if count == 1 else 'items'}"))
+    return 0
+
+
+def import_(
+    run: Path,
+    *,
+    file: Path,
+    format_: str,
+    users: tuple[str, ...],
+    dry_run: bool,
+    as_json: bool,
+    reviewer: str,
+    store: str,
+) -> int:
+    """Takes decisions in that were made elsewhere."""
+    names = _names(users, format_)
+    refused: list[dict[str, Any]] = []
+
+    def say(one: Refused) -> None:
+        if as_json:
+            refused.append({"line": one.line, "item": one.item, "why": one.why})
+        else:
+            sys.stderr.write(plain(f"line {one.line}{f', {one.item}' if one.item else ''}: {one.why}\n"))
+
+    with sys.stdin.buffer if file == Path("-") else file.open("rb") as opened:
+        if format_ == "argilla":
+            given = argilla.decisions_of(opened, names, reviewer)
+        else:
+            given = incoming.decisions_of(incoming.lines_of(opened), reviewer_name(reviewer))
+        taken = asyncio.run(_import(run, store, given, dry_run=dry_run, say=say))
+    if as_json:
+        print_json({**incoming.summary(taken), "refused": refused, "dry_run": dry_run})
+    else:
+        would = "would be " if dry_run else ""
+        open_console().print(
+            Text(
+                f"{would}decided {taken.decided}, already there {taken.already}, not decided {taken.undecided}, "
+                f"refused {taken.refused}"
+            )
+        )
+    return 1 if taken.refused else 0
+
+
+async def _import(
+    run: Path, store: str, given: Iterable[Given], *, dry_run: bool, say: Callable[[Refused], None]
+) -> Taken:
+    async with joining(run, store) as opened:
+        return await incoming.take_in(opened, given, dry_run=dry_run, say=say)
+
+
+def _names(users: Iterable[str], format_: str) -> dict[str, str]:
+    """Returns names by id of `ID=NAME`."""
+    found: dict[str, str] = {}
+    for one in users:
+        id, equals, name = one.partition("=")
+        if not (id and equals and name) or format_ != "argilla":
+            raise ConfigError(f"--user {one}: give an id and a name, ID=NAME, with --format argilla")
+        found[id] = name
+    return found
+
+
 def _ids(items: Iterable[str], *, stdin_is_taken: bool) -> list[str]:
     """Returns what was typed, with the lines of stdin in place of `-`; raises `ConfigError` for nothing."""
     found: list[str] = []
@@ -268,6 +356,8 @@ def agreement(run: Path, *, wanted: float, as_json: bool, store: str) -> int:
 
 def reviewer_name(given: str) -> str:
     """Returns who decides: as given, or this machine's user."""
+    if len(given) > LONGEST_NAME:
+        raise ConfigError(f"--reviewer has {len(given)} characters; {LONGEST_NAME} are kept at most")
     try:
         return given or getpass.getuser()
     except (OSError, KeyError):  # a user id without a name, as in some containers
