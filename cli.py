@@ -415,7 +415,10 @@ def review_export(**options: Any) -> None:
 @click.option("--user", "users", multiple=True, metavar="ID=NAME", help="What a user of Argilla is called; repeatable.")
 @click.option("--dry-run", is_flag=True, help="Check all of it, write nothing.")
 @click.option("--json", "as_json", is_flag=True, help="As one JSON object.")
-@REVIEWER
+@click.option(
+    "--reviewer", default="", envvar="GRISTMILL_REVIEWER",
+    help="Who decided the lines that name nobody; by default the user's name. Argilla's users are named by --user.",
+)  # fmt: skip
 @STORE
 def review_import(**options: Any) -> None:
     """Take decisions in from FILE (- is stdin): of each line of an export what stands under `decide`.

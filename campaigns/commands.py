@@ -102,7 +102,7 @@ def _run(
         )
     finally:
         progress.close()
-    files = export_run(report.folder, store=store).files if report.books.accepted else ()
+    files = export_run(report.folder, store=store).files if report.accepted > 0 else ()
     if logs.form == "json":
         log_end(report, files)
     else:

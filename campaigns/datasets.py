@@ -1,4 +1,4 @@
-"""Exports runs: their stores' items, with the documents that they come from, to the formats that the campaign names.
+"""Exports runs: their stores' items, as people left them, with their documents, to the formats that a campaign names.
 
 Several runs become one dataset: their books are summed, and a text that an earlier run has accepted too is a duplicate
 in a later one. Memory does not grow with the runs, but where a format or a split says so.
@@ -22,9 +22,12 @@ from ..storage.datasets.export import ExportReport, export
 from ..storage.datasets.remote import is_remote, upload
 from ..storage.datasets.repeats import Repeats
 from ..storage.datasets.writers import disk_errors
+from ..storage.people import Shift
 from ..storage.records import Item, Status
+from ..storage.reviews import Review
 from ..storage.sqlite import FILE
 from ..storage.store import Books, RunStore
+from .decided import Decided
 from .shards import missing
 from .spec import ExportSpec
 
@@ -53,6 +56,8 @@ class Items:
         self._repeats = repeats
         self._accepted = [0] * len(folders)  # items of each run that were looked at for repeats
         self._here: RunStore | None = None
+        self._decided: dict[Path, Decided] = {}
+        self._decision: Review | None = None  # on the item that was yielded last
         self.document_of = lru_cache(maxsize=100_000)(self._document_of)
 
     @property
@@ -95,10 +100,18 @@ class Items:
     def _of(self, folder: Path) -> Iterator[Item]:
         store = self._here = _read(folder, self._store)
         try:
-            yield from store.items()
+            if folder not in self._decided:
+                self._decided[folder] = Decided(store)
+            for item, decision in self._decided[folder](store.items(), store):
+                self._decision = decision
+                yield item
         finally:
             self._here = None
             store.close_reading()
+
+    def decision_on(self, item: Item) -> Review | None:
+        """Returns the decision of a person that stands on `item`, which must be the one that was yielded last."""
+        return self._decision if self._decision is not None and self._decision.item == item.id else None
 
     def documents_of(self, item: Item) -> list[str]:
         """Returns the ids of the documents that `item` was made from, in their order."""
@@ -164,16 +177,18 @@ def export_runs(
     folders = list({folder.resolve(): folder for folder in folders}.values())
     if len(folders) > 1 and out is None:
         raise ConfigError(f"{len(folders)} runs become one dataset, which needs a place of its own: give --out FOLDER")
-    books, campaigns = Books(), []
+    books, campaigns, moved = Books(), [], Shift()
     for folder in folders:
         opened = _read(folder, store)
         books += opened.books()
+        moved += Decided(opened).shift
         campaigns.append(opened.mark("campaign") or {})
         opened.close_reading()
-    if not books.accepted and tuple(formats) != ("rejects",):
+    if books.accepted + moved.total <= 0 and tuple(formats) != ("rejects",):
         first = folders[0]
         raise ConfigError(
-            f"the run in {first} has no accepted items yet ({books.rejected} rejected, {books.failed} failed); "
+            f"the run in {first} has no accepted items yet ({books.rejected} rejected, {books.failed} failed"
+            f"{'; people: ' if moved.described else ''}{moved.described}); "
             f"`gristmill status {first}` says why, `--format rejects` writes what was not accepted"
         )
     spec = ExportSpec.model_validate(campaigns[0].get("export", {}))
@@ -188,6 +203,7 @@ def export_runs(
         report = export(
             items,
             documents_of=items.documents_of,
+            decision_on=items.decision_on,
             out=target,
             formats=tuple(formats) or spec.formats,
             validation=spec.validation if validation is None else validation,

@@ -22,6 +22,7 @@ from ..storage.store import Books, RunStore
 NEAR = 200  # characters of a passage that are shown before and after what is cited
 ERROR = 240  # characters of an error in a summary; `show` has all of it
 READ_ONCE = "documents are read once a run: to have them in, give the campaign another name"
+DECIDED = {"accept": "accepted", "edit": "edited", "reject": "rejected", "send_back": "sent back"}
 STYLES = {Status.ACCEPTED: "green", Status.REJECTED: "yellow", Status.FAILED: "red", Status.PENDING: "cyan"}
 
 
@@ -29,6 +30,8 @@ def status_of(store: RunStore) -> dict[str, Any]:
     """Returns everything that `gristmill status` shows, as JSON values."""
     books = store.books()
     campaign = store.mark("campaign") or {}
+    people = People(store)
+    people.look()
     return {
         "folder": str(store.folder),
         "name": campaign.get("name", store.folder.name),
@@ -46,7 +49,8 @@ def status_of(store: RunStore) -> dict[str, Any]:
         "relations": store.count("relations"),
         "calls_kept": store.count("calls"),
         "books": books_dict(books),
-        "people": people_dict(people_of(store), books),
+        "people": people_dict(people.shift, books),
+        "decisions": {**people.decisions, "undecided": people.undecided()},
         "reasons": [
             {"status": status, "reason": reason, "items": count} for (status, reason), count in store.reasons().items()
         ],
@@ -111,6 +115,7 @@ def print_status(console: Console, status: dict[str, Any]) -> None:
         console.print(Text(f"  chunks without extraction: {status['graph']['failed']}", style="yellow"))
     print_books(console, status["books"])
     print_people(console, status["people"])
+    print_decisions(console, status["decisions"])
     table = Table(box=None, pad_edge=False, header_style="dim")
     for column in ("status", "reason", "items", "example"):
         table.add_column(column, justify="right" if column == "items" else "left")
@@ -195,6 +200,13 @@ def print_people(console: Console, people: dict[str, Any]) -> None:
     """Prints what people's decisions add to the books, when there are any."""
     if people["text"]:
         console.print(Text(f"people: {people['text']}; {people['counted']} items count as accepted", style="cyan"))
+
+
+def print_decisions(console: Console, decisions: dict[str, int]) -> None:
+    """Prints how many items people decided, and how many wait for them, when there are any of either."""
+    said = [f"{decisions[key]} {words}" for key, words in DECIDED.items() if decisions[key]]
+    if said or decisions["undecided"]:
+        console.print(Text(f"reviewed: {', '.join(said) or 'nothing'}; {decisions['undecided']} not decided"))
 
 
 def print_item(

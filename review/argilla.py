@@ -108,14 +108,14 @@ def _prompt(messages: tuple[Message, ...]) -> int | None:
 # in
 
 
-def decisions_of(file: BinaryIO, names: Mapping[str, str], reviewer: str) -> Iterator[Given]:
+def decisions_of(file: BinaryIO, names: Mapping[str, str]) -> Iterator[Given]:
     """Reads the decisions of exported records. Users are called as `names` says, by their ids, else `argilla:ID`.
 
-    With `reviewer`, all users count as that one person. Users who disagree about a record decide nothing.
+    Users who disagree about a record decide nothing.
     """
 
     def called(user: str) -> str:
-        return reviewer or names.get(user, f"argilla:{user}")
+        return names.get(user, f"argilla:{user}")
 
     for number, record, error in records_of(file):
         if error:

@@ -230,7 +230,7 @@ def import_(
 
     with sys.stdin.buffer if file == Path("-") else file.open("rb") as opened:
         if format_ == "argilla":
-            given = argilla.decisions_of(opened, names, reviewer)
+            given = argilla.decisions_of(opened, names)
         else:
             given = incoming.decisions_of(incoming.lines_of(opened), reviewer_name(reviewer))
         taken = asyncio.run(_import(run, store, given, dry_run=dry_run, say=say))

@@ -5,7 +5,7 @@ An array and lines are read as they come, whatever their length; an object is re
 
 from __future__ import annotations
 
-import io
+import codecs
 import json
 import re
 from collections.abc import Iterator
@@ -13,8 +13,8 @@ from typing import Any, BinaryIO
 
 from .incoming import LONGEST
 
-READ = 1 << 20  # characters at a time
-SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
+READ = 1 << 20  # bytes at a time
+SURROGATE = re.compile("[\ud800-\udfff]|\\\\u[dD][89a-fA-F]")  # as it is where a byte was no UTF-8, or escaped
 BLANK = re.compile(r"\s*")
 Found = tuple[int, dict[str, Any], str]
 """(number from 1, object, error): where there is an error the object is empty."""
@@ -22,12 +22,7 @@ Found = tuple[int, dict[str, Any], str]
 
 def records_of(file: BinaryIO) -> Iterator[Found]:
     """Yields the objects of a file. An array cannot be read on behind what is no JSON: that ends it."""
-    number = 0
-    try:
-        for number, record, error in _records(_Text(file)):
-            yield number, record, error
-    except UnicodeDecodeError as error:
-        yield number + 1, {}, f"no UTF-8 text: {error.reason}; what stands behind it was not read"
+    yield from _records(_Text(file))
 
 
 def _records(text: _Text) -> Iterator[Found]:
@@ -78,7 +73,7 @@ def _checked(number: int, value: Any, text: str) -> Found:
         try:
             json.dumps(value, ensure_ascii=False).encode()
         except UnicodeEncodeError:
-            return number, {}, "its text has half of a surrogate pair, which is no character"
+            return number, {}, "it holds bytes that are no UTF-8, or half of a surrogate pair"
     return number, value, ""
 
 
@@ -96,13 +91,14 @@ class _Text:
     """Text of a file, read as far as it is needed."""
 
     def __init__(self, file: BinaryIO) -> None:
-        self._file = io.TextIOWrapper(file, encoding="utf-8-sig")
+        self._file = file
+        self._decoder = codecs.getincrementaldecoder("utf-8-sig")("surrogateescape")  # a bad byte costs its record only
         self._text = ""
         self._at = 0
 
     def _more(self, size: int = READ) -> bool:
         part = self._file.read(size)
-        self._text, self._at = self._text[self._at :] + part, 0
+        self._text, self._at = self._text[self._at :] + self._decoder.decode(part, final=not part), 0
         return bool(part)
 
     def peek(self) -> str:

@@ -7,6 +7,7 @@ last, else the newest that critics accepted.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -157,6 +158,24 @@ class People:
     def superseded(self) -> frozenset[str]:
         """The ids of accepted items in whose place another version counts: they are in no export as accepted."""
         return frozenset(item for items in self._behind.values() for item in items)
+
+    @property
+    def decisions(self) -> dict[str, int]:
+        """The number of items by the decision that stands on them."""
+        standing = Counter(decided[-1].action for decided in self._decided.values() if decided)
+        return {action.value: standing[action] for action in Action if action in DECIDING}
+
+    def undecided(self) -> int:
+        """Returns how many items the critics did not accept and nobody decided, as of the last look."""
+        ((waiting,),) = self._store.rows("SELECT count(*) FROM items WHERE status <> ?", Status.ACCEPTED.value)
+        decided = [item for item, chain in self._decided.items() if chain]
+        for start in range(0, len(decided), PAGE):
+            some = decided[start : start + PAGE]
+            marks = ", ".join("?" * len(some))
+            sql = f"SELECT count(*) FROM items WHERE status <> ? AND id IN ({marks})"  # noqa: S608  # marks only
+            ((count,),) = self._store.rows(sql, Status.ACCEPTED.value, *some)
+            waiting -= count
+        return int(waiting)
 
     def _take_in(self) -> Iterator[str]:
         """Reads new events; yields the items that they are about."""

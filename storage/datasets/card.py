@@ -16,9 +16,16 @@ import orjson
 import yaml
 
 from ..records import Item
+from ..reviews import Action, Review
 from .shapes import Row
 
 EXAMPLES = 3
+PEOPLE = {
+    Action.ACCEPT: "accepted",
+    Action.EDIT: "edited",
+    Action.REJECT: "rejected",
+    Action.SEND_BACK: "sent back",
+}
 _LONGEST_EXAMPLE_TEXT = 600  # characters of each string in an example row
 _SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"),
           (10_000_000, "1M<n<10M"), (100_000_000, "10M<n<100M"))  # fmt: skip
@@ -67,15 +74,24 @@ class CardInfo:
 
 @dataclass
 class Tally:
-    """Counts over all items: how many by status and by reason, and which models and prompts made them."""
+    """Counts over all items: how many by status and by reason, who made them, what people decided."""
 
     statuses: Counter[str] = field(default_factory=Counter)
     reasons: Counter[str] = field(default_factory=Counter)
     models: dict[str, set[str]] = field(default_factory=dict)
     prompts: dict[str, set[str]] = field(default_factory=dict)
+    people: Counter[str] = field(default_factory=Counter)  # by what a person decided
 
-    def add(self, item: Item) -> None:
+    @property
+    def described(self) -> str:
+        """How many items people decided, in a sentence."""
+        parts = [f"{count} {PEOPLE[Action(action)]}" for action, count in self.people.most_common()]
+        return f"people decided {self.people.total()} of {self.statuses.total()} items: {', '.join(parts)}"
+
+    def add(self, item: Item, decision: Review | None = None) -> None:
         """Counts one item. One with several reasons counts under each of them."""
+        if decision is not None:
+            self.people[decision.action.value] += 1
         self.statuses[item.status.value] += 1
         self.reasons.update(item.reasons)
         for role, model in item.models.items():
@@ -127,6 +143,11 @@ def card_text(
         f"{_inline(note)}\n",
         "## Items by status\n",
         _table("status", "items", dict(sorted(statuses.items()))),
+        "## Decided by people\n" if tally.people else "",
+        _table("decision", "items", {PEOPLE[Action(key)]: value for key, value in tally.people.most_common()})
+        if tally.people
+        else "",
+        f"{_inline(tally.described).capitalize()}. The others are as the critics left them.\n" if tally.people else "",
         "## Reasons of rejection and failure\n" if tally.reasons else "",
         _table("reason", "items", dict(tally.reasons.most_common())) if tally.reasons else "",
         "## Models\n" if tally.models else "",

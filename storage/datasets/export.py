@@ -19,16 +19,18 @@ import orjson
 
 from ...errors import ConfigError
 from ..records import Item, Status
+from ..reviews import Review
 from .card import EXAMPLES, CardInfo, Tally, card_text
 from .pairs import RejectionPairs, refinement_pairs, rejection_pair
-from .shapes import SHAPES, LeftOut, Row, record
+from .shapes import SHAPES, LeftOut, Row, record, told
 from .split import Side, Split, Splitter
 from .writers import PART_BYTES, Output, disk_errors, require_parquet, sole_writer
 
 DocumentsOf = Callable[[Item], Sequence[str]]
+DecisionOn = Callable[[Item], Review | None]
 FORMATS = (*SHAPES, "dpo", "rejects")
 """`jsonl` (whole records), `chat`, `sharegpt`, `alpaca`, `text`, `parquet`, `huggingface`, `dpo`, and `rejects`: the
-whole records of all items that were not accepted."""
+whole records of all items that were not accepted, with what a person decided on them."""
 
 SPANS_BOTH_SIDES = "spans_both_sides"
 _SIDES: tuple[Side, Side] = ("train", "validation")
@@ -43,6 +45,7 @@ class ExportReport:
               pairs, it counts candidates: refused pairs by reason, and accepted items without any as `no_pair`.
     files:    every file that was written.
     notes:    sentences that a person should read, first of all how the split was made.
+    people:   decision of a person → items; the others are as the critics left them.
     """
 
     items: int
@@ -50,6 +53,7 @@ class ExportReport:
     left_out: dict[str, dict[str, int]]
     files: tuple[Path, ...]
     notes: tuple[str, ...]
+    people: dict[str, int] = field(default_factory=dict)
 
 
 def export(
@@ -61,6 +65,7 @@ def export(
     validation: float = 0.0,
     card: CardInfo | None = None,
     part_bytes: int = PART_BYTES,
+    decision_on: DecisionOn = lambda item: None,
 ) -> ExportReport:
     """Writes `items` into `out` in each of `formats`; all files appear together at the end, or none do.
 
@@ -73,6 +78,8 @@ def export(
         formats: names from `FORMATS`.
         validation: the share of accepted items, in [0, 1), to hold out.
         card: what the dataset card says besides what the items tell.
+        decision_on: what a person decided on an item, which is already as `storage.reviews.reviewed` left it. Asked
+            about each item while it is read, in both readings.
         part_bytes: a file that has reached this size goes on in another: then they are `train-00000.jsonl`, ...
 
     Raises:
@@ -88,7 +95,7 @@ def export(
         tally, rejections, total = Tally(), RejectionPairs(), 0
         for item in items:
             total += 1
-            tally.add(item)
+            tally.add(item, decision_on(item))
             if item.status is Status.ACCEPTED:
                 splitter.add(item.id, documents_of(item))
             if "dpo" in formats:
@@ -102,7 +109,7 @@ def export(
             again = (Item.model_validate_json(line) for line in spool)
         split = splitter.decide()
         output = stack.enter_context(Output(part_bytes))
-        run = _Export(out, tuple(dict.fromkeys(formats)), split, documents_of, output, rejections)
+        run = _Export(out, tuple(dict.fromkeys(formats)), split, documents_of, decision_on, output, rejections)
         for item in again:
             run.take(item)
         return run.finish(tally, card or CardInfo(), total)
@@ -129,6 +136,7 @@ class _Export:
     formats: tuple[str, ...]
     split: Split
     documents_of: DocumentsOf
+    decision_on: DecisionOn
     output: Output
     rejections: RejectionPairs
     counts: dict[str, Counter[str]] = field(default_factory=dict)
@@ -171,7 +179,7 @@ class _Export:
                 if accepted:
                     self.left_out[name]["accepted"] += 1
                 else:
-                    self.put(name, "train", record(item, documents))
+                    self.put(name, "train", record(item, documents) | {"decision": told(self.decision_on(item))})
             elif not accepted:
                 self.left_out[name][item.status.value] += 1
             elif side is None:
@@ -195,7 +203,7 @@ class _Export:
         accepted = item.status is Status.ACCEPTED
         if accepted:
             self.unpaired.add(item.id)
-            for found in refinement_pairs(item):
+            for found in refinement_pairs(item, self.decision_on(item)):
                 self.put_pair(item, found, side)
         for better, worse in self.rejections.match(item):
             both = dict.fromkeys([*self.documents_of(better), *self.documents_of(worse)])
@@ -232,11 +240,16 @@ class _Export:
         stale = [self.path(name, "validation") for name in self.formats if name != "rejects"]
         written = self.output.commit(texts, stale)
         empty = [name for name, counts in self.counts.items() if not counts.total()]
-        notes = [self.split.note, *(f"format '{name}' has no rows" for name in empty)]
+        notes = [
+            self.split.note,
+            *([tally.described] if tally.people else []),
+            *(f"format '{name}' has no rows" for name in empty),
+        ]
         return ExportReport(
             items=total,
             counts={name: dict(counts) for name, counts in self.counts.items()},
             left_out={name: dict(reasons) for name, reasons in self.left_out.items()},
             files=tuple(written),
             notes=tuple(notes),
+            people=dict(tally.people),
         )

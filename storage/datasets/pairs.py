@@ -1,8 +1,9 @@
 """Preference pairs: what was accepted against what was turned down, for the very same prompt.
 
-Two sources. *Refinement*: the accepted text against an earlier draft of the same item that a verdict sent back or
-rejected. *Rejection*: an accepted item against a rejected one of the same kind and prompt, made from the same task or
-chunks. A pair is made only when the verdict speaks against the answer: a duplicate is not a worse answer.
+Three sources. *Refinement*: the accepted text against an earlier draft of the same item that a verdict sent back or
+rejected. *Edit*: a person's wording against the draft that they edited. *Rejection*: an accepted item against a
+rejected one of the same kind and prompt, made from the same task or chunks. Of the first and the last a pair is made
+only when the verdict speaks against the answer: a duplicate is not a worse answer.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from dataclasses import dataclass, field
 import orjson
 
 from ..records import Decision, Draft, Item, Message, Status, Verdict
+from ..reviews import Action, Review
 from .shapes import LeftOut, Row, turns
 
 NOT_ABOUT_THE_ANSWER = frozenset(
@@ -72,12 +74,14 @@ def rejection_pair(accepted: Item, rejected: Item) -> Row | LeftOut:
         return left_out
 
 
-def refinement_pairs(item: Item) -> Iterator[Row | LeftOut]:
-    """Yields, for each draft of an accepted item that a verdict turned down, a pair or why there is none.
+def refinement_pairs(item: Item, decision: Review | None = None) -> Iterator[Row | LeftOut]:
+    """Yields, for each draft of an accepted item that was turned down, a pair or why there is none.
 
-    The last draft is no worse half, unless a person edited it: then the item's messages are not the draft's.
+    The last draft is no worse half, unless a person edited it, as `decision` says: then it is one whatever the critics
+    said of it, and its wording is not the item's.
     """
-    for draft in item.drafts:
+    edited = len(item.drafts) - 2 if decision is not None and decision.action is Action.EDIT else -1
+    for place, draft in enumerate(item.drafts):
         if draft.messages == item.messages:
             continue
         against = [
@@ -85,17 +89,21 @@ def refinement_pairs(item: Item) -> Iterator[Row | LeftOut]:
             for verdict in item.verdicts
             if verdict.draft == draft.index and verdict.decision is not Decision.ACCEPT
         ]
-        if not against:
+        if not against and place != edited:
             continue
         reasons = tuple(dict.fromkeys(reason for verdict in against for reason in verdict.reasons))
+        texts = [verdict.text for verdict in against if verdict.text]
+        origin = "refinement"
+        if decision is not None and place == edited:
+            origin, texts = "edit", [decision.note] if decision.note else texts
         try:
-            yield _refinement(item, draft, reasons, "\n".join(verdict.text for verdict in against if verdict.text))
+            yield _refinement(item, draft, reasons, "\n".join(texts), origin)
         except LeftOut as left_out:
             yield left_out
 
 
-def _refinement(item: Item, draft: Draft, reasons: tuple[str, ...], critique: str) -> Row:
-    if reasons and set(reasons) <= NOT_ABOUT_THE_ANSWER:
+def _refinement(item: Item, draft: Draft, reasons: tuple[str, ...], critique: str, origin: str) -> Row:
+    if origin == "refinement" and reasons and set(reasons) <= NOT_ABOUT_THE_ANSWER:
         raise LeftOut("reason_not_about_the_answer")
     if not _answered(item.messages) or not _answered(draft.messages):
         raise LeftOut("no_prompt")
@@ -104,7 +112,7 @@ def _refinement(item: Item, draft: Draft, reasons: tuple[str, ...], critique: st
     return _pair(
         item,
         draft.messages[-1],
-        origin="refinement",
+        origin=origin,
         rejected_from=f"{item.id}/draft/{draft.index}",
         reasons=reasons,
         critique=critique,

@@ -12,6 +12,7 @@ from typing import Any
 import orjson
 
 from ..records import Item, Message
+from ..reviews import Review
 
 Row = dict[str, Any]
 Shape = Callable[[Item, Sequence[str]], Row]
@@ -31,6 +32,13 @@ class LeftOut(Exception):
 def record(item: Item, documents: Sequence[str]) -> Row:
     """The whole record: every draft, verdict and span, and the documents that it came from."""
     return {**item.model_dump(mode="json"), "documents": list(documents)}
+
+
+def told(decision: Review | None) -> Row | None:
+    """What a person decided, as JSON values; its wording is the item's own."""
+    if decision is None:
+        return None
+    return decision.model_dump(mode="json", include={"action", "reviewer", "at", "note", "reasons"})
 
 
 def chat(item: Item, _: Sequence[str]) -> Row:

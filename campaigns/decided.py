@@ -1,0 +1,52 @@
+"""A run's items as people left them, at one moment: what exports take.
+
+What people decide while an export runs is not in it: its two readings must see the same. Held in memory: some bytes for
+each decision, and a few hundred items.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from itertools import islice
+
+from ..storage.people import People
+from ..storage.records import Item, Status
+from ..storage.reviews import Review, Reviews, decision_of, reviewed
+from ..storage.store import RunStore
+
+AT_ONCE = 200  # items whose events are read together
+SUPERSEDED = "superseded"  # the reason of an accepted item in whose place another version of it counts
+
+
+class Decided:
+    """What people decided on one run by now."""
+
+    def __init__(self, store: RunStore) -> None:
+        people, self._until = People(store), -1
+        while self._until != (last := _last(store)):  # until nobody decided in between
+            self._until = last
+            people.look()
+        self.shift = people.shift
+        self._superseded = people.superseded
+
+    def __call__(self, items: Iterable[Item], store: RunStore) -> Iterator[tuple[Item, Review | None]]:
+        """Yields items as they are after people's decisions, with the decision that stands on each."""
+        if not self._until:
+            yield from ((item, None) for item in items)
+            return
+        reviews, rest = Reviews(store), iter(items)
+        while some := list(islice(rest, AT_ONCE)):
+            histories = reviews.histories((item.id for item in some), self._until)
+            for item in some:
+                decision = decision_of(histories.get(item.id, ()))
+                yield self._now(reviewed(item, decision)), decision
+
+    def _now(self, item: Item) -> Item:
+        if item.id not in self._superseded or item.status is not Status.ACCEPTED:
+            return item
+        return item.model_copy(update={"status": Status.REJECTED, "reasons": (SUPERSEDED,)})
+
+
+def _last(store: RunStore) -> int:
+    ((last,),) = store.rows("SELECT coalesce(max(seq), 0) FROM reviews")
+    return int(last)
