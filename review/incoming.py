@@ -10,12 +10,12 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import islice
-from typing import Annotated, Any, BinaryIO
+from typing import Annotated, Any, BinaryIO, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from ..storage.records import Item, Message, Record, content_id
-from ..storage.reviews import DECIDING, Action
+from ..storage.reviews import Action
 from ..storage.store import RunStore
 from .desk import Desk, Outcome, Wanted
 
@@ -62,7 +62,7 @@ class Taken:
 class Decide(Record):
     """What a line says under `decide`."""
 
-    action: Action
+    action: Literal["accept", "edit", "reject", "send_back"]
     reviewer: str = Field("", max_length=100)
     note: str = ""
     reasons: tuple[Annotated[str, Field(min_length=1, max_length=100)], ...] = ()
@@ -160,15 +160,19 @@ def _given(number: int, line: Line, reviewer: str) -> Given:
     decide = line.decide
     if decide is None:
         return Given(number, line.id)
-    if decide.action not in DECIDING:
-        known = ", ".join(sorted(DECIDING))
-        return Given(number, line.id, error=f"decide.action: {decide.action.value} is no decision; give {known}")
-    if decide.messages and decide.action is not Action.EDIT:
-        return Given(number, line.id, error=f"decide.messages: they go with edit, and the action is {decide.action}")
+    action = Action(decide.action)
+    if decide.messages and action is not Action.EDIT:
+        return Given(number, line.id, error=f"decide.messages: they go with edit, and the action is {action.value}")
     wanted = Wanted(
-        line.id, decide.action, decide.reviewer or reviewer, line.last, decide.event, decide.note, decide.reasons,
-        decide.messages,
-    )  # fmt: skip
+        item=line.id,
+        action=action,
+        reviewer=decide.reviewer or reviewer,
+        seen=line.last,
+        event=decide.event,
+        note=decide.note,
+        reasons=decide.reasons,
+        messages=decide.messages,
+    )
     return Given(number, line.id, wanted)
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from typing import Any
 
+from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -16,6 +17,10 @@ from .index import ReviewIndex
 from .query import Filters, Page, Seen, Sort
 
 AT_ONCE = 500  # items of one look
+COLUMNS = ("item", "status", "reasons", "score", "what", "decided")
+ALWAYS = frozenset({"item", "status", "reasons", "what"})
+WHAT = COLUMNS.index("what")
+LEAST = 12  # characters of a title, however little the others leave
 
 
 def pages_of(
@@ -42,19 +47,30 @@ def listed(one: Seen) -> dict[str, Any]:
 def print_list(console: Console, items: Sequence[Seen], total: int, place: str) -> None:
     """Prints items as a table, and how to see the next."""
     table = Table(box=None, pad_edge=False, header_style="dim")
-    for column in ("item", "status", "reasons", "score", "what", "decided"):
-        table.add_column(column, justify="right" if column == "score" else "left", no_wrap=column == "item")
-    for one in items:
-        table.add_row(
-            Text(one.id),
-            Text(one.status, style=STYLES[Status(one.status)]),
-            Text(", ".join(one.reasons) or "-"),
-            "" if one.score is None else f"{one.score:.2f}",
-            Text(one.title),
-            Text(f"{one.decision} by {one.reviewer}" if one.decision else "", style="dim"),
-        )
+    rows = [_cells(one) for one in items]
+    shown = [at for at, name in enumerate(COLUMNS) if name in ALWAYS or any(row[at] for row in rows)]
+    widths = {at: max(map(cell_len, (COLUMNS[at], *(row[at] for row in rows)))) for at in shown}
+    room = console.width - sum(widths.values()) + widths[WHAT] - 2 * (len(shown) - 1)  # what the others leave
+    for at in shown:
+        table.add_column(COLUMNS[at], justify="right" if COLUMNS[at] == "score" else "left", no_wrap=True)
+    for one, row in zip(items, rows, strict=True):
+        cells = [Text(cell) for cell in row]
+        cells[WHAT].truncate(max(room, LEAST), overflow="ellipsis")
+        cells[COLUMNS.index("status")].style = STYLES[Status(one.status)]
+        table.add_row(*(cells[at] for at in shown))
     if items:
         console.print(table)
     console.print(
         Text(f"{len(items)} of {total} items" + (f"; the next: --after {place}" if place else ""), style="dim")
+    )
+
+
+def _cells(one: Seen) -> tuple[str, ...]:
+    return (
+        one.id,
+        one.status,
+        ", ".join(one.reasons) or "-",
+        "" if one.score is None else f"{one.score:.2f}",
+        one.title,
+        f"{one.decision} by {one.reviewer}" if one.decision else "",
     )

@@ -212,8 +212,11 @@ GOOD = {"id": item_of(0).id, "last": "", "decide": {"action": "accept"}}
         (b'{"id":' * 100_000, ""),
         ({"id": item_of(1).id, "decide": {"action": "accept", "reason": ["x"]}}, "decide.reason: "),
         ({"id": item_of(1).id, "decide": {"action": "burn"}}, "decide.action: "),
-        ({"id": item_of(1).id, "decide": {"action": "undo"}}, "give accept, edit, reject, send_back"),
-        ({"id": item_of(1).id, "decide": {"action": "precedent"}}, "is no decision"),
+        (
+            {"id": item_of(1).id, "decide": {"action": "undo"}},
+            "Input should be 'accept', 'edit', 'reject' or 'send_back'",
+        ),
+        ({"id": item_of(1).id, "decide": {"action": "precedent"}}, "decide.action: "),
         ({"id": item_of(1).id, "decide": {"action": "send_back"}}, "says what to change"),
         ({"id": item_of(1).id, "decide": {"action": "edit"}}, "needs its messages"),
         ({"id": item_of(1).id, "decide": {"action": "accept", "messages": [GOOD]}}, "decide.messages"),
