@@ -17,7 +17,7 @@ from typing import Any
 from ..agents.names import name_key
 from ..errors import NotStored
 
-MOST_LINKS = 1200  # of one picture: beyond that lines hide each other and a layout takes seconds
+MOST_LINKS = 600  # of one picture: beyond that lines hide each other and a layout takes seconds
 SEARCHED = 12  # names that a search shows
 
 
@@ -181,9 +181,13 @@ class GraphView:
         links = [link for place in places for link in self._near[place] if link.left == place and link.right in chosen]
         kept = links
         if len(links) > MOST_LINKS:
-            first = places[0]  # a neighbourhood's centre keeps its own
-            kept = sorted(links, key=lambda one: (first not in (one.left, one.right), -one.weight, one.left, one.right))
-            kept = kept[:MOST_LINKS]
+            best = {next((link for link in self._near[one] if other(link, one) in chosen), None) for one in places}
+            first = places[0]  # a neighbourhood's centre keeps its own lines, and everybody their weightiest
+
+            def rank(link: Link) -> tuple[bool, bool, float, int, int]:
+                return first not in (link.left, link.right), link not in best, -link.weight, link.left, link.right
+
+            kept = sorted(links, key=rank)[:MOST_LINKS]
         kept.sort(key=lambda one: (one.left, one.right))
         return Part(tuple(places), tuple(kept), among, len(links))
 

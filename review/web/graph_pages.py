@@ -108,6 +108,8 @@ async def graph(request: Request) -> Response:
     found = await site.look_at_graph(ask)
     if "missing" in found:
         return render(request, "graph_none.html", why=found["missing"])
+    if is_fragment(request):  # of the page that waited for the graph
+        return Response(headers={"HX-Refresh": "true"})
     items = await items_of(site, choice.entity, reviewer_of(request)) if choice.entity else {}
     values: dict[str, Any] = {**found, **items, "asked": sieve_of(choice).model_dump(mode="json")}
     return render(request, "graph.html", choice=choice, order=Order.DEGREE.value, **values)

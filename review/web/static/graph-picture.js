@@ -45,7 +45,11 @@ export function makePicture(box, on) {
     const small = within(room * 0.14, SMALL);
     const large = within(room * 0.5, LARGE);
     const wide = (node) => small + (large - small) * Math.sqrt(node.data(by) / most);
-    cy.batch(() => cy.nodes().forEach((node) => node.data({ size: unit * wide(node), letters: unit * LETTERS })));
+    const opacity = within(150 / Math.max(1, cy.edges().length), [0.2, 0.6]); // many lines are fainter
+    cy.batch(() => {
+      cy.nodes().forEach((node) => node.data({ size: unit * wide(node), letters: unit * LETTERS, ring: unit * 1.5 }));
+      cy.edges().forEach((line) => line.data({ width: unit * line.data("thick"), opacity, letters: unit * LETTERS }));
+    });
     name(cy, unit);
   };
 
@@ -170,7 +174,7 @@ const lineId = (left, right) => `${left} ${right}`;
 function elements(part, places) {
   const nodes = part.nodes.map((node, number) => ({
     group: "nodes",
-    data: { ...node, label: short(node.name), size: SMALL[0], letters: LETTERS },
+    data: { ...node, label: short(node.name), size: SMALL[0], letters: LETTERS, ring: 1 },
     position: { ...places[number] },
   }));
   const lines = part.links.map(([left, right, type, relations, weight]) => ({
@@ -180,7 +184,10 @@ function elements(part, places) {
       source: part.nodes[left].id,
       target: part.nodes[right].id,
       label: short(type) + (relations > 1 ? ` +${relations - 1}` : ""),
-      width: Math.min(6, 1 + Math.log2(Math.max(1, weight))),
+      thick: Math.min(4, 0.8 + 0.4 * Math.log2(Math.max(1, weight))),
+      width: 1,
+      opacity: 0.5,
+      letters: LETTERS,
     },
   }));
   return [...nodes, ...lines];
@@ -243,7 +250,7 @@ function styles() {
       style: {
         "background-color": drawn.backgroundColor,
         "border-color": drawn.borderTopColor,
-        "border-width": marked ? 3 : 1.5,
+        "border-width": marked ? "mapData(ring, 0, 100, 0, 150)" : "data(ring)",
         "border-style": swatch.dataset.level === "never" ? "dashed" : "solid",
         shape: swatch.dataset.level === "lost" ? "diamond" : "ellipse",
       },
@@ -266,14 +273,14 @@ function styles() {
         "min-zoomed-font-size": LETTERS * 1.6,
       },
     },
-    { selector: "node.named", style: { "min-zoomed-font-size": LETTERS * 0.6 } },
+    { selector: "node.named", style: { "min-zoomed-font-size": LETTERS * 0.6, "z-index": 5 } },
     ...levels,
     {
       selector: "edge",
       style: {
         width: "data(width)",
         "line-color": line,
-        "line-opacity": 0.5,
+        "line-opacity": "data(opacity)",
         "curve-style": "haystack",
         "haystack-radius": 0,
       },
@@ -284,7 +291,7 @@ function styles() {
       style: {
         label: "data(label)",
         color: text,
-        "font-size": 11,
+        "font-size": "data(letters)",
         "text-outline-color": ground,
         "text-outline-width": 3,
         "line-opacity": 1,

@@ -6,6 +6,7 @@ import { makeSearch } from "./graph-search.js";
 import { notice } from "./page.js";
 
 const EVERY = 8000; // milliseconds between looks for new coverage
+const NARROW = 500; // pixels
 const box = document.getElementById("graph-picture");
 const panel = document.getElementById("graph-panel");
 const said = document.getElementById("graph-said");
@@ -43,12 +44,13 @@ const picture = makePicture(box, {
 async function load() {
   const turn = ++asked;
   const query = around ? new URLSearchParams({ around, depth }) : filters();
+  if (box.clientWidth < NARROW) query.set("limit", around ? 30 : 80); // so many can be told apart there
   box.classList.add("waits");
   try {
     const part = await get(`/graph/data?${query}`);
     if (turn !== asked) return;
     version = part.version;
-    picture.show(part, form.elements.by.value);
+    picture.show(part, form.elements.by.value || "degree");
     tell(part);
     if (chosen) picture.choose(chosen);
   } catch (error) {
