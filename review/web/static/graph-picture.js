@@ -6,6 +6,7 @@ const SMALL = [6, 12]; // pixels across, when the whole part is in view; fewer n
 const LARGE = [22, 44];
 const HOT = 120; // how far a node may move in the first round of a layout
 const FIRST = 20; // nodes whose labels may lie over others
+const CLOSE = 1.7; // times as near as the view of the whole: there every node shows its label
 const LETTERS = 11; // pixels, likewise
 const HIDDEN = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu; // control and direction characters could reorder the labels beside them
 
@@ -53,6 +54,13 @@ export function makePicture(box, on) {
     name(cy, unit);
   };
 
+  let close = false;
+  cy.on("zoom", () => {
+    const now = cy.zoom() * unit > CLOSE;
+    if (now !== close) cy.batch(() => cy.nodes().toggleClass("close", now));
+    close = now;
+  });
+
   return {
     cy,
     has: (id) => cy.getElementById(id).nonempty(),
@@ -60,16 +68,17 @@ export function makePicture(box, on) {
     show(part, sizeBy) {
       by = sizeBy;
       cy.elements().remove();
+      close = false;
       cy.add(elements(part, spiral(part.nodes.length)));
       unit = 1;
       resize();
       arrange(cy);
-      cy.fit(undefined, 30);
+      cy.viewport(whole(cy));
       unit = 1 / Math.min(cy.zoom(), 1.2);
       resize();
       separate(cy, unit * 3);
       name(cy, unit);
-      cy.fit(undefined, 24);
+      cy.viewport(whole(cy));
     },
     /** Adds a part around an entity that is there, and leaves what is there in its place; returns how many are new. */
     grow(part, id) {
@@ -114,8 +123,17 @@ export function makePicture(box, on) {
     zoom(factor) {
       cy.zoom({ level: cy.zoom() * factor, renderedPosition: { x: cy.width() / 2, y: cy.height() / 2 } });
     },
-    fit: () => cy.animate({ fit: { padding: 30 } }, { duration: calm(250) }),
+    fit: () => cy.animate(whole(cy), { duration: calm(250) }),
   };
+}
+
+/** The view that holds all nodes. Labels do not count: most are not shown, and long ones would make the rest small. */
+function whole(cy) {
+  if (cy.nodes().empty()) return { zoom: 1, pan: { x: 0, y: 0 } };
+  const { x1, y1, x2, y2 } = cy.nodes().boundingBox({ includeLabels: false });
+  const fits = Math.min((cy.width() - 70) / (x2 - x1), (cy.height() - 50) / (y2 - y1));
+  const zoom = within(fits, [cy.minZoom(), 1.5]);
+  return { zoom, pan: { x: (cy.width() - zoom * (x1 + x2)) / 2, y: (cy.height() - zoom * (y1 + y2)) / 2 } };
 }
 
 const calm = (milliseconds) => (matchMedia("(prefers-reduced-motion: reduce)").matches ? 0 : milliseconds);
@@ -270,10 +288,11 @@ function styles() {
         "text-margin-y": 2,
         "text-outline-color": ground,
         "text-outline-width": 2,
-        "min-zoomed-font-size": LETTERS * 1.6,
+        "text-opacity": 0,
       },
     },
-    { selector: "node.named", style: { "min-zoomed-font-size": LETTERS * 0.6, "z-index": 5 } },
+    { selector: "node.named, node.close", style: { "text-opacity": 1 } },
+    { selector: "node.named", style: { "z-index": 5 } },
     ...levels,
     {
       selector: "edge",
@@ -285,7 +304,7 @@ function styles() {
         "haystack-radius": 0,
       },
     },
-    { selector: "node.near", style: { "z-index": 9, "min-zoomed-font-size": 0, "font-weight": "bold" } },
+    { selector: "node.near", style: { "z-index": 9, "text-opacity": 1, "font-weight": "bold" } },
     {
       selector: "edge.near, edge:selected",
       style: {
@@ -295,7 +314,6 @@ function styles() {
         "text-outline-color": ground,
         "text-outline-width": 3,
         "line-opacity": 1,
-        "min-zoomed-font-size": 0,
         "z-index": 8,
       },
     },
@@ -306,7 +324,7 @@ function styles() {
         "outline-offset": 2,
         "outline-color": getComputedStyle(document.getElementById("graph-size")).outlineColor,
         "outline-opacity": 1,
-        "min-zoomed-font-size": 0,
+        "text-opacity": 1,
         "font-weight": "bold",
         "z-index": 10,
       },
