@@ -156,6 +156,7 @@ function say(chart, name, series) {
   });
   const canvas = chart.root.querySelector("canvas");
   canvas.setAttribute("role", "img");
+  chart.root.querySelector(".u-legend").setAttribute("aria-label", `${title}, where the pointer is`);
   canvas.setAttribute("aria-label", `${title}, at the end: ${now.join(", ")}. The table below has the figures.`);
 }
 
