@@ -43,6 +43,8 @@ VARIABLES: dict[str, Any] = {
     "reasons": ["unclear"],
     "comment": "",
     "suggestions": [],
+    "reviewer_note": "Name the country.",
+    "earlier_attempt": "What is the bridge?",
     "entity_types": [{"name": "place", "description": "a location"}, {"name": "concept", "description": "the rest"}],
     "relation_types": [{"name": "is a", "description": ""}, {"name": "related to", "description": ""}],
     "found": [],

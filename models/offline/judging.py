@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
+from difflib import SequenceMatcher
 from typing import Any
 
 from ...prompts.schemas import Judgement, Score
@@ -168,7 +169,7 @@ def check(passage: str, question: str, answer: str, evidence: Sequence[str], kin
     answerable = min(answerable, max(near, 0.3))
 
     # nontrivial, duplicate
-    nontrivial = 1.0
+    nontrivial = 1.0 - copied_run(question, evidence_text)
     if plain(answer).strip(" .?!") == plain(question).strip(" .?!"):
         faults.append(Fault("duplicate", False, "the answer repeats the question"))
         nontrivial = 0.0
@@ -180,7 +181,7 @@ def check(passage: str, question: str, answer: str, evidence: Sequence[str], kin
         nontrivial = 0.0
     elif told <= content_stems(question) and not (figures(said) - figures(question)):
         faults.append(Fault("trivial", False, "the answer stands in the question already"))
-        nontrivial = 0.2
+        nontrivial = min(nontrivial, 0.2)
     if len(words(passage)) > 80 and len(words(said)) > 0.7 * len(words(passage)):
         faults.append(Fault("duplicate", True, "the answer copies the passage"))
         nontrivial = min(nontrivial, 0.3)
@@ -196,6 +197,13 @@ def check(passage: str, question: str, answer: str, evidence: Sequence[str], kin
         clear -= 0.4
     scores = {"grounded": grounded, "answerable": answerable, "nontrivial": nontrivial, "clear": max(clear, 0.0)}
     return Checked(tuple(faults), {name: round(value, 3) for name, value in scores.items()}, tuple(inside))
+
+
+def copied_run(question: str, evidence: str) -> float:
+    """Returns what part of a question, in [0, 1], is the longest run of words that it shares with its evidence."""
+    asked, said = words(question[:2_000].lower()), words(evidence[:10_000].lower())  # comparing costs their product
+    run = SequenceMatcher(None, asked, said, autojunk=False).find_longest_match()
+    return run.size / len(asked) if asked else 0.0
 
 
 def _elsewhere(answer: str, quotes: Sequence[str], passage: str) -> bool:
