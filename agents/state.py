@@ -109,6 +109,7 @@ class FlowContext:
         Raises `PromptError`, `FlowError`, `ModelError` or `BudgetExceeded`.
         """
         template = self.prompts.get(prompt)
+        lead = f"{shown.text}\n\n" if shown else ""
         if sampling is None:
             sampling = Sampling(
                 temperature=template.temperature,
@@ -117,7 +118,7 @@ class FlowContext:
             )
         return await self.model(role).complete(
             Request(
-                messages=_led(template.render(variables), shown),
+                messages=_led(template.render(variables), lead),
                 schema=template.schema,
                 sampling=sampling,
                 prompt=prompt,
@@ -126,20 +127,21 @@ class FlowContext:
                 sample=sample,
                 task="" if task is None else task.id,
                 role=role,
+                lead=len(lead),
             )
         )
 
 
-def _led(messages: tuple[Message, ...], shown: Shown | None) -> tuple[Message, ...]:
-    """The messages with what is `shown` at the start of the first of the user's.
+def _led(messages: tuple[Message, ...], lead: str) -> tuple[Message, ...]:
+    """The messages with `lead` at the start of the first of the user's.
 
     There, behind the system's words, it is a prefix that all items of a round share. A message of its own it is not:
     many chat templates refuse two of the user's in a row.
     """
     place = next((number for number, message in enumerate(messages) if message.role == "user"), None)
-    if shown is None or place is None:
+    if not lead or place is None:
         return messages
-    first = Message(role="user", content=f"{shown.text}\n\n{messages[place].content}")
+    first = Message(role="user", content=f"{lead}{messages[place].content}")
     return (*messages[:place], first, *messages[place + 1 :])
 
 

@@ -46,6 +46,8 @@ class Request:
     version:    that template's content hash.
     sample:     tells repeated draws of the same question apart in the cache.
     task, role: for the books only; they never change the answer and are not part of the cache key.
+    lead:       characters at the start of the first user message that requests about other sources begin with too:
+                they say nothing of which replica to ask.
     """
 
     kind: Kind = "chat"
@@ -60,6 +62,7 @@ class Request:
     sample: int = 0
     task: str = ""
     role: str = ""
+    lead: int = 0
 
 
 @dataclass(frozen=True, slots=True)

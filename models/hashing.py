@@ -24,7 +24,8 @@ def prefix_of(request: Request) -> str:
     """Returns what requests about one document share, or "" where nothing is to be gained from sharing.
 
     chat:       the leading system messages, then the next message up to and with the opening tag of its first data
-                block. The tag carries a hash of the block's text, so it stands for the whole block.
+                block. The tag carries a hash of the block's text, so it stands for the whole block. What precedents
+                put before it (`Request.lead`) is left out: by them all documents would have one home.
     completion: the text up to and with that tag.
     embedding:  "": servers keep nothing of an input.
 
@@ -37,7 +38,7 @@ def prefix_of(request: Request) -> str:
     parts = []
     for message in request.messages:
         if message.role != "system":
-            parts.append(_beginning(message.content))
+            parts.append(_beginning(message.content[request.lead if message.role == "user" else 0 :]))
             break
         parts.append(message.content)
     return "\x00".join(parts)

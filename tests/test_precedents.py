@@ -28,6 +28,7 @@ from gristmill.campaigns.report import status_of
 from gristmill.campaigns.rounds import Contexts, open_round
 from gristmill.campaigns.spec import CampaignSpec, make_spec
 from gristmill.errors import ConfigError, NotStored
+from gristmill.models.hashing import prefix_of
 from gristmill.models.layers.cache import call_key
 from gristmill.prompts.library import PromptLibrary
 from gristmill.review.desk import Desk
@@ -190,6 +191,7 @@ async def test_precedents_stand_before_the_passage_behind_the_shared_rules() -> 
     assert model.requests[0].version == bare.requests[0].version + mark
     assert end["verdicts"][0].prompt.endswith(mark)
     assert call_key("m", model.requests[0]) != call_key("m", bare.requests[0])
+    assert prefix_of(model.requests[0]) == prefix_of(bare.requests[0]), "its passage says which replica it goes to"
 
 
 async def test_the_judges_of_a_panel_are_shown_their_own() -> None:
