@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from itertools import islice
 
+from ..storage.datasets.pairs import SUPERSEDED
 from ..storage.people import People
 from ..storage.records import Item, Status
 from ..storage.reviews import Review, Reviews, decision_of, reviewed
 from ..storage.store import RunStore
 
 AT_ONCE = 200  # items whose events are read together
-SUPERSEDED = "superseded"  # the reason of an accepted item in whose place another version of it counts
 
 
 class Decided:

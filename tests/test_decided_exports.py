@@ -221,3 +221,27 @@ async def test_the_status_counts_what_people_did(store: RunStore) -> None:
     await desk.decide(item_of(8).id, Action.REJECT, "ada")
     await desk.decide(item_of(8).id, Action.UNDO, "ada")
     assert status_of(store)["decisions"] == {"accept": 1, "edit": 1, "reject": 1, "send_back": 1, "undecided": 5}
+
+
+async def test_a_version_in_whose_place_another_counts_is_no_worse_answer(store: RunStore) -> None:
+    remake = await send_back(store, 2, accepted=True)
+    await Desk(store).decide(item_of(2).id, Action.ACCEPT, "ada")  # it counts now; nothing is wrong with either
+    write(store.folder)
+    assert remake.id not in answers(store.folder)
+    assert rows(store.folder.parent / "out/dpo/train.jsonl") == []
+
+
+async def test_what_a_note_mended_is_one_pair(store: RunStore) -> None:
+    event = await Desk(store).decide(item_of(5).id, Action.SEND_BACK, "ada", note="name the alloy")
+    task = refine_task(task_of(5), event)
+    asked = Verdict(by="reviewer", draft=0, decision=Decision.REVISE, text="name the alloy")
+    drafts = [Draft(index=n, by="refiner", messages=dialogue(5, text)) for n, text in enumerate(("Brass.", "Bronze."))]
+    remake = accepted_of(5).model_copy(
+        update={"id": item_id(task.id), "task": task.id, "attributes": task.attributes, "drafts": tuple(drafts)}
+        | {"messages": drafts[-1].messages, "verdicts": (asked,)}
+    )
+    await store.plan([task])
+    await store.finish(task.id, remake.status, [remake])
+    write(store.folder)
+    (pair,) = rows(store.folder.parent / "out/dpo/train.jsonl")
+    assert (pair["origin"], pair["chosen_from"], pair["critique"]) == ("refinement", remake.id, "name the alloy")

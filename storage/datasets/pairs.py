@@ -3,7 +3,8 @@
 Three sources. *Refinement*: the accepted text against an earlier draft of the same item that a verdict sent back or
 rejected. *Edit*: a person's wording against the draft that they edited. *Rejection*: an accepted item against a
 rejected one of the same kind and prompt, made from the same task or chunks. Of the first and the last a pair is made
-only when the verdict speaks against the answer: a duplicate is not a worse answer.
+only when the verdict speaks against the answer: a duplicate is not a worse answer, nor one in whose place a person
+took another. Of an item and the one that it was sent back for, the refinement says it once.
 """
 
 from __future__ import annotations
@@ -15,11 +16,14 @@ from dataclasses import dataclass, field
 import orjson
 
 from ..records import Decision, Draft, Item, Message, Status, Verdict
+from ..returns import REFINES
 from ..reviews import Action, Review
 from .shapes import LeftOut, Row, turns
 
+SUPERSEDED = "superseded"  # the reason of an accepted item in whose place another version of it counts
 NOT_ABOUT_THE_ANSWER = frozenset(
     {"duplicate", "near_duplicate", "unsuitable", "trivial", "too_easy", "wrong_kind", "off_topic", "unanswerable"}
+    | {SUPERSEDED}
 )
 
 
@@ -52,10 +56,10 @@ class RejectionPairs:
         accepted, rejected = self._waiting.setdefault(key, ([], []))
         if item.status is Status.ACCEPTED:
             accepted.append(item)
-            yield from ((item, other) for other in rejected if _same_source(item, other))
+            yield from ((item, other) for other in rejected if _pairs(item, other))
         else:
             rejected.append(item)
-            yield from ((other, item) for other in accepted if _same_source(item, other))
+            yield from ((other, item) for other in accepted if _pairs(other, item))
 
 
 def rejection_pair(accepted: Item, rejected: Item) -> Row | LeftOut:
@@ -147,6 +151,15 @@ def _key(item: Item) -> bytes | None:
 
 def _answered(messages: Sequence[Message]) -> bool:
     return len(messages) > 1 and messages[-1].role == "assistant" and bool(messages[-1].content.strip())
+
+
+def _pairs(accepted: Item, rejected: Item) -> bool:
+    """Whether they are from one source, and the rejected one is none that the accepted was made from by a note."""
+    if accepted.attributes.get(REFINES) == rejected.id and any(
+        draft.messages == rejected.messages for draft in accepted.drafts
+    ):
+        return False  # it is a draft of the accepted item, too, with the note against it: a refinement
+    return _same_source(accepted, rejected)
 
 
 def _same_source(left: Item, right: Item) -> bool:
