@@ -1,7 +1,8 @@
 """Exports runs: their stores' items, as people left them, with their documents, to the formats that a campaign names.
 
-Several runs become one dataset: their books are summed, and a text that an earlier run has accepted too is a duplicate
-in a later one. Memory does not grow with the runs, but where a format or a split says so.
+Several runs become one dataset: their books are summed. A text that an earlier item has too is a duplicate, of another
+run or accepted by a person: the pool of a campaign knows neither. Memory does not grow with the runs, but where a format
+or a split says so.
 """
 
 from __future__ import annotations
@@ -46,8 +47,8 @@ class Exported:
 class Items:
     """The items of runs, one run after the other, read from the stores each time they are iterated.
 
-    With several runs an accepted item whose text an earlier one has accepted comes as rejected, `duplicate`; the first
-    iteration finds them, in memory that does not grow with the items (`Repeats`).
+    With `repeats` an accepted item whose text an earlier one has comes as rejected, `duplicate`; `find_repeats` finds
+    them, in memory that does not grow with the items.
     """
 
     def __init__(self, folders: Sequence[Path], store: str = "", repeats: Repeats | None = None) -> None:
@@ -62,18 +63,20 @@ class Items:
 
     @property
     def repeated(self) -> int:
-        """How many accepted items are left out as duplicates of another run's."""
+        """How many accepted items are left out as duplicates of earlier ones."""
         return 0 if self._repeats is None else self._repeats.found
 
     def find_repeats(self) -> None:
-        """Reads all items once, to know the texts that several runs have."""
+        """Reads all items once, to know the texts that come again."""
         if self._repeats is None:
             return
+        texts = 0
         for run, folder in enumerate(self._folders):
             for item in self._of(folder):
                 if item.status is Status.ACCEPTED:
-                    self._repeats.add(run, _key(item))
+                    self._repeats.add(texts, _key(item))  # each its own source: within a run, too, none may be equal
                     self._accepted[run] += 1
+                    texts += 1
         self._repeats.decide()
 
     def __iter__(self) -> Iterator[Item]:
@@ -177,11 +180,12 @@ def export_runs(
     folders = list({folder.resolve(): folder for folder in folders}.values())
     if len(folders) > 1 and out is None:
         raise ConfigError(f"{len(folders)} runs become one dataset, which needs a place of its own: give --out FOLDER")
-    books, campaigns, moved = Books(), [], Shift()
+    books, campaigns, moved, repeat = Books(), [], Shift(), len(folders) > 1
     for folder in folders:
         opened = _read(folder, store)
         books += opened.books()
-        moved += Decided(opened).shift
+        decided = Decided(opened)
+        moved, repeat = moved + decided.shift, repeat or decided.accepts
         campaigns.append(opened.mark("campaign") or {})
         opened.close_reading()
     if books.accepted + moved.total <= 0 and tuple(formats) != ("rejects",):
@@ -196,7 +200,7 @@ def export_runs(
     with ExitStack() as stack:
         target = Path(stack.enter_context(_beside(folders[0])) if url else out or folders[0] / "export")
         items = Items(folders, store)
-        if len(folders) > 1:
+        if repeat:
             with disk_errors(target), _beside(target) as spool:
                 items = Items(folders, store, Repeats(Path(spool)))
                 items.find_repeats()
@@ -232,7 +236,7 @@ def _key(item: Item) -> bytes:
 
 def _notes(repeated: int, campaigns: Sequence[dict[str, Any]]) -> Iterator[str]:
     if repeated:
-        yield f"{repeated} accepted items have the text of an earlier run's and are left out, with reason {DUPLICATE}"
+        yield f"{repeated} accepted items have the text of an earlier one and are left out, with reason {DUPLICATE}"
     if absent := missing(campaign["shard"] for campaign in campaigns if campaign.get("shard")):
         yield absent
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from itertools import islice
 
 from ..storage.datasets.pairs import SUPERSEDED
-from ..storage.people import People
+from ..storage.people import ACCEPTING, People
 from ..storage.records import Item, Status
 from ..storage.reviews import Review, Reviews, decision_of, reviewed
 from ..storage.store import RunStore
@@ -27,6 +27,7 @@ class Decided:
             self._until = last
             people.look()
         self.shift = people.shift
+        self.accepts = any(people.decisions[action] for action in ACCEPTING)  # texts that no pool has compared
         self._superseded = people.superseded
 
     def __call__(self, items: Iterable[Item], store: RunStore) -> Iterator[tuple[Item, Review | None]]:

@@ -245,3 +245,17 @@ async def test_what_a_note_mended_is_one_pair(store: RunStore) -> None:
     write(store.folder)
     (pair,) = rows(store.folder.parent / "out/dpo/train.jsonl")
     assert (pair["origin"], pair["chosen_from"], pair["critique"]) == ("refinement", remake.id, "name the alloy")
+
+
+async def test_a_text_that_people_accepted_twice_is_in_once(store: RunStore) -> None:
+    desk = Desk(store)
+    await desk.decide(item_of(5).id, Action.EDIT, "ada", messages=dialogue(1, "brass"))  # as the critics' item 1
+    await desk.decide(item_of(6).id, Action.EDIT, "ada", messages=dialogue(7, "Brass."))
+    await desk.decide(item_of(7).id, Action.ACCEPT, "bob")
+    exported = write(store.folder)
+    assert set(answers(store.folder)) == {item_of(number).id for number in (0, 1, 2, 3, 6)}
+    assert any(note.startswith("2 accepted items have the text of an earlier one") for note in exported.report.notes)
+    out = {row["id"]: row["reasons"] for row in rows(store.folder.parent / "out/rejects/rejects.jsonl")}
+    assert (out[item_of(5).id], out[item_of(7).id]) == (["duplicate"], ["duplicate"])
+    assert all(sum(c.values()) + sum(exported.report.left_out[n].values()) == 12
+               for n, c in exported.report.counts.items() if n != "dpo")  # fmt: skip
