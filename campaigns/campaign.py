@@ -178,7 +178,10 @@ class Campaign:
                     if exposition is not None:
                         self._expose(run, progress, exposition)
                     if retry_failed:
-                        progress.say(f"{await run.store.retry_failed()} failed tasks are pending again")
+                        again = await run.store.retry_failed()
+                        left = run.store.books().failed
+                        kept = f"; {left} stay: people decided their items, and may undo that" if left else ""
+                        progress.say(f"{again} failed tasks are pending again{kept}")
                     run.fleet, run.telemetry, run.exposition = fleet, telemetry, exposition
                     stop, ingested = await run.go(progress)
                     return CampaignReport(

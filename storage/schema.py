@@ -63,6 +63,16 @@ ADD_ITEM = (
 ADD_CLAIM = "INSERT INTO claims (key, task) VALUES (?, ?) ON CONFLICT DO NOTHING"
 END_TASK = "UPDATE tasks SET status = ? WHERE id = ? AND status = 'pending'"
 SET_MARK = "INSERT INTO marks (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value"
+# What a person decided of an item stands while they decided oftener than they undid: an undo takes back one decision.
+DECIDED = (
+    "(SELECT count(*) FROM reviews r WHERE r.item = items.id AND r.action IN ('accept', 'edit', 'reject', 'send_back'))"
+    " > (SELECT count(*) FROM reviews r WHERE r.item = items.id AND r.action = 'undo')"
+)
+FORGET_FAILED = f"DELETE FROM items WHERE task = ? AND status = 'failed' AND NOT {DECIDED}"  # noqa: S608  # as above
+RETRY_TASK = (  # behind the one before: a failed item that somebody has just decided is still there
+    "UPDATE tasks SET status = 'pending' WHERE id = ? AND status = 'failed' "
+    "AND NOT EXISTS (SELECT 1 FROM items WHERE items.task = tasks.id)"
+)
 EMPTY = "DELETE FROM {} WHERE 1 = ?"  # a statement has rows, here one
 KEEP_CALL = "INSERT INTO calls (key, raw) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET raw = excluded.raw"
 

@@ -25,9 +25,12 @@ from .schema import (
     ADD_ITEM,
     ADD_SKIPPED,
     ADD_TASK,
+    DECIDED,
     EMPTY,
     END_TASK,
+    FORGET_FAILED,
     KEEP_CALL,
+    RETRY_TASK,
     SET_MARK,
     Statement,
 )
@@ -307,16 +310,16 @@ class RunStore:
     async def retry_failed(self, *, reason: str = "", tasks: Sequence[str] = ()) -> int:
         """Makes failed tasks pending again and forgets their failed items; returns how many.
 
-        All of them, or those that failed for `reason`, or those in `tasks`.
+        All of them, or those that failed for `reason`, or those in `tasks`; but none whose item a person decided: the
+        decision would stand on an item that nobody has seen. Undone, it is no longer in the way.
         """
         rows = self._database.rows(
-            "SELECT task FROM items WHERE status = 'failed' AND (? = '' OR reason = ?)", reason, reason
+            f"SELECT task FROM items WHERE status = 'failed' AND (? = '' OR reason = ?) AND NOT {DECIDED}",  # noqa: S608
+            reason,
+            reason,
         )
-        chosen = [key for (key,) in rows if not tasks or key in tasks]
-        await self._write(
-            ("DELETE FROM items WHERE task = ? AND status = 'failed'", [(key,) for key in chosen]),
-            ("UPDATE tasks SET status = 'pending' WHERE id = ? AND status = 'failed'", [(key,) for key in chosen]),
-        )
+        chosen = [(key,) for (key,) in rows if not tasks or key in tasks]
+        await self._write((FORGET_FAILED, chosen), (RETRY_TASK, chosen))
         return len(chosen)
 
     def books(self) -> Books:

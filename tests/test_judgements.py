@@ -127,7 +127,8 @@ async def test_a_decided_item_whose_task_runs_again_waits_for_it(store: RunStore
     failed = item_of(1, status=Status.FAILED, verdicts=(), reasons=("bad_reply",))
     await put(store, (1, failed))
     await Desk(store).decide(failed.id, Action.REJECT, "ada")
-    await store.retry_failed()
+    await store.write(("DELETE FROM items WHERE id = ?", [(failed.id,)]))
+    await store.write(("UPDATE tasks SET status = 'pending' WHERE id = ?", [(failed.task,)]))
     known = Judgements(store)
     known.refresh()
     assert known.judged == []

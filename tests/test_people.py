@@ -164,8 +164,8 @@ async def test_an_item_that_is_not_there_waits_for_its_task(store: RunStore) -> 
     person, people = Person(store), People(store)
     task = Task.of("chunk")
     await end(store, task, Status.FAILED)
-    await person.does(item_id(task.id), Action.SEND_BACK)
     await store.retry_failed()
+    await person.does(item_id(task.id), Action.SEND_BACK)  # from another process, at the same moment
     people.look()
     assert people.due() == []
     assert people.shift.total == 0

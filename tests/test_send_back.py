@@ -196,16 +196,19 @@ async def test_a_failed_item_without_a_draft_runs_anew_with_the_note(tmp_path: P
     assert (again.books.accepted, again.books.failed) == (1, 1)
 
 
-async def test_a_failed_origin_that_is_run_again_meanwhile_costs_nothing(tmp_path: Path) -> None:
-    said = iter(["no JSON", ASKED, ASKED])
+async def test_a_failed_origin_that_was_sent_back_does_not_run_again_itself(tmp_path: Path) -> None:
+    said = iter(["no JSON", ASKED])
     model = Scripted({"write-question-answer": lambda request: next(said), "judge-question-answer": [judged()] * 3},
                      repairs=0)  # fmt: skip
     report = await scripted(tmp_path, model).execute()
     origin = one(report.folder, Status.FAILED)
     await send_back(report.folder, origin.id)
-    again = await scripted(tmp_path, model).execute(retry_failed=True)
-    assert again.books.pending == 0
-    assert again.books.balanced
+    said_to_me: list[str] = []
+    progress = Progress()
+    progress.say = said_to_me.append  # type: ignore[method-assign]
+    again = await scripted(tmp_path, model).execute(progress, retry_failed=True)
+    assert "0 failed tasks are pending again; 1 stay: people decided their items" in said_to_me[0]
+    assert (again.books.planned, again.books.accepted, again.books.failed, again.books.pending) == (2, 1, 1, 0)
     assert len(refine_tasks(report.folder)) == 1
     assert len(returned(report.folder, origin.id)) == 1
 

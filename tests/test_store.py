@@ -20,8 +20,10 @@ from typing import Any
 import pytest
 
 from gristmill.errors import RunLocked, StoreError, StoreFull
+from gristmill.review.desk import Desk
 from gristmill.storage.lock import RunLock
-from gristmill.storage.records import Chunk, Document, Entity, Item, Relation, Status, Task
+from gristmill.storage.records import Chunk, Document, Entity, Item, Message, Relation, Status, Task
+from gristmill.storage.reviews import Action
 from gristmill.storage.sqlite import FILE, SqliteDatabase
 from gristmill.storage.store import RunStore, usage_mark
 
@@ -106,6 +108,26 @@ async def test_failed_tasks_can_be_tried_again(store: RunStore) -> None:
     books = store.books()
     assert (books.planned, books.accepted, books.failed, books.pending) == (3, 1, 0, 2)
     assert [found.task for found in store.items()] == [tasks[1].id]
+
+
+async def test_a_failed_task_whose_item_a_person_decided_stays_until_that_is_undone(store: RunStore) -> None:
+    tasks = [task(n) for n in range(4)]
+    await store.plan(tasks)
+    failed = [item(one, Status.FAILED, reason="unreachable") for one in tasks]
+    for one, found in zip(tasks, failed, strict=True):
+        await store.finish(one.id, Status.FAILED, [found])
+    desk = Desk(store)
+    for found in failed[:3]:
+        await desk.decide(found.id, Action.REJECT, "ada")
+    await desk.decide(failed[1].id, Action.UNDO, "ada")
+    await desk.decide(failed[2].id, Action.EDIT, "bob", messages=[Message(role="user", content="Decided once more")])
+    await desk.decide(failed[2].id, Action.UNDO, "bob")  # the rejection stands again
+    assert await store.retry_failed() == 2
+    assert {one.id for one, status in store.tasks() if status is Status.PENDING} == {tasks[1].id, tasks[3].id}
+    assert {found.task for found in store.items()} == {tasks[0].id, tasks[2].id}
+    await desk.decide(failed[0].id, Action.UNDO, "ada")
+    assert await store.retry_failed(tasks=[tasks[0].id, tasks[2].id]) == 1
+    assert store.books().balanced
 
 
 async def test_many_writers_share_few_commits(store: RunStore) -> None:

@@ -75,12 +75,17 @@ async def give_order(folder: Path, redis: str, order: str) -> None:
 
 
 async def requeue(folder: Path, redis: str, tasks: Sequence[str], store: str = "") -> int:
-    """Makes poison tasks pending again, in the queue and in the store; all of them, or those named."""
+    """Makes poison tasks pending again, in the queue and in the store; all of them, or those named.
+
+    Those whose items people decided stay as they are.
+    """
     opened = RunStore.open(folder, store)
     try:
         async with queue_of(folder, redis) as queue:
             count = await opened.retry_failed(reason=POISON, tasks=tasks)
-            await queue.requeue(tasks)
+            dead = [one.task for one in await queue.dead() if not tasks or one.task in tasks]
+            if again := [task for task in dead if not opened.is_planned(task) or opened.status(task) is Status.PENDING]:
+                await queue.requeue(again)
             return count
     finally:
         await opened.close()
