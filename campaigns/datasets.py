@@ -1,8 +1,8 @@
 """Exports runs: their stores' items, as people left them, with their documents, to the formats that a campaign names.
 
 Several runs become one dataset: their books are summed. A text that an earlier item has too is a duplicate, of another
-run or accepted by a person: the pool of a campaign knows neither. Memory does not grow with the runs, but where a format
-or a split says so.
+run or accepted by a person: the pool of a campaign knows neither. Memory does not grow with the runs, but where a
+format or a split says so.
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ from pydantic import BaseModel, Field
 
 from ..storage.precedents import last_verdicts
 from ..storage.records import Decision, Item, Status
-from ..storage.reviews import Action, Review, Reviews, decision_of
+from ..storage.reviews import REVIEWER, Action, Review, Reviews, decision_of
 from ..storage.store import RunStore
 from .agreement import Judged
 
@@ -69,7 +69,7 @@ class Judgements:
             return
         self.verdicts[OVERALL, item.status is Status.ACCEPTED] += 1
         last = item.drafts[-1].index if item.drafts else 0
-        for verdict in {one.by: one for one in item.verdicts if one.draft == last}.values():
+        for verdict in {one.by: one for one in item.verdicts if one.draft == last and one.by != REVIEWER}.values():
             self.verdicts[verdict.by, verdict.decision is Decision.ACCEPT] += 1
             for name, value in verdict.scores.items():
                 self.scores.setdefault((verdict.by, name), []).append(value)

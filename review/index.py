@@ -102,6 +102,8 @@ class ReviewIndex:
                     continue  # another process took them in meanwhile
                 for seq, item in page:
                     _add(connection, row_of(seq, item, self._document_of, self._minimum, self._store.chunk))
+                for decided in self._reviews.histories((item.id for _, item in page), self._mark("events")):
+                    self._decide(connection, decided)  # its events were read before it
                 _set(connection, "items", page[-1][0])
             taken += len(page)
             say(taken)
@@ -127,7 +129,7 @@ class ReviewIndex:
         decision = decision_of(self._reviews.history(item))
         row = connection.execute("SELECT reason, decision FROM items WHERE id = ?", (item,)).fetchone()
         if row is None:
-            return  # its failed task runs again; the events wait for the item that comes of it
+            return  # it is not read yet, or its failed task runs again: with the item its events are looked at again
         action, reviewer = (decision.action.value, decision.reviewer) if decision else ("", "")
         connection.execute("UPDATE items SET decision = ?, reviewer = ? WHERE id = ?", (action, reviewer, item))
         change = int(action != "") - int(row[1] != "")

@@ -13,7 +13,7 @@ from pydantic import AwareDatetime, Field
 from ..errors import NotStored, StoreError
 from .chunking import count_tokens
 from .records import Decision, Item, Record, Verdict, content_id
-from .reviews import Action, Review, Reviews, decision_of, is_precedent
+from .reviews import REVIEWER, Action, Review, Reviews, decision_of, is_precedent
 from .store import RunStore
 
 ROUNDS = "rounds"  # the mark that lists them
@@ -162,9 +162,12 @@ def precedent_of(item: Item, decision: Review, documents: Sequence[str]) -> Prec
 
 
 def last_verdicts(item: Item) -> Mapping[str, Verdict]:
-    """Returns each critic's last verdict on the item's last draft, by critic: what is judged when a person decides."""
+    """Returns each critic's last verdict on the item's last draft, by critic: what is judged when a person decides.
+
+    A person's own is none: where nothing came of a note, it stands on the last draft.
+    """
     last = item.drafts[-1].index if item.drafts else 0
-    return {verdict.by: verdict for verdict in item.verdicts if verdict.draft == last}
+    return {verdict.by: verdict for verdict in item.verdicts if verdict.draft == last and verdict.by != REVIEWER}
 
 
 def cut(text: str, most: int) -> str:

@@ -82,6 +82,16 @@ async def test_only_accepting_says_that_it_was_good(
     assert [one.accepts for one in known.judged if one.critic == OVERALL] == [True]
 
 
+async def test_a_note_of_which_nothing_came_judges_nobody(store: RunStore) -> None:
+    asked = Verdict(by="reviewer", draft=0, decision=Decision.REVISE, text="shorter")
+    await put(store, (1, item_of(1, verdicts=(asked,), reasons=("unspecified",))))
+    await Desk(store).decide(item_of(1).id, Action.ACCEPT, "ada")
+    known = Judgements(store)
+    known.refresh()
+    assert {one.critic for one in known.judged} == {OVERALL}
+    assert {critic for critic, _ in known.verdicts} == {OVERALL}
+
+
 async def test_failed_items_judge_nobody(store: RunStore) -> None:
     failed = item_of(1, status=Status.FAILED, messages=(), drafts=(), verdicts=(), reasons=("bad_reply",))
     await put(store, (1, failed))

@@ -224,6 +224,16 @@ async def test_a_failed_task_that_runs_again_is_not_shown_twice(store: RunStore,
     assert index.count(Filters()) == 101
 
 
+async def test_a_decision_that_was_read_before_its_item_is_known(store: RunStore, index: ReviewIndex) -> None:
+    late = item_of(300)
+    await decide(store, late.id)
+    index.refresh()
+    await put(store, (300, late))
+    index.refresh()
+    assert index.ids(Filters(stage=Stage.DECIDED)) == [late.id]
+    assert index.seen(late.id).decision == "accept"
+
+
 async def test_a_new_index_knows_the_old_decisions(store: RunStore, index: ReviewIndex) -> None:
     await decide(store, item_of(3).id)
     index.close()
