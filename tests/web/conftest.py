@@ -46,21 +46,6 @@ async def browser() -> AsyncIterator[Browser]:
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def people(browser: Browser, request: pytest.FixtureRequest) -> AsyncIterator[People]:
-    """`await people.enter(served, path)` opens a page. The test fails if anything went wrong on one (see `browser.py`).
-
-    Of a test that failed, each open page is kept as a picture among the artefacts.
-    """
-    found = People(browser)
-    yield found
-    if request.node.stash.get(FAILED, False):
-        for number, page in enumerate(found.pages()):
-            await shot(page, f"failed-{request.node.name}-{number}")
-    faults = await found.close()
-    assert not faults, "on the pages of this test:\n" + "\n".join(faults)
-
-
-@pytest_asyncio.fixture(loop_scope="session")
 async def review(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Review]:
     """`await review(run, *options)` starts `gristmill review` as a process of this test's own; returns it `Served`."""
     async with starting(tmp_path_factory.mktemp("said")) as start:
@@ -69,6 +54,22 @@ async def review(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Revi
             return await serve(start, run, *options, **env)
 
         yield reviewing
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def people(browser: Browser, review: Review, request: pytest.FixtureRequest) -> AsyncIterator[People]:
+    """`await people.enter(served, path)` opens a page. The test fails if anything went wrong on one (see `browser.py`).
+
+    Of a test that failed, each open page is kept as a picture among the artefacts.
+    """
+    assert review  # set up before, so that its servers end after the pages that ask them
+    found = People(browser)
+    yield found
+    if request.node.stash.get(FAILED, False):
+        for number, page in enumerate(found.pages()):
+            await shot(page, f"failed-{request.node.name}-{number}")
+    faults = await found.close()
+    assert not faults, "on the pages of this test:\n" + "\n".join(faults)
 
 
 @pytest_asyncio.fixture(loop_scope="session")

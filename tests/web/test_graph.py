@@ -37,9 +37,11 @@ def run_entigraph(folder: Path) -> Path:
     shutil.copytree(ROOT / "examples", folder / "examples")
     campaign = folder / "examples" / "graph.toml"
     demo = (folder / "examples" / "demo.toml").read_text()
-    campaign.write_text(
-        demo.replace('"demo"', '"graph"').replace("grounded-qa", "entigraph").replace("target = 40", "target = 20")
-    )
+    changed = {'"demo"': '"graph"', "grounded-qa": "entigraph", "target = 40": "target = 20", "0.45": "0.0"}
+    for old, new in changed.items():
+        assert old in demo
+        demo = demo.replace(old, new)
+    campaign.write_text(demo)
     subprocess.run(
         [sys.executable, "-m", "gristmill.cli", "run", campaign, "--plain"],
         cwd=folder,

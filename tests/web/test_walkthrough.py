@@ -17,9 +17,7 @@ NOTE = "ask about a cause: the passage names one"
 WAITING = re.compile(r"\d+")
 
 
-async def test_from_the_demo_to_an_export_with_what_a_person_accepted(
-    people: People, review, command, tmp_path
-) -> None:
+async def test_from_the_demo_to_an_export(people: People, review, command, tmp_path) -> None:
     began = monotonic()
     shutil.copytree(ROOT / "examples", tmp_path / "examples")
     assert (await (await command("run", tmp_path / "examples" / "demo.toml", "--plain")).ended())[0] == 0
@@ -47,7 +45,9 @@ async def exported(command: Start, run: Path, out: Path) -> list[dict[str, str]]
     """What an export has."""
     code, _, err = await (await command("export", run, "--format", "alpaca", "--out", out)).ended()
     assert code == 0, err
-    return [json.loads(line) for file in sorted((out / "alpaca").glob("*.jsonl")) for line in file.open()]
+    return [
+        json.loads(line) for file in sorted((out / "alpaca").glob("*.jsonl")) for line in file.read_bytes().splitlines()
+    ]
 
 
 async def decide(page: Page, number: int) -> bool:
