@@ -85,16 +85,14 @@ class Items:
             if self._repeats is None:
                 yield from self._of(folder)
             else:
-                yield from self._told(self._repeats, folder, before, self._accepted[run])
+                yield from self._told(self._repeats, folder, before)
             before += self._accepted[run]
 
-    def _told(self, repeats: Repeats, folder: Path, before: int, count: int) -> Iterator[Item]:
+    def _told(self, repeats: Repeats, folder: Path, before: int) -> Iterator[Item]:
         """Yields a run's items with repeats as rejected. `before` is how many accepted items earlier runs have."""
         accepted = 0
         for item in self._of(folder):
             if item.status is Status.ACCEPTED:
-                if accepted == count:  # the run goes on meanwhile: what came later is not compared, and not exported
-                    return
                 if repeats.repeats(before + accepted):
                     item = item.model_copy(update={"status": Status.REJECTED, "reasons": (DUPLICATE,)})
                 accepted += 1
@@ -105,7 +103,8 @@ class Items:
         try:
             if folder not in self._decided:
                 self._decided[folder] = Decided(store)
-            for item, decision in self._decided[folder](store.items(), store):
+            decided = self._decided[folder]
+            for item, decision in decided(store.items(until=decided.ended), store):
                 self._decision = decision
                 yield item
         finally:

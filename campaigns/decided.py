@@ -1,7 +1,7 @@
 """A run's items as people left them, at one moment: what exports take.
 
-What people decide while an export runs is not in it: its two readings must see the same. Held in memory: some bytes for
-each decision, and a few hundred items.
+What people decide and what ends while an export runs is not in it: its two readings must see the same. Held in memory:
+some bytes for each decision, and a few hundred items.
 """
 
 from __future__ import annotations
@@ -19,10 +19,11 @@ AT_ONCE = 200  # items whose events are read together
 
 
 class Decided:
-    """What people decided on one run by now."""
+    """What people decided on one run by now, of the items that have ended by now: up to the number `ended`."""
 
     def __init__(self, store: RunStore) -> None:
-        people, self._until = People(store), -1
+        ((self.ended,),) = store.rows("SELECT coalesce(max(seq), 0) FROM items")
+        people, self._until = People(store, self.ended), -1
         while self._until != (last := _last(store)):  # until nobody decided in between
             self._until = last
             people.look()

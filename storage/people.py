@@ -15,7 +15,7 @@ from typing import NamedTuple
 from .records import Status, Task, item_id
 from .returns import refine_task
 from .reviews import DECIDING, Action, Review
-from .store import RunStore
+from .store import NEWEST, RunStore
 
 PAGE = 1000
 ACCEPTING = frozenset({Action.ACCEPT, Action.EDIT})
@@ -104,10 +104,14 @@ class _Version(NamedTuple):
 
 
 class People:
-    """What people decided on one run's items, as far as it was looked at. Made empty: `look` takes in what is there."""
+    """What people decided on one run's items, as far as it was looked at. Made empty: `look` takes in what is there.
 
-    def __init__(self, store: RunStore) -> None:
+    With `until`, items with a greater number have not ended yet: for who reads a run as it was at one moment.
+    """
+
+    def __init__(self, store: RunStore, until: int = NEWEST) -> None:
         self._store = store
+        self._until = until
         self._forget()
 
     def _forget(self) -> None:
@@ -233,7 +237,8 @@ class People:
         items = [item for family in families.values() for item in family]
         for some in (items[start : start + PAGE] for start in range(0, len(items), PAGE)):
             marks = ", ".join("?" * len(some))
-            rows = self._store.rows(f"SELECT id, seq, status FROM items WHERE id IN ({marks})", *some)  # noqa: S608
+            sql = f"SELECT id, seq, status FROM items WHERE id IN ({marks}) AND seq <= ?"  # noqa: S608  # marks only
+            rows = self._store.rows(sql, *some, self._until)
             ended |= {id: (seq, Status(status)) for id, seq, status in rows}
         for first, family in families.items():
             self._drop(first)

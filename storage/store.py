@@ -39,6 +39,7 @@ from .whereabouts import STORE_VARIABLE, join_database, open_database, read_data
 from .writer import GroupWriter
 
 MANY = 500  # ids in one statement
+NEWEST = 2**62  # no item has a greater number
 LAST = "\U0010ffff"  # sorts behind every id that starts as asked
 
 
@@ -340,10 +341,11 @@ class RunStore:
         row = self._database.row("SELECT id FROM items WHERE status = ? AND reason = ? LIMIT 1", status, reason)
         return "" if row is None else str(row[0])
 
-    def items(self, status: Status | None = None) -> Iterator[Item]:
-        """Yields items in the order they were finished, all or those of one status."""
-        where, values = ("", ()) if status is None else (" WHERE status = ?", (status.value,))
-        for (body,) in self._database.stream(f"SELECT body FROM items{where} ORDER BY seq", *values):  # noqa: S608
+    def items(self, status: Status | None = None, *, until: int = NEWEST) -> Iterator[Item]:
+        """Yields items in the order they were finished, all or those of one status, up to the one numbered `until`."""
+        where, values = ("", ()) if status is None else (" AND status = ?", (status.value,))
+        sql = f"SELECT body FROM items WHERE seq <= ?{where} ORDER BY seq"  # noqa: S608  # one of two
+        for (body,) in self._database.stream(sql, until, *values):
             yield Item.model_validate_json(body)
 
     def items_after(self, seq: int = 0, limit: int = 1000) -> list[tuple[int, Item]]:

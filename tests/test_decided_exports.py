@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from test_review_index import CHUNK, DOCUMENT, item_of, put, task_of
 
-from gristmill.campaigns.datasets import Exported, export_runs
+from gristmill.campaigns.datasets import Exported, Items, export_runs
 from gristmill.campaigns.decided import Decided
 from gristmill.campaigns.report import status_of
 from gristmill.errors import ConfigError
@@ -259,3 +259,12 @@ async def test_a_text_that_people_accepted_twice_is_in_once(store: RunStore) -> 
     assert (out[item_of(5).id], out[item_of(7).id]) == (["duplicate"], ["duplicate"])
     assert all(sum(c.values()) + sum(exported.report.left_out[n].values()) == 12
                for n, c in exported.report.counts.items() if n != "dpo")  # fmt: skip
+
+
+async def test_a_version_that_ends_while_an_export_runs_is_not_in_it_beside_the_first(store: RunStore) -> None:
+    items = Items([store.folder])
+    first = [item.id for item in items if item.status is Status.ACCEPTED]
+    remake = await send_back(store, 2, accepted=True)
+    assert [item.id for item in items if item.status is Status.ACCEPTED] == first
+    found = [item.id for item in Items([store.folder]) if item.status is Status.ACCEPTED]
+    assert (remake.id in found, item_of(2).id in found) == (True, False)
