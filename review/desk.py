@@ -6,8 +6,8 @@ The web pages and the command line decide through here, so that both mean the sa
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from uuid import uuid4
 
@@ -15,6 +15,7 @@ from ..errors import ConfigError, NotStored, ReviewConflict, StoreError
 from ..storage.records import Item, Message, Status, content_id
 from ..storage.reviews import (
     DECIDING,
+    MADE_AGAIN,
     Action,
     Review,
     Reviews,
@@ -36,7 +37,8 @@ MESSAGE = 200_000  # characters of an edited message
 class Story:
     """An item with what people did: its events, the decision that stands, and the item as exports take it.
 
-    `last` is what the next event must name as seen; `held_by` the reviewer who looks at it now, "" for none.
+    `last` is what the next event must name as seen; `held_by` the reviewer who looks at it now, "" for none. `number`
+    is the item's in the store: the same id with another number is another version.
     """
 
     item: Item
@@ -46,13 +48,15 @@ class Story:
     precedent: bool
     last: str
     held_by: str
+    number: int
 
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
     """A decision that somebody wants taken on an item; what `Desk.decide` takes, as one value.
 
-    `seen` None stands for an item that nobody has decided and nobody else holds: otherwise it is refused.
+    `seen` None stands for an item that nobody has decided and nobody else holds: otherwise it is refused. `number` is
+    that of the item that was seen, 0 for the one that is there.
     """
 
     item: str
@@ -63,6 +67,7 @@ class Wanted:
     note: str = ""
     reasons: tuple[str, ...] = ()
     messages: tuple[Message, ...] = ()
+    number: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +96,7 @@ class Desk:
 
     def story(self, id: str) -> Story:
         """Returns everything about the item `id`; raises `NotStored` when there is none."""
-        item = self._item(id)
+        number, item = self._item(id)
         history = self._reviews.history(id)
         decision = decision_of(history)
         return Story(
@@ -102,6 +107,7 @@ class Desk:
             precedent=is_precedent(history),
             last=history[-1].id if history else "",
             held_by=self._reviews.claims().get(id, ""),
+            number=number,
         )
 
     async def decide(
@@ -115,6 +121,7 @@ class Desk:
         note: str = "",
         reasons: Sequence[str] = (),
         messages: Sequence[Message] = (),
+        number: int = 0,
     ) -> Review:
         """Writes what `reviewer` does with the item `id`, and returns it; the same `event` again changes nothing.
 
@@ -122,20 +129,22 @@ class Desk:
             seen: id of the item's last event that the reviewer saw; None decides on what is there now.
             event: an id of the caller's own for this decision, so that a repeated request counts once.
             messages: the new wording, for an edit.
+            number: the item's when the reviewer saw it, 0 for the item that is there now.
 
         Raises:
             ConfigError: the decision cannot be taken; says why.
             NotStored: there is no such item.
-            ReviewConflict: somebody else decided it after what `seen` names.
+            ReviewConflict: somebody else decided it after what `seen` names, or it was made again.
         """
-        item = self._item(id)
+        there, item = self._item(id)
         history = self._reviews.history(id)
         for one in history:
             if event and one.id == event:
                 return one
         last = history[-1].id if history else ""
+        _require_seen(id, number, there)
         _check(item, action, note, messages)
-        wanted = Wanted(id, action, reviewer, seen, event, note, tuple(reasons), tuple(messages))
+        wanted = Wanted(id, action, reviewer, seen, event, note, tuple(reasons), tuple(messages), there)
         review = _review(item, wanted, history, last if seen is None else seen)
         await self._reviews.add(review)
         await self._reviews.release([id], reviewer)
@@ -150,14 +159,18 @@ class Desk:
         batch: str = "",
         note: str = "",
         reasons: Sequence[str] = (),
+        numbers: Mapping[str, int] | None = None,
     ) -> Bulk:
         """Takes one decision on many items. Those that somebody decided or holds meanwhile are left as they are.
 
         `batch` is an id of the caller's own, 39 characters at most: the same one again decides nothing twice, and
-        `batch_of` finds its events.
+        `batch_of` finds its events. `numbers` are those of the items that the reviewer saw, by id.
         """
-        ids, batch = list(dict.fromkeys(ids)), batch or uuid4().hex
-        wanted = [Wanted(id, action, reviewer, None, batch_event(batch, id), note, tuple(reasons)) for id in ids]
+        ids, batch, known = list(dict.fromkeys(ids)), batch or uuid4().hex, numbers or {}
+        wanted = [
+            Wanted(id, action, reviewer, None, batch_event(batch, id), note, tuple(reasons), number=known.get(id, 0))
+            for id in ids
+        ]
         outcomes = await self.decide_all(wanted)
         return Bulk(
             tuple(one.event for one in outcomes if one.event is not None),
@@ -169,7 +182,7 @@ class Desk:
 
         A later one on the same item sees the earlier. With `dry_run` nothing is written.
         """
-        items: dict[str, Item] = {}
+        items: dict[str, tuple[int, Item]] = {}
         histories: dict[str, list[Review]] = {}
         held = self._reviews.claims()
         outcomes: list[Outcome] = []
@@ -177,11 +190,12 @@ class Desk:
             if number % PIECE == 0:  # few items in memory at a time, and others are served in between
                 await asyncio.sleep(0)
                 ids = [other.item for other in wanted[number : number + PIECE]]
-                items = self._store.items_of(ids)
+                items = self._store.numbered(ids)
                 histories |= self._reviews.histories(id for id in ids if id not in histories)
             try:
-                item = items.get(one.item) or self._item(one.item)
-                outcome = _taken(item, one, histories.setdefault(one.item, []), held.get(one.item, one.reviewer))
+                number, item = items.get(one.item) or self._item(one.item)
+                history = histories.setdefault(one.item, [])
+                outcome = _taken(number, item, one, history, held.get(one.item, one.reviewer))
             except (ConfigError, NotStored, ReviewConflict) as error:
                 outcome = Outcome(None, str(error))
             if outcome.event is not None and not outcome.again:
@@ -233,21 +247,28 @@ class Desk:
         """Lets items go that `reviewer` held."""
         await self._reviews.release(ids, reviewer)
 
-    def _item(self, id: str) -> Item:
+    def _item(self, id: str) -> tuple[int, Item]:
+        if found := self._store.numbered([id]):
+            return found[id]
         try:
-            item = self._store.item(id)
+            self._store.item(id)  # by the beginning of an id: what is said of one that is cut short
         except StoreError as error:
             raise NotStored(str(error)) from None
-        if item.id != id:
-            raise NotStored(f"the run in {self._store.folder} has no item with id '{id}'")
-        return item
+        raise NotStored(f"the run in {self._store.folder} has no item with id '{id}'")
 
 
-def _taken(item: Item, wanted: Wanted, history: Sequence[Review], holder: str) -> Outcome:
+def _require_seen(id: str, number: int, there: int) -> None:
+    if number not in (0, there):
+        raise ReviewConflict(f"{id} {MADE_AGAIN}", id)
+
+
+def _taken(number: int, item: Item, wanted: Wanted, history: Sequence[Review], holder: str) -> Outcome:
     """Makes the event of one decision among many, or finds the one that was there; raises what speaks against it."""
     there = next((one for one in history if wanted.event and one.id == wanted.event), None)
     if there is not None:
         return Outcome(there, again=True)
+    _require_seen(item.id, wanted.number, number)
+    wanted = replace(wanted, number=number)
     _check(item, wanted.action, wanted.note, wanted.messages)
     last, standing = history[-1].id if history else "", decision_of(history)
     if wanted.seen is None:
@@ -279,6 +300,7 @@ def _review(item: Item, wanted: Wanted, history: Sequence[Review], after: str) -
         undoes=_undone(item.id, history) if wanted.action is Action.UNDO else "",
         prompts=item.prompts,
         models=item.models,
+        number=wanted.number,
     )
 
 

@@ -77,6 +77,7 @@ class Line(BaseModel):
 
     id: str = Field(pattern=f"^{ID.pattern}$")
     last: str | None = None
+    number: int = Field(0, ge=0, le=2**62)
     decide: Decide | None = None
 
 
@@ -172,6 +173,7 @@ def _given(number: int, line: Line, reviewer: str) -> Given:
         note=decide.note,
         reasons=decide.reasons,
         messages=decide.messages,
+        number=line.number,
     )
     return Given(number, line.id, wanted)
 

@@ -289,6 +289,7 @@ class ReviewIndex:
             title=more["title"],
             preview=more["preview"],
             drafted=bool(more["drafted"]),
+            number=row["seq"],
             origin=row["origin"],
             decision=row["decision"],
             reviewer=row["reviewer"],
@@ -310,10 +311,16 @@ class ReviewIndex:
 
         `upto` leaves out items that came after the one with that number: nobody has seen them.
         """
+        return list(self.numbers(filters, reviewer=reviewer, limit=limit, upto=upto))
+
+    def numbers(
+        self, filters: Filters, *, reviewer: str = "", limit: int = 10_000, upto: int | None = None
+    ) -> dict[str, int]:
+        """Returns what `ids` does, each with the item's number in the store."""
         where = condition(filters, reviewer)
-        sql = f"SELECT id FROM items WHERE {where.sql} AND seq <= ? ORDER BY seq LIMIT ?"  # noqa: S608  # bound
+        sql = f"SELECT id, seq FROM items WHERE {where.sql} AND seq <= ? ORDER BY seq LIMIT ?"  # noqa: S608  # bound
         newest = 2**63 - 1 if upto is None else upto
-        return [id for (id,) in self._connection.execute(sql, (*where.values, newest, limit))]
+        return dict(self._connection.execute(sql, (*where.values, newest, limit)).fetchall())
 
     def count(self, filters: Filters, *, reviewer: str = "") -> int:
         """Returns how many items `filters` let through."""

@@ -32,6 +32,7 @@ class Handed:
     """An item that is handed out: as the critics left it, as the queue shows it, with what people did."""
 
     item: Item
+    number: int
     seen: Seen
     history: tuple[Review, ...]
     sources: tuple[dict[str, Any], ...]
@@ -55,11 +56,12 @@ def handed(
     name_of = lru_cache(maxsize=10_000)(store.document_name)
     for page in pages_of(index, filters, sort, reviewer=reviewer, limit=limit):
         ids = [one.id for one in page.items]
-        items, histories = store.items_of(ids), Reviews(store).histories(ids)
+        items, histories = store.numbered(ids), Reviews(store).histories(ids)
         for seen in page.items:
-            if (item := items.get(seen.id)) is not None:  # a failed task may have begun again meanwhile
+            if seen.id in items:  # a failed task may have begun again meanwhile
+                number, item = items[seen.id]
                 sources = tuple(_source(store, name_of(store.document_of(key)), key, item) for key in item.chunks)
-                yield Handed(item, seen, tuple(histories.get(seen.id, ())), sources)
+                yield Handed(item, number, seen, tuple(histories.get(seen.id, ())), sources)
 
 
 def line_of(one: Handed) -> dict[str, Any]:
@@ -74,6 +76,7 @@ def line_of(one: Handed) -> dict[str, Any]:
         "origin": one.seen.origin,
         "decision": decision and decision.model_dump(mode="json", exclude={"prompts", "models"}),
         "last": one.last,
+        "number": one.number,
         "decide": None,
     }
 

@@ -60,8 +60,9 @@ class Filters(Record):
 class Seen:
     """An item in a list.
 
-    `title` is its first message and `preview` the beginning of its last; of an item that nothing was drafted for
-    (`drafted` is false) the source's heading, and what went wrong. `why` says in words what a decision would teach.
+    `number` is the item's in the store. `title` is its first message and `preview` the beginning of its last; of an
+    item that nothing was drafted for (`drafted` is false) the source's heading, and what went wrong. `why` says in
+    words what a decision would teach.
     """
 
     id: str
@@ -80,6 +81,7 @@ class Seen:
     origin: str
     decision: str
     reviewer: str
+    number: int
     why: tuple[str, ...] = ()
 
 

@@ -22,10 +22,12 @@ if TYPE_CHECKING:
 
 MANY = 500  # ids in one statement
 REVIEWER = "reviewer"  # who wrote a person's draft or verdict, in the item that comes of it
+MADE_AGAIN = "was made again since you saw it, for its task had failed; look at it anew and decide then"
 SENT_BACK = "sent_back"  # the reason of an accepted item that a person sent back
-ADD = (  # only after an event that is there
+ADD = (  # only after an event that is there, and on the version of the item that was seen
     "INSERT INTO reviews (id, item, after, action, body) SELECT ?, ?, ?, ?, ? "
-    "WHERE ? = '' OR EXISTS (SELECT 1 FROM reviews WHERE id = ? AND item = ?) ON CONFLICT DO NOTHING"
+    "WHERE (? = '' OR EXISTS (SELECT 1 FROM reviews WHERE id = ? AND item = ?)) "
+    "AND (? = '' OR EXISTS (SELECT 1 FROM items WHERE id = ? AND seq = CAST(? AS BIGINT))) ON CONFLICT DO NOTHING"
 )
 CLAIM = (
     "INSERT INTO review_claims (item, reviewer, until) VALUES (?, ?, ?) ON CONFLICT (item) DO UPDATE SET "
@@ -56,7 +58,8 @@ class Review(Record):
     `id` is the client's own, so that a repeated request counts once; `at` is when. `after` is the id of the item's
     event that the reviewer had seen last, "" when there was none. `messages` and `fields` are the new wording (edit),
     `undoes` names the event that is taken back (undo), `reasons` corrects the critic's reason codes (reject).
-    `prompts` and `models` are the item's own at that time: they say which version of a critic was judged.
+    `prompts` and `models` are the item's own at that time: they say which version of a critic was judged. `number` is
+    the item's in the store, 0 where it is not known: a failed item that was made again has its old id and a new number.
     """
 
     id: str = Field(min_length=1, max_length=64)
@@ -72,6 +75,7 @@ class Review(Record):
     undoes: str = ""
     prompts: dict[str, str] = Field(default_factory=dict)
     models: dict[str, str] = Field(default_factory=dict)
+    number: int = 0
 
 
 class Reviews:
@@ -227,7 +231,9 @@ def reviewed(item: Item, decision: Review | None) -> Item:
 
 def _row(review: Review) -> tuple[str, ...]:
     body = review.model_dump_json(exclude_defaults=True)
-    return review.id, review.item, review.after, review.action.value, body, review.after, review.after, review.item
+    number = str(review.number or "")
+    chain = (review.after, review.after, review.item)
+    return review.id, review.item, review.after, review.action.value, body, *chain, number, review.item, number or "0"
 
 
 def conflict(review: Review, history: Sequence[Review]) -> ReviewConflict:
@@ -235,7 +241,8 @@ def conflict(review: Review, history: Sequence[Review]) -> ReviewConflict:
     first = next((one for one in history if one.after == review.after and one.id != review.id), None)
     if first is None:
         return ReviewConflict(
-            f"{review.item} has no event '{review.after}'; load it anew and decide again", review.item
+            f"{review.item} has no event '{review.after}', or was made again meanwhile; load it anew and decide again",
+            review.item,
         )
     return ReviewConflict(
         f"{first.reviewer} was first on {review.item} ({first.action.value}); load it anew to see it, and decide again "

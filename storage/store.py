@@ -355,12 +355,17 @@ class RunStore:
 
     def items_of(self, ids: Iterable[str]) -> dict[str, Item]:
         """Returns items by their whole ids; those that are not there are left out."""
-        found: dict[str, Item] = {}
+        return {id: item for id, (_, item) in self.numbered(ids).items()}
+
+    def numbered(self, ids: Iterable[str]) -> dict[str, tuple[int, Item]]:
+        """Returns items by their whole ids, each with its number: one that is made again has another."""
+        found: dict[str, tuple[int, Item]] = {}
         wanted = list(dict.fromkeys(ids))
         for start in range(0, len(wanted), MANY):
             some = wanted[start : start + MANY]
-            sql = f"SELECT id, body FROM items WHERE id IN ({', '.join('?' * len(some))})"  # noqa: S608  # marks only
-            found |= {id: Item.model_validate_json(body) for id, body in self._database.rows(sql, *some)}
+            sql = f"SELECT id, seq, body FROM items WHERE id IN ({', '.join('?' * len(some))})"  # noqa: S608  # marks only
+            rows = self._database.rows(sql, *some)
+            found |= {id: (number, Item.model_validate_json(body)) for id, number, body in rows}
         return found
 
     def item_of(self, task: str) -> Item | None:

@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 from postgres_server import PostgresServer
 
+from gristmill.errors import ReviewConflict
+from gristmill.review.desk import Desk
 from gristmill.storage.people import People, Shift
 from gristmill.storage.records import Decision, Draft, Item, Message, Status, Task, Verdict, item_id
 from gristmill.storage.returns import is_refine, refine_task, versions_of
@@ -174,6 +176,39 @@ async def test_an_item_that_is_not_there_waits_for_its_task(store: RunStore) -> 
     people.look()
     assert len(people.due()) == 1
     assert people.shift == Shift(sent_back=1, recalled=1)
+
+
+async def test_a_failed_item_that_a_person_decided_is_not_made_again(store: RunStore) -> None:
+    person = Person(store)
+    tasks = [Task.of("chunk", seed=number) for number in range(3)]
+    items = [await end(store, task, Status.FAILED) for task in tasks]
+    await person.does(items[0], Action.REJECT)
+    await person.does(items[1], Action.REJECT)
+    await person.undoes(items[1])
+    assert await store.retry_failed() == 2
+    assert [store.status(task.id) for task in tasks] == [Status.FAILED, Status.PENDING, Status.PENDING]
+    assert store.item_of(tasks[0].id) is not None
+
+
+async def test_a_decision_is_of_the_version_that_was_seen(store: RunStore) -> None:
+    """A failed item keeps its id when its task runs again, and the events on it keep their order."""
+    desk, task = Desk(store), Task.of("chunk")
+    id = await end(store, task, Status.FAILED)
+    old = desk.story(id)
+    assert await store.retry_failed() == 1
+    await end(store, task, Status.REJECTED)
+    for seen in ("", None):
+        with pytest.raises(ReviewConflict, match="was made again since you saw it"):
+            await desk.decide(id, Action.REJECT, "ada", seen=seen, number=old.number)
+    bulk = await desk.decide_many([id], Action.REJECT, "ada", numbers={id: old.number})
+    assert "was made again" in bulk.refused[id]
+    stale = Review(id="late", item=id, action=Action.REJECT, reviewer="ada", at=datetime.now(UTC), number=old.number)
+    with pytest.raises(ReviewConflict, match="was made again"):  # it was made again while the decision was written
+        await Reviews(store).add(stale)
+    assert desk.story(id).history == ()
+    now = desk.story(id)
+    await desk.decide(id, Action.REJECT, "ada", seen="", number=now.number)
+    assert desk.story(id).decision is not None
 
 
 @pytest.mark.parametrize("seed", range(4))

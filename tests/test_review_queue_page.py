@@ -339,6 +339,45 @@ async def test_who_cannot_be_decided_is_named(ada: httpx.AsyncClient, enter: Ent
     assert (await bob.post("/decisions/undo", json={"id": "bobs-batch"})).json()["undone"] == 1
 
 
+async def test_what_was_made_again_is_not_decided_unseen(ada: httpx.AsyncClient, store: RunStore) -> None:
+    failed = item_of(500, status=Status.FAILED, reasons=("bad_reply",))
+    await put(store, (500, failed))
+    page = (await ada.get("/?status=failed&reason=bad_reply&sort=newest")).text
+    found = re.search(rf'data-id="{failed.id}" data-number="(\d+)"', page)
+    assert found
+    shown = (await ada.get(f"/items/{failed.id}")).text
+    assert f'data-id="{failed.id}" data-number="{found[1]}"' in shown
+    assert await store.retry_failed() == 4  # it, and those of the fixture
+    await store.finish(failed.task, Status.REJECTED, [item_of(500)])
+    old = {"ids": [failed.id], "numbers": [int(found[1])]}
+    answer = (await ada.post("/decisions", json={"id": BATCH, "action": "reject", **old})).json()
+    assert (answer["decided"], answer["refused"]) == (0, 1)
+    assert "made again" in answer["why"][failed.id]
+    single = {"event": "event-0001", "action": "reject", "seen": "", "number": int(found[1])}
+    answer = await ada.post(f"/items/{failed.id}/decisions", json=single)
+    assert answer.status_code == 409
+    assert "made again" in answer.json()["error"]
+    assert Reviews(store).history(failed.id) == []
+    uneven = {"id": BATCH, "action": "reject", **old, "numbers": [1, 2]}
+    assert (await ada.post("/decisions", json=uneven)).status_code == 400
+
+
+async def test_a_skip_of_many_that_is_repeated_answers_the_same(ada: httpx.AsyncClient) -> None:
+    asked = {"id": BATCH, "filters": {"reason": "trivial"}}
+    first = (await ada.post("/skips", json=asked)).json()
+    assert first["skipped"] == 20
+    assert (await ada.post("/skips", json=asked)).json() == first
+    await ada.post("/skips/undo", json={"ids": first["ids"]})
+    assert total((await ada.get("/?reason=trivial")).text) == 20
+
+
+async def test_decisions_on_many_are_by_the_name_that_the_page_showed(ada: httpx.AsyncClient, store: RunStore) -> None:
+    asked = {"id": BATCH, "action": "reject", "ids": [number(0)], "reviewer": "grace"}
+    assert (await ada.post("/decisions", json=asked)).json()["decided"] == 1
+    assert (await ada.post("/decisions/undo", json={"id": BATCH, "reviewer": "grace"})).json()["undone"] == 1
+    assert [one.reviewer for one in Reviews(store).history(number(0))] == ["grace", "grace"]
+
+
 async def test_undo_leaves_what_was_decided_again(ada: httpx.AsyncClient, enter: Enter) -> None:
     bob = await enter("bob")
     both = [number(1), number(2)]
@@ -386,7 +425,7 @@ async def test_items_are_sent_back_with_a_note(ada: httpx.AsyncClient, store: Ru
         {"id": BATCH, "action": "accept", "filters": {}, "upto": -1},
         {"id": BATCH, "action": "accept", "ids": ["item-1"], "note": "x" * 10_001},
         {"id": BATCH, "action": "reject", "ids": ["item-1"], "reasons": ["<script>"]},
-        {"id": BATCH, "action": "accept", "ids": ["item-1"], "reviewer": "bob"}, [], "text", 7,
+        {"id": BATCH, "action": "accept", "ids": ["item-1"], "reviewer": ""}, [], "text", 7,
     ],
 )  # fmt: skip
 async def test_a_bad_decision_is_refused_and_nothing_is_written(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import islice
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, StringConstraints, model_validator
@@ -11,28 +12,31 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from ...errors import ConfigError, NotStored
-from ...storage.records import Record
 from ...storage.reviews import Action
 from ..desk import NOTE, Bulk
 from ..query import Filters
+from .decisions import Sent
 from .parameters import ID, from_json
-from .security import reviewer_of
 from .site import Site, site_of
 
 MOST = 10_000  # items that filters choose for one request
+REMEMBERED = 50  # skips of many, for a request that is repeated because its answer was lost
 TOLD = 1000  # refused items that an answer names
 Id = Annotated[str, StringConstraints(pattern=f"^{ID.pattern}$")]
 Batch = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9-]{8,39}$")]
 Reason = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_:.-]{1,64}$")]
 
 
-class Chosen(Record):
+class Chosen(Sent):
     """Which items: their `ids`, or all that `filters` let through, 10,000 at most.
+
+    `numbers` are those that the page said of the items in `ids`, in their order: one that was made again is refused.
 
     `upto` leaves out what came after the item with that number: the page says it, so that nobody decides unseen items.
     """
 
     ids: tuple[Id, ...] = Field((), max_length=1000)
+    numbers: tuple[Annotated[int, Field(ge=0, le=2**62)], ...] = Field((), max_length=1000)
     filters: Filters | None = None
     upto: int | None = Field(None, ge=0, le=2**62)
 
@@ -40,6 +44,8 @@ class Chosen(Record):
     def one_way(self) -> Self:
         if bool(self.ids) == (self.filters is not None):
             raise ValueError("name the items by ids, or by filters")
+        if self.numbers and len(self.numbers) != len(self.ids):
+            raise ValueError("give as many numbers as ids")
         return self
 
 
@@ -52,13 +58,19 @@ class Decisions(Chosen):
     reasons: tuple[Reason, ...] = Field((), max_length=20)
 
 
-class Undo(Record):
+class Skips(Chosen):
+    """A skip of many. The same `id` again skips nothing further."""
+
+    id: Batch | None = None
+
+
+class Undo(Sent):
     """A decision on many that is taken back, by its id."""
 
     id: Batch
 
 
-class Back(Record):
+class Back(Sent):
     """Skipped items that come back."""
 
     ids: tuple[Id, ...] = Field(min_length=1, max_length=MOST)
@@ -66,51 +78,62 @@ class Back(Record):
 
 async def decide(request: Request) -> Response:
     """Decides; answers how many were, and which were not and why."""
-    site, reviewer, asked = site_of(request), reviewer_of(request), await from_json(Decisions, request)
+    site, asked = site_of(request), await from_json(Decisions, request)
+    reviewer = asked.by(request)
     if asked.action is Action.SEND_BACK and not asked.note.strip():
         raise ConfigError("items are sent back with a note that says what to change")
     async with site.one_bulk:
         if asked.filters is not None and (done := site.desk.batch_of(asked.id)):
             return told("decided", Bulk(tuple(done), {}), id=asked.id, more=False)  # repeated: others may match by now
-        ids, more = await chosen(site, asked, reviewer)
+        numbers, more = await chosen(site, asked, reviewer)
         bulk = await site.desk.decide_many(
-            ids, asked.action, reviewer, batch=asked.id, note=asked.note, reasons=asked.reasons
+            numbers, asked.action, reviewer, batch=asked.id, note=asked.note, reasons=asked.reasons, numbers=numbers
         )
     return told("decided", bulk, id=asked.id, more=more)
 
 
 async def undo(request: Request) -> Response:
     """Takes back what `decide` did under an id, but where somebody decided again."""
-    site, reviewer, asked = site_of(request), reviewer_of(request), await from_json(Undo, request)
+    site, asked = site_of(request), await from_json(Undo, request)
     async with site.one_bulk:
         events = site.desk.batch_of(asked.id)
         if not events:
             raise NotStored(f"nothing was decided under the id '{asked.id}'")
-        return told("undone", await site.desk.undo_many(events, reviewer), id=asked.id)
+        return told("undone", await site.desk.undo_many(events, asked.by(request)), id=asked.id)
 
 
 async def skip(request: Request) -> Response:
     """Puts items behind the others for this reviewer; answers with their ids, which `unskip` takes."""
-    site, reviewer, asked = site_of(request), reviewer_of(request), await from_json(Chosen, request)
-    ids, more = await chosen(site, asked, reviewer)
-    await site.look(lambda index: index.skip(ids, reviewer))
+    site, asked = site_of(request), await from_json(Skips, request)
+    reviewer = asked.by(request)
+    async with site.one_bulk:
+        if (known := site.skipped.get(asked.id or "")) is None:  # else repeated: others may match by now
+            numbers, more = await chosen(site, asked, reviewer)
+            known = (list(numbers), more)
+            await site.look(lambda index: index.skip(numbers, reviewer))
+            if asked.id:
+                site.skipped[asked.id] = known
+            for old in list(site.skipped)[:-REMEMBERED]:
+                del site.skipped[old]
+    ids, more = known
     return JSONResponse({"skipped": len(ids), "ids": ids, "more": more})
 
 
 async def unskip(request: Request) -> Response:
     """Takes skips back."""
-    site, reviewer, asked = site_of(request), reviewer_of(request), await from_json(Back, request)
+    site, asked = site_of(request), await from_json(Back, request)
+    reviewer = asked.by(request)
     await site.look(lambda index: index.unskip(asked.ids, reviewer))
     return JSONResponse({"back": len(asked.ids)})
 
 
-async def chosen(site: Site, asked: Chosen, reviewer: str) -> tuple[list[str], bool]:
-    """Returns the ids of the items that a request means, and whether more than these match."""
+async def chosen(site: Site, asked: Chosen, reviewer: str) -> tuple[dict[str, int], bool]:
+    """Returns the ids of the items that a request means, with their numbers, and whether more than these match."""
     filters = asked.filters
     if filters is None:
-        return list(dict.fromkeys(asked.ids)), False
-    found = await site.look(lambda index: index.ids(filters, reviewer=reviewer, limit=MOST + 1, upto=asked.upto))
-    return found[:MOST], len(found) > MOST
+        return dict(zip(asked.ids, asked.numbers or (0,) * len(asked.ids), strict=True)), False
+    found = await site.look(lambda index: index.numbers(filters, reviewer=reviewer, limit=MOST + 1, upto=asked.upto))
+    return dict(islice(found.items(), MOST)), len(found) > MOST
 
 
 def told(verb: str, bulk: Bulk, **values: Any) -> JSONResponse:

@@ -44,11 +44,12 @@ class Sent(Record):
 
 class NewDecision(Sent):
     """What the page sends. `event` is an id of the page's own, so that a repeated request counts once; `seen` is the
-    id of the item's last event that the person saw, "" for none."""
+    id of the item's last event that the person saw, "" for none; `number` is the item's own, as its page says it."""
 
     event: str = Field(pattern=EVENT)
     action: Action
     seen: str = Field(pattern=SEEN)
+    number: int = Field(0, ge=0, le=2**62)
     note: str = Field("", max_length=NOTE)
     reasons: tuple[Reason, ...] = Field((), max_length=20)
     messages: tuple[NewMessage, ...] = Field((), max_length=200)
@@ -76,6 +77,7 @@ async def decide(request: Request) -> Response:
             given.action,
             given.by(request),
             seen=given.seen,
+            number=given.number,
             event=given.event,
             note=given.note,
             reasons=given.reasons,

@@ -74,6 +74,7 @@ class Site:
         self.desk = Desk(self.store)
         self.campaign: dict[str, Any] = self.store.mark("campaign") or {}  # its spec, with no keys in it
         self.one_bulk = asyncio.Lock()  # decisions on many come one after the other
+        self.skipped: dict[str, tuple[list[str], bool]] = {}  # what the last skips of many answered
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="review-index")
         self._reader: RunStore | None = None
         self._index: ReviewIndex | None = None

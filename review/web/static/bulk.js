@@ -1,42 +1,39 @@
 // Decisions and skips from the queue, on a selection or on all that match: sent, shown on the rows, taken back.
 "use strict";
 import { ask } from "./ask.js";
-import { notice } from "./page.js";
-import { send } from "./send.js";
+import { notice } from "/static/page.js";
+import { deliver, newId, scope } from "/static/outbox.js";
 
 const MANY = 20; // more than these are asked for once more
-const KEPT = "queue-undo"; // what this window did, the last at the end
+const KEPT = `${scope}:queue-undo`; // what this window did, the last at the end
 const WORDS = { accept: "Accept", reject: "Confirm the rejection of", send_back: "Send back", skip: "Skip" };
 const DONE = { accept: "accepted", reject: "confirmed as rejected", send_back: "sent back", skip: "skipped" };
 const results = () => document.getElementById("results");
 const items = (count) => `${count.toLocaleString("en")} ${count === 1 ? "item" : "items"}`;
-let order = Promise.resolve(); // one request after the other, so that an undo never overtakes what it takes back
 
 // `ids` are the chosen items; null means all that match. Resolves to whether it was done, at least of some.
 export async function act(action, ids, { correct = false } = {}) {
   const count = ids === null ? Number(results().dataset.total) : ids.length;
   if (!count) return false;
-  const body = chosen(ids);
-  if (action !== "skip") Object.assign(body, { id: crypto.randomUUID(), action });
+  const body = { ...chosen(ids), id: newId(), ...(action === "skip" ? {} : { action }) };
   const extra = await asked(action, count, correct);
   if (extra === null) return false;
   Object.assign(body, extra);
   mark(ids, (row) => row.classList.add("sending"));
-  const done = order.then(() => send(action === "skip" ? "/skips" : "/decisions", body));
-  order = done.catch(() => {});
+  const what = `${WORDS[action]} ${items(count)}`;
   try {
-    told(action, ids, await done);
+    told(action, ids, await deliver({ url: action === "skip" ? "/skips" : "/decisions", body, what }));
     return true;
-  } catch (error) {
-    mark(ids, (row) => row.classList.remove("sending"));
-    notice(error.message, "error");
+  } catch {
+    mark(ids, (row) => row.classList.remove("sending")); // the outbox has said why
     return false;
   }
 }
 
 function chosen(ids) {
   const { filters, last } = results().dataset;
-  return ids === null ? { filters: JSON.parse(filters), upto: Number(last) } : { ids };
+  if (ids === null) return { filters: JSON.parse(filters), upto: Number(last) };
+  return { ids, numbers: ids.map((id) => Number(document.getElementById(id).dataset.number)) };
 }
 
 async function asked(action, count, correct) {
@@ -76,19 +73,18 @@ export async function undo() {
   const last = done.pop();
   if (!last) return notice("There is nothing to undo in this window.");
   keep(done);
-  const path = last.ids ? "/skips/undo" : "/decisions/undo";
-  const taken = order.then(() => send(path, last.ids ? { ids: last.ids } : { id: last.id }));
-  order = taken.catch(() => {});
+  const write = last.ids ? { url: "/skips/undo", body: { ids: last.ids } } : { url: "/decisions/undo", body: { id: last.id } };
+  let answer;
   try {
-    const answer = await taken;
-    const refused = answer.refused ? `; ${items(answer.refused)} not: ${Object.values(answer.why)[0]}` : "";
-    notice(`${items(answer.undone ?? answer.back)} back${refused}`, refused ? "error" : "info");
-    const there = last.rows?.every((id) => document.getElementById(id));
-    if (there) mark(last.rows, (row) => outcome(row, "", answer.why?.[row.dataset.id] ?? ""));
-    renew(!there);
-  } catch (error) {
-    notice(error.message, "error");
+    answer = await deliver({ ...write, what: "undo" });
+  } catch {
+    return; // the outbox has said why
   }
+  const refused = answer.refused ? `; ${items(answer.refused)} not: ${Object.values(answer.why)[0]}` : "";
+  notice(`${items(answer.undone ?? answer.back)} back${refused}`, refused ? "error" : "info");
+  const there = last.rows?.every((id) => document.getElementById(id));
+  if (there) mark(last.rows, (row) => outcome(row, "", answer.why?.[row.dataset.id] ?? ""));
+  renew(!there);
 }
 
 // Shows on a row what came of it; no action and no word: nothing stands any more.

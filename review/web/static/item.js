@@ -11,7 +11,7 @@ const FRESH = 300_000, PREFETCHED = 2, CACHED = 24;
 const DONE = `${scope}:done`;
 const place = document.getElementById("item");
 const cache = new Map(); // item -> {html, at}
-let shown = null; // {id, last, next, previous, at, article, heldBy, settled, armed}
+let shown = null; // {id, number, last, next, previous, at, article, heldBy, settled, armed}
 let turn = 0, confirming = "";
 
 const address = (id) => `/items/${encodeURIComponent(id)}${location.search}`;
@@ -21,9 +21,14 @@ const address = (id) => `/items/${encodeURIComponent(id)}${location.search}`;
 const done = () => JSON.parse(sessionStorage.getItem(DONE) ?? "[]");
 const keepDone = (list) => sessionStorage.setItem(DONE, JSON.stringify(list.slice(-500)));
 const takesBack = ({ body }) => body.action === "undo" || body.skip === false;
+const stage = () => new URLSearchParams(location.search).get("stage") ?? "open";
+
+// Whether this window put the item out of the queue that it goes through: what is skipped, or decided, may be one too.
 const isDone = (id) => {
+  if (["decided", "all"].includes(stage())) return false;
+  const counts = (isSkip) => !isSkip || stage() !== "skipped";
   const last = waitingFor(id).at(-1);
-  return last ? !takesBack(last) : done().some((one) => one.id === id);
+  return last ? !takesBack(last) && counts(last.body.skip) : done().some((one) => one.id === id && counts(one.kind === "skip"));
 };
 
 // fetching
@@ -62,9 +67,10 @@ const candidates = () => (shown?.next ?? []).filter((id) => !isDone(id));
 
 function read(article, at) {
   const { id, last, next, previous, decision, decidedBy, heldBy } = article.dataset;
+  const number = Number(article.dataset.number); // another, when the item was made again
   const precedent = Boolean(article.dataset.precedent), drafted = Boolean(article.dataset.drafted);
   const was = shown?.id === id ? shown : null; // drawn anew: it has been in view
-  shown = { id, last, next: JSON.parse(next), previous, decision, decidedBy, heldBy, precedent, drafted, at, article };
+  shown = { id, number, last, next: JSON.parse(next), previous, decision, decidedBy, heldBy, precedent, drafted, at, article };
   const told = saidSince(id, at); // the page was drawn before the server heard of a decision
   if (told) {
     shown.decision = told.decision?.action ?? "";
@@ -259,15 +265,16 @@ function knows(action, by) {
 }
 
 function event(id, action, seen, further = {}) {
-  const key = newId();
-  enqueue({ url: `/items/${encodeURIComponent(id)}/decisions`, item: id, event: key, body: { event: key, action, seen, ...further } });
-  return key;
+  const key = newId(), number = shown?.id === id ? shown.number : 0;
+  const body = { event: key, action, seen, number, ...further };
+  return enqueue({ url: `/items/${encodeURIComponent(id)}/decisions`, item: id, event: key, body }) && key;
 }
 
 function decide(action, by, further = {}) {
   if (!takes(by) || !knows(action, by)) return;
   const { id, armed } = shown;
   let last = event(id, action, lastEvent(id, shown.last, shown.at), further);
+  if (!last) return;
   if (armed && !shown.precedent) last = event(id, "precedent", last);
   keepDone([...done().filter((one) => one.id !== id), { id, last, kind: "decision" }]);
   advance();

@@ -3,9 +3,10 @@
 // closed or loaded anew goes on where the last one was.
 //
 // Entries stand under keys of their own: two windows of one browser do not overwrite each other's.
-import { csrf } from "/static/page.js";
+import { csrf, notice } from "/static/page.js";
 
 const FIRST_WAIT = 500, LONGEST_WAIT = 30_000, ANSWER = 20_000; // milliseconds
+const MOST = 1_900_000; // bytes of one write: the server refuses two million before it has read them
 const SERVER_FAULTS = 6; // answers of 500 to one entry until it is set aside, so that the others are sent
 const meta = (name) => document.querySelector(`meta[name=${name}]`)?.content ?? "";
 export const scope = `gristmill:${meta("run")}`;
@@ -15,6 +16,9 @@ const WAITING = `${scope}:outbox:`, REFUSED = `${scope}:refused:`;
 const unkept = new Map(); // entries that localStorage had no room for: they live as long as this page
 const acknowledged = new Map(); // item -> {last, decision, at}: what the server said since this page was loaded
 const faults = new Map();
+const awaited = new Map(); // key of an entry -> who waits in this window for its answer
+const windows = new BroadcastChannel(scope); // of this run in this browser
+windows.addEventListener("message", ({ data }) => answered(data.key, data, false));
 let wait = FIRST_WAIT, timer = 0, sending = false, leaving = false, state = "";
 
 export function newId() {
@@ -23,15 +27,36 @@ export function newId() {
   return Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
-// Keeps `body` for `url` and begins to send. `item` is what it is about, `event` the id of the decision ("" for none).
-export function enqueue({ url, body, item, event = "" }) {
+// Keeps `body` for `url` and begins to send. `item` is what it is about ("" for many), `event` the id of the decision
+// ("" for none), `what` the words for it where it is refused. Returns the entry; null, when it is more than is taken.
+export function enqueue({ url, body, item = "", event = "", what = "" }) {
+  if (new Blob([JSON.stringify(body)]).size > MOST) {
+    notice("it was not taken: it is longer than the server takes at once; make it shorter", "error");
+    return null;
+  }
   const last = waiting().at(-1);
   const order = Math.max(Date.now(), (last?.order ?? 0) + 1); // also when the clock was set back
-  const entry = { key: `${WAITING}${String(order).padStart(16, "0")}:${newId()}`, order, url, body: { ...body, reviewer: me() }, item, event };
+  const entry = { key: `${WAITING}${String(order).padStart(16, "0")}:${newId()}`, order, url, body: { ...body, reviewer: me() }, item, event, what };
   keep(entry);
   changed();
   send();
   return entry;
+}
+
+// As `enqueue`, for who waits: resolves to the server's answer; rejects with what it says of what it refuses.
+export function deliver(write) {
+  const entry = enqueue(write);
+  if (!entry) return Promise.reject(new Error("it was not sent"));
+  return new Promise((resolve, reject) => awaited.set(entry.key, { resolve, reject }));
+}
+
+// Says what became of an entry to who waits for it, in this window or in another: any of them may have sent it.
+function answered(key, { told = null, error = "" }, near = true) {
+  if (near) windows.postMessage({ key, told, error });
+  const who = awaited.get(key);
+  awaited.delete(key);
+  if (told) who?.resolve(told);
+  else who?.reject(new Error(error));
 }
 
 export function waiting() {
@@ -133,6 +158,7 @@ async function taken(entry) {
     }
     forget(entry);
     document.dispatchEvent(new CustomEvent("outbox:sent", { detail: { entry, told } }));
+    answered(entry.key, { told });
     return true;
   }
   if (answer.status === 403) {
@@ -158,6 +184,7 @@ function setAside(entry, status, told) {
   behind.forEach(forget);
   keep({ ...aside, key: `${REFUSED}${entry.key.slice(WAITING.length)}` });
   document.dispatchEvent(new CustomEvent("outbox:refused", { detail: aside }));
+  answered(entry.key, { error: aside.error });
 }
 
 // What is seen of it: a number in the head of the page, and a list of what was refused.
@@ -186,12 +213,12 @@ function showRefused() {
     line.className = "notice error refused";
     line.setAttribute("role", "alert");
     const text = document.createElement("p");
-    const what = (entry.body.action ?? "skip").replaceAll("_", " ");
+    const what = entry.what || (entry.body.action ?? "skip").replaceAll("_", " ");
     const also = entry.also ? ` (and ${entry.also} more on this item)` : "";
     text.textContent = `Your decision "${what}"${also} was not taken: ${entry.error}`; // never as HTML
     const link = document.createElement("a");
-    link.href = `/items/${encodeURIComponent(entry.item)}`;
-    link.textContent = "Look at the item";
+    link.href = entry.item ? `/items/${encodeURIComponent(entry.item)}` : "/";
+    link.textContent = entry.item ? "Look at the item" : "Look at the queue";
     const close = document.createElement("button");
     close.type = "button";
     close.textContent = "Dismiss";

@@ -1,7 +1,16 @@
 // The name that a person decides under: shown on every page, changed in a dialog.
 "use strict";
-import { notice } from "./page.js";
-import { send } from "./send.js";
+import { csrf, notice } from "./page.js";
+
+async function renamed(name) {
+  const headers = { "Content-Type": "application/json", Accept: "application/json", "X-CSRF-Token": csrf() };
+  const request = { method: "POST", headers, body: JSON.stringify({ name }), signal: AbortSignal.timeout(20_000) };
+  const answer = await fetch("/me", request).catch(() => null);
+  if (!answer) throw new Error("the server does not answer; you decide under your old name until it does");
+  const told = await answer.json().catch(() => ({}));
+  if (!answer.ok) throw new Error(told.error || `${answer.status}: the server refused it`);
+  return told.reviewer;
+}
 
 const dialog = () => document.getElementById("who-dialog");
 
@@ -17,7 +26,7 @@ document.addEventListener(
   async (event) => {
     if (event.target !== dialog() || dialog().returnValue !== "ok") return;
     try {
-      const { reviewer } = await send("/me", { name: document.getElementById("who-name").value });
+      const reviewer = await renamed(document.getElementById("who-name").value);
       const button = document.getElementById("who");
       button.dataset.name = reviewer;
       button.querySelector("bdi").textContent = reviewer;
