@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -90,8 +91,16 @@ def _word_end(text: str, place: int) -> int:
 
 def _stretches(text: str, start: int, end: int, marks: Sequence[Mark]) -> tuple[Stretch, ...]:
     """The text from `start` to `end`, cut wherever a mark begins or ends."""
-    edges = sorted({start, end, *(edge for mark in marks for edge in mark[:2] if start < edge < end)})
-    return tuple(
-        Stretch(text[here:there], tuple(sorted({name for a, b, name in marks if a <= here and there <= b})))
-        for here, there in pairwise(edges)
-    )
+    begins: dict[int, list[str]] = {}
+    ends: dict[int, list[str]] = {}
+    for first, last, name in marks:
+        if first < end and last > start:
+            begins.setdefault(max(first, start), []).append(name)
+            ends.setdefault(min(last, end), []).append(name)
+    lying: Counter[str] = Counter()
+    found: list[Stretch] = []
+    for here, there in pairwise(sorted({start, end, *begins, *ends})):
+        lying.update(begins.get(here, ()))
+        lying.subtract(ends.get(here, ()))
+        found.append(Stretch(text[here:there], tuple(sorted(name for name, count in lying.items() if count > 0))))
+    return tuple(found)

@@ -161,5 +161,5 @@ def selections(filters: Filters) -> list[Where]:
 def match(text: str) -> str:
     """Returns a person's words as an FTS5 query: all of them, the last as a beginning. Its operators mean nothing."""
     words = re.findall(r"\w+", text)
-    quoted = [f'"{word}"' for word in words]
+    quoted = [f'"{word}"' for word in [*dict.fromkeys(words[:-1]), *words[-1:]]]  # the same one twice only costs time
     return " AND ".join([*quoted[:-1], quoted[-1] + "*"]) if quoted else '""'

@@ -144,6 +144,7 @@ def test_a_search_takes_any_text(index: ReviewIndex, text: str) -> None:
 
 def test_words_are_quoted() -> None:
     assert match("a OR b*") == '"a" AND "OR" AND "b"*'
+    assert match("a b a a b a") == '"a" AND "b" AND "a"*'  # each is looked up once, however often it is said
 
 
 def test_counts_leave_their_own_filter_out(index: ReviewIndex) -> None:

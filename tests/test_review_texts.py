@@ -13,7 +13,8 @@ from gristmill.review import diffs
 from gristmill.review.diffs import Piece, word_diff
 from gristmill.review.highlights import located, passage
 from gristmill.review.pictures import MOST, picture_of
-from gristmill.storage.records import Entity, Relation, Span
+from gristmill.review.web import item_view
+from gristmill.storage.records import Entity, Message, Relation, Span
 
 TEXTS = st.text(alphabet="ab .\n<é\u202e😀", max_size=60) | st.text(max_size=60)
 
@@ -37,6 +38,34 @@ def test_the_pieces_of_a_diff_are_both_texts(old: str, new: str, steps: int) -> 
 @given(TEXTS)
 def test_nothing_changed(text: str) -> None:
     assert word_diff(text, text) == ((Piece("same", text),) if text else ())
+
+
+def test_a_page_with_many_changes_divides_the_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    given: list[int] = []
+
+    def counting(old: str, new: str, steps: int = diffs.STEPS) -> tuple[Piece, ...]:
+        given.append(steps)
+        return ()
+
+    monkeypatch.setattr(item_view, "word_diff", counting)
+    old = [Message(role="user", content=f"old {number}") for number in range(200)]
+    new = [Message(role="user", content=f"new {number}") for number in range(200)]
+    for _ in range(10):
+        item_view.changes(old, new, 10)
+    assert len(given) == 2000
+    assert sum(given) <= item_view.AT_MOST + 2000 * item_view.LEAST
+    given.clear()
+    item_view.changes(old[:1], new[:1])
+    assert given == [diffs.STEPS]
+
+
+@given(st.text(max_size=80), st.lists(st.tuples(st.integers(-5, 90), st.integers(-5, 90), st.sampled_from("abc"))))
+def test_each_character_has_the_names_of_the_marks_over_it(text: str, marks: list[tuple[int, int, str]]) -> None:
+    shown = [stretch for part in passage(text, marks) for stretch in part.stretches]
+    found = [stretch.marks for stretch in shown for _ in stretch.text]
+    assert found == [
+        tuple(sorted({name for start, end, name in marks if start <= place < end})) for place in range(len(text))
+    ]
 
 
 def test_words_change_and_not_letters() -> None:

@@ -16,11 +16,12 @@ from ...storage.records import Chunk, Draft, Entity, Item, Message, Relation, Sp
 from ...storage.reviews import Action, Review
 from ...storage.store import RunStore
 from ..desk import Desk, Story
-from ..diffs import Piece, word_diff
+from ..diffs import STEPS, Piece, word_diff
 from ..highlights import Mark, Part, located, passage
 from ..pictures import Picture, picture_of
 
 T = TypeVar("T")
+AT_MOST, LEAST = 5 * STEPS, 1000  # steps of comparing for all of a page, and for each message of it
 CHUNKS = 12  # passages on a page; further ones are counted
 CITED, EVIDENCE = "cited", "evidence"  # marks: by the item, by a verdict
 
@@ -140,6 +141,8 @@ def view_of(records: Records) -> ItemView:
     story = records.story
     item = story.item
     texts = {chunk.id: chunk.text for chunk in records.chunks}
+    edits = sum(event.action is Action.EDIT for event in story.history)
+    share = max(1, len(item.drafts) - 1 + edits)
     return ItemView(
         story=story,
         item=item,
@@ -149,7 +152,7 @@ def view_of(records: Records) -> ItemView:
         drafts=tuple(
             DraftView(
                 draft,
-                changes(item.drafts[place - 1].messages, draft.messages) if place else unchanged(draft.messages),
+                changes(item.drafts[place - 1].messages, draft.messages, share) if place else unchanged(draft.messages),
                 quotes(draft.evidence, texts),
             )
             for place, draft in enumerate(item.drafts)
@@ -157,20 +160,25 @@ def view_of(records: Records) -> ItemView:
         verdicts=tuple(VerdictView(verdict, quotes(verdict.evidence, texts)) for verdict in item.verdicts),
         picture=picture_of(records.entities, records.relations),
         history=tuple(
-            EventView(event, changes(item.messages, event.messages) if event.action is Action.EDIT else ())
+            EventView(event, changes(item.messages, event.messages, share) if event.action is Action.EDIT else ())
             for event in story.history
         ),
     )
 
 
-def changes(old: Sequence[Message], new: Sequence[Message]) -> tuple[Changed, ...]:
-    """Returns the messages of `new` with what changed; those that `old` alone has come last, as deleted."""
+def changes(old: Sequence[Message], new: Sequence[Message], share: int = 1) -> tuple[Changed, ...]:
+    """Returns the messages of `new` with what changed; those that `old` alone has come last, as deleted.
+
+    `share` of such comparisons are made for one page: the work of one text is divided among them and their messages.
+    """
+    changed = sum(one.content != other.content for one, other in zip(old, new, strict=False))
+    steps = max(LEAST, AT_MOST // (share * max(1, changed)))
     found = []
     for place in range(max(len(old), len(new))):
         before = old[place].content if place < len(old) else ""
         after = new[place].content if place < len(new) else ""
         role = (new if place < len(new) else old)[place].role
-        found.append(Changed(role, after, word_diff(before, after) if before != after else ()))
+        found.append(Changed(role, after, word_diff(before, after, min(STEPS, steps)) if before != after else ()))
     return tuple(found)
 
 
