@@ -78,8 +78,8 @@ class Sampler:
             sample = self._sample(books, duplicates)
             moments = [*self._moments, (sample.at, sample.seconds)]
             dropped = set(superfluous(moments))
-            self._moments = [one for one in moments if one[0] not in dropped]
             await self._samples.add(sample, self._latest(), sorted(dropped))
+            self._moments = [one for one in moments if one[0] not in dropped]  # now: what failed is dropped next time
         except GristmillError as error:
             LOG.info("the run's time series lacks a moment: %s", error)
         except Exception:  # a mistake in here must not end a campaign

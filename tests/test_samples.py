@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 from collections import Counter
+from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -190,6 +191,26 @@ async def test_a_series_that_cannot_be_written_costs_the_campaign_nothing(
         report = await in_process(tmp_path, server, 20)
     assert report.books.accepted == 20
     assert series(report.folder) == []
+
+
+async def test_samples_that_a_full_disk_kept_from_being_dropped_go_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add, full = Samples.add, iter([True, True])
+
+    async def now_and_then(samples: Samples, sample: Sample, latest: Any, drop: Sequence[int] = ()) -> None:
+        if drop and next(full, False):
+            raise StoreError("the disk is full")
+        await add(samples, sample, latest, drop)
+
+    monkeypatch.setattr(Samples, "add", now_and_then)
+    monkeypatch.setattr(sampling, "FIRST", 0.01)
+    monkeypatch.setattr(sampling, "REST", 0.0)
+    monkeypatch.setattr(sampling, "superfluous", lambda moments: [at for at, _ in moments[:-2]])
+    async with MockServer(latency=0.05, answer=accepting) as server:
+        report = await in_process(tmp_path, server, 40, concurrency=4)
+    assert next(full, None) is None, "the disk was never full"
+    assert len(series(report.folder)) == 2
 
 
 async def test_a_mistake_in_the_series_is_logged_and_costs_the_campaign_nothing(
