@@ -8,8 +8,10 @@ from pathlib import Path
 from harness import CONCURRENCY, Wire, accepting, assert_accounted, completed, coordinator, run_of, write_campaign
 from mock_server import MockServer
 from processes import Start
+from sent_back import decide
 
 from gristmill import Status
+from gristmill.storage.reviews import Action
 from gristmill.storage.store import RunStore
 
 STRIKES = 3
@@ -42,6 +44,12 @@ async def test_a_poison_task_is_set_aside_alone_and_can_be_requeued(
         status = await completed(await gristmill("status", folder))
         assert "poison" in status
 
+        await decide(folder, dead.id, Action.REJECT)
+        kept = await completed(await gristmill("fleet", folder, "requeue", *wire.options))
+        assert "0 tasks are pending again" in kept, "a person decided its item"
+        shown = await completed(await gristmill("fleet", folder, *wire.options))
+        assert f"set aside {dead.task} after {STRIKES} strikes: " in shown
+        await decide(folder, dead.id, Action.UNDO)
         again = await completed(await gristmill("fleet", folder, "requeue", *wire.options))
         assert "1 tasks are pending again" in again
         assert_accounted(folder, planned=60, pending=1)
