@@ -84,6 +84,9 @@ def test_the_wheel_holds_what_the_tree_has(wheel: Path) -> None:
             ships = path.suffix == ".py" or (path.is_file() and folder != "." and path.suffix != ".pyc")
             if ships and not path.name.startswith("."):
                 expected.add(f"{place}/{path.name}")
+            if path.is_dir() and path.name in {"static", "templates"}:  # data in folders that are no packages
+                inside = (one for one in path.rglob("*") if one.is_file())
+                expected |= {f"{place}/{one.relative_to(path.parent).as_posix()}" for one in inside}
     assert held == expected | {"gristmill/py.typed"}
 
 

@@ -92,10 +92,10 @@ async def test_ctrl_c_in_a_dry_run_ends_without_a_traceback(tmp_path: Path, gris
 
 
 async def test_a_second_process_is_refused_with_the_pid_of_the_first(tmp_path: Path, gristmill: Start) -> None:
-    async with MockServer(latency=0.5, answer=accepting) as server:
+    async with MockServer(latency=3.0, answer=accepting) as server:  # so slow that both others look while it works
         path = write_campaign(tmp_path, server, 60)
         first = await gristmill("run", path)
-        await until(lambda: len(server.log) >= 4)
+        await until(lambda: server.in_flight >= 4)
         code, _, err = await (await gristmill("run", path)).ended()
         assert code == 1
         assert f"process {first.pid}" in err
