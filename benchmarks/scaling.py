@@ -41,7 +41,7 @@ from time import monotonic, process_time
 from fleet_campaign import TICKS, FleetCampaign, cpu_seconds
 from mock_server import MockServer
 
-LATENCY, SLOTS = 0.02, 256  # seconds of the server, tasks in flight: 12,800 calls/s, more than two cores can make
+LATENCY, SLOTS = 0.02, 512  # seconds of the server, tasks in flight: 12,800 calls/s, more than two cores can make
 TICK = 0.02
 DEADLINE = 300.0  # seconds for one campaign
 WAYS = {"one core": (1, 1), "one worker": (1, 2), "two workers": (2, 2)}  # workers, cores
