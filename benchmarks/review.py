@@ -33,8 +33,8 @@ from uuid import uuid4
 
 import aiohttp
 
-from gristmill.review.index import FILE
-from gristmill.review.query import Sort
+from gristmill.review.queue.file import FILE
+from gristmill.review.queue.query import Sort
 from gristmill.storage.records import (
     Chunk,
     Decision,

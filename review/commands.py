@@ -21,15 +21,15 @@ from ..evals.agreement_report import agreement_of
 from ..storage.records import Message
 from ..storage.reviews import Action
 from ..storage.store import RunStore
-from . import argilla, incoming
 from .agreement_text import print_agreement
-from .argilla import record_of
 from .desk import Desk, Outcome, Wanted
-from .incoming import Given, Refused, Taken
-from .index import ReviewIndex
+from .exchange import argilla, incoming
+from .exchange.argilla import record_of
+from .exchange.incoming import Given, Refused, Taken
+from .exchange.outgoing import handed, line_of, write_lines
 from .listing import listed, pages_of, print_list
-from .outgoing import handed, line_of, write_lines
-from .query import Filters, Sort
+from .queue.index import ReviewIndex
+from .queue.query import Filters, Sort
 from .web.site import minimum_of
 
 LONGEST_NAME = 100

@@ -13,8 +13,8 @@ from rich.text import Text
 
 from ..campaigns.report import STYLES
 from ..storage.records import Status
-from .index import ReviewIndex
-from .query import Filters, Page, Seen, Sort
+from .queue.index import ReviewIndex
+from .queue.query import Filters, Page, Seen, Sort
 
 AT_ONCE = 500  # items of one look
 COLUMNS = ("item", "status", "reasons", "score", "what", "decided")

@@ -17,8 +17,8 @@ from test_review_index import CHUNK, DOCUMENT, item_of, put
 
 from gristmill.evals.agreement_report import agreement_of
 from gristmill.review.desk import Desk
-from gristmill.review.index import ReviewIndex
-from gristmill.review.query import Filters, Sort
+from gristmill.review.queue.index import ReviewIndex
+from gristmill.review.queue.query import Filters, Sort
 from gristmill.review.web.app import create_app
 from gristmill.review.web.curves import curve_of, minimum_lines
 from gristmill.review.web.site import Access, Site

@@ -18,10 +18,10 @@ from graph_page import fill
 
 from gristmill.campaigns.planning import Plan
 from gristmill.graphs.recipes.base import lazily
-from gristmill.review.coverage import EntityCoverage
-from gristmill.review.graph_room import GraphRoom, Level, Order, Sieve, level_of, steps_to
-from gristmill.review.graph_view import MOST_LINKS, By, GraphView
-from gristmill.review.passages import joined, passages
+from gristmill.review.graph.coverage import EntityCoverage
+from gristmill.review.graph.passages import joined, passages
+from gristmill.review.graph.room import GraphRoom, Level, Order, Sieve, level_of, steps_to
+from gristmill.review.graph.view import MOST_LINKS, By, GraphView
 from gristmill.review.web.app import create_app
 from gristmill.review.web.site import Access, Site
 from gristmill.storage.records import Chunk, Document, Entity, Item, Relation, Span, Status, Task, content_id

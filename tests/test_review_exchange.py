@@ -23,8 +23,8 @@ from test_review_terminal import EVIL, UNSAFE
 
 from gristmill.cli import main
 from gristmill.review.desk import Desk
-from gristmill.review.incoming import Given, decisions_of, lines_of
-from gristmill.review.json_records import records_of
+from gristmill.review.exchange.incoming import Given, decisions_of, lines_of
+from gristmill.review.exchange.json_records import records_of
 from gristmill.storage.records import Draft, Item, Message, Span, Status
 from gristmill.storage.reviews import Action, Reviews
 from gristmill.storage.store import RunStore
@@ -245,7 +245,7 @@ def test_a_bad_line_is_named_and_costs_no_other(run: Path, line: Any, why: str) 
 
 
 def test_a_line_without_end_is_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gristmill.review.incoming.LONGEST", 100)
+    monkeypatch.setattr("gristmill.review.exchange.incoming.LONGEST", 100)
     file = io.BytesIO(b"\xef\xbb\xbf" + b'{"id": "a"}\n' + b"x" * 1000 + b'\n\n{"id": "b"}')
     found = list(decisions_of(lines_of(file), "ada"))
     assert [(one.line, one.item, bool(one.error)) for one in found] == [(1, "a", False), (2, "", True), (4, "b", False)]

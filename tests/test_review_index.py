@@ -11,9 +11,10 @@ from typing import Any
 import pytest
 
 from gristmill.errors import ConfigError
-from gristmill.review.counts import FACETS, QueueCounts
-from gristmill.review.index import FILE, ReviewIndex
-from gristmill.review.query import Filters, Sort, Stage, match
+from gristmill.review.queue.counts import FACETS, QueueCounts
+from gristmill.review.queue.file import FILE
+from gristmill.review.queue.index import ReviewIndex
+from gristmill.review.queue.query import Filters, Sort, Stage, match
 from gristmill.storage.records import (
     Chunk,
     Decision,

@@ -18,8 +18,8 @@ from test_cli import gristmill
 from test_review_index import CHUNK, DOCUMENT, item_of, put
 
 from gristmill.campaigns.terminal import json_text, plain
-from gristmill.review.index import ReviewIndex
-from gristmill.review.query import Filters
+from gristmill.review.queue.index import ReviewIndex
+from gristmill.review.queue.query import Filters
 from gristmill.storage.records import Draft, Message, Status
 from gristmill.storage.reviews import Action, Reviews
 from gristmill.storage.store import RunStore

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gristmill.review import diffs
-from gristmill.review.diffs import Piece, word_diff
-from gristmill.review.highlights import located, passage
-from gristmill.review.pictures import MOST, picture_of
+from gristmill.review.item import diffs
+from gristmill.review.item.diffs import Piece, word_diff
+from gristmill.review.item.highlights import located, passage
+from gristmill.review.item.pictures import MOST, picture_of
 from gristmill.review.web import item_view
 from gristmill.storage.records import Entity, Message, Relation, Span
 

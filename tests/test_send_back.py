@@ -19,8 +19,8 @@ from gristmill.graphs.flows.check import builder_of, check_flow
 from gristmill.graphs.flows.entering import entered_at_refine
 from gristmill.graphs.recipes.catalogue import recipe
 from gristmill.prompts.library import PromptLibrary
-from gristmill.review.index import ReviewIndex
-from gristmill.review.query import Filters, Stage
+from gristmill.review.queue.index import ReviewIndex
+from gristmill.review.queue.query import Filters, Stage
 from gristmill.storage.people import Shift
 from gristmill.storage.records import Item, Status
 from gristmill.storage.reviews import Action

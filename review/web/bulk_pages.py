@@ -14,7 +14,7 @@ from starlette.routing import Route
 from ...errors import ConfigError, NotStored
 from ...storage.reviews import Action
 from ..desk import NOTE, Bulk
-from ..query import Filters
+from ..queue.query import Filters
 from .decisions import Sent
 from .parameters import ID, from_json
 from .site import Site, site_of

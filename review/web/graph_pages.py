@@ -16,10 +16,10 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from ...storage.records import Record
-from ..graph_facts import entity_facts, link_facts, mentions_of
-from ..graph_room import GraphRoom, Node, Order, Sieve
-from ..graph_view import By, Part
-from ..query import Filters, Sort, Stage
+from ..graph.facts import entity_facts, link_facts, mentions_of
+from ..graph.room import GraphRoom, Node, Order, Sieve
+from ..graph.view import By, Part
+from ..queue.query import Filters, Sort, Stage
 from .parameters import ID, from_query, id_of
 from .rendering import is_fragment, render
 from .security import reviewer_of

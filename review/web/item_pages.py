@@ -8,8 +8,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from ..index import ReviewIndex
-from ..query import Neighbours, Seen
+from ..queue.index import ReviewIndex
+from ..queue.query import Neighbours, Seen
 from .decisions import held_by_others, other_holder
 from .item_prompts import prompts_of
 from .item_view import gather, view_of

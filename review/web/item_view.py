@@ -16,9 +16,9 @@ from ...storage.records import Chunk, Draft, Entity, Item, Message, Relation, Sp
 from ...storage.reviews import Action, Review
 from ...storage.store import RunStore
 from ..desk import Desk, Story
-from ..diffs import STEPS, Piece, word_diff
-from ..highlights import Mark, Part, located, passage
-from ..pictures import Picture, picture_of
+from ..item.diffs import STEPS, Piece, word_diff
+from ..item.highlights import Mark, Part, located, passage
+from ..item.pictures import Picture, picture_of
 
 T = TypeVar("T")
 AT_MOST, LEAST = 5 * STEPS, 1000  # steps of comparing for all of a page, and for each message of it

@@ -8,9 +8,9 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
-from ..counts import QueueCounts
-from ..index import ReviewIndex
-from ..query import Page
+from ..queue.counts import QueueCounts
+from ..queue.index import ReviewIndex
+from ..queue.query import Page
 from .parameters import from_query
 from .queue_view import SORTS, STAGES, TEXTS, Asked, chips, facets, names_of
 from .rendering import is_fragment, query, render

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from ...storage.store import RunStore
-from ..counts import UNSET, Bars
-from ..query import Filters, Sort, Stage
+from ..queue.counts import UNSET, Bars
+from ..queue.query import Filters, Sort, Stage
 from .rendering import query
 
 HEADINGS = {

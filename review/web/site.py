@@ -16,10 +16,11 @@ from starlette.requests import Request
 from ...evals.judgements import Judgements
 from ...storage.records import content_id
 from ...storage.store import RunStore
-from ..counts import QueueCounts
 from ..desk import Desk
-from ..graph_room import GraphRoom
-from ..index import FILE, ReviewIndex
+from ..graph.room import GraphRoom
+from ..queue.counts import QueueCounts
+from ..queue.file import FILE
+from ..queue.index import ReviewIndex
 from ..watch import Watch
 
 T = TypeVar("T")

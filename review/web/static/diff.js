@@ -1,4 +1,4 @@
-// What changed between two texts, word by word, as review/diffs.py does it for the server's pages (Myers, 1986): in
+// What changed between two texts, word by word, as review/item/diffs.py does it for the server's pages (Myers, 1986): in
 // steps that are counted, so that no text makes a keystroke slow.
 const WORD = /[\p{L}\p{N}_]+|\s+|[^\p{L}\p{N}_\s]/gu;
 const STEPS = 60_000;

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..storage.records import Relation
-from .graph_room import GraphRoom, Node
-from .graph_view import Link, other
+from ...storage.records import Relation
 from .passages import Passages, passages
+from .room import GraphRoom, Node
+from .view import Link, other
 
 TIES = 25  # neighbours that an entity shows at first
 RELATIONS = 20  # relations of one pair

@@ -14,11 +14,11 @@ from enum import StrEnum
 import orjson
 from pydantic import Field
 
-from ..errors import NotStored
-from ..storage.records import Record
-from ..storage.store import RunStore
+from ...errors import NotStored
+from ...storage.records import Record
+from ...storage.store import RunStore
 from .coverage import EntityCoverage, Uses
-from .graph_view import By, GraphView, Part
+from .view import By, GraphView, Part
 
 STEPS = 4  # shades of covered entities
 

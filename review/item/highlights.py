@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from ..storage.records import Span
+from ...storage.records import Span
 
 AROUND = 350  # characters that stay in view on both sides of what is marked
 WORTH = 300  # characters that are worth folding

@@ -14,10 +14,10 @@ from typing import Annotated, Any, BinaryIO, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from ..storage.records import Item, Message, Record, content_id
-from ..storage.reviews import Action
-from ..storage.store import RunStore
-from .desk import Desk, Outcome, Wanted
+from ...storage.records import Item, Message, Record, content_id
+from ...storage.reviews import Action
+from ...storage.store import RunStore
+from ..desk import Desk, Outcome, Wanted
 
 AT_ONCE = 500  # decisions of one transaction
 LONGEST = 64_000_000  # bytes of a line, or of an element of an array

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from ..errors import NotStored
-from ..storage.records import Chunk, Decision, Item, Status
+from ...errors import NotStored
+from ...storage.records import Chunk, Decision, Item, Status
 
 TITLE = 160  # characters of an item's first message that a list shows
 PREVIEW = 240  # and of its last

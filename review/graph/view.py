@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from ..agents.names import name_key
-from ..errors import NotStored
+from ...agents.names import name_key
+from ...errors import NotStored
 
 MOST_LINKS = 600  # of one picture: beyond that lines hide each other and a layout takes seconds
 SEARCHED = 12  # names that a search shows

@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, BinaryIO
 
-from ..errors import ConfigError
-from ..storage.records import Item, Message
-from ..storage.reviews import Action
-from .desk import Wanted
+from ...errors import ConfigError
+from ...storage.records import Item, Message
+from ...storage.reviews import Action
+from ..desk import Wanted
 from .incoming import ID, Given
 from .json_records import records_of
 from .outgoing import Handed

@@ -12,8 +12,8 @@ from itertools import islice
 
 import orjson
 
-from ..storage.records import Status
-from ..storage.store import RunStore
+from ...storage.records import Status
+from ...storage.store import RunStore
 
 PAGE = 2000
 WAYS = (Status.PENDING, Status.ACCEPTED, Status.REJECTED, Status.FAILED)

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from ..storage.records import Record
+from ...storage.records import Record
 
 
 class Sort(StrEnum):

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ..errors import NotStored
-from ..storage.records import Span
-from ..storage.store import RunStore
+from ...errors import NotStored
+from ...storage.records import Span
+from ...storage.store import RunStore
 
 AROUND = 140  # characters before the first mention and after the last
 LONGEST = 900  # characters of a passage

@@ -14,14 +14,14 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from ..campaigns.terminal import json_text
-from ..storage.datasets.writers import disk_errors
-from ..storage.records import Item, Span
-from ..storage.reviews import Review, Reviews, decision_of
-from ..storage.store import RunStore
-from .index import ReviewIndex
-from .listing import pages_of
-from .query import Filters, Seen, Sort
+from ...campaigns.terminal import json_text
+from ...storage.datasets.writers import disk_errors
+from ...storage.records import Item, Span
+from ...storage.reviews import Review, Reviews, decision_of
+from ...storage.store import RunStore
+from ..listing import pages_of
+from ..queue.index import ReviewIndex
+from ..queue.query import Filters, Seen, Sort
 
 KEPT = ("id", "task", "kind", "status", "reasons", "messages", "fields", "attributes", "entities", "round", "drafts",
         "verdicts", "error", "raw")  # fmt: skip

@@ -6,7 +6,6 @@ Nothing is decided here; the store's events are the truth.
 
 from __future__ import annotations
 
-import fcntl
 import re
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -17,43 +16,19 @@ from typing import Any
 
 import orjson
 
-from ..errors import ConfigError, NotStored
-from ..storage.reviews import Reviews, decision_of
-from ..storage.sqlite import translate
-from ..storage.store import RunStore
+from ...errors import ConfigError, NotStored
+from ...storage.reviews import Reviews, decision_of
+from ...storage.store import RunStore
 from .counts import count, count_by, without
+from .file import FILE, GRAIN, add, opened, set_mark
 from .query import Filters, Neighbours, Page, Seen, Sort, Stage, Where, condition, plain, selections
-from .rows import Row, row_of
+from .rows import row_of
 
-FILE = "review-index.sqlite3"
-VERSION = 3
 PAGE = 500  # items read at a time: also how long a page waits at most while a large run is taken in
-
-SCHEMA = """
-CREATE TABLE marks (name TEXT PRIMARY KEY, value);
-CREATE TABLE items (
-  seq INTEGER PRIMARY KEY, id TEXT UNIQUE NOT NULL, task TEXT NOT NULL, status TEXT NOT NULL, reason TEXT NOT NULL,
-  kind TEXT NOT NULL, draw TEXT NOT NULL, round INTEGER NOT NULL, origin TEXT NOT NULL, score REAL,
-  doubt REAL NOT NULL, split REAL NOT NULL, teaches REAL NOT NULL,
-  decision TEXT NOT NULL DEFAULT '', reviewer TEXT NOT NULL DEFAULT '');
-CREATE INDEX items_teaches ON items (decision, reason, teaches, seq);
-CREATE INDEX items_open ON items (decision, status, id, score);
-CREATE INDEX items_score ON items (coalesce(score, 2.0), seq);
-CREATE INDEX items_origin ON items (origin) WHERE origin <> '';
-CREATE TABLE titles (seq INTEGER PRIMARY KEY, title TEXT NOT NULL, preview TEXT NOT NULL, drafted INTEGER NOT NULL,
-                     reasons TEXT NOT NULL, critics TEXT NOT NULL, documents TEXT NOT NULL);
-CREATE TABLE tags (kind TEXT NOT NULL, value TEXT NOT NULL, seq INTEGER NOT NULL,
-                   PRIMARY KEY (kind, value, seq)) WITHOUT ROWID;
-CREATE TABLE judged (reason TEXT PRIMARY KEY, decided INTEGER NOT NULL);
-CREATE TABLE skips (reviewer TEXT NOT NULL, id TEXT NOT NULL, PRIMARY KEY (reviewer, id)) WITHOUT ROWID;
-CREATE VIRTUAL TABLE words USING fts5 (text, content='',
-                                       tokenize="unicode61 remove_diacritics 2");
-"""
 
 PLACE = re.compile(
     r"-?[0-9]{1,18}(\.[0-9]{1,20})?(e-[0-9]{1,3})?_[0-9]{1,18}"
 )  # as a page gives it: a rank and a number
-GRAIN = 1024  # ranks are multiples of 1/1024, which floats add and compare exactly: a place in the queue is one rank
 # Each order with the index that holds it: the planner would rather take all that is open and sort it.
 ORDERS = {
     Sort.TEACHES: ("teaches", "DESC", ""),
@@ -77,7 +52,7 @@ class ReviewIndex:
         self._store = store
         self._reviews = Reviews(store)
         self._minimum = dict(minimum or {})
-        self._connection = _open(path or store.folder / FILE, str(store.mark("run") or store.folder))
+        self._connection = opened(path or store.folder / FILE, str(store.mark("run") or store.folder))
         self._kept: object = None
         self._document_of = lru_cache(maxsize=10_000)(self._find_document)
 
@@ -101,10 +76,10 @@ class ReviewIndex:
                 if self._mark("items") != seen:
                     continue  # another process took them in meanwhile
                 for seq, item in page:
-                    _add(connection, row_of(seq, item, self._document_of, self._minimum, self._store.chunk))
+                    add(connection, row_of(seq, item, self._document_of, self._minimum, self._store.chunk))
                 for decided in self._reviews.histories((item.id for _, item in page), self._mark("events")):
                     self._decide(connection, decided)  # its events were read before it
-                _set(connection, "items", page[-1][0])
+                set_mark(connection, "items", page[-1][0])
             taken += len(page)
             say(taken)
         self._forget_what_is_gone()
@@ -112,7 +87,7 @@ class ReviewIndex:
             with self._transaction() as connection:
                 for review in {review.item: review for _, review in events}.values():
                     self._decide(connection, review.item)
-                _set(connection, "events", events[-1][0])
+                set_mark(connection, "events", events[-1][0])
 
     def _forget_what_is_gone(self) -> None:
         """Failed items leave the store when their tasks run again; until they end there is nothing to review."""
@@ -370,70 +345,3 @@ def _place(after: str) -> tuple[float, int]:
     if not PLACE.fullmatch(after):
         raise ConfigError(f"'{after[:50]}' is no place in the queue; take one that a page gave")
     return float(rank), int(seq)
-
-
-def _add(connection: sqlite3.Connection, row: Row) -> None:
-    reason = row.reasons[0] if row.reasons else ""
-    connection.execute("DELETE FROM items WHERE id = ?", (row.id,))  # a failed task that ran again
-    connection.execute(
-        "INSERT INTO items (seq, id, task, status, reason, kind, draw, round, origin, score, doubt, split, teaches) "
-        "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        (row.seq, row.id, row.task, row.status, reason, row.kind, row.draw, row.round, row.origin, row.score, row.doubt,
-         row.split, round(GRAIN * (row.doubt + row.split)) / GRAIN),
-    )  # fmt: skip
-    connection.execute("INSERT OR IGNORE INTO judged VALUES (?, 0)", (reason,))
-    lists = [orjson.dumps(one).decode() for one in (row.reasons, row.critics, row.documents)]
-    texts = (row.title, row.preview, int(row.drafted))
-    connection.execute("INSERT OR REPLACE INTO titles VALUES (?, ?, ?, ?, ?, ?, ?)", (row.seq, *texts, *lists))
-    tags = {"reason": row.reasons, "critic": row.critics, "document": row.documents, "entity": row.entities}
-    connection.executemany(
-        "INSERT OR IGNORE INTO tags VALUES (?, ?, ?)",
-        [(kind, value, row.seq) for kind, values in tags.items() for value in values],
-    )
-    connection.execute("INSERT INTO words (rowid, text) VALUES (?, ?)", (row.seq, row.words))
-
-
-def _set(connection: sqlite3.Connection, name: str, value: object) -> None:
-    connection.execute("INSERT OR REPLACE INTO marks VALUES (?, ?)", (name, value))
-
-
-def _open(path: Path, run: str) -> sqlite3.Connection:
-    """Opens the file, made anew when it is another run's or another version's.
-
-    Raises:
-        StoreError: the folder cannot be written.
-    """
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)  # a run in PostgreSQL may have none on this machine
-        with path.with_name(path.name + ".lock").open("a") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)  # the page and the commands may open it at the same moment
-            return _opened(path, run)
-    except (OSError, sqlite3.Error) as error:
-        raise translate(error, path) from error
-
-
-def _opened(path: Path, run: str) -> sqlite3.Connection:
-    connection = _connect(path)
-    if connection.execute("PRAGMA user_version").fetchone()[0] == VERSION:
-        row = connection.execute("SELECT value FROM marks WHERE name = 'run'").fetchone()
-        if row is not None and row[0] == run:
-            return connection
-    connection.close()
-    for stale in (path, path.with_name(path.name + "-wal"), path.with_name(path.name + "-shm")):
-        stale.unlink(missing_ok=True)
-    connection = _connect(path)
-    connection.executescript(f"BEGIN;{SCHEMA}PRAGMA user_version = {VERSION};COMMIT;")
-    for name, value in (("run", run), ("items", 0), ("events", 0)):
-        _set(connection, name, value)
-    return connection
-
-
-def _connect(path: Path) -> sqlite3.Connection:
-    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
-    connection.row_factory = sqlite3.Row
-    connection.execute("PRAGMA journal_mode=WAL")
-    connection.execute("PRAGMA synchronous=OFF")  # it can be made again from the store
-    connection.execute("PRAGMA cache_size=-16000")
-    connection.execute("PRAGMA temp_store=MEMORY")
-    connection.execute("PRAGMA busy_timeout=10000")
-    return connection

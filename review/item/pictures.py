@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ..storage.records import Entity, Relation
+from ...storage.records import Entity, Relation
 
 WIDTH, BOX, HEIGHT, GAP, TOP = 320, 210, 44, 46, 4  # units of the picture's viewBox
 LANE = 22

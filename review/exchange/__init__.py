@@ -1,0 +1,1 @@
+"""Items out to other annotation tools, and decisions back in."""
