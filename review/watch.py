@@ -7,11 +7,10 @@ and events are read from where the last look ended.
 from __future__ import annotations
 
 import time
-from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
-from ..storage.reviews import Review, Reviews, decision_of
+from ..storage.people import People, Shift
 from ..storage.samples import KEPT, Sample, Samples
 from ..storage.store import Books, RunStore
 
@@ -21,7 +20,8 @@ REST = 50.0  # times as long as it took are books and reasons not counted again
 @dataclass(frozen=True, slots=True)
 class View:
     """A run at a moment. `campaign`, `stop`, `spent` and `documents` are marks of the store, `latest` is what came with
-    the newest sample. `reasons` counts items by (status, first reason), `decided` items by what people decided.
+    the newest sample. `reasons` counts items by (status, first reason), `decided` items by what people decided; `shift`
+    is how that moves the number of items that count as accepted.
     """
 
     holder: str | int | None
@@ -34,6 +34,12 @@ class View:
     samples: tuple[Sample, ...]
     latest: dict[str, Any]
     decided: dict[str, int]
+    shift: Shift
+
+    @property
+    def counted(self) -> int:
+        """Items that count as accepted, people's decisions included."""
+        return self.books.accepted + self.shift.total
 
 
 class Watch:
@@ -45,14 +51,12 @@ class Watch:
         self._books = Books()
         self._reasons: dict[tuple[str, str], int] = {}
         self._until = 0.0
-        self._events: dict[str, list[Review]] = {}
-        self._event = 0
-        self._decided: Counter[str] = Counter()
+        self._decided: dict[str, int] = {}
+        self._shift = Shift()
 
     def look(self) -> View:
         """Returns the run as it is now; raises `StoreError` when the store is away."""
         self._count()
-        self._hear()
         return View(
             holder=self._store.holder,
             campaign=self._store.mark("campaign") or {},
@@ -63,7 +67,8 @@ class Watch:
             reasons=self._reasons,
             samples=self.samples(),
             latest=Samples(self._store).latest(),
-            decided=dict(self._decided),
+            decided=self._decided,
+            shift=self._shift,
         )
 
     def close(self) -> None:
@@ -82,16 +87,8 @@ class Watch:
         if began < self._until:
             return
         self._books, self._reasons = self._store.books(), self._store.reasons()
+        people = People(self._store)
+        people.look()
+        self._decided, self._shift = people.decisions, people.shift
         ended = time.monotonic()
         self._until = ended + REST * (ended - began)
-
-    def _hear(self) -> None:
-        while page := Reviews(self._store).since(self._event):
-            self._event = page[-1][0]
-            for _, review in page:
-                events = self._events.setdefault(review.item, [])
-                before = decision_of(events)
-                events.append(review)
-                for decision, by in ((before, -1), (decision_of(events), 1)):
-                    if decision is not None:
-                        self._decided[decision.action.value] += by

@@ -82,7 +82,7 @@ class Shown:
 
 def shown(view: View) -> Shown:
     """Works out what a view says."""
-    late, target, accepted = lately(view.samples), view.campaign.get("target"), view.books.accepted
+    late, target, accepted = lately(view.samples), view.campaign.get("target"), view.counted
     running = view.holder is not None
     lost = [(reason, status, number) for (status, reason), number in view.reasons.items() if status != "accepted"]
     lost.sort(key=lambda one: (-one[2], one))

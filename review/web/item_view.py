@@ -157,7 +157,10 @@ def view_of(records: Records) -> ItemView:
             )
             for place, draft in enumerate(item.drafts)
         ),
-        verdicts=tuple(VerdictView(verdict, quotes(verdict.evidence, texts)) for verdict in item.verdicts),
+        verdicts=tuple(  # those that decided first
+            VerdictView(verdict, quotes(verdict.evidence, texts))
+            for verdict in sorted(item.verdicts, key=lambda verdict: -verdict.draft)
+        ),
         picture=picture_of(records.entities, records.relations),
         history=tuple(
             EventView(event, changes(item.messages, event.messages, share) if event.action is Action.EDIT else ())
