@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -57,7 +58,9 @@ async def test_the_scheme_and_the_range_change_the_pictures_in_place(people: Peo
     before = await canvas.evaluate("(one) => one.toDataURL()")
     await page.emulate_media(color_scheme="dark")
     await expect(page.locator(".chart canvas")).to_have_count(PICTURES)
-    assert await page.locator("#chart-ended canvas").evaluate("(one) => one.toDataURL()") != before
+    async with asyncio.timeout(30):  # it is drawn anew when the scheme's change has been heard
+        while await page.locator("#chart-ended canvas").evaluate("(one) => one.toDataURL()") == before:  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
     await page.get_by_label("Show").select_option("600")
     await expect(page.locator(".chart canvas")).to_have_count(PICTURES)
 
