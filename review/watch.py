@@ -51,8 +51,7 @@ class Watch:
         self._books = Books()
         self._reasons: dict[tuple[str, str], int] = {}
         self._until = 0.0
-        self._decided: dict[str, int] = {}
-        self._shift = Shift()
+        self._people = People(store)
 
     def look(self) -> View:
         """Returns the run as it is now; raises `StoreError` when the store is away."""
@@ -67,8 +66,8 @@ class Watch:
             reasons=self._reasons,
             samples=self.samples(),
             latest=Samples(self._store).latest(),
-            decided=self._decided,
-            shift=self._shift,
+            decided=self._people.decisions,
+            shift=self._people.shift,
         )
 
     def close(self) -> None:
@@ -86,9 +85,9 @@ class Watch:
         began = time.monotonic()
         if began < self._until:
             return
-        self._books, self._reasons = self._store.books(), self._store.reasons()
-        people = People(self._store)
-        people.look()
-        self._decided, self._shift = people.decisions, people.shift
+        books, self._reasons = self._store.books(), self._store.reasons()
+        if books != self._books:  # what ended may be another version of an item that people decided
+            self._books, self._people = books, People(self._store)
+        self._people.look()
         ended = time.monotonic()
         self._until = ended + REST * (ended - began)

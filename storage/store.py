@@ -134,17 +134,17 @@ class RunStore:
         self._database.close()
 
     async def write(self, *statements: Statement) -> None:
-        """Commits statements of the store's other rooms (`reviews`) together; returns when they are durable."""
-        await self._write(*statements)
+        """Commits statements together; returns when they are durable. The store's other rooms (`reviews`) write so too.
+
+        Raises `StoreError` when the run is open for reading only, or the database refuses.
+        """
+        if self._writer is None:
+            raise StoreError(f"the run in {self.shown} is open for reading only")
+        await self._writer.write(*statements)
 
     def rows(self, sql: str, *values: Any) -> list[tuple[Any, ...]]:
         """Reads for the store's other rooms."""
         return self._database.rows(sql, *values)
-
-    async def _write(self, *statements: Statement) -> None:
-        if self._writer is None:
-            raise StoreError(f"the run in {self.shown} is open for reading only")
-        await self._writer.write(*statements)
 
     def with_every_commit(self, also: Callable[[], Iterable[Statement]]) -> None:
         """Adds `also()`'s rows to every transaction (what was spent goes with what was bought)."""
@@ -159,23 +159,23 @@ class RunStore:
         return None if row is None else orjson.loads(row[0])
 
     async def set_mark(self, name: str, value: Any) -> None:
-        await self._write(mark_statement(name, value))
+        await self.write(mark_statement(name, value))
 
     # documents and chunks
 
     async def add_documents(self, documents: Sequence[tuple[Document, Sequence[Chunk]]]) -> None:
         """Stores documents with their chunks, in one transaction; those that are there already stay as they are."""
-        await self._write(
+        await self.write(
             (ADD_DOCUMENT, [(document.id, document.name, _json(document)) for document, _ in documents]),
             (ADD_CHUNK, [(chunk.id, chunk.document, _json(chunk)) for _, chunks in documents for chunk in chunks]),
         )
 
     async def forget_documents(self) -> None:
         """Empties documents, chunks and what was skipped: reading that was cut short begins anew."""
-        await self._write(*[(EMPTY.format(table), [(1,)]) for table in ("documents", "chunks", "skipped")])
+        await self.write(*[(EMPTY.format(table), [(1,)]) for table in ("documents", "chunks", "skipped")])
 
     async def add_skipped(self, name: str, reason: str, detail: str) -> None:
-        await self._write((ADD_SKIPPED, [(name, reason, detail)]))
+        await self.write((ADD_SKIPPED, [(name, reason, detail)]))
 
     def skipped(self) -> list[tuple[str, str, str]]:
         """Returns (name, reason, detail) of every document that could not be read."""
@@ -211,7 +211,7 @@ class RunStore:
 
     async def add_extraction(self, chunk: str, body: str, *, reason: str = "") -> None:
         """Stores what one chunk gave (JSON), or, with `reason`, why it gave nothing."""
-        await self._write((ADD_EXTRACTION, [(chunk, reason, body)]))
+        await self.write((ADD_EXTRACTION, [(chunk, reason, body)]))
 
     def extractions(self) -> Iterator[tuple[str, str, str]]:
         """Yields (chunk id, reason or "", body) in the order of the chunks."""
@@ -221,7 +221,7 @@ class RunStore:
 
     async def set_graph(self, entities: Iterable[Entity], relations: Iterable[Relation], ledger: Any) -> None:
         """Replaces the stored graph, in one transaction."""
-        await self._write(
+        await self.write(
             ("DELETE FROM entities WHERE id <> ?", [("",)]),
             ("DELETE FROM relations WHERE id <> ?", [("",)]),
             ("INSERT INTO entities (id, body) VALUES (?, ?)", [(entity.id, _json(entity)) for entity in entities]),
@@ -266,7 +266,7 @@ class RunStore:
 
     async def plan(self, tasks: Sequence[Task], *marks: Statement) -> None:
         """Stores tasks as pending; those that are planned already stay as they are."""
-        await self._write((ADD_TASK, [(task.id, _json(task)) for task in tasks]), *marks)
+        await self.write((ADD_TASK, [(task.id, _json(task)) for task in tasks]), *marks)
 
     def is_planned(self, task: str) -> bool:
         return self._database.row("SELECT 1 FROM tasks WHERE id = ?", task) is not None
@@ -296,7 +296,7 @@ class RunStore:
 
         `claims` are the hashes of the texts that the task holds in the pool from now on, for a restart to take up.
         """
-        await self._write(
+        await self.write(
             (
                 ADD_ITEM,
                 [
@@ -320,7 +320,7 @@ class RunStore:
             reason,
         )
         chosen = [(key,) for (key,) in rows if not tasks or key in tasks]
-        await self._write((FORGET_FAILED, chosen), (RETRY_TASK, chosen))
+        await self.write((FORGET_FAILED, chosen), (RETRY_TASK, chosen))
         return len(chosen)
 
     def books(self) -> Books:
@@ -401,7 +401,7 @@ class RunStore:
 
     async def put(self, key: str, raw: bytes) -> None:
         """Keeps a raw reply, in place of one that could not be read; returns when it is durable."""
-        await self._write((KEEP_CALL, [(key, raw)]))
+        await self.write((KEEP_CALL, [(key, raw)]))
 
     def _one(self, sql: str, key: str, noun: str) -> str:
         row = self._database.row(sql, key)
