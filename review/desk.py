@@ -278,7 +278,8 @@ def _taken(number: int, item: Item, wanted: Wanted, history: Sequence[Review], h
             raise ReviewConflict(f"{holder} looks at it now")
         if standing is not None and wanted.action in DECIDING:
             raise ReviewConflict(
-                f"{standing.reviewer} decided it: {standing.action.value}; undo that first, to decide it anew"
+                f"{standing.reviewer} decided it: {standing.action.value}; undo that first (u on its page, or --decide "
+                f"undo), to decide it anew"
             )
     review = _review(item, wanted, history, last if wanted.seen is None else wanted.seen)
     if review.after != last:
@@ -311,7 +312,10 @@ def _check(item: Item, action: Action, note: str, messages: Sequence[Message]) -
     if len(note) > NOTE:
         raise ConfigError(f"a note of {len(note)} characters; {NOTE} are kept at most")
     if action is Action.ACCEPT and not item.messages:
-        raise ConfigError(f"{item.id} failed without a draft ({', '.join(item.reasons)}): there is nothing to accept")
+        raise ConfigError(
+            f"{item.id} was {item.status.value} without a draft ({', '.join(item.reasons)}): there is nothing to "
+            f"accept; an edit writes one"
+        )
     if action is Action.SEND_BACK and not note.strip():
         raise ConfigError("an item is sent back with a note that says what to change")
     if action is not Action.EDIT:

@@ -131,11 +131,17 @@ def marked(store: RunStore) -> Iterator[Precedent]:
         except StoreError:  # its failed task runs again
             continue
         if item.messages and documents:
-            yield precedent_of(item, decision, documents)
+            yield precedent_of(item, decision, documents, remark_of(history))
 
 
-def precedent_of(item: Item, decision: Review, documents: Sequence[str]) -> Precedent:
-    """Makes a precedent of an item and the decision that stands on it."""
+def remark_of(history: Sequence[Review]) -> str:
+    """Returns what a person wrote when they marked the decision that stands: it was decided without a note then."""
+    marks = [one for one in history if one.action in {Action.PRECEDENT, Action.NO_PRECEDENT} or one.action in DECIDED]
+    return marks[-1].note if marks and marks[-1].action is Action.PRECEDENT else ""
+
+
+def precedent_of(item: Item, decision: Review, documents: Sequence[str], remark: str = "") -> Precedent:
+    """Makes a precedent of an item and the decision that stands on it. `remark` is what its mark says besides."""
     draft = cut("\n\n".join(message.content for message in item.messages), DRAFT)
     wording = cut("\n\n".join(message.content for message in decision.messages), DRAFT)
     quotes = tuple(cut(span.quote, REMARK) for span in item.evidence[:QUOTES] if span.quote.strip())
@@ -144,7 +150,7 @@ def precedent_of(item: Item, decision: Review, documents: Sequence[str]) -> Prec
         for one in last_verdicts(item).values()
         if one.prompt or not any(other.prompt for other in item.verdicts)  # a program learns nothing from examples
     )
-    note = cut(decision.note, REMARK)
+    note = cut("\n".join(filter(None, (decision.note, remark))), REMARK)
     texts = (draft, wording, note, *quotes, *(one.text for one in said))
     return Precedent(
         item=item.id,

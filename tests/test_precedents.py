@@ -292,6 +292,21 @@ async def test_marked_decisions_are_gathered_the_most_instructive_first(store: R
     assert found.version == gather(store).version
 
 
+async def test_what_a_mark_says_is_the_reason_of_a_decision_without_a_note(store: RunStore) -> None:
+    desk, id = Desk(store), item_of(1).id
+    await desk.decide(id, Action.ACCEPT, "ada")
+    await desk.decide(id, Action.PRECEDENT, "ada", note="it asks for the alloy")
+    assert [one.note for one in gather(store).precedents] == ["it asks for the alloy"]
+    await desk.decide(id, Action.NO_PRECEDENT, "ada")
+    await desk.decide(id, Action.PRECEDENT, "ada")
+    assert [one.note for one in gather(store).precedents] == [""]
+    await mark(store, 2, note="plain")
+    await desk.decide(item_of(2).id, Action.PRECEDENT, "bob", note="and short")
+    assert "plain\nand short" in [one.note for one in gather(store).precedents]
+    await desk.decide(item_of(2).id, Action.REJECT, "bob", seen=desk.story(item_of(2).id).last)
+    assert "plain\nand short" not in [one.note for one in gather(store).precedents]
+
+
 async def test_a_mark_ends_with_its_decision_or_when_it_is_taken_back(store: RunStore) -> None:
     for number in (1, 2, 3):
         await mark(store, number)

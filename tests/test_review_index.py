@@ -115,6 +115,17 @@ def test_orders(index: ReviewIndex) -> None:
     assert ids[50] in doubtful  # 0.5 is the threshold where a campaign names none
 
 
+def test_a_fair_sample_is_read_in_order_and_not_sorted(index: ReviewIndex) -> None:
+    told: list[str] = []
+    index._connection.set_trace_callback(told.append)
+    index.page(Filters(), Sort.SAMPLE)
+    index._connection.set_trace_callback(None)
+    (asked,) = [sql for sql in told if "AS rank" in sql]
+    plan = [row["detail"] for row in index._connection.execute(f"EXPLAIN QUERY PLAN {asked}")]
+    assert "SCAN items USING INDEX items_sample" in plan
+    assert not any("TEMP B-TREE" in step for step in plan), plan
+
+
 async def test_what_was_judged_often_teaches_less(store: RunStore, index: ReviewIndex) -> None:
     for number in range(0, 30, 3):
         await decide(store, item_of(number).id, Action.REJECT)

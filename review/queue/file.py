@@ -12,7 +12,7 @@ from ...storage.sqlite import translate
 from .rows import Row
 
 FILE = "review-index.sqlite3"
-VERSION = 3
+VERSION = 4
 GRAIN = 1024  # ranks are multiples of 1/1024, which floats add and compare exactly: a place in the queue is one rank
 
 SCHEMA = """
@@ -25,6 +25,7 @@ CREATE TABLE items (
 CREATE INDEX items_teaches ON items (decision, reason, teaches, seq);
 CREATE INDEX items_open ON items (decision, status, id, score);
 CREATE INDEX items_score ON items (coalesce(score, 2.0), seq);
+CREATE INDEX items_sample ON items ((seq * 2654435769) % 4294967296, seq);
 CREATE INDEX items_origin ON items (origin) WHERE origin <> '';
 CREATE TABLE titles (seq INTEGER PRIMARY KEY, title TEXT NOT NULL, preview TEXT NOT NULL, drafted INTEGER NOT NULL,
                      reasons TEXT NOT NULL, critics TEXT NOT NULL, documents TEXT NOT NULL);

@@ -36,7 +36,7 @@ ORDERS = {
     Sort.OLDEST: ("seq", "ASC", "NOT INDEXED"),
     Sort.SCORE: ("coalesce(score, 2.0)", "ASC", "INDEXED BY items_score"),  # those without a score come last
     # Multiples of the golden ratio, modulo 1: any number of the first is spread evenly (D. Knuth, TAOCP 3, 6.4).
-    Sort.SAMPLE: ("(seq * 2654435769) % 4294967296", "ASC", "NOT INDEXED"),
+    Sort.SAMPLE: ("(seq * 2654435769) % 4294967296", "ASC", "INDEXED BY items_sample"),
 }
 
 

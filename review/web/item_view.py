@@ -103,6 +103,12 @@ class ItemView:
     history: tuple[EventView, ...]
 
     @property
+    def marks(self) -> frozenset[str]:
+        """The kinds of marks that its passages have, for their legend."""
+        parts = (part for passage in self.passages for part in passage.parts)
+        return frozenset(name for part in parts for stretch in part.stretches for name in stretch.marks)
+
+    @property
     def originals(self) -> str:
         """The messages as JSON, exactly: what an editor starts from, where a form would change line ends."""
         return _json([message.model_dump() for message in self.item.messages])

@@ -10,6 +10,7 @@ import threading
 import webbrowser
 from collections.abc import Iterator
 from contextlib import contextmanager
+from errno import EADDRINUSE
 from pathlib import Path
 
 import uvicorn
@@ -77,6 +78,12 @@ def bound(host: str, port: int) -> socket.socket:
     except (OSError, UnicodeError) as error:
         found.close()
         told = error.strerror if isinstance(error, OSError) else "no address"
+        if isinstance(error, OSError) and error.errno == EADDRINUSE:  # never another port unasked
+            raise ConfigError(
+                f"cannot listen on {host} port {port}: {told}, perhaps by another `gristmill review`: use that one or "
+                f"end it. A browser keeps what it has not sent by address and port, so under another --port those "
+                f"decisions wait until this one is back"
+            ) from None
         raise ConfigError(f"cannot listen on {host} port {port}: {told}; give another --port or --host") from None
     return found
 

@@ -82,6 +82,18 @@ async def test_the_command_refuses_to_let_others_in_without_a_token(command, dem
     assert (code, "Traceback" in err) == (1, False)
 
 
+async def test_a_port_that_is_taken_is_never_changed_for_another(review, command, demo_run: Path) -> None:
+    """Another port is another origin: what a browser keeps there is not seen."""
+    served = await review(demo_run)
+    code, out, err = await (await command("review", demo_run, "--port", served.port, "--no-browser")).ended()
+    assert code != 0
+    assert not out
+    said = " ".join(err.split())
+    assert f"cannot listen on 127.0.0.1 port {served.port}" in said
+    assert "another `gristmill review`" in said
+    assert "wait until this one is back" in said
+
+
 async def test_other_machines_come_in_by_name(review, demo_run: Path) -> None:
     served = await review(demo_run, "--host", "0.0.0.0", "--token", TOKEN, "--name", "mill.example")
     await until(lambda: "what was decided is kept" in served.said)

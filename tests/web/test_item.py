@@ -431,6 +431,35 @@ async def test_every_state_fits_the_window(
     await shot(page, f"item-{name}-{scheme}", whole=True)
 
 
+async def test_what_is_cited_comes_into_view_within_its_pane(run: Run, people: People) -> None:
+    page = await enter(people, run, size=(1280, 420))
+    pane = page.locator(".passage > .text").first
+    await page.evaluate(
+        "import('/static/item_source.js').then(({ bringCitedIntoView }) => { const pane = document.querySelector"
+        "('.passage > .text'); pane.style.maxHeight = '5rem'; pane.scrollTop = 0; bringCitedIntoView(document); })"
+    )
+    await page.wait_for_function("document.querySelector('.passage > .text').scrollTop > 0")
+    frame, cited = await pane.bounding_box(), await pane.locator("mark.cited").first.bounding_box()
+    assert frame
+    assert cited
+    assert frame["y"] <= cited["y"] < frame["y"] + frame["height"]
+    assert await page.evaluate("scrollY") == 0
+    legend = page.locator(".legend")
+    await expect(legend).to_have_text(re.compile("filled: cited by the item; dashed: what a verdict points at"))
+
+
+async def test_a_verdict_leads_to_its_draft(run: Run, people: People) -> None:
+    page = await enter(people, run)
+    first = page.locator("details", has=page.locator("#draft-1"))
+    await expect(first).not_to_have_attribute("open", "")
+    await page.locator(".verdict").get_by_role("link", name="draft 1").click()
+    await expect(first).to_have_attribute("open", "")
+    await expect(page.locator("#draft-1")).to_be_in_viewport()
+    await page.keyboard.press("a")
+    await at(page, IDS[1])
+    assert "#" not in page.url
+
+
 async def test_the_pages_diff_gives_both_texts_back(run: Run, people: People) -> None:
     page = await enter(people, run)
     dice = random.Random(5)

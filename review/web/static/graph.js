@@ -1,8 +1,8 @@
 // The page of the graph: what is chosen, in the picture, the panel, the list, the filters and the address alike.
 "use strict";
 
-import { makePicture } from "./graph-picture.js";
-import { makeSearch } from "./graph-search.js";
+import { makePicture } from "./graph_picture.js";
+import { makeSearch } from "./graph_search.js";
 import { notice } from "./page.js";
 
 const EVERY = 8000; // milliseconds between looks for new coverage

@@ -3,6 +3,7 @@
 import { csrf, notice } from "/static/page.js";
 import { enqueue, goWithin, lastEvent, me, newId, saidSince, scope, waiting, waitingFor } from "/static/outbox.js";
 import { bindKeys } from "/static/keys.js";
+import { bringCitedIntoView } from "/static/item_source.js";
 import { decisionOf, forgetDraft, leave, open, openPanel, restore } from "/static/item_panels.js";
 
 const SETTLE = 150; // milliseconds in view before a decision is taken: a bounced key is no second decision
@@ -89,6 +90,7 @@ function show(id, { html, at }, { push = true, quiet = false } = {}) {
   confirming = quiet ? confirming : "";
   buttons();
   restore(shown.article);
+  bringCitedIntoView(shown.article);
   warn();
   if (quiet) return;
   if (push) history.pushState({ id }, "", address(id));
@@ -322,7 +324,7 @@ function save(by) {
 
 const ACTIONS = {
   accept: (by) => {
-    if (shown?.settled && !shown.drafted) notice("there is no draft to accept: e writes one, r confirms that it failed", "error");
+    if (shown?.settled && !shown.drafted) notice("there is no draft to accept: e writes one, r confirms that there is none worth keeping", "error");
     else decide("accept", by);
   },
   reject: (by) => decide("reject", by),
@@ -351,7 +353,7 @@ const ACTIONS = {
 bindKeys((action, { by }) => ACTIONS[action]?.(by));
 addEventListener("popstate", () => {
   const id = location.pathname.match(/^\/items\/([^/]+)$/)?.[1];
-  if (id) go(decodeURIComponent(id), { push: false });
+  if (id && decodeURIComponent(id) !== shown?.id) go(decodeURIComponent(id), { push: false });
 });
 document.addEventListener("outbox:sent", ({ detail: { entry, told } }) => {
   if (["edit", "send_back", "reject"].includes(entry.body.action)) forgetDraft(entry.item);
@@ -372,5 +374,6 @@ read(place.querySelector("article"), 0); // drawn before anything was sent from 
 cache.set(shown.id, { html: place.innerHTML, at: 0 });
 buttons();
 restore(shown.article);
+bringCitedIntoView(shown.article);
 warn();
 arrive();
