@@ -84,8 +84,23 @@ class Chunk(Record):
                    text=text, **fields)  # fmt: skip
 
 
+class Claim(Record):
+    """A statement about one entity that is no relation to another: a figure, a date, a property.
+
+    `text` is the statement in words. `qualifiers` say under what it holds, as `{"time": "2008", "amount": "1.2 MW"}`;
+    figures keep the source's own characters. `mentions` are the spans that state it.
+    """
+
+    text: str
+    qualifiers: dict[str, str] = Field(default_factory=dict)
+    mentions: tuple[Span, ...] = ()
+
+
 class Entity(Record):
-    """A node of the knowledge graph. `name` is the most frequent surface form; `mentions` lead back to the source."""
+    """A node of the knowledge graph. `name` is the most frequent surface form; `mentions` lead back to the source.
+
+    `attributes` are those that its type lists in the schema: name → the values that the sources give, sorted.
+    """
 
     id: str
     name: str
@@ -93,10 +108,16 @@ class Entity(Record):
     description: str = ""
     aliases: tuple[str, ...] = ()
     mentions: tuple[Span, ...] = ()
+    attributes: dict[str, tuple[str, ...]] = Field(default_factory=dict)
+    claims: tuple[Claim, ...] = ()
 
 
 class Relation(Record):
-    """A typed edge of the knowledge graph between two entity ids, with the spans that state it."""
+    """A typed edge of the knowledge graph between two entity ids, with the spans that state it.
+
+    `qualifiers` say under what it holds (`{"time": ["since 1998"]}` over all sources). `grounded` is false when no
+    source's quote was found in its chunk: the mentions are then the nearest spans that name both ends.
+    """
 
     id: str
     source: str
@@ -105,6 +126,8 @@ class Relation(Record):
     description: str = ""
     weight: float = 1.0
     mentions: tuple[Span, ...] = ()
+    qualifiers: dict[str, tuple[str, ...]] = Field(default_factory=dict)
+    grounded: bool = True
 
 
 class Message(Record):

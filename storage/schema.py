@@ -15,7 +15,7 @@ from ..errors import StoreError
 Rows = Sequence[tuple[Any, ...]]
 Statement = tuple[str, Rows]
 
-VERSION = 4
+VERSION = 5
 
 SCHEMA = """
 CREATE TABLE marks (name TEXT PRIMARY KEY, value TEXT NOT NULL);
@@ -25,6 +25,7 @@ CREATE TABLE chunks (seq INTEGER PRIMARY KEY, id TEXT UNIQUE NOT NULL, document 
 CREATE TABLE extractions (chunk TEXT PRIMARY KEY, reason TEXT NOT NULL, body TEXT NOT NULL);
 CREATE TABLE entities ({order}id TEXT PRIMARY KEY, body TEXT NOT NULL);
 CREATE TABLE relations ({order}id TEXT PRIMARY KEY, body TEXT NOT NULL);
+CREATE TABLE rulings (seq {seq} PRIMARY KEY, id TEXT UNIQUE NOT NULL, body TEXT NOT NULL);
 CREATE TABLE tasks (seq {seq} PRIMARY KEY, id TEXT UNIQUE NOT NULL, status TEXT NOT NULL, body TEXT NOT NULL);
 CREATE INDEX tasks_status ON tasks (status, seq);
 CREATE TABLE items (seq {seq} PRIMARY KEY {lasting}, id TEXT UNIQUE NOT NULL, task TEXT NOT NULL, status TEXT NOT NULL,

@@ -1,0 +1,161 @@
+"""Who is next to whom, as arrays: what samplers walk and communities are found in.
+
+Compressed sparse rows (CSR): the neighbours of number i stand in `ends[offsets[i]:offsets[i + 1]]`, ascending. The
+buffers are plain machine numbers that Python indexes at once, made by numpy where it is installed (the extra `graph`)
+and by the standard library else, with the same content.
+"""
+
+from __future__ import annotations
+
+from array import array
+from bisect import bisect_left
+from collections.abc import Sequence
+from importlib.util import find_spec
+from typing import Any
+
+HAS_NUMPY = find_spec("numpy") is not None  # found, not imported: a campaign without a graph need not load it
+
+Numbers = Sequence[int]
+
+
+def grouped(keys: Numbers, count: int) -> tuple[Numbers, Numbers]:
+    """Groups the places of `keys`, numbers in `[0, count)`.
+
+    Returns:
+        `offsets` (count + 1 int64) and `order` (len(keys) int64): the places at which `keys` is k, ascending, are
+        `order[offsets[k]:offsets[k + 1]]`.
+    """
+    if HAS_NUMPY:
+        import numpy as np
+
+        values = np.asarray(keys, dtype=np.int64)
+        offsets = np.zeros(count + 1, dtype=np.int64)
+        np.cumsum(np.bincount(values, minlength=count), out=offsets[1:])
+        return offsets.data, np.argsort(values, kind="stable").data
+    starts = array("q", bytes(8 * (count + 1)))
+    for key in keys:
+        starts[key + 1] += 1
+    for place in range(count):
+        starts[place + 1] += starts[place]
+    nexts, order = starts[:], array("q", bytes(8 * len(keys)))
+    for place, key in enumerate(keys):
+        order[nexts[key]] = place
+        nexts[key] += 1
+    return memoryview(starts), memoryview(order)
+
+
+class Rows:
+    """For each number of one sort, numbers of another, ascending: which chunks an entity stands in, and the like."""
+
+    __slots__ = ("ends", "offsets")
+
+    def __init__(self, offsets: Numbers, ends: Numbers) -> None:
+        self.offsets = offsets
+        self.ends = ends
+
+    @classmethod
+    def of(cls, keys: Numbers, values: Numbers, count: int) -> Rows:
+        """Makes the rows of `count` keys from pairs, `keys[i]` with `values[i]`; one that comes twice counts once."""
+        offsets, ends, _ = _sorted_pairs(keys, values, count=count)
+        return cls(offsets, ends)
+
+    def __len__(self) -> int:
+        return len(self.offsets) - 1
+
+    def __getitem__(self, key: int) -> Numbers:
+        return self.ends[self.offsets[key] : self.offsets[key + 1]]
+
+    def size(self, key: int) -> int:
+        """Returns how many numbers a row has."""
+        return self.offsets[key + 1] - self.offsets[key]
+
+    def has(self, key: int, value: int) -> bool:
+        """Tells whether a row has a number, in the logarithm of its length."""
+        return self._place(key, value) >= 0
+
+    def _place(self, key: int, value: int) -> int:
+        stop = self.offsets[key + 1]
+        place = bisect_left(self.ends, value, self.offsets[key], stop)
+        return place if place < stop and self.ends[place] == value else -1
+
+
+class Links(Rows):
+    """An undirected graph without loops: each link stands in the rows of both its ends, with its weight."""
+
+    __slots__ = ("weights",)
+
+    def __init__(self, offsets: Numbers, ends: Numbers, weights: Sequence[float]) -> None:
+        super().__init__(offsets, ends)
+        self.weights = weights
+
+    @classmethod
+    def between(cls, lefts: Numbers, rights: Numbers, weights: Sequence[float], count: int) -> Links:
+        """Makes the links of `count` numbers from pairs; weights of equal pairs add up, loops are left out."""
+        offsets, ends, sums = _sorted_pairs(*_both_ways(lefts, rights, weights), count=count)
+        return cls(offsets, ends, sums)
+
+    @property
+    def count(self) -> int:
+        """How many links there are, each counted once."""
+        return len(self.ends) // 2
+
+    def weight(self, left: int, right: int) -> float:
+        """Returns the weight of the link of two numbers, 0.0 where there is none."""
+        place = self._place(left, right)
+        return self.weights[place] if place >= 0 else 0.0
+
+
+def _both_ways(lefts: Numbers, rights: Numbers, weights: Sequence[float]) -> tuple[Numbers, Numbers, Sequence[float]]:
+    if HAS_NUMPY:
+        import numpy as np
+
+        left, right, weight = np.asarray(lefts, np.int64), np.asarray(rights, np.int64), np.asarray(weights, np.float64)
+        proper = left != right
+        left, right, weight = left[proper], right[proper], weight[proper]
+        return (
+            np.concatenate([left, right]).data,
+            np.concatenate([right, left]).data,
+            np.concatenate([weight, weight]).data,
+        )
+    kept = [place for place in range(len(lefts)) if lefts[place] != rights[place]]
+    return (
+        array("q", [*(lefts[place] for place in kept), *(rights[place] for place in kept)]),
+        array("q", [*(rights[place] for place in kept), *(lefts[place] for place in kept)]),
+        array("d", [weights[place] for place in kept] * 2),
+    )
+
+
+def _sorted_pairs(
+    keys: Numbers, values: Numbers, weights: Sequence[float] | None = None, *, count: int
+) -> tuple[Numbers, Numbers, Sequence[float]]:
+    """Returns CSR offsets, values ascending within each key, and the summed weights (of 1.0 each when not given)."""
+    if HAS_NUMPY:
+        import numpy as np
+
+        return _sorted_by_numpy(np, keys, values, weights, count)
+    sums: list[dict[int, float]] = [{} for _ in range(count)]
+    for place, key in enumerate(keys):
+        value = values[place]
+        sums[key][value] = sums[key].get(value, 0.0) + (1.0 if weights is None else weights[place])
+    offsets, ends, totals = array("q", [0]), array("i"), array("d")
+    for row in sums:
+        for value in sorted(row):
+            ends.append(value)
+            totals.append(row[value])
+        offsets.append(len(ends))
+    return memoryview(offsets), memoryview(ends), memoryview(totals)
+
+
+def _sorted_by_numpy(
+    np: Any, keys: Numbers, values: Numbers, weights: Sequence[float] | None, count: int
+) -> tuple[Numbers, Numbers, Sequence[float]]:
+    key, value = np.asarray(keys, np.int64), np.asarray(values, np.int64)
+    order = np.lexsort((value, key))
+    key, value = key[order], value[order]
+    first = np.ones(len(key), dtype=bool)
+    first[1:] = (key[1:] != key[:-1]) | (value[1:] != value[:-1])
+    amounts = np.ones(len(key)) if weights is None else np.asarray(weights, np.float64)[order]
+    totals = np.add.reduceat(amounts, np.flatnonzero(first)) if len(key) else amounts
+    offsets = np.zeros(count + 1, dtype=np.int64)
+    np.cumsum(np.bincount(key[first], minlength=count), out=offsets[1:])
+    return offsets.data, value[first].astype(np.int32).data, totals.data
