@@ -9,6 +9,7 @@
     │   ├── NotStored          no record has the id that was asked for
     │   ├── RunLocked          another process holds the run
     │   ├── ReviewConflict     somebody else decided the item meanwhile
+    │   ├── StoreAway          the database of the run does not answer; nothing committed is lost
     │   ├── RedisUnavailable   the fleet's Redis has not answered for longer than patience; nothing committed is lost
     │   └── StoreFull          the disk is full; nothing committed is lost
     ├── WorkersLost            a fleet has no worker left, or was told to drain; the campaign can be resumed
@@ -78,6 +79,10 @@ class ReviewConflict(StoreError):
     def __init__(self, message: str, item: str = "") -> None:
         super().__init__(message)
         self.item = item
+
+
+class StoreAway(StoreError):
+    """The database that keeps the run does not answer. What it committed is intact; asking again may be answered."""
 
 
 class RedisUnavailable(StoreError):

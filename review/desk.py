@@ -91,7 +91,7 @@ class Desk:
     """Decisions of people on the items of one run."""
 
     def __init__(self, store: RunStore) -> None:
-        self._store = store
+        self.store = store
         self._reviews = Reviews(store)
 
     def story(self, id: str) -> Story:
@@ -190,7 +190,7 @@ class Desk:
             if number % PIECE == 0:  # few items in memory at a time, and others are served in between
                 await asyncio.sleep(0)
                 ids = [other.item for other in wanted[number : number + PIECE]]
-                items = self._store.numbered(ids)
+                items = self.store.numbered(ids)
                 histories |= self._reviews.histories(id for id in ids if id not in histories)
             try:
                 number, item = items.get(one.item) or self._item(one.item)
@@ -250,13 +250,13 @@ class Desk:
         await self._reviews.release(ids, reviewer)
 
     def _item(self, id: str) -> tuple[int, Item]:
-        if found := self._store.numbered([id]):
+        if found := self.store.numbered([id]):
             return found[id]
         try:
-            self._store.item(id)  # by the beginning of an id: what is said of one that is cut short
+            self.store.item(id)  # by the beginning of an id: what is said of one that is cut short
         except StoreError as error:
             raise NotStored(str(error)) from None
-        raise NotStored(f"the run in {self._store.folder} has no item with id '{id}'")
+        raise NotStored(f"the run in {self.store.folder} has no item with id '{id}'")
 
 
 def _require_seen(id: str, number: int, there: int) -> None:

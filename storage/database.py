@@ -54,8 +54,17 @@ class Database(Protocol):
         """Returns who works on the run (a pid, or a pid and its host), or None."""
         ...
 
+    @property
+    def waiting(self) -> float:
+        """Seconds that the database has not answered whoever asked it last; it may be away. 0 while it answers."""
+        ...
+
     def hurry(self) -> None:
         """Shortens every wait for a database that is away: this process wants to end."""
+        ...
+
+    def give_up(self) -> None:
+        """Ends all waits for a database that is away, with an error; from another thread than those that wait."""
         ...
 
     def close_writing(self) -> None:

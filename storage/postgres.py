@@ -10,16 +10,18 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import secrets
-from collections.abc import Iterator, Mapping, Sequence
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from ..errors import StoreError
 from .database import Row
 from .postgres_connection import Server, me
 from .postgres_lead import Lead
-from .postgres_link import Ending, Link
+from .postgres_link import Ending, Link, Stopwatch, sever
 from .schema import Statement, merged, require_version
 
 if TYPE_CHECKING:
@@ -28,8 +30,10 @@ if TYPE_CHECKING:
 OPENING = 5.0  # seconds that a server which starts gets when a run is opened
 READING = 30.0  # seconds that a read waits for a server that is away: it may keep the event loop meanwhile
 WAITING = 120.0  # seconds that a commit waits for it, in its own thread
+COMMITTING = 10.0  # seconds that a commit of many rows may take of a server that is there
 HURRY = 10.0  # seconds that both wait once the store is being closed
 PAGE = 200  # rows of a stream in memory
+Answer = TypeVar("Answer")
 
 
 def schema_of(run: str) -> str:
@@ -54,6 +58,9 @@ class PostgresDatabase:
         self._reading = self._link()
         self._aside = self._link()  # reads beside the event loop
         self._writing = self._link()
+        self._streaming = Stopwatch()
+        self._streams: set[psycopg.Connection[Any]] = set()
+        self._severing: threading.Timer | None = None
         self._reader = ThreadPoolExecutor(1, thread_name_prefix="gristmill-reader")
 
     def _link(self) -> Link:
@@ -107,15 +114,31 @@ class PostgresDatabase:
         self._reading.do(lambda connection: connection.execute("SELECT 1"), READING)  # waits, should it be away
         try:
             with (
-                self._server.connect(self._schema, self._name) as connection,
+                self._streamed(lambda: self._server.connect(self._schema, self._name)) as connection,
+                self._severable(connection),
                 connection.transaction(),
                 connection.cursor("rows") as cursor,
             ):
-                cursor.itersize = PAGE
-                cursor.execute(_dialect(sql), values)
-                yield from cursor
+                self._streamed(lambda: cursor.execute(_dialect(sql), values))
+                while page := self._streamed(lambda: cursor.fetchmany(PAGE)):
+                    yield from page
         except self._server.driver.Error as error:
             raise self._server.translate(error) from error
+
+    @contextmanager
+    def _severable(self, connection: psycopg.Connection[Any]) -> Iterator[None]:
+        self._streams.add(connection)
+        try:
+            yield
+        finally:
+            self._streams.discard(connection)
+
+    def _streamed(self, ask: Callable[[], Answer]) -> Answer:
+        with self._streaming:
+            try:
+                return ask()
+            except self._server.driver.Error as error:
+                raise self._server.translate(error) from error
 
     async def look_up(self, sql: str, *values: Any) -> Row | None:
         def look(connection: psycopg.Connection[Any]) -> Row | None:
@@ -151,13 +174,32 @@ class PostgresDatabase:
     def holder(self) -> str | None:
         return self._reading.do(lambda connection: Lead.holder(connection, self._schema), READING)
 
+    @property
+    def waiting(self) -> float:
+        links = (self._reading, self._aside)
+        read = max(self._streaming.seconds, *(link.waiting.seconds for link in links))
+        return max(read, self._writing.waiting.seconds - COMMITTING)
+
     def hurry(self) -> None:
         self._ending.within(HURRY)
+        if self._severing is None:  # a server that hangs would keep whoever asked it for as long as it hangs
+            self._severing = threading.Timer(HURRY, self.give_up)
+            self._severing.daemon = True
+            self._severing.start()
+
+    def give_up(self) -> None:
+        self._ending.within(0)
+        for link in (self._reading, self._aside, self._writing):
+            link.sever()
+        for connection in tuple(self._streams):
+            sever(connection)
 
     def close_writing(self) -> None:
         self._writing.close()
 
     def close(self) -> None:
+        if self._severing is not None:
+            self._severing.cancel()
         self._ending.within(0)
         for link in (self._reading, self._aside, self._writing):
             link.close()

@@ -10,7 +10,7 @@ import socket
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, unquote, urlencode
 
-from ..errors import ConfigError, StoreError, StoreFull
+from ..errors import ConfigError, StoreAway, StoreError, StoreFull
 
 if TYPE_CHECKING:
     import psycopg
@@ -149,7 +149,7 @@ class Server:
         if state is None and "does not exist" in text:
             return StoreError(f"{self.shown}: {text}; make it with `createdb`, or mend the URL")
         if self.is_passing(error):
-            return StoreError(
+            return StoreAway(
                 f"{self.shown} does not answer ({text}); start it or mend the URL, and start the same command again: "
                 f"what was committed is kept"
             )

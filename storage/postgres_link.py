@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import logging
 import math
+import os
 import select
+import socket
 import threading
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from ..errors import StoreAway
 from .postgres_connection import Server
 
 if TYPE_CHECKING:
@@ -38,6 +41,30 @@ class Ending:
         return self._now.wait(pause) or time.monotonic() >= self._at
 
 
+class Stopwatch:
+    """How long somebody has waited for the server: `with` around what asks it. For one thread at a time.
+
+    An answer stops it, a server that is away does not: so it goes on while one after the other gives up.
+    """
+
+    def __init__(self) -> None:
+        self._since: float | None = None
+
+    def __enter__(self) -> None:
+        if self._since is None:
+            self._since = time.monotonic()
+
+    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
+        if not isinstance(error, StoreAway):
+            self._since = None
+
+    @property
+    def seconds(self) -> float:
+        """0 unless somebody waits, or the last one gave up."""
+        since = self._since
+        return 0.0 if since is None else time.monotonic() - since
+
+
 class Link:
     """One connection for one thread at a time, of a store that gives up waiting at `ending`."""
 
@@ -47,6 +74,7 @@ class Link:
         self._name = name
         self._ending = ending
         self._connection: psycopg.Connection[Any] | None = None
+        self.waiting = Stopwatch()
         self._lock = threading.Lock()
 
     def do(self, job: Callable[[psycopg.Connection[Any]], Answer], patience: float) -> Answer:
@@ -55,7 +83,7 @@ class Link:
         Raises:
             StoreError: the server refused, or was away for longer.
         """
-        with self._lock:
+        with self._lock, self.waiting:
             until, pause = 0.0, PAUSE_FIRST
             while True:
                 try:
@@ -104,6 +132,11 @@ class Link:
         finally:
             self._lock.release()
 
+    def sever(self) -> None:
+        """Ends the wait of another thread for a server that hangs: its connection is lost from now on."""
+        if (connection := self._connection) is not None:
+            sever(connection)
+
     def close(self) -> None:
         """Closes the connection, when whoever uses it is done."""
         with self._lock:
@@ -113,3 +146,12 @@ class Link:
         connection, self._connection = self._connection, None
         if connection is not None:
             connection.close()
+
+
+def sever(connection: psycopg.Connection[Any]) -> None:
+    """Ends what a thread waits for on `connection`, from another one: as if the server had hung up."""
+    try:
+        with socket.socket(fileno=os.dup(connection.fileno())) as same:
+            same.shutdown(socket.SHUT_RDWR)
+    except Exception as error:  # it was being closed at this moment: then nobody waits on it
+        LOG.debug("a connection had ended: %s", type(error).__name__)

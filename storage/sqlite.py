@@ -191,7 +191,14 @@ class SqliteDatabase:
     def holder(self) -> int | None:
         return RunLock.holder(self._folder)
 
+    @property
+    def waiting(self) -> float:
+        return 0.0  # a file answers, or says why not
+
     def hurry(self) -> None:
+        return None
+
+    def give_up(self) -> None:
         return None
 
     def close_writing(self) -> None:

@@ -114,6 +114,15 @@ class RunStore:
         """Who works on the run: a pid of this machine, or a pid and its host; None for nobody."""
         return self._database.holder()
 
+    @property
+    def waiting(self) -> float:
+        """Seconds that the database has not answered whoever asked it last; 0 while it answers."""
+        return self._database.waiting
+
+    def give_up(self) -> None:
+        """Ends all waits for a database that is away, with `StoreAway`; from any thread. Only closing is left then."""
+        self._database.give_up()
+
     async def ready(self) -> None:
         """Waits while the database is away, so that the reads that follow do not wait on the event loop."""
         await self._database.ready()

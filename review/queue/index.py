@@ -49,7 +49,7 @@ class ReviewIndex:
     def __init__(
         self, store: RunStore, path: Path | None = None, *, minimum: Mapping[str, float] | None = None
     ) -> None:
-        self._store = store
+        self.store = store
         self._reviews = Reviews(store)
         self._minimum = dict(minimum or {})
         self._connection = opened(path or store.folder / FILE, str(store.mark("run") or store.folder))
@@ -59,10 +59,14 @@ class ReviewIndex:
     def close(self) -> None:
         self._connection.close()
 
+    def held(self) -> dict[str, str]:
+        """Returns who looks at which item now, from the store: reviewer by item id."""
+        return self._reviews.claims()
+
     def _find_document(self, chunk: str) -> str:
         """The name of a chunk's document; empty where a failed task named a chunk that the run does not have."""
         try:
-            return self._store.document_name(self._store.document_of(chunk))
+            return self.store.document_name(self.store.document_of(chunk))
         except NotStored:
             return ""
 
@@ -71,12 +75,12 @@ class ReviewIndex:
     def refresh(self, say: Callable[[int], None] = lambda items: None) -> None:
         """Takes in items and events that came since the last look; `say` hears how many items, now and then."""
         taken = 0
-        while page := self._store.items_after(seen := self._mark("items"), PAGE):
+        while page := self.store.items_after(seen := self._mark("items"), PAGE):
             with self._transaction() as connection:
                 if self._mark("items") != seen:
                     continue  # another process took them in meanwhile
                 for seq, item in page:
-                    add(connection, row_of(seq, item, self._document_of, self._minimum, self._store.chunk))
+                    add(connection, row_of(seq, item, self._document_of, self._minimum, self.store.chunk))
                 for decided in self._reviews.histories((item.id for _, item in page), self._mark("events")):
                     self._decide(connection, decided)  # its events were read before it
                 set_mark(connection, "items", page[-1][0])
@@ -92,10 +96,10 @@ class ReviewIndex:
     def _forget_what_is_gone(self) -> None:
         """Failed items leave the store when their tasks run again; until they end there is nothing to review."""
         (count,) = self._connection.execute("SELECT count(*) FROM items").fetchone()
-        if count == self._store.count("items"):
+        if count == self.store.count("items"):
             return
         known = self._connection.execute("SELECT seq FROM items").fetchall()
-        there = {seq for (seq,) in self._store.rows("SELECT seq FROM items")}  # after it: what is new is not gone
+        there = {seq for (seq,) in self.store.rows("SELECT seq FROM items")}  # after it: what is new is not gone
         gone = [(seq,) for (seq,) in known if seq not in there]
         with self._transaction() as connection:
             connection.executemany("DELETE FROM items WHERE seq = ?", gone)

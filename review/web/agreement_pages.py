@@ -72,7 +72,8 @@ async def remove(request: Request) -> Response:
     """Takes a mark back; returns the list as it is then."""
     site = site_of(request)
     await request.body()  # nothing is in it; one without end is refused here
-    await site.desk.decide(id_of(request), Action.NO_PRECEDENT, reviewer_of(request), event=uuid4().hex)
+    id, reviewer, event = id_of(request), reviewer_of(request), uuid4().hex
+    await site.write(lambda desk: desk.decide(id, Action.NO_PRECEDENT, reviewer, event=event))
     listed = await site.look_at_judgements(listed_in)
     return render(request, "agreement_precedents.html", listed=listed, focus=True)
 

@@ -17,7 +17,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Mount
 from starlette.staticfiles import StaticFiles
 
-from ...errors import ConfigError, GristmillError, NotStored, ReviewConflict
+from ...errors import ConfigError, GristmillError, NotStored, ReviewConflict, StoreAway
 from . import (
     agreement_pages,
     bulk_pages,
@@ -28,11 +28,12 @@ from . import (
     person_pages,
     queue_pages,
 )
-from .rendering import render
+from .rendering import is_fragment, render
 from .security import Guard, SafeHeaders
-from .site import Site, new_secret
+from .site import Site, new_secret, site_of
 
 LOG = logging.getLogger(__name__)
+AGAIN = 5  # seconds until a page whose store is away is asked for again
 STATIC = Path(__file__).with_name("static")
 PAGES = (
     queue_pages,
@@ -79,6 +80,8 @@ async def refused(request: Request, error: Exception) -> Response:
     """Returns an error as a page, or as JSON to those who asked for it. What is not ours is logged and not shown."""
     if isinstance(error, HTTPException):
         status, text = error.status_code, error.detail
+    elif isinstance(error, StoreAway):
+        return away(request, error)
     elif isinstance(error, GristmillError):
         status = next((code for kind, code in STATUS.items() if isinstance(error, kind)), 503)
         text = str(error)
@@ -88,3 +91,20 @@ async def refused(request: Request, error: Exception) -> Response:
     if "text/html" not in request.headers.get("accept", "text/html"):
         return JSONResponse({"error": text}, status)
     return render(request, "error.html", status=status, text=text, code=status)
+
+
+def away(request: Request, error: StoreAway) -> Response:
+    """Returns what a page says while the run's store does not answer: the page comes again by itself.
+
+    `Retry-After` tells scripts so, and that it is the store: what people decide waits in their browsers.
+    """
+    LOG.warning("%s %s has to wait: %s", request.method, request.scope["path"], error)
+    again = {"Retry-After": str(AGAIN)}
+    if "text/html" not in request.headers.get("accept", "text/html"):
+        text = f"the database that keeps the run, {site_of(request).shown}, does not answer; send it again later"
+        return JSONResponse({"error": text}, 503, again)
+    # The address of a part of a page, or of a write, is none to go to.
+    reload = request.method == "GET" and not is_fragment(request)
+    page = render(request, "away.html", status=503, shown=site_of(request).shown, again=AGAIN if reload else 0)
+    page.headers.update(again)
+    return page

@@ -13,7 +13,7 @@ from starlette.routing import Route
 
 from ...errors import ConfigError, NotStored
 from ...storage.reviews import Action
-from ..desk import NOTE, Bulk
+from ..desk import NOTE, Bulk, Desk
 from ..queue.query import Filters
 from .decisions import Sent
 from .parameters import ID, from_json
@@ -83,11 +83,14 @@ async def decide(request: Request) -> Response:
     if asked.action is Action.SEND_BACK and not asked.note.strip():
         raise ConfigError("items are sent back with a note that says what to change")
     async with site.one_bulk:
-        if asked.filters is not None and (done := site.desk.batch_of(asked.id)):
+        if asked.filters is not None and (done := await site.read(lambda desk: desk.batch_of(asked.id))):
             return told("decided", Bulk(tuple(done), {}), id=asked.id, more=False)  # repeated: others may match by now
         numbers, more = await chosen(site, asked, reviewer)
-        bulk = await site.desk.decide_many(
-            numbers, asked.action, reviewer, batch=asked.id, note=asked.note, reasons=asked.reasons, numbers=numbers
+
+        bulk = await site.write(
+            lambda desk: desk.decide_many(
+                numbers, asked.action, reviewer, batch=asked.id, note=asked.note, reasons=asked.reasons, numbers=numbers
+            )
         )
     return told("decided", bulk, id=asked.id, more=more)
 
@@ -95,11 +98,16 @@ async def decide(request: Request) -> Response:
 async def undo(request: Request) -> Response:
     """Takes back what `decide` did under an id, but where somebody decided again."""
     site, asked = site_of(request), await from_json(Undo, request)
-    async with site.one_bulk:
-        events = site.desk.batch_of(asked.id)
+    reviewer = asked.by(request)
+
+    async def undoing(desk: Desk) -> Bulk:
+        events = desk.batch_of(asked.id)
         if not events:
             raise NotStored(f"nothing was decided under the id '{asked.id}'")
-        return told("undone", await site.desk.undo_many(events, asked.by(request)), id=asked.id)
+        return await desk.undo_many(events, reviewer)
+
+    async with site.one_bulk:
+        return told("undone", await site.write(undoing), id=asked.id)
 
 
 async def skip(request: Request) -> Response:

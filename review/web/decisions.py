@@ -12,11 +12,11 @@ from starlette.routing import Route
 from ...errors import ReviewConflict
 from ...storage.records import Message, Record
 from ...storage.reviews import Action, Review
-from ..desk import MESSAGE, NOTE, Story
+from ..desk import MESSAGE, NOTE, Desk, Story
 from .parameters import from_json, id_of
 from .person_pages import Name
 from .security import reviewer_of
-from .site import Site, site_of
+from .site import site_of
 
 EVENT = r"^[A-Za-z0-9][A-Za-z0-9_.:-]{7,63}$"
 SEEN = r"^([A-Za-z0-9][A-Za-z0-9_.:-]{0,63})?$"
@@ -71,24 +71,26 @@ async def decide(request: Request) -> Response:
     """Takes a decision. 409 says who was first and what they did."""
     site, id = site_of(request), id_of(request)
     given = await from_json(NewDecision, request)
-    try:
-        event = await site.desk.decide(
-            id,
-            given.action,
-            given.by(request),
-            seen=given.seen,
-            number=given.number,
-            event=given.event,
-            note=given.note,
-            reasons=given.reasons,
-            messages=[Message(role=one.role, content=one.content) for one in given.messages],
-        )
-    except ReviewConflict as conflict:
-        story = site.desk.story(id)
-        first = next((one for one in story.history if one.after == given.seen), None)
-        told = {"error": str(conflict), "item": id, "first": None if first is None else _event(first)}
-        return JSONResponse({**told, **_standing(story)}, 409)
-    return JSONResponse({"item": id, "event": _event(event), **_standing(site.desk.story(id))})
+    reviewer = given.by(request)
+
+    async def deciding(desk: Desk) -> Response:
+        try:
+            event = await desk.decide(
+                id,
+                given.action,
+                reviewer,
+                seen=given.seen,
+                number=given.number,
+                event=given.event,
+                note=given.note,
+                reasons=given.reasons,
+                messages=[Message(role=one.role, content=one.content) for one in given.messages],
+            )
+        except ReviewConflict as conflict:
+            return _second(str(conflict), desk.story(id), given.seen)
+        return JSONResponse({"item": id, "event": _event(event), **_standing(desk.story(id))})
+
+    return await site.write(deciding)
 
 
 async def claim(request: Request) -> Response:
@@ -96,12 +98,16 @@ async def claim(request: Request) -> Response:
     site, id = site_of(request), id_of(request)
     given = await from_json(Hold, request)
     reviewer = given.by(request)
-    site.desk.story(id)  # only what is there can be held
-    if given.hold:
-        await site.desk.claim([id], reviewer)
-    else:
-        await site.desk.release([id], reviewer)
-    story = site.desk.story(id)
+
+    async def claiming(desk: Desk) -> Story:
+        desk.story(id)  # only what is there can be held
+        if given.hold:
+            await desk.claim([id], reviewer)
+        else:
+            await desk.release([id], reviewer)
+        return desk.story(id)
+
+    story = await site.write(claiming)
     return JSONResponse({"item": id, "held_by": other_holder(story, reviewer), **_standing(story)})
 
 
@@ -110,9 +116,14 @@ async def skip(request: Request) -> Response:
     site, id = site_of(request), id_of(request)
     given = await from_json(Skip, request)
     reviewer = given.by(request)
-    site.desk.story(id)
+
+    async def leaving(desk: Desk) -> None:
+        desk.story(id)  # only what is there can be skipped
+        if given.skip:
+            await desk.release([id], reviewer)
+
+    await site.write(leaving)
     if given.skip:
-        await site.desk.release([id], reviewer)
         await site.look(lambda index: index.skip([id], reviewer))
     else:
         await site.look(lambda index: index.unskip([id], reviewer))
@@ -124,9 +135,11 @@ def other_holder(story: Story, reviewer: str) -> str:
     return "" if story.held_by == reviewer else story.held_by
 
 
-def held_by_others(site: Site, reviewer: str) -> set[str]:
-    """Returns the ids of items that other people look at."""
-    return {item for item, holder in site.desk.held().items() if holder != reviewer}
+def _second(told: str, story: Story, seen: str) -> Response:
+    """Says who was first."""
+    first = next((one for one in story.history if one.after == seen), None)
+    values = {"error": told, "item": story.item.id, "first": None if first is None else _event(first)}
+    return JSONResponse({**values, **_standing(story)}, 409)
 
 
 def _standing(story: Story) -> dict[str, Any]:

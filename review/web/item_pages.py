@@ -3,39 +3,57 @@
 from __future__ import annotations
 
 import asyncio
+from typing import NamedTuple
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from ..queue.index import ReviewIndex
-from ..queue.query import Neighbours, Seen
-from .decisions import held_by_others, other_holder
+from ..queue.query import Seen
+from .decisions import other_holder
 from .item_prompts import prompts_of
 from .item_view import gather, view_of
 from .parameters import from_query, id_of
 from .queue_view import Asked
 from .rendering import is_fragment, query, render
 from .security import reviewer_of
-from .site import Site, site_of
+from .site import site_of
 
 AHEAD = 24  # items that are looked at for the next ones: some may be in others' hands
 NEXT = 8  # items that the page is told of; it loads the first two before they are wanted
+
+
+class Around(NamedTuple):
+    """What the index knows beside an item: the next ones, the one before, the item it was made of, those made of it,
+    and the reason codes that are used most."""
+
+    next: list[str]
+    previous: str
+    first: Seen | None
+    again: list[Seen]
+    codes: list[str]
 
 
 async def item(request: Request) -> Response:
     """The page, or for scripts its article alone."""
     site, id, reviewer = site_of(request), id_of(request), reviewer_of(request)
     asked = from_query(Asked, request.query_params)
-    view = await asyncio.to_thread(view_of, gather(site.store, site.desk, id))
+    view = await asyncio.to_thread(view_of, await site.read(gather, id))
     origin = str(view.item.attributes.get("refines", ""))
 
-    def ask(index: ReviewIndex) -> tuple[Neighbours, list[Seen], Seen | None, list[str]]:
+    def ask(index: ReviewIndex) -> Around:
         beside = index.neighbours(id, asked.filters, asked.sort, reviewer=reviewer, ahead=AHEAD)
         again = [one for key in index.returned(id) if (one := index.seen(key)) is not None]
-        return beside, again, index.seen(origin) if origin else None, index.reasons()
+        return Around(
+            next=_free(index, beside.next, reviewer),
+            previous=beside.previous,
+            first=index.seen(origin) if origin else None,
+            again=again,
+            codes=index.reasons(),
+        )
 
-    neighbours, again, first, codes = await site.look(ask)
+    around = await site.look(ask)
     return render(
         request,
         "item_article.html" if is_fragment(request) else "item.html",
@@ -43,12 +61,12 @@ async def item(request: Request) -> Response:
         item=view.item,
         story=view.story,
         held_by=other_holder(view.story, reviewer),
-        next=_free(site, neighbours.next, reviewer),
-        previous=neighbours.previous,
+        next=around.next,
+        previous=around.previous,
         origin=origin,
-        first=first,
-        again=again,
-        codes=list(dict.fromkeys([*view.item.reasons, *codes])),
+        first=around.first,
+        again=around.again,
+        codes=list(dict.fromkeys([*view.item.reasons, *around.codes])),
         prompts=await asyncio.to_thread(prompts_of, view.item.prompts, site.campaign),
         here=f"?{query(asked.given)}" if asked.given else "",
     )
@@ -58,14 +76,18 @@ async def following(request: Request) -> Response:
     """The ids of the items that wait at the queue's beginning, as JSON: for a page that has come to its end."""
     site, reviewer = site_of(request), reviewer_of(request)
     asked = from_query(Asked, request.query_params)
-    found = await site.look(lambda index: index.page(asked.filters, asked.sort, reviewer=reviewer, limit=AHEAD))
-    return JSONResponse({"next": _free(site, tuple(one.id for one in found.items), reviewer)})
+
+    def ask(index: ReviewIndex) -> list[str]:
+        found = index.page(asked.filters, asked.sort, reviewer=reviewer, limit=AHEAD)
+        return _free(index, tuple(one.id for one in found.items), reviewer)
+
+    return JSONResponse({"next": await site.look(ask)})
 
 
-def _free(site: Site, ids: tuple[str, ...], reviewer: str) -> list[str]:
+def _free(index: ReviewIndex, ids: tuple[str, ...], reviewer: str) -> list[str]:
     """Returns the first of `ids` that nobody else looks at."""
-    held = held_by_others(site, reviewer)
-    return [id for id in ids if id not in held][:NEXT]
+    held = index.held()
+    return [id for id in ids if held.get(id, reviewer) == reviewer][:NEXT]
 
 
 routes = [Route("/items/{id}", item), Route("/following", following)]

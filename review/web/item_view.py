@@ -1,6 +1,6 @@
 """What the page of one item shows, made from its records: passages with marks, diffs, verdicts, the path, the history.
 
-`gather` reads the store (short reads, in its event loop); `view_of` computes, and may do so in a thread.
+`gather` reads the store (short reads, in the desk's thread); `view_of` computes, and may do so in another.
 """
 
 from __future__ import annotations
@@ -119,8 +119,9 @@ class ItemView:
         return _json(self.item.fields, indent=2)
 
 
-def gather(store: RunStore, desk: Desk, id: str) -> Records:
+def gather(desk: Desk, id: str) -> Records:
     """Reads everything about the item `id`; raises `NotStored` when there is none."""
+    store = desk.store
     story = desk.story(id)
     item = story.item
     evidence = [item.evidence, *(draft.evidence for draft in item.drafts), *(one.evidence for one in item.verdicts)]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
@@ -24,12 +25,12 @@ BARS = 100  # values of a property that its bars show
 async def queue(request: Request) -> Response:
     """The page; htmx takes of it what it asked for. With `bars` in the address, its counts too: for no script."""
     site, reviewer, asked = site_of(request), reviewer_of(request), from_query(Asked, request.query_params)
-    page, last, total = await look(site, asked, reviewer)
+    seen = await site.look(look, asked, reviewer)
     values = {
-        **rows_of(site, asked, page, reviewer),
-        "total": total,
-        "last": last,
-        "chips": chips(asked, names_of(site.store, asked)),
+        **rows_of(asked, seen.page, seen.held),
+        "total": seen.total,
+        "last": seen.last,
+        "chips": chips(asked, seen.names),
         "filters": asked.filters.model_dump_json(exclude_defaults=True),
         "facets": await facets_of(site, asked, reviewer) if "bars" in request.query_params else None,
         "sorts": SORTS,
@@ -44,8 +45,8 @@ async def rows(request: Request) -> Response:
     site, reviewer, asked = site_of(request), reviewer_of(request), from_query(Asked, request.query_params)
     if not is_fragment(request):
         return RedirectResponse(f"/?{query(asked.given, after=asked.after)}", 303)
-    page = await site.look(page_of, asked, reviewer)
-    return render(request, "queue_rows.html", **rows_of(site, asked, page, reviewer))
+    page, held = await site.look(lambda index: (page_of(index, asked, reviewer), held_in(index, reviewer)))
+    return render(request, "queue_rows.html", **rows_of(asked, page, held))
 
 
 async def bars(request: Request) -> Response:
@@ -56,13 +57,25 @@ async def bars(request: Request) -> Response:
     return render(request, "queue_bars.html", facets=await facets_of(site, asked, reviewer), asked=asked)
 
 
-async def look(site: Site, asked: Asked, reviewer: str) -> tuple[Page, int, int]:
-    """Returns the items, the number of the last one that the index knows, and how many match in all."""
+class Look(NamedTuple):
+    """A page's items, the number of the last item that the index knows, how many match, who holds which, names."""
 
-    def ask(index: ReviewIndex) -> tuple[Page, int, int]:
-        return page_of(index, asked, reviewer), index.last, index.count(asked.filters, reviewer=reviewer)
+    page: Page
+    last: int
+    total: int
+    held: Mapping[str, str]
+    names: Mapping[str, str]
 
-    return await site.look(ask)  # all in one, and not behind the bars
+
+def look(index: ReviewIndex, asked: Asked, reviewer: str) -> Look:
+    """Returns all that the page shows but its bars, at once."""
+    return Look(
+        page=page_of(index, asked, reviewer),
+        last=index.last,
+        total=index.count(asked.filters, reviewer=reviewer),
+        held=held_in(index, reviewer),
+        names=names_of(index.store, asked),
+    )
 
 
 def page_of(index: ReviewIndex, asked: Asked, reviewer: str) -> Page:
@@ -75,12 +88,17 @@ async def facets_of(site: Site, asked: Asked, reviewer: str) -> Any:
     await site.look(lambda index: None)
     counted = await site.count(QueueCounts.bars, asked.filters, reviewer=reviewer, limit=BARS)
     total = await site.count(QueueCounts.total, asked.filters, reviewer=reviewer)
-    return facets(asked, counted, names_of(site.store, asked, counted), total)
+    names = await site.read(lambda desk: names_of(desk.store, asked, counted))
+    return facets(asked, counted, names, total)
 
 
-def rows_of(site: Site, asked: Asked, page: Page, reviewer: str) -> dict[str, Any]:
-    """What the list's template needs. Who looks at what is read anew each time: it is gone in two minutes."""
-    held = {item: who for item, who in site.desk.held().items() if who != reviewer}
+def held_in(index: ReviewIndex, reviewer: str) -> dict[str, str]:
+    """Returns who else looks at which item, read anew each time: it is gone in two minutes."""
+    return {item: who for item, who in index.held().items() if who != reviewer}
+
+
+def rows_of(asked: Asked, page: Page, held: Mapping[str, str]) -> dict[str, Any]:
+    """What the list's template needs."""
     return {"asked": asked, "given": asked.given, "page": page, "held": held}
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +22,7 @@ from ..queue.counts import QueueCounts
 from ..queue.file import FILE
 from ..queue.index import ReviewIndex
 from ..watch import Watch
+from .waiting import DeskThread, Room
 
 T = TypeVar("T")
 P = ParamSpec("P")
@@ -62,31 +63,30 @@ class Access:
 class Site:
     """One run, open for review. Made in the event loop that serves it; `aclose` it there.
 
-    `store` writes beside the process that may work on the run; use it from the event loop. The index is asked in a
-    thread of its own, through `look`, since a search may take a while; the counts in another, through `count`; the
-    knowledge graph in a third, through `look_at_graph`, since a large one takes seconds to load; and the run as a whole
-    in a fourth, through `watch`.
+    The event loop itself reads nothing of the store, which may be elsewhere and away. What people decide is read and
+    written in a thread, through `read` and `write`; each other room of the run has a thread and a connection of its
+    own, since a search may take a while, and a large graph takes seconds to load: `look` asks the index, `count` the
+    counts, `look_at_graph` the knowledge graph, `look_at_judgements` what people and critics say, `watch` the run as a
+    whole. All of them raise `StoreAway` when the store does not answer for long.
     """
 
     def __init__(self, folder: Path, url: str, access: Access) -> None:
         self.folder = folder
         self.access = access
-        self.store = RunStore.join(folder, url)
-        self.desk = Desk(self.store)
-        self.campaign: dict[str, Any] = self.store.mark("campaign") or {}  # its spec, with no keys in it
+        store = RunStore.join(folder, url)
+        self.shown = store.shown  # where the run is kept, in messages
+        self.campaign: dict[str, Any] = store.mark("campaign") or {}  # its spec, with no keys in it
         self.one_bulk = asyncio.Lock()  # decisions on many come one after the other
         self.skipped: dict[str, tuple[list[str], bool]] = {}  # what the last skips of many answered
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="review-index")
-        self._reader: RunStore | None = None
-        self._index: ReviewIndex | None = None
+        minimum = minimum_of(self.campaign)
+        self._desk = DeskThread(store)
+        self._index = Room("index", store, lambda reader: ReviewIndex(reader, minimum=minimum), ReviewIndex.close)
+        self._graph = Room("graph", store, GraphRoom)
+        self._watch = Room("watch", store, Watch)
+        self._judgements = Room("judgements", store, Judgements)
+        self._is_ready = False
         self._counting = ThreadPoolExecutor(1, thread_name_prefix="review-counts")
         self._counts: QueueCounts | None = None
-        self._graph_thread = ThreadPoolExecutor(1, thread_name_prefix="review-graph")
-        self._graph: GraphRoom | None = None
-        self._watching = ThreadPoolExecutor(1, thread_name_prefix="review-watch")
-        self._watch: Watch | None = None
-        self._judging = ThreadPoolExecutor(1, thread_name_prefix="review-judgements")
-        self._judgements: Judgements | None = None
 
     @property
     def name(self) -> str:
@@ -100,95 +100,66 @@ class Site:
 
     async def ready(self, say: Callable[[int], None] = lambda items: None) -> None:
         """Takes the run into the index; `say` hears how many items, from another thread."""
-        await self._in_thread(self._refresh, say)
+        await self._index.wait(lambda index: index.refresh(say))
+        self._is_ready = True
+
+    async def read(self, ask: Callable[Concatenate[Desk, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Returns `ask(desk, …)`, asked in the desk's thread: for short reads."""
+
+        async def asked(desk: Desk) -> T:
+            return ask(desk, *args, **kwargs)
+
+        return await self._desk.ask(asked)
+
+    async def write(self, ask: Callable[[Desk], Awaitable[T]]) -> T:
+        """Returns `await ask(desk)`, asked in the desk's thread: for what people decide."""
+        return await self._desk.ask(ask)
 
     async def look(self, ask: Callable[Concatenate[ReviewIndex, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Returns `ask(index, …)`, asked in the index's own thread after it has taken in what is new."""
 
-        def asked() -> T:
-            return ask(self._refresh(), *args, **kwargs)
+        def asked(index: ReviewIndex) -> T:
+            index.refresh()
+            return ask(index, *args, **kwargs)
 
-        return await self._in_thread(asked)
+        return await self._index.ask(asked)
 
     async def count(self, ask: Callable[Concatenate[QueueCounts, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Returns `ask(counts, …)`, asked in the counts' own thread, of what the last `look` took in."""
 
         def asked() -> T:
             if self._counts is None:
-                self._counts = QueueCounts(self.store.folder / FILE)
+                self._counts = QueueCounts(self.folder / FILE)
             return ask(self._counts, *args, **kwargs)
 
-        if self._index is None:
+        if not self._is_ready:
             await self.ready()
         return await asyncio.get_running_loop().run_in_executor(self._counting, asked)
 
     async def look_at_graph(self, ask: Callable[Concatenate[GraphRoom, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Returns `ask(room, …)`, asked in the graph's own thread after it has taken in what is new."""
 
-        def asked() -> T:
-            if self._graph is None:
-                self._graph = GraphRoom(self.store.reader())
-            self._graph.refresh()
-            return ask(self._graph, *args, **kwargs)
+        def asked(room: GraphRoom) -> T:
+            room.refresh()
+            return ask(room, *args, **kwargs)
 
-        return await asyncio.get_running_loop().run_in_executor(self._graph_thread, asked)
+        return await self._graph.ask(asked)
 
     async def watch(self, ask: Callable[[Watch], T]) -> T:
         """Returns `ask(watch)`, asked in a thread of its own: a search of the index keeps nobody from the dashboard."""
-
-        def asked() -> T:
-            if self._watch is None:
-                self._watch = Watch(self.store.reader())
-            return ask(self._watch)
-
-        return await asyncio.get_running_loop().run_in_executor(self._watching, asked)
+        return await self._watch.ask(ask)
 
     async def look_at_judgements(self, ask: Callable[[Judgements], T]) -> T:
         """Returns `ask(judgements)`, asked in their own thread; they read what is new when they are refreshed."""
-
-        def asked() -> T:
-            if self._judgements is None:
-                self._judgements = Judgements(self.store.reader())
-            return ask(self._judgements)
-
-        return await asyncio.get_running_loop().run_in_executor(self._judging, asked)
+        return await self._judgements.ask(ask)
 
     async def aclose(self) -> None:
-        """Closes the store, the index, the graph, the watch and the judgements."""
+        """Closes the counts, the index, the graph, the watch, the judgements and the store."""
         if self._counts is not None:
             await asyncio.get_running_loop().run_in_executor(self._counting, self._counts.close)
-        await self._in_thread(self._shut)
         self._counting.shutdown()
-        self._thread.shutdown()
-        if self._graph is not None:
-            await asyncio.get_running_loop().run_in_executor(self._graph_thread, self._graph.store.close_reading)
-        self._graph_thread.shutdown()
-        self._watching.submit(self._stop_watching)
-        self._watching.shutdown()
-        if self._judgements is not None:
-            await asyncio.get_running_loop().run_in_executor(self._judging, self._judgements.store.close_reading)
-        self._judging.shutdown()
-        await self.store.close()
-
-    async def _in_thread(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self._thread, lambda: function(*args, **kwargs))
-
-    def _refresh(self, say: Callable[[int], None] = lambda items: None) -> ReviewIndex:
-        if self._index is None:
-            self._reader = self.store.reader()
-            self._index = ReviewIndex(self._reader, minimum=minimum_of(self.campaign))
-        self._index.refresh(say)
-        return self._index
-
-    def _stop_watching(self) -> None:
-        if self._watch is not None:
-            self._watch.close()
-
-    def _shut(self) -> None:
-        if self._index is not None:
-            self._index.close()
-        if self._reader is not None:
-            self._reader.close_reading()
+        rooms = (self._index, self._graph, self._watch, self._judgements, self._desk)
+        await asyncio.gather(*(room.aclose() for room in rooms))
 
 
 def site_of(request: Request) -> Site:

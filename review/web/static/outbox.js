@@ -168,7 +168,10 @@ async function taken(entry) {
   if ([408, 421, 425, 429].includes(answer.status) || answer.status >= 500) {
     const count = (faults.get(entry.key) ?? 0) + 1;
     faults.set(entry.key, count);
-    state = `the server answered ${answer.status}; they are kept here and sent again`;
+    state =
+      answer.status === 503
+        ? "the run's store does not answer; they are kept here and sent when it does"
+        : `the server answered ${answer.status}; they are kept here and sent again`;
     if (answer.status !== 500 || count < SERVER_FAULTS) return false;
   }
   setAside(entry, answer.status, told);

@@ -12,6 +12,10 @@ export function notice(text, kind = "info") {
 export const csrf = () => document.querySelector("meta[name=csrf]").content;
 
 document.addEventListener("htmx:responseError", (event) => {
+  if (event.detail.xhr.status === 503) {
+    notice("the run's store does not answer; what you decide is kept here and sent when it does", "error");
+    return;
+  }
   notice(`${event.detail.xhr.status}: the server refused it; load the page again`, "error");
 });
 document.addEventListener("htmx:sendError", () => notice("the server does not answer; is it still running?", "error"));
