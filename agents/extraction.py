@@ -13,7 +13,7 @@ from typing import Annotated, Any, Self
 from pydantic import BeforeValidator, Field, ValidationError, model_validator
 
 from ..errors import ConfigError
-from ..storage.records import Record, Span, Usage
+from ..storage.records import Claim, Record, Span, Usage
 
 MAX_TYPE_NAME = 60
 
@@ -196,6 +196,8 @@ class FoundEntity(Record):
     """An entity as one chunk has it. `mentions` are the quote and every occurrence of the name, ascending.
 
     `typed` is false when nobody gave the type: it is the schema's fallback for a type that the schema does not list.
+    `attributes` are those that its type lists: name → the values as the chunk writes them, sorted. `claims` are
+    statements about it alone, each with its spans in the chunk.
     """
 
     name: str
@@ -204,16 +206,24 @@ class FoundEntity(Record):
     descriptions: tuple[str, ...] = ()
     aliases: tuple[str, ...] = ()
     mentions: tuple[Span, ...] = ()
+    attributes: dict[str, tuple[str, ...]] = Field(default_factory=dict)
+    claims: tuple[Claim, ...] = ()
 
 
 class FoundRelation(Record):
-    """A relation as one chunk has it; `source` and `target` are names of entities of the same extraction."""
+    """A relation as one chunk has it; `source` and `target` are names of entities of the same extraction.
+
+    `qualifiers` say under what it holds: name → the values as the chunk writes them, sorted. `grounded` is false when
+    no quote was found in the chunk: the mention is then the shortest span that has both names.
+    """
 
     source: str
     target: str
     type: str
     descriptions: tuple[str, ...] = ()
     mentions: tuple[Span, ...] = ()
+    qualifiers: dict[str, tuple[str, ...]] = Field(default_factory=dict)
+    grounded: bool = True
 
 
 class Extraction(Record):
