@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections import defaultdict
 
+import networkx as nx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from gristmill.graphs.knowledge import links as module
-from gristmill.graphs.knowledge.links import Links, Rows, grouped
+from gristmill.graphs.knowledge.components import components
+from gristmill.graphs.knowledge.links import Links, Pairs, Rows, grouped
+from gristmill.graphs.knowledge.texts import Texts
 
 PAIRS = st.lists(st.tuples(st.integers(0, 9), st.integers(0, 9)), max_size=60)
 BOTH = pytest.mark.parametrize("numpy", [True, False])
@@ -58,3 +61,51 @@ def test_groups_keep_the_order_of_places(numpy: bool, keys: list[int]) -> None:
     offsets, order = grouped(keys, 6)
     groups = [list(order[offsets[key] : offsets[key + 1]]) for key in range(6)]
     assert groups == [[place for place, other in enumerate(keys) if other == key] for key in range(6)]
+
+
+@BOTH
+@given(pairs=PAIRS)
+def test_rows_turn_round(numpy: bool, pairs: list[tuple[int, int]]) -> None:
+    module.HAS_NUMPY = numpy
+    rows = Rows.of([key for key, _ in pairs], [value for _, value in pairs], 10)
+    turned = rows.turned(10)
+    assert [list(turned[value]) for value in range(10)] == [
+        [key for key in range(10) if rows.has(key, value)] for value in range(10)
+    ]
+    assert list(rows.sizes) == [rows.size(key) for key in range(10)]
+
+
+@BOTH
+@given(pairs=PAIRS)
+def test_pairs_find_parallel_relations_whichever_way(numpy: bool, pairs: list[tuple[int, int]]) -> None:
+    module.HAS_NUMPY = numpy
+    found = Pairs.of([left for left, _ in pairs], [right for _, right in pairs], 10)
+    for left in range(10):
+        for right in range(10):
+            expected = [number for number, pair in enumerate(pairs) if set(pair) == {left, right}]
+            assert list(found.between(left, right)) == expected
+
+
+@BOTH
+@given(pairs=PAIRS)
+def test_components_are_those_of_networkx(numpy: bool, pairs: list[tuple[int, int]]) -> None:
+    module.HAS_NUMPY = numpy
+    plain = nx.Graph(pairs)
+    plain.add_nodes_from(range(10))
+    links = Links.between([left for left, _ in pairs], [right for _, right in pairs], [1.0] * len(pairs), 10)
+    expected = {node: min(part) for part in nx.connected_components(plain) for node in part}
+    assert dict(enumerate(components(links))) == expected
+
+
+@given(texts=st.lists(st.text(max_size=5), unique=True, max_size=30), other=st.text(max_size=5))
+def test_packed_texts_are_found_by_their_order(texts: list[str], other: str) -> None:
+    ordered = sorted({*texts, "\ud800", "\U0010ffff"})  # as strings sort, so does what is packed
+    packed = Texts.of(ordered)
+    assert list(packed) == ordered == [packed[place] for place in range(len(ordered))]
+    assert [packed.find(text) for text in ordered] == list(range(len(ordered)))
+    assert packed.find(other + "!") == (ordered.index(other + "!") if other + "!" in ordered else None)
+    assert packed[-1] == ordered[-1]
+    assert packed[:2] == tuple(ordered[:2])
+    with pytest.raises(IndexError):
+        packed[len(ordered)]
+    assert packed == Texts.of(ordered) != Texts.of(ordered[1:])

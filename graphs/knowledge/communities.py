@@ -35,10 +35,11 @@ def find_communities(
     """
     if max_size < 2:
         raise ConfigError(f"max_size is {max_size}; a community has at least 2 entities")
-    number = {entity: index for index, entity in enumerate(graph.ids)}
     links: nx.Graph[int] = nx.Graph()
-    for left, right, weight in sorted(graph.links.edges(data="weight", default=1.0)):
-        links.add_edge(number[left], number[right], weight=weight or 1.0)
+    for left in range(len(graph.links)):
+        for right in graph.links[left]:
+            if left < right:
+                links.add_edge(left, right, weight=graph.links.weight(left, right) or 1.0)
     pending = _louvain(links, seed, resolution)
     found: list[tuple[str, ...]] = []
     while pending:

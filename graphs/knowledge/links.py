@@ -8,7 +8,7 @@ and by the standard library else, with the same content.
 from __future__ import annotations
 
 from array import array
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from importlib.util import find_spec
 from typing import Any
@@ -44,6 +44,25 @@ def grouped(keys: Numbers, count: int) -> tuple[Numbers, Numbers]:
     return memoryview(starts), memoryview(order)
 
 
+def repeated(counts: Numbers) -> Numbers:
+    """Returns each place as many times as `counts` says there, ascending."""
+    if HAS_NUMPY:
+        import numpy as np
+
+        return np.repeat(np.arange(len(counts)), np.asarray(counts)).data
+    return memoryview(array("q", [place for place, count in enumerate(counts) for _ in range(count)]))
+
+
+def renumbered(values: Numbers, table: Numbers) -> Numbers:
+    """Returns `table[value]` for each value, as 32-bit numbers."""
+    if HAS_NUMPY:
+        import numpy as np
+
+        looked_up: Numbers = np.asarray(table, dtype=np.int32)[np.asarray(values)].data
+        return looked_up
+    return memoryview(array("i", map(table.__getitem__, values)))
+
+
 class Rows:
     """For each number of one sort, numbers of another, ascending: which chunks an entity stands in, and the like."""
 
@@ -58,6 +77,24 @@ class Rows:
         """Makes the rows of `count` keys from pairs, `keys[i]` with `values[i]`; one that comes twice counts once."""
         offsets, ends, _ = _sorted_pairs(keys, values, count=count)
         return cls(offsets, ends)
+
+    @property
+    def keys(self) -> Numbers:
+        """The key of each place in `ends`."""
+        return repeated(self.sizes)
+
+    @property
+    def sizes(self) -> Numbers:
+        """How many numbers each row has."""
+        if HAS_NUMPY:
+            import numpy as np
+
+            return np.diff(np.asarray(self.offsets)).data
+        return memoryview(array("q", map(int.__sub__, self.offsets[1:], self.offsets)))
+
+    def turned(self, count: int) -> Rows:
+        """Returns the rows of the `count` values: for each the keys that have it."""
+        return Rows.of(self.ends, self.keys, count)
 
     def __len__(self) -> int:
         return len(self.offsets) - 1
@@ -103,6 +140,46 @@ class Links(Rows):
         """Returns the weight of the link of two numbers, 0.0 where there is none."""
         place = self._place(left, right)
         return self.weights[place] if place >= 0 else 0.0
+
+
+class Pairs:
+    """Numbers of relations by the two that they join, whichever way: parallel ones stand together, ascending.
+
+    `highs` and `numbers` belong together: from `offsets[low]` to `offsets[low + 1]` stand the relations whose smaller
+    end is `low`, by their greater end.
+    """
+
+    __slots__ = ("highs", "numbers", "offsets")
+
+    def __init__(self, offsets: Numbers, highs: Numbers, numbers: Numbers) -> None:
+        self.offsets = offsets
+        self.highs = highs
+        self.numbers = numbers
+
+    @classmethod
+    def of(cls, sources: Numbers, targets: Numbers, count: int) -> Pairs:
+        """Makes the pairs of relations, `sources[i]` with `targets[i]`, that join `count` numbers."""
+        if HAS_NUMPY:
+            import numpy as np
+
+            source, target = np.asarray(sources, np.int64), np.asarray(targets, np.int64)
+            low, high = np.minimum(source, target), np.maximum(source, target)
+            order = np.argsort(low * count + high, kind="stable")
+            offsets = np.zeros(count + 1, dtype=np.int64)
+            np.cumsum(np.bincount(low, minlength=count), out=offsets[1:])
+            return cls(offsets.data, high[order].astype(np.int32).data, order.astype(np.int32).data)
+        ends = [(min(pair), max(pair)) for pair in zip(sources, targets, strict=True)]
+        ordered = sorted(range(len(ends)), key=ends.__getitem__)
+        starts, _ = grouped([low for low, _ in ends], count)
+        highs = array("i", [ends[number][1] for number in ordered])
+        return cls(starts, memoryview(highs), memoryview(array("i", ordered)))
+
+    def between(self, left: int, right: int) -> Numbers:
+        """Returns the relations that join two numbers, ascending; with `left == right` those that join it to itself."""
+        low, high = (left, right) if left <= right else (right, left)
+        start, stop = self.offsets[low], self.offsets[low + 1]
+        first = bisect_left(self.highs, high, start, stop)
+        return self.numbers[first : bisect_right(self.highs, high, first, stop)]
 
 
 def _both_ways(lefts: Numbers, rights: Numbers, weights: Sequence[float]) -> tuple[Numbers, Numbers, Sequence[float]]:

@@ -103,5 +103,5 @@ def _has_chord(graph: KnowledgeGraph, path: tuple[str, ...], link: Link) -> bool
 
 
 def _joined(graph: KnowledgeGraph, left: str, right: str, link: Link) -> bool:
-    related = link != "cooccurrence" and right in graph.links.adj[left]
+    related = link != "cooccurrence" and graph.links.has(graph.number(left), graph.number(right))
     return related or (link != "relation" and graph.cooccurrence(left, right) > 0)
