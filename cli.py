@@ -305,8 +305,9 @@ FILTERS = (
     click.option("--score-to", type=float, help="The least score of the last draft, up to here."),
     click.option("--text", default="", help="Words of messages, errors and verdicts."),
     click.option(
-        "--sort", type=click.Choice(["teaches", "newest", "oldest", "score"]), default="teaches", show_default=True,
-        help="teaches: what a decision teaches most about the critics comes first.",
+        "--sort", type=click.Choice(["teaches", "newest", "oldest", "score", "sample"]), default="teaches",
+        show_default=True,
+        help="teaches: what a decision teaches most about the critics comes first. sample: spread evenly over the run.",
     ),
 )  # fmt: skip
 

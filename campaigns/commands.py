@@ -22,6 +22,7 @@ from ..graphs.recipes.catalogue import recipe as recipe_by_name
 from ..graphs.recipes.catalogue import recipes
 from ..prompts.library import PromptLibrary
 from ..storage.records import Status
+from ..storage.returns import remakes_of
 from ..storage.reviews import Reviews
 from ..storage.store import RunStore
 from ..storage.whereabouts import store_of
@@ -186,7 +187,12 @@ def show(item: str, *, run: Path | None, store: str, as_json: bool, full: bool) 
         found = opened.item(item)
         history = Reviews(opened).history(found.id)
         if as_json:
-            print_json(found.model_dump(mode="json") | {"reviews": [one.model_dump(mode="json") for one in history]})
+            made = remakes_of(found, history, opened)
+            print_json(
+                found.model_dump(mode="json")
+                | {"reviews": [one.model_dump(mode="json") for one in history]}
+                | {"made_again": [one.model_dump(mode="json") for one in made]}
+            )
         else:
             print_item(open_console(), found, opened, full=full, history=history)
     return 0

@@ -12,7 +12,8 @@ from itertools import islice
 from ..storage.datasets.pairs import SUPERSEDED
 from ..storage.people import ACCEPTING, People
 from ..storage.records import Item, Status
-from ..storage.reviews import Review, Reviews, decision_of, reviewed
+from ..storage.returns import REVIEW
+from ..storage.reviews import REVIEWER, Review, Reviews, decision_of, reviewed
 from ..storage.store import RunStore
 
 AT_ONCE = 200  # items whose events are read together
@@ -29,7 +30,7 @@ class Decided:
             people.look()
         self.shift = people.shift
         self.accepts = any(people.decisions[action] for action in ACCEPTING)  # texts that no pool has compared
-        self._superseded = people.superseded
+        self._superseded, self._undone = people.superseded, frozenset(people.undone)
 
     def __call__(self, items: Iterable[Item], store: RunStore) -> Iterator[tuple[Item, Review | None]]:
         """Yields items as they are after people's decisions, with the decision that stands on each."""
@@ -41,7 +42,16 @@ class Decided:
             histories = reviews.histories((item.id for item in some), self._until)
             for item in some:
                 decision = decision_of(histories.get(item.id, ()))
-                yield self._now(reviewed(item, decision)), decision
+                yield self._now(reviewed(self._without_undone(item), decision)), decision
+
+    def _without_undone(self, item: Item) -> Item:
+        """Of an item that was made by a note which was taken back since: it stands on its own feet.
+
+        Nobody says any more that the draft which it was made from is worse. What the note was stays in the attributes.
+        """
+        if item.attributes.get(REVIEW) not in self._undone:
+            return item
+        return item.model_copy(update={"verdicts": tuple(one for one in item.verdicts if one.by != REVIEWER)})
 
     def _now(self, item: Item) -> Item:
         if item.id not in self._superseded or item.status is not Status.ACCEPTED:

@@ -15,6 +15,7 @@ from ..evals.agreement import Kappa, Share
 from ..evals.agreement_report import RoundAgreement, rounds_of_people
 from ..storage.people import People, Shift
 from ..storage.records import Decision, Draft, Item, Span, Status, Verdict
+from ..storage.returns import MARKS, NOTE, REFINES, Remake, remakes_of
 from ..storage.reviews import Review, decision_of
 from ..storage.samples import Samples
 from ..storage.store import Books, RunStore
@@ -214,7 +215,8 @@ def print_item(
 ) -> None:
     """Prints an item's story: its source, every draft with the verdicts on it, the decision, and what people did."""
     console.print(Text(f"{item.id}  {item.kind}", style="bold"), Text(item.status.value, style=STYLES[item.status]))
-    console.print(Text(f"task {item.task}  " + "  ".join(f"{key}={value}" for key, value in item.attributes.items())))
+    attributes = {key: value for key, value in item.attributes.items() if key not in MARKS}  # told below, in words
+    console.print(Text(f"task {item.task}  " + "  ".join(f"{key}={value}" for key, value in attributes.items())))
     for key in item.chunks:
         chunk = store.chunk(key)
         where = f"{store.document_name(chunk.document)}, characters {chunk.start} to {chunk.end}"
@@ -236,7 +238,11 @@ def print_item(
         console.print(Text(f"error  {item.error}", style="red"))
     if item.raw:
         console.print(Text(f"raw reply\n{item.raw}", style="dim"))
+    if origin := item.attributes.get(REFINES):
+        console.print(Text(f"made again from {origin}, by the note “{item.attributes.get(NOTE, '')}”", style="cyan"))
     print_history(console, history)
+    for one in remakes_of(item, history, store):
+        console.print(Text(_remake_words(one), style="cyan"))
     usage = item.usage
     console.print(
         Text(
@@ -266,6 +272,14 @@ def print_history(console: Console, history: Sequence[Review]) -> None:
             console.print(Text(f"  {message.role}: {message.content}"))
 
 
+def _remake_words(one: Remake) -> str:
+    if one.status is None:
+        return f"will be made again as {one.item}: `gristmill run`, or workers that run now, take it up"
+    if one.status is Status.PENDING:
+        return f"is being made again as {one.item}: {one.task} is planned and has not ended"
+    return f"made again as {one.item}: {one.status.value}"
+
+
 def _passage(text: str, spans: list[Span], *, full: bool) -> Text:
     """The passage with what is cited underlined; unless `full`, only what stands near it."""
     passage = Text(text)
@@ -283,7 +297,7 @@ def _passage(text: str, spans: list[Span], *, full: bool) -> Text:
 
 def _print_draft(console: Console, draft: Draft, item: Item) -> None:
     console.print(
-        Text(f"\ndraft {draft.index} by {draft.by}" + (f" ({draft.note})" if draft.note else ""), style="bold")
+        Text(f"\ndraft {draft.index + 1} by {draft.by}" + (f" ({draft.note})" if draft.note else ""), style="bold")
     )
     for message in draft.messages:
         console.print(Text(f"{message.role}: {message.content}"))

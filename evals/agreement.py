@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from statistics import NormalDist
 
 Z95 = NormalDist().inv_cdf(0.975)
+LEAST = 20  # judged items that reach a threshold before it is suggested: all good, their interval begins at 84%
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +76,10 @@ class Point:
 
 @dataclass(frozen=True, slots=True)
 class Suggestion:
-    """Where a score's threshold should lie for a wanted precision. `threshold` is None where the data do not say."""
+    """Where a score's threshold should lie for a wanted precision. `threshold` is None where the data do not say.
+
+    `note` says why, and `missing` how many more decisions it takes at least before one is suggested.
+    """
 
     critic: str
     score: str
@@ -83,6 +87,7 @@ class Suggestion:
     threshold: float | None
     curve: tuple[Point, ...]
     note: str = ""
+    missing: int = 0
 
 
 def share(right: int, count: int) -> Share:
@@ -148,9 +153,19 @@ def kappa(judged: Iterable[Judged]) -> Kappa:
 
 
 def suggest(
-    judged: Iterable[Judged], critic: str, score: str, every: Sequence[float], *, wanted: float = 0.9, most: int = 50
+    judged: Iterable[Judged],
+    critic: str,
+    score: str,
+    every: Sequence[float],
+    *,
+    wanted: float = 0.9,
+    most: int = 50,
+    least: int = LEAST,
 ) -> Suggestion:
     """Returns the lowest threshold of a critic's score at which the judged items are good often enough.
+
+    None is suggested before `least` items that reach it are judged. The interval's end is no condition: 35 items of
+    which each is good are the fewest whose interval lies above 90%, and few people would wait for that.
 
     Args:
         every: that score of all items of the run, judged or not: how many would be accepted is counted on them.
@@ -167,12 +182,23 @@ def suggest(
         above = [good for value, good in known if value >= level]
         reaching = len(of_all) - bisect_left(of_all, level)
         curve.append(Point(level, share(sum(above), len(above)), reaching))
-    reached = [point for point in curve if point.precision.value is not None and point.precision.value >= wanted]
     if not curve:
-        return Suggestion(critic, score, wanted, None, (), f"no judged item has the score '{score}'")
+        return Suggestion(critic, score, wanted, None, (), f"no judged item has the score '{score}'", least)
+    reached = [point for point in curve if (point.precision.value or 0.0) >= wanted]
+    if reached and reached[0].precision.count >= least:
+        return Suggestion(critic, score, wanted, reached[0].threshold, tuple(curve))
+    note, missing = _too_few(reached[0] if reached else curve[0], least)
     if not reached:
         best = max(point.precision.value or 0.0 for point in curve)
-        return Suggestion(
-            critic, score, wanted, None, tuple(curve), f"no threshold reaches {wanted:.0%}; best {best:.0%}"
-        )
-    return Suggestion(critic, score, wanted, reached[0].threshold, tuple(curve))
+        note = f"no threshold reaches {wanted:.0%}, best {best:.0%}" + (f"; {note}" if note else "")
+    return Suggestion(critic, score, wanted, None, tuple(curve), note, missing)
+
+
+def _too_few(point: Point, least: int) -> tuple[str, int]:
+    """Words how many more decisions a suggestion takes, from the lowest threshold that may be one."""
+    good, missing = point.precision, max(0, least - point.precision.count)
+    if not missing:
+        return "", 0
+    interval = f"{good.right} good, {100 * good.low:.0f} to {100 * good.high:.0f}%"
+    of = f"{point.threshold:g} is reached by {good.count} judged {'item' if good.count == 1 else 'items'} ({interval})"
+    return f"{of}: a suggestion takes {least}, decide {missing} more that reach it", missing

@@ -9,7 +9,7 @@ from ..storage.precedents import Round, rounds_of
 from ..storage.records import Record
 from ..storage.store import RunStore
 from .agreement import Judged, Kappa, Share, Suggestion, kappa, precision, share, suggest
-from .judgements import OVERALL, Judgements, of_critic
+from .judgements import ALONE, OVERALL, Judgements, of_critic
 
 ONE_SIDED = "it speaks only when it rejects, so chance agreement has no meaning; see its precision"
 WANTED = 0.9  # the share of good items among the accepted that a threshold is suggested for
@@ -50,7 +50,10 @@ class Agreement(Record):
 
 
 class CriticAgreement(Agreement):
-    """One critic. `accepts` and `rejects` count its verdicts on last drafts in the whole run, judged or not."""
+    """One critic. `accepts` and `rejects` count its verdicts on last drafts in the whole run, judged or not.
+
+    The last one may be `ALONE`: items whose end no critic's verdict gave, which ended before they came to one.
+    """
 
     critic: str
     accepts: int
@@ -70,11 +73,13 @@ class RoundAgreement(Agreement):
 class AgreementReport(Record):
     """The agreement of a whole run. `overall` compares what became of items with what people said of them.
 
-    `decided` counts items on which a decision stands, `reviewers` those who took one. `wanted` is the precision that
-    thresholds are suggested for.
+    `decided` counts items on which a decision stands, `reviewers` those who took one: `overall.judged` of them judge
+    somebody and are in the row of a critic or of `ALONE`; `left_out` are failed and judge nobody. `wanted` is the
+    precision that thresholds are suggested for. Without a decision there are no critics here.
     """
 
     decided: int
+    left_out: int
     reviewers: int
     wanted: float
     overall: Agreement
@@ -95,9 +100,10 @@ def agreement_of(store: RunStore, known: Judgements | None = None, *, wanted: fl
     options = (store.mark("campaign") or {}).get("options") or {}
     asked = options.get("minimum")
     minimum = dict(asked) if isinstance(asked, dict) else {}
-    critics = sorted({critic for critic, _ in known.verdicts if critic != OVERALL})
+    critics = sorted({critic for critic, _ in known.verdicts if critic != OVERALL}, key=lambda one: (one == ALONE, one))
     return AgreementReport(
         decided=known.decided,
+        left_out=known.left_out,
         reviewers=len(known.reviewers),
         wanted=wanted,
         overall=_agreement(of_critic(judged, OVERALL)),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from itertools import islice
 
 from pydantic import BaseModel, Field
@@ -19,6 +20,7 @@ from ..storage.store import RunStore
 from .agreement import Judged
 
 OVERALL = ""  # in place of a critic's name: what became of the item
+ALONE = "(no critic)"  # and for an end that no critic's verdict on the last draft gave: a proposer's `unsuitable`
 PAGE, MANY = 2000, 200
 
 
@@ -26,7 +28,8 @@ class Judgements:
     """The judgements of a run. Use it from one thread; `refresh` takes in what is new.
 
     `verdicts` counts items by (critic, whether it accepted the last draft), `scores` holds the scores of all last
-    drafts by (critic, score), judged or not. `reviewers` are those whose decisions stand.
+    drafts by (critic, score), judged or not; both are empty until there is a decision. `reviewers` are those whose
+    decisions stand.
     """
 
     def __init__(self, store: RunStore) -> None:
@@ -49,16 +52,21 @@ class Judgements:
         return len(self._judged)
 
     @property
+    def left_out(self) -> int:
+        """Those of them that judge nobody: failed items."""
+        return sum(not judged for _, judged in self._judged.values())
+
+    @property
     def reviewers(self) -> set[str]:
         return {decision.reviewer for decision, _ in self._judged.values()}
 
     def refresh(self, *, scores: bool = True) -> None:
         """Takes in what came since the last look; without `scores` only what people decided, which is much less."""
-        while scores and (page := self._page()):
+        self._judge(self._waiting | self._changed())
+        while scores and self._judged and (page := self._page()):  # without a decision there is nothing to compare
             self._items = page[-1][0]
             for _, body in page:
                 self._count(_Counted.model_validate_json(body))
-        self._judge(self._waiting | self._changed())
 
     def _page(self) -> list[tuple[int, str]]:
         rows = self.store.rows("SELECT seq, body FROM items WHERE seq > ? ORDER BY seq LIMIT ?", self._items, PAGE)
@@ -69,7 +77,11 @@ class Judgements:
             return
         self.verdicts[OVERALL, item.status is Status.ACCEPTED] += 1
         last = item.drafts[-1].index if item.drafts else 0
-        for verdict in {one.by: one for one in item.verdicts if one.draft == last and one.by != REVIEWER}.values():
+        verdicts = {one.by: one for one in item.verdicts if one.draft == last and one.by != REVIEWER}.values()
+        accepted = item.status is Status.ACCEPTED
+        if all((one.decision is Decision.ACCEPT) is not accepted for one in verdicts):
+            self.verdicts[ALONE, accepted] += 1
+        for verdict in verdicts:
             self.verdicts[verdict.by, verdict.decision is Decision.ACCEPT] += 1
             for name, value in verdict.scores.items():
                 self.scores.setdefault((verdict.by, name), []).append(value)
@@ -125,14 +137,20 @@ class _Counted(BaseModel):
 
 
 def judged_of(item: Item, decision: Review) -> list[Judged]:
-    """Returns what the person's decision says of the item's end and of each critic; nothing of a failed item."""
+    """Returns what the person's decision says of the item's end and of each critic; nothing of a failed item.
+
+    An end that no critic spoke for is judged as `ALONE`'s, so that every decision is in the row of somebody.
+    """
     if item.status is Status.FAILED:
         return []
     good = decision.action is Action.ACCEPT
     corrected = () if good else decision.reasons
     accepted = item.status is Status.ACCEPTED
-    found = [Judged(OVERALL, accepted, good, item.reasons, corrected, round=item.round)]
-    for verdict in last_verdicts(item).values():
+    whole = Judged(OVERALL, accepted, good, item.reasons, corrected, round=item.round)
+    found, verdicts = [whole], last_verdicts(item).values()
+    if all((one.decision is Decision.ACCEPT) is not accepted for one in verdicts):
+        found.append(replace(whole, critic=ALONE))
+    for verdict in verdicts:
         found.append(
             Judged(
                 critic=verdict.by,

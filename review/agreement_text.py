@@ -16,7 +16,8 @@ def print_agreement(console: Console, report: AgreementReport) -> None:
         console.print("nobody has decided an item of this run yet; `gristmill review RUN` opens its queue")
         return
     people = "1 person" if report.reviewers == 1 else f"{report.reviewers} people"
-    console.print(Text(f"{people} decided {report.decided} items", style="bold"))
+    out = f"; {report.left_out} of them failed and judge nobody" if report.left_out else ""
+    console.print(Text(f"{people} decided {report.decided} items{out}", style="bold"))
     console.print(Text(f"agreed on {share_words(report.overall.agreed)}; {kappa_words(report.overall.kappa)}"))
     table = Table(box=None, pad_edge=False, header_style="dim")
     for column in ("critic", "reason", "judged", "precision"):

@@ -19,6 +19,7 @@ from ..campaigns.terminal import open_console, plain, print_json
 from ..errors import ConfigError, StoreError
 from ..evals.agreement_report import agreement_of
 from ..storage.records import Message
+from ..storage.returns import remakes_of
 from ..storage.reviews import Action
 from ..storage.store import RunStore
 from .agreement_text import print_agreement
@@ -29,6 +30,7 @@ from .exchange.incoming import Given, Refused, Taken
 from .exchange.outgoing import handed, line_of, write_lines
 from .listing import listed, pages_of, print_list
 from .queue.index import ReviewIndex
+from .queue.known import require_known
 from .queue.query import Filters, Sort
 from .web.site import minimum_of
 
@@ -82,7 +84,7 @@ def list_(
 ) -> int:
     """Lists items of `run`."""
     wanted, who = filters_of(filters), reviewer_name(reviewer)
-    with queue_of(run, store) as index:
+    with queue_of(run, store, wanted) as index:
         pages = pages_of(index, wanted, Sort(sort), reviewer=who, after=after, limit=limit)
         if ids:
             for page in pages:
@@ -109,12 +111,14 @@ def show(run: Path, *, item: str, full: bool, as_json: bool, store: str) -> int:
             if story.held_by:
                 console.print(Text(f"{story.held_by} looks at it now", style="cyan"))
             return 0
+        made = remakes_of(story.item, story.history, opened)
     print_json(
         {
             "item": story.item.model_dump(mode="json"),
             "history": [one.model_dump(mode="json") for one in story.history],
             "decision": story.decision and story.decision.model_dump(mode="json"),
             "result": story.result.model_dump(mode="json"),
+            "made_again": [one.model_dump(mode="json") for one in made],
             "last": story.last,
             "held_by": story.held_by,
         }
@@ -198,7 +202,7 @@ def export(
     if every:
         filters |= {"stage": "all", "status": ("accepted", "rejected", "failed")}
     wanted = filters_of(filters)
-    with reading(run, store) as opened, queue_of(run, store) as index:
+    with reading(run, store) as opened, queue_of(run, store, wanted) as index:
         items = handed(index, opened, wanted, Sort(sort), reviewer=reviewer_name(reviewer), limit=limit)
         made = record_of if format_ == "argilla" else line_of
         count = write_lines(out, (made(one) for one in items), array=format_ == "argilla")
@@ -328,13 +332,14 @@ async def joining(run: Path, store: str) -> AsyncIterator[RunStore]:
 
 
 @contextmanager
-def queue_of(run: Path, store: str) -> Iterator[ReviewIndex]:
-    """The run's queue, with what is new taken in."""
+def queue_of(run: Path, store: str, wanted: Filters) -> Iterator[ReviewIndex]:
+    """The run's queue, with what is new taken in; raises `ConfigError` for a value in `wanted` that the run lacks."""
     with reading(run, store) as opened, open_console(stderr=True).status("reading the run") as status:
         index = ReviewIndex(opened, minimum=minimum_of(opened.mark("campaign") or {}))
         try:
             index.refresh(lambda items: status.update(f"reading the run: {items:,} items"))
             status.stop()
+            require_known(index, opened, wanted)
             yield index
         finally:
             index.close()

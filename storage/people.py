@@ -118,6 +118,7 @@ class People:
         self.shift = Shift()
         self._seen = self._last = 0
         self._decided: dict[str, list[_Decided]] = {}  # item → decisions that were not undone, the standing one last
+        self.undone: set[str] = set()  # events that were taken back
         self._parent: dict[str, str] = {}  # version → the version that was sent back for it
         self._made: dict[str, list[str]] = {}
         self._unplaced: dict[str, Review] = {}  # event → send-back of an item that is not there
@@ -191,6 +192,7 @@ class People:
                     self._decided.setdefault(item, []).append(_Decided(seq, event, action))
                 elif action is Action.UNDO:
                     undone = Review.model_validate_json(body).undoes
+                    self.undone.add(undone)
                     self._decided[item] = [one for one in self._decided.get(item, []) if one.event != undone]
                 if action is Action.SEND_BACK:
                     self._unplaced[event] = Review.model_validate_json(body)

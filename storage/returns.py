@@ -7,8 +7,10 @@ it, however often. The item that comes of it names the one that was sent back, s
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 
-from .records import Item, Task, item_id
+from ..errors import NotStored
+from .records import Item, Record, Status, Task, item_id
 from .reviews import Action, Review, Reviews
 from .store import RunStore
 
@@ -32,6 +34,36 @@ def refine_task(origin: Task, review: Review) -> Task:
         attributes={**origin.attributes, **marks},
         seed=int.from_bytes(hashlib.blake2b(review.id.encode(), digest_size=4).digest(), "big") >> 1,
     )
+
+
+class Remake(Record):
+    """What comes of a send-back, the event `event`: the item with id `item`, once its task has ended.
+
+    `status` is where that task stands, None before it is planned.
+    """
+
+    event: str
+    note: str
+    task: str
+    item: str
+    status: Status | None
+
+
+def remakes_of(item: Item, history: Sequence[Review], store: RunStore) -> tuple[Remake, ...]:
+    """Returns what comes of each time that `item` was sent back, the oldest first.
+
+    Those of a send-back that was undone are left out, unless their task had been planned before: it runs nevertheless.
+    """
+    undone, found = {one.undoes for one in history}, []
+    for event in (one for one in history if one.action is Action.SEND_BACK):
+        task = refine_task(store.task(item.task), event).id
+        try:
+            status = store.status(task)
+        except NotStored:
+            status = None
+        if status is not None or event.id not in undone:
+            found.append(Remake(event=event.id, note=event.note, task=task, item=item_id(task), status=status))
+    return tuple(found)
 
 
 def is_refine(task: Task) -> bool:

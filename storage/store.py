@@ -6,6 +6,7 @@ stores it does nothing unless the task is still pending. Reads are short and by 
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import astuple, dataclass
 from functools import lru_cache
@@ -393,12 +394,15 @@ class RunStore:
             StoreError: none does, or more than one; the message says which.
         """
         rows = self._database.rows(
-            "SELECT id, body FROM items WHERE id >= ? AND id < ? OR task >= ? AND task < ? LIMIT 2",
+            "SELECT id, body FROM items WHERE id >= ? AND id < ? OR task >= ? AND task < ? ORDER BY id LIMIT 6",
             *(key, key + LAST) * 2,
         )
-        if len(rows) != 1:
-            found = "no item's" if not rows else "more than one item's"
-            raise StoreError(f"{found} id starts with '{key}'; `gristmill status {self.folder}` shows some ids")
+        if not rows:
+            some = f"`gristmill status {shlex.quote(str(self.folder))}` shows some ids"
+            raise StoreError(f"no item's id starts with '{key}'; {some}")
+        if len(rows) > 1:
+            those = ", ".join(id for id, _ in rows[:5]) + (" and others" if len(rows) > 5 else "")
+            raise StoreError(f"more than one item's id starts with '{key}': {those}; give one of them, or more of it")
         return Item.model_validate_json(rows[0][1])
 
     # calls: the cache of raw replies

@@ -78,7 +78,7 @@ def scored(value: float, good: bool) -> Judged:
 
 
 def test_a_threshold_is_suggested_with_its_curve() -> None:
-    judged = [scored(value / 10, value >= 6) for value in range(10)]
+    judged = [scored(value / 10, value >= 6) for value in range(10)] * 5
     found = suggest(judged, "critic", "clear", [0.55, 0.65, 0.7, 0.95])
     assert found.threshold == 0.6
     at = {point.threshold: point for point in found.curve}
@@ -87,11 +87,27 @@ def test_a_threshold_is_suggested_with_its_curve() -> None:
     assert at[0.0].precision.value == pytest.approx(0.4)
 
 
+def test_two_judged_items_suggest_nothing_and_say_how_many_it_takes() -> None:
+    few = [*[scored(0.2, False)] * 4, scored(0.7, True), scored(0.8, True)]
+    found = suggest(few, "critic", "clear", [])
+    assert (found.threshold, found.missing) == (None, 18)
+    assert found.note == (
+        "0.7 is reached by 2 judged items (2 good, 34 to 100%): a suggestion takes 20, decide 18 more that reach it"
+    )
+    assert suggest([*few, *[scored(0.7, True)] * 17], "critic", "clear", []).missing == 1
+    enough = suggest([*few, *[scored(0.7, True)] * 18], "critic", "clear", [])
+    assert (enough.threshold, enough.missing, enough.note) == (0.7, 0, "")
+    bad = suggest([scored(0.2, False), scored(0.9, False)], "critic", "clear", [])
+    assert (bad.threshold, bad.missing) == (None, 18)
+    assert bad.note.startswith("no threshold reaches 90%, best 0%; 0.2 is reached by 2 judged items (0 good, 0 to 66%)")
+    assert suggest([], "critic", "clear", []).missing == 20
+
+
 def test_a_long_curve_is_thinned_and_a_threshold_that_is_not_there_is_said() -> None:
     dice = random.Random(1)
     judged = [scored(dice.random(), False) for _ in range(5000)]
     found = suggest(judged, "critic", "clear", [])
     assert len(found.curve) <= 50
     assert found.threshold is None
-    assert "no threshold reaches 90%" in found.note
+    assert (found.note, found.missing) == ("no threshold reaches 90%, best 0%", 0)
     assert "no judged item" in suggest(judged, "critic", "fun", []).note

@@ -167,8 +167,10 @@ async def test_precedents_are_listed_and_removed(store: RunStore) -> None:
 async def test_hostile_texts_stay_texts(store: RunStore) -> None:
     said = verdict("reject", HOSTILE, by=HOSTILE, **{HOSTILE: 0.5})
     messages = (Message(role="user", content=HOSTILE),)
-    await put(store, (1, item_of(1, verdicts=(said,), reasons=(HOSTILE,), messages=messages)))
-    await Desk(store).decide(item_of(1).id, Action.ACCEPT, HOSTILE, note=HOSTILE)
+    fields = {"verdicts": (said,), "reasons": (HOSTILE,), "messages": messages}
+    await put(store, *[(number, item_of(number, **fields)) for number in range(20)])
+    for number in range(20):
+        await Desk(store).decide(item_of(number).id, Action.ACCEPT, HOSTILE, note=HOSTILE)
     await Desk(store).decide(item_of(1).id, Action.PRECEDENT, "ada")
     async with opened(store) as client:
         text = await page_of(client)

@@ -104,7 +104,7 @@ def test_show_tells_an_items_story(home: Path) -> None:
     item = json.loads(line)
     done = gristmill("show", item["id"], cwd=home)
     assert done.returncode == 0
-    for word in ("source  ", "draft 0 by generator", "cites ", "critic: accept", "decision  accepted", "made by"):
+    for word in ("source  ", "draft 1 by generator", "cites ", "critic: accept", "decision  accepted", "made by"):
         assert word in done.stdout
     story = json.loads(gristmill("show", item["id"][:14], "--run", "first", "--json", cwd=home).stdout)
     assert story["drafts"]

@@ -231,20 +231,57 @@ async def test_a_version_in_whose_place_another_counts_is_no_worse_answer(store:
     assert rows(store.folder.parent / "out/dpo/train.jsonl") == []
 
 
-async def test_what_a_note_mended_is_one_pair(store: RunStore) -> None:
-    event = await Desk(store).decide(item_of(5).id, Action.SEND_BACK, "ada", note="name the alloy")
-    task = refine_task(task_of(5), event)
+async def mend(store: RunStore, number: int) -> Item:
+    """Sends an item back, and ends the task that this makes as a refiner does: from the last draft and the note."""
+    event = await Desk(store).decide(item_of(number).id, Action.SEND_BACK, "ada", note="name the alloy")
+    task = refine_task(task_of(number), event)
     asked = Verdict(by="reviewer", draft=0, decision=Decision.REVISE, text="name the alloy")
-    drafts = [Draft(index=n, by="refiner", messages=dialogue(5, text)) for n, text in enumerate(("Brass.", "Bronze."))]
-    remake = accepted_of(5).model_copy(
+    texts = ("Brass.", "Bronze.")
+    drafts = [Draft(index=n, by="refiner", messages=dialogue(number, text)) for n, text in enumerate(texts)]
+    remake = accepted_of(number).model_copy(
         update={"id": item_id(task.id), "task": task.id, "attributes": task.attributes, "drafts": tuple(drafts)}
         | {"messages": drafts[-1].messages, "verdicts": (asked,)}
     )
     await store.plan([task])
     await store.finish(task.id, remake.status, [remake])
+    return remake
+
+
+async def test_what_a_note_mended_is_one_pair(store: RunStore) -> None:
+    remake = await mend(store, 5)
     write(store.folder)
     (pair,) = rows(store.folder.parent / "out/dpo/train.jsonl")
     assert (pair["origin"], pair["chosen_from"], pair["critique"]) == ("refinement", remake.id, "name the alloy")
+
+
+@pytest.mark.parametrize("number", [2, 6, 7])
+async def test_a_note_that_was_taken_back_speaks_against_nothing(store: RunStore, number: int) -> None:
+    """What came of it stands on its own: against a first version that the critics rejected, and only by their word."""
+    remake, desk = await mend(store, number), Desk(store)
+    await desk.decide(remake.id, Action.ACCEPT, "ada", note="better")
+    await desk.decide(item_of(number).id, Action.UNDO, "ada")
+    write(store.folder, formats=("jsonl", "chat", "rejects", "dpo"))
+    assert answers(store.folder)[remake.id] == "Bronze."
+    assert item_of(number).id not in answers(store.folder)  # of two versions one counts, undone or not
+    pairs = rows(store.folder.parent / "out/dpo/train.jsonl")
+    if number == 6:  # rejected as ungrounded: about the answer; 2 was accepted, 7 is trivial
+        (pair,) = pairs
+        assert (pair["origin"], pair["chosen_from"]) == ("rejection", remake.id)
+        assert (pair["rejected_from"], pair["reasons"]) == (item_of(6).id, ["ungrounded"])
+        assert pair["critique"] != "name the alloy"
+    else:
+        assert pairs == []
+    (row,) = [one for one in rows(store.folder.parent / "out/jsonl/train.jsonl") if one["id"] == remake.id]
+    assert row["attributes"]["reviewer_note"] == "name the alloy"
+    assert [(one["by"], one["decision"], one["text"]) for one in row["verdicts"]] == [("reviewer", "accept", "better")]
+
+
+async def test_a_note_that_stands_beside_a_later_decision_still_speaks(store: RunStore) -> None:
+    remake, desk = await mend(store, 6), Desk(store)
+    await desk.decide(item_of(6).id, Action.REJECT, "ada", seen=desk.story(item_of(6).id).last)
+    write(store.folder)
+    (pair,) = rows(store.folder.parent / "out/dpo/train.jsonl")
+    assert (pair["origin"], pair["chosen_from"]) == ("refinement", remake.id)
 
 
 async def test_a_text_that_people_accepted_twice_is_in_once(store: RunStore) -> None:

@@ -17,7 +17,7 @@ from test_review_index import CHUNK, DOCUMENT, item_of, put
 
 from gristmill.cli import main
 from gristmill.evals.agreement_report import ONE_SIDED, AgreementReport, agreement_of, rounds_of_people
-from gristmill.evals.judgements import OVERALL, Judgements, judged_of
+from gristmill.evals.judgements import ALONE, OVERALL, Judgements, judged_of
 from gristmill.review.desk import Desk
 from gristmill.storage.precedents import ROUNDS, Round
 from gristmill.storage.records import Decision, Draft, Message, Status, Verdict
@@ -82,14 +82,14 @@ async def test_only_accepting_says_that_it_was_good(
     assert [one.accepts for one in known.judged if one.critic == OVERALL] == [True]
 
 
-async def test_a_note_of_which_nothing_came_judges_nobody(store: RunStore) -> None:
+async def test_a_note_of_which_nothing_came_judges_no_critic(store: RunStore) -> None:
     asked = Verdict(by="reviewer", draft=0, decision=Decision.REVISE, text="shorter")
     await put(store, (1, item_of(1, verdicts=(asked,), reasons=("unspecified",))))
     await Desk(store).decide(item_of(1).id, Action.ACCEPT, "ada")
     known = Judgements(store)
     known.refresh()
-    assert {one.critic for one in known.judged} == {OVERALL}
-    assert {critic for critic, _ in known.verdicts} == {OVERALL}
+    assert {one.critic for one in known.judged} == {OVERALL, ALONE}
+    assert {critic for critic, _ in known.verdicts} == {OVERALL, ALONE}
 
 
 async def test_failed_items_judge_nobody(store: RunStore) -> None:
@@ -100,6 +100,55 @@ async def test_failed_items_judge_nobody(store: RunStore) -> None:
     known = Judgements(store)
     known.refresh()
     assert (known.judged, known.verdicts.total()) == ([], 0)
+
+
+async def test_every_decision_that_counts_is_in_a_row(store: RunStore) -> None:
+    """Ends of all kinds: by a critic, by a check that all critics overlooked, before any critic, and failures."""
+    dice, desk = random.Random(3), Desk(store)
+    kinds: list[dict[str, Any]] = [
+        {},
+        {**GOOD, "verdicts": (verdict("accept"), verdict("reject", "dull", by="judge"))},
+        {"verdicts": (verdict("accept"),), "reasons": ("rounds",)},
+        {"verdicts": (), "drafts": (), "messages": (), "reasons": ("unsuitable",)},
+        {**GOOD, "verdicts": ()},
+        {"status": Status.FAILED, "verdicts": (), "drafts": (), "messages": (), "reasons": ("bad_reply",)},
+    ]
+    left = 0
+    for number in range(60):
+        fields = kinds[number % len(kinds)]
+        await put(store, (number, item_of(number, round=1 + number // 30, **fields)))
+        if dice.random() < 0.7:
+            left += fields.get("status") is Status.FAILED
+            await desk.decide(item_of(number).id, Action.REJECT, "ada")
+    report = agreement_of(store)
+    assert report.overall.judged + report.left_out == report.decided
+    assert report.left_out == left > 0
+    assert sum(one.judged for one in report.rounds) == report.overall.judged
+    rows = {one.critic: one for one in report.critics}
+    assert list(rows) == ["critic", "judge", ALONE]
+    known = Judgements(store)
+    known.refresh()
+    ends = [
+        {one.critic for one in judged if one.accepts is judged[0].accepts} - {OVERALL}
+        for _, judged in known._judged.values()
+        if judged
+    ]
+    assert all(ends)  # somebody's row has each, with the verdict that became the item's end
+    assert rows[ALONE].judged == sum(found == {ALONE} for found in ends)
+    assert {one.reason for one in rows[ALONE].reasons} == {"rounds", "unsuitable"}
+    assert (rows[ALONE].accepts, rows[ALONE].rejects) == (10, 20)
+    said = CliRunner().invoke(main, ["review", "agreement", str(store.folder)]).output
+    assert f"decided {report.decided} items; {left} of them failed and judge nobody" in said
+
+
+async def test_items_are_read_only_once_somebody_decided(store: RunStore) -> None:
+    await put(store, *[(number, item_of(number)) for number in range(5)])
+    known = Judgements(store)
+    known.refresh()
+    assert (known.verdicts.total(), agreement_of(store, known).critics) == (0, ())
+    await Desk(store).decide(item_of(1).id, Action.REJECT, "ada")
+    known.refresh()
+    assert known.verdicts["critic", False] == 5
 
 
 async def test_looking_again_takes_in_what_is_new_and_nothing_twice(store: RunStore) -> None:

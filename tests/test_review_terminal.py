@@ -20,7 +20,7 @@ from test_review_index import CHUNK, DOCUMENT, item_of, put
 from gristmill.campaigns.terminal import json_text, plain
 from gristmill.review.queue.index import ReviewIndex
 from gristmill.review.queue.query import Filters
-from gristmill.storage.records import Draft, Message, Status
+from gristmill.storage.records import Decision, Document, Draft, Message, Status, Verdict
 from gristmill.storage.reviews import Action, Reviews
 from gristmill.storage.store import RunStore
 
@@ -96,7 +96,15 @@ def test_a_list_filters_orders_and_goes_on(home: Path) -> None:
         (("--list", "--after", "nowhere"), "is no place in the queue"),
         (("--list", "--text", "x" * 501), "--text: "),
         (("--show", "item-nothing"), "no item's id starts with"),
-        (("--show", "item-"), "more than one item's id"),
+        (
+            ("--show", "item-"),
+            f"'item-': {', '.join(sorted(item_of(n).id for n in range(COUNT))[:5])} and others; give",
+        ),
+        (("--list", "--reason", "trivail"), "--reason: no item of this run has 'trivail'; there is: trivial, "),
+        (("--list", "--ids", "--critic", "critics"), "there is: critic"),
+        (("--list", "--json", "--document", EVIL[:9]), "there is: valves.md"),
+        (("--list", "--round", "7"), "--round: no item of this run has '7'; there is: 1"),
+        (("--list", "--entity", "entity-nowhere"), "--entity: no item of this run has 'entity-nowhere'; "),
         (("--decide", "edit", "a"), "goes with --messages"),
         (("--decide", "edit", "a", "b", "--messages", "x.json"), "for one item"),
         (("--decide", "accept", "a", "--messages", "x.json"), "no other action does"),
@@ -112,6 +120,28 @@ def test_what_cannot_be_is_one_message_and_decides_nothing(home: Path, arguments
     assert why in done.stderr
     assert len(done.stderr.splitlines()) == 1
     assert not actions(home)
+
+
+async def test_a_value_that_the_run_knows_and_nothing_has_is_an_empty_list(home: Path) -> None:
+    run = home / "runs" / "one"
+    store = RunStore.open(run)
+    await store.add_documents([(Document.of("Pumps.md", "A pump sucks."), [])])
+    likes = Verdict(by="100%_sure", draft=0, decision=Decision.ACCEPT)
+    await put(store, (99, item_of(99, status=Status.ACCEPTED, reasons=(), verdicts=(likes,))))
+    await store.close()
+    empty = (
+        ("--reason", "bad_reply", "--status", "rejected"),
+        ("--document", "Pumps.md"),
+        ("--critic", "100%_sure"),
+        ("--round", "1", "--stage", "decided"),
+    )
+    for arguments in empty:
+        done = await asyncio.to_thread(review, home, "--list", *arguments)
+        assert (done.returncode, done.stdout, done.stderr) == (0, "0 of 0 items\n", ""), arguments
+    for name, wrong, near in (("critic", "100%_Sure", "100%_sure"), ("document", "pumps.md", "valves.md")):
+        done = await asyncio.to_thread(gristmill, "review", "export", "one", "--out", "-", f"--{name}", wrong, cwd=home)
+        assert (done.returncode, done.stdout) == (1, "")
+        assert f"--{name}: no item of this run has '{wrong}'; there is: {near}" in done.stderr
 
 
 def test_ids_are_piped_from_a_list_into_a_decision(home: Path) -> None:
@@ -135,7 +165,8 @@ def test_those_that_are_refused_are_named_and_the_others_stand(home: Path) -> No
     assert done.returncode == 1
     assert done.stdout == "accept: 2 items\n"
     assert len(done.stderr.splitlines()) == 4
-    assert f"refused {bob}: bob decided it: reject" in done.stderr
+    assert f"refused {bob}: bob decided it: reject; undo that first" in done.stderr
+    assert "--decide undo" in done.stderr
     assert "nothing to accept" in done.stderr
     assert actions(home) == {"accept": 2, "reject": 1}
     said = json.loads(review(home, "--decide", "accept", item_of(5).id, bob, "--json").stdout)

@@ -83,7 +83,7 @@ def _passage(source: Mapping[str, Any]) -> str:
 def _drafts(item: Item) -> Iterator[str]:
     for draft in item.drafts:
         if draft.messages != item.messages:
-            yield f"draft {draft.index} by {draft.by}\n" + "\n".join(
+            yield f"draft {draft.index + 1} by {draft.by}\n" + "\n".join(
                 f"{one.role}: {one.content}" for one in draft.messages
             )
 
@@ -91,7 +91,7 @@ def _drafts(item: Item) -> Iterator[str]:
 def _verdicts(item: Item) -> Iterator[str]:
     for one in item.verdicts:
         scores = ", ".join(f"{name} {value:.2f}" for name, value in one.scores.items())
-        parts = [f"{one.by} on draft {one.draft}: {one.decision.value}", ", ".join(one.reasons), scores, one.text]
+        parts = [f"{one.by} on draft {one.draft + 1}: {one.decision.value}", ", ".join(one.reasons), scores, one.text]
         yield "; ".join(part for part in parts if part)
 
 

@@ -11,8 +11,9 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from ...campaigns.report import kappa_words, share_words
+from ...evals.agreement import LEAST
 from ...evals.agreement_report import WANTED, AgreementReport, CriticAgreement, agreement_of
-from ...evals.judgements import Judgements
+from ...evals.judgements import ALONE, Judgements
 from ...storage.precedents import Precedent, PrecedentSet, mark_of, marked, rounds_of
 from ...storage.records import Record
 from ...storage.reviews import Action
@@ -48,13 +49,17 @@ async def agreement(request: Request) -> Response:
     report, listed = await site.look_at_judgements(
         lambda known: (agreement_of(known.store, known, wanted=asked.wanted), listed_in(known))
     )
-    critics = sorted((one for one in report.critics if one.judged), key=lambda one: (-one.judged, one.critic))
+    critics = sorted(
+        (one for one in report.critics if one.judged), key=lambda one: (one.critic == ALONE, -one.judged, one.critic)
+    )
     return render(
         request,
         "agreement.html",
         report=report,
         critics=critics,
-        silent=[one.critic for one in report.critics if not one.judged],
+        silent=[one.critic for one in report.critics if not one.judged and one.critic != ALONE],
+        alone=ALONE,
+        least=LEAST,
         curves=curves_in(critics, asked.wanted),
         lines=minimum_lines(report),
         recipe=bool(site.campaign.get("recipe")) and not site.campaign.get("flow"),

@@ -4,7 +4,8 @@ Three sources. *Refinement*: the accepted text against an earlier draft of the s
 rejected. *Edit*: a person's wording against the draft that they edited. *Rejection*: an accepted item against a
 rejected one of the same kind and prompt, made from the same task or chunks. Of the first and the last a pair is made
 only when the verdict speaks against the answer: a duplicate is not a worse answer, nor one in whose place a person
-took another. Of an item and the one that it was sent back for, the refinement says it once.
+took another. Of an item and the one that it was sent back for, the refinement says it once; where the person took the
+note back, only what the critics said of the first counts, as between any two.
 """
 
 from __future__ import annotations
@@ -155,10 +156,10 @@ def _answered(messages: Sequence[Message]) -> bool:
 
 def _pairs(accepted: Item, rejected: Item) -> bool:
     """Whether they are from one source, and the rejected one is none that the accepted was made from by a note."""
-    if accepted.attributes.get(REFINES) == rejected.id and any(
-        draft.messages == rejected.messages for draft in accepted.drafts
-    ):
-        return False  # it is a draft of the accepted item, too, with the note against it: a refinement
+    if accepted.attributes.get(REFINES) == rejected.id:
+        same = {draft.index for draft in accepted.drafts if draft.messages == rejected.messages}
+        if any(one.draft in same and one.decision is not Decision.ACCEPT for one in accepted.verdicts):
+            return False  # it is a draft of the accepted item, too, with the note against it: a refinement
     return _same_source(accepted, rejected)
 
 
