@@ -25,6 +25,7 @@ MANY = 500  # ids in one statement
 REVIEWER = "reviewer"  # who wrote a person's draft or verdict, in the item that comes of it
 MADE_AGAIN = "was made again since you saw it, for its task had failed; look at it anew and decide then"
 SENT_BACK = "sent_back"  # the reason of an accepted item that a person sent back
+NUMBERS = "SELECT seq, item FROM reviews WHERE seq > ? ORDER BY seq LIMIT ?"
 ADD = (  # only after an event that is there, and on the version of the item that was seen
     "INSERT INTO reviews (id, item, after, action, body) SELECT ?, ?, ?, ?, ? "
     "WHERE (? = '' OR EXISTS (SELECT 1 FROM reviews WHERE id = ? AND item = ?)) "
@@ -136,6 +137,16 @@ class Reviews:
         """Returns up to `limit` events with their numbers, those above `seq`, in the order they came."""
         rows = self._store.rows("SELECT seq, body FROM reviews WHERE seq > ? ORDER BY seq LIMIT ?", seq, limit)
         return [(number, Review.model_validate_json(body)) for number, body in rows]
+
+    def numbers(self, seq: int = 0, limit: int = 1000) -> list[tuple[int, str]]:
+        """Returns what `since` does with each event's item in place of the event: for who reads only what stands."""
+        return [(int(number), str(item)) for number, item in self._store.rows(NUMBERS, seq, limit)]
+
+    def count(self, until: int | None = None) -> int:
+        """Returns how many events there are; with `until`, whose number is not above it."""
+        where, values = ("", ()) if until is None else (" WHERE seq <= ?", (until,))
+        ((found,),) = self._store.rows(f"SELECT count(*) FROM reviews{where}", *values)  # noqa: S608  # one of two
+        return int(found)
 
     def all(self) -> Iterator[Review]:
         """Yields all events in the order they came, a page in memory."""

@@ -12,7 +12,7 @@ from ...storage.sqlite import translate
 from .rows import Row
 
 FILE = "review-index.sqlite3"
-VERSION = 4
+VERSION = 5
 GRAIN = 1024  # ranks are multiples of 1/1024, which floats add and compare exactly: a place in the queue is one rank
 
 SCHEMA = """
@@ -32,6 +32,7 @@ CREATE TABLE titles (seq INTEGER PRIMARY KEY, title TEXT NOT NULL, preview TEXT 
 CREATE TABLE tags (kind TEXT NOT NULL, value TEXT NOT NULL, seq INTEGER NOT NULL,
                    PRIMARY KEY (kind, value, seq)) WITHOUT ROWID;
 CREATE TABLE judged (reason TEXT PRIMARY KEY, decided INTEGER NOT NULL);
+CREATE TABLE events (seq INTEGER PRIMARY KEY);
 CREATE TABLE skips (reviewer TEXT NOT NULL, id TEXT NOT NULL, PRIMARY KEY (reviewer, id)) WITHOUT ROWID;
 CREATE VIRTUAL TABLE words USING fts5 (text, content='',
                                        tokenize="unicode61 remove_diacritics 2");
@@ -91,7 +92,7 @@ def _open(path: Path, run: str) -> sqlite3.Connection:
         stale.unlink(missing_ok=True)
     connection = _connect(path)
     connection.executescript(f"BEGIN;{SCHEMA}PRAGMA user_version = {VERSION};COMMIT;")
-    for name, value in (("run", run), ("items", 0), ("events", 0)):
+    for name, value in (("run", run), ("items", 0), ("events", 0), ("taken", 0)):
         set_mark(connection, name, value)
     return connection
 

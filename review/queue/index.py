@@ -87,11 +87,30 @@ class ReviewIndex:
             taken += len(page)
             say(taken)
         self._forget_what_is_gone()
-        while events := self._reviews.since(self._mark("events"), PAGE):
+        while self._reviews.count() != self._mark("taken"):
+            if not self._take_events():
+                break  # another process counts: what is not there yet comes with the next look
+
+    def _take_events(self) -> bool:
+        """Takes in a page of new events, or of late ones; returns whether there were any.
+
+        A database of many writers may commit a lower number after a higher one: where the events up to the last one
+        are more than were taken in, those that were not are looked for by their numbers.
+        """
+        last = self._mark("events")
+        found = self._reviews.numbers(last, PAGE)
+        if not found and self._reviews.count(last) != self._mark("taken"):
+            known = {seq for (seq,) in self._connection.execute("SELECT seq FROM events")}
+            found = [one for one in self._reviews.numbers(limit=last) if one[0] not in known and one[0] <= last][:PAGE]
+        if found:
             with self._transaction() as connection:
-                for review in {review.item: review for _, review in events}.values():
-                    self._decide(connection, review.item)
-                set_mark(connection, "events", events[-1][0])
+                for item in dict.fromkeys(item for _, item in found):
+                    self._decide(connection, item)
+                connection.executemany("INSERT OR IGNORE INTO events VALUES (?)", [(seq,) for seq, _ in found])
+                set_mark(connection, "events", max(self._mark("events"), found[-1][0]))
+                ((taken,),) = connection.execute("SELECT count(*) FROM events").fetchall()
+                set_mark(connection, "taken", taken)
+        return bool(found)
 
     def _forget_what_is_gone(self) -> None:
         """Failed items leave the store when their tasks run again; until they end there is nothing to review."""
