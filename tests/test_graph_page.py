@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import html
 import random
 import re
@@ -18,6 +19,7 @@ from graph_page import fill
 
 from gristmill.campaigns.planning import Plan
 from gristmill.graphs.recipes.base import lazily
+from gristmill.review.graph import room
 from gristmill.review.graph.coverage import EntityCoverage
 from gristmill.review.graph.passages import joined, passages
 from gristmill.review.graph.room import GraphRoom, Level, Order, Sieve, level_of, steps_to
@@ -25,7 +27,7 @@ from gristmill.review.graph.view import MOST_LINKS, By, GraphView
 from gristmill.review.web.app import create_app
 from gristmill.review.web.site import Access, Site
 from gristmill.storage.records import Chunk, Document, Entity, Item, Relation, Span, Status, Task, content_id
-from gristmill.storage.store import RunStore
+from gristmill.storage.store import RunStore, mark_statement
 
 TOKEN = "a-token-that-opens-the-page"
 TEXT = "Brent geese feed on eelgrass in Strangford Lough. Eelgrass is a plant. SeaGen was a turbine in the lough."
@@ -595,3 +597,28 @@ async def test_the_list_of_a_room_agrees_with_its_overview(graph: RunStore) -> N
     room.refresh()
     rows = room.rows(Sieve(), Order.DEGREE, 0, 50)
     assert rows.nodes == room.nodes(room.overview(Sieve(), By.DEGREE, 50).places)
+
+
+async def test_the_graph_is_loaded_before_anybody_looks_at_it(graph: RunStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[int] = []
+
+    class Counted(GraphView):
+        def __init__(self, *records: Any) -> None:
+            super().__init__(*records)
+            made.append(len(self))
+
+    monkeypatch.setattr(room, "GraphView", Counted)
+    site = Site(graph.folder, "", Access("127.0.0.1", 80, TOKEN, "ada"))
+    await site.warm()
+    assert made == [len(ENTITIES)]
+    assert await site.look_at_graph(lambda room: room.exists)
+    assert made == [len(ENTITIES)]
+    await graph.set_graph([entity("eel").model_copy(update={"mentions": ()})], (), {"chunks": 2})
+    await site.warm()
+    assert made == [len(ENTITIES), 1]
+    await graph.write(("UPDATE entities SET body = ?", [("{}",)]), mark_statement("graph", {"chunks": 3}))
+    await site.warm()  # a graph that cannot be read is told to whoever looks at it, and ends nothing
+    with pytest.raises(KeyError):
+        await site.look_at_graph(lambda room: room.exists)
+    assert gc.isenabled()
+    await site.aclose()

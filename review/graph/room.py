@@ -6,8 +6,10 @@ here stands in memory: a look at a graph of 50,000 entities takes milliseconds.
 
 from __future__ import annotations
 
+import gc
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -129,14 +131,18 @@ class GraphRoom:
             self._mark = b""
             return
         if self._view is None or orjson.dumps(mark) != self._mark:
-            # Before the records: a graph that is stored while they are read is read again.
+            with uncollected():
+                self._view = self._read()
+            # As it was before the records: a graph that is stored while they are read is read again.
             self._mark = orjson.dumps(mark)
-            documents = dict(self.store.rows("SELECT c.id, d.name FROM chunks c JOIN documents d ON d.id = c.document"))
-            self._view = GraphView(self.store.facts("entities"), self.store.facts("relations"), documents)
             self._levelled = -1
         self.coverage.refresh()
         if self._levelled != self.coverage.version:
             self._level(self._view)
+
+    def _read(self) -> GraphView:
+        documents = dict(self.store.rows("SELECT c.id, d.name FROM chunks c JOIN documents d ON d.id = c.document"))
+        return GraphView(self.store.facts("entities"), self.store.facts("relations"), documents)
 
     def _level(self, view: GraphView) -> None:
         self.uses = [self.coverage.of(id) for id in view.ids]
@@ -203,6 +209,18 @@ class GraphRoom:
             )
 
         return fits
+
+
+@contextmanager
+def uncollected() -> Iterator[None]:
+    """Spares what is within the search for cycles: it makes a million objects without one, for a third of the time."""
+    was = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was:
+            gc.enable()
 
 
 def steps_to(most: int) -> tuple[int, ...]:

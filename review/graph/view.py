@@ -91,12 +91,16 @@ class GraphView:
             self._near[link.left].append(link)
             self._near[link.right].append(link)
         self.degrees = array("L", map(len, self._near))
-        for place, near in enumerate(self._near):
-            near.sort(key=lambda link: (-link.weight, *self._rank(other(link, place))))
         self._ranked = {
             By.DEGREE: sorted(range(len(self.ids)), key=self._rank),
             By.MENTIONS: sorted(range(len(self.ids)), key=lambda one: (-self.mentions[one], -self.degrees[one], one)),
         }
+        ranks = array("L", bytes(8 * len(self.ids)))  # by place: a number in place of a tuple for each comparison
+        for rank, place in enumerate(self._ranked[By.DEGREE]):
+            ranks[place] = rank
+        for place, near in enumerate(self._near):
+            if len(near) > 1:
+                near.sort(key=lambda link: (-link.weight, ranks[other(link, place)]))
         self.type_counts: dict[str, int] = dict(Counter(self.types).most_common())
         self.relations = sum(len(link.relations) for link in self.links)
 
@@ -104,20 +108,23 @@ class GraphView:
         return len(self.ids)
 
     def _joined(self, relations: Iterable[Mapping[str, Any]]) -> tuple[Link, ...]:
-        between: dict[tuple[int, int], list[tuple[float, str, str]]] = {}
+        count = len(self.ids)
+        between: dict[int, list[tuple[float, str, str]]] = {}  # by both places in one number, which is sorted sooner
         kinds: dict[str, str] = {}
         for relation in relations:
-            ends = (self._places.get(relation["source"]), self._places.get(relation["target"]))
-            if ends[0] is None or ends[1] is None or ends[0] == ends[1]:
+            source, target = self._places.get(relation["source"]), self._places.get(relation["target"])
+            if source is None or target is None or source == target:
                 continue
-            pair = (min(ends[0], ends[1]), max(ends[0], ends[1]))
+            pair = source * count + target if source < target else target * count + source
             kind = kinds.setdefault(relation["type"], relation["type"])
             between.setdefault(pair, []).append((relation.get("weight", 1.0), relation["id"], kind))
         links = []
-        for (left, right), found in sorted(between.items()):
-            found.sort(key=lambda one: (-one[0], one[1]))
-            ids = tuple(id for _, id, _ in found)
-            links.append(Link(left, right, ids, found[0][2], sum(weight for weight, _, _ in found)))
+        for pair in sorted(between):
+            found = between[pair]
+            if len(found) > 1:
+                found.sort(key=lambda one: (-one[0], one[1]))
+            ids = tuple([id for _, id, _ in found])
+            links.append(Link(*divmod(pair, count), ids, found[0][2], sum([weight for weight, _, _ in found])))
         return tuple(links)
 
     def _rank(self, place: int) -> tuple[int, int, int]:

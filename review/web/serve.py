@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import ipaddress
 import os
 import re
@@ -127,7 +128,9 @@ async def serve(
         )
         announce(site, console)
         with launched(site, browser):
+            warming = asyncio.create_task(site.warm())
             await uvicorn.Server(config).serve(sockets=[listening])
+            await warming
 
 
 def announce(site: Site, console: Console) -> None:

@@ -6,6 +6,7 @@ import asyncio
 import secrets
 from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
@@ -144,6 +145,11 @@ class Site:
             return ask(room, *args, **kwargs)
 
         return await self._graph.ask(asked)
+
+    async def warm(self) -> None:
+        """Loads the knowledge graph before anybody looks at it: a large one takes seconds."""
+        with suppress(Exception):  # whoever looks at it is told
+            await self._graph.ask(GraphRoom.refresh)
 
     async def watch(self, ask: Callable[[Watch], T]) -> T:
         """Returns `ask(watch)`, asked in a thread of its own: a search of the index keeps nobody from the dashboard."""
