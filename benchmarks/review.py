@@ -8,8 +8,8 @@ cache that a person's next click would not find warm too; and the bars are being
 A time is from the request until the last byte. `--run` keeps the run, and uses it again when it is there.
 
 The last line is one JSON object: `page_ms_p95` (of all three), `page_ms_median`, `page_ms_most`, `bars_ms_p95`,
-`bars_again_ms_p95` (nothing happened since), `decide_ms_median`, `bulk_1000_ms`, `first_look_s` (start, with the index
-made anew).
+`bars_again_ms_p95` (nothing happened since), `decide_ms_median`, `bulk_1000_ms`, `agreement_first_s` (the first report,
+which counts all items), `agreement_again_ms`, `first_look_s` (start, with the index made anew).
 """
 
 from __future__ import annotations
@@ -134,6 +134,7 @@ class Times:
     bars: dict[str, list[float]] = field(default_factory=dict)
     again: dict[str, list[float]] = field(default_factory=dict)
     decide: list[float] = field(default_factory=list)
+    agreement: list[float] = field(default_factory=list)  # the first report, then those that only take in what is new
 
 
 class Browser:
@@ -239,6 +240,8 @@ def report(times: Times, items: int, first_look: float, bulk: float) -> None:
         "bars_again_ms_p95": round(at((time for some in times.again.values() for time in some), 0.95), 1),
         "decide_ms_median": round(statistics.median(times.decide), 1),
         "bulk_1000_ms": round(bulk, 1),
+        "agreement_first_s": round(times.agreement[0] / 1000, 1),
+        "agreement_again_ms": round(statistics.median(times.agreement[1:]), 1),
         "first_look_s": round(first_look, 1),
     }
     print(json.dumps(figures))
@@ -268,6 +271,9 @@ async def main(args: argparse.Namespace) -> None:
             batch = uuid4().hex
             await browser.post("/decisions", {"id": batch, "action": "reject", "ids": shown[:1000]}, many)
             await browser.post("/decisions/undo", {"id": batch}, [])
+            for id in shown[:CLICKS]:
+                await browser.get("/agreement", times.agreement)
+                await browser.post("/decisions", {"id": uuid4().hex, "action": "accept", "ids": [id]}, [])
         report(times, args.items, first_look, many[0])
 
 
