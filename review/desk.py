@@ -30,6 +30,7 @@ from ..storage.store import RunStore
 CLAIM = 120.0  # seconds that an item which somebody looks at is theirs, prolonged while they look
 NOTE = 10_000  # characters of a note
 PIECE = 200  # items of a bulk decision that are looked at without a pause
+RECENT = 1000  # events among which a person's last decision is looked for
 MESSAGE = 200_000  # characters of an edited message
 
 
@@ -122,6 +123,7 @@ class Desk:
         reasons: Sequence[str] = (),
         messages: Sequence[Message] = (),
         number: int = 0,
+        overrule: bool = True,
     ) -> Review:
         """Writes what `reviewer` does with the item `id`, and returns it; the same `event` again changes nothing.
 
@@ -130,11 +132,12 @@ class Desk:
             event: an id of the caller's own for this decision, so that a repeated request counts once.
             messages: the new wording, for an edit.
             number: the item's when the reviewer saw it, 0 for the item that is there now.
+            overrule: whether a decision that stands gives way to this one; else this one is refused.
 
         Raises:
             ConfigError: the decision cannot be taken; says why.
             NotStored: there is no such item.
-            ReviewConflict: somebody else decided it after what `seen` names, or it was made again.
+            ReviewConflict: somebody else decided it after what `seen` names, it was made again, or a decision stands.
         """
         there, item = self._item(id)
         history = self._reviews.history(id)
@@ -146,6 +149,8 @@ class Desk:
         _check(item, action, note, messages)
         wanted = Wanted(id, action, reviewer, seen, event, note, tuple(reasons), tuple(messages), there)
         review = _review(item, wanted, history, last if seen is None else seen)
+        if review.after == last and not overrule:  # else who came first is told
+            _require_undecided(action, history)
         await self._reviews.add(review)
         await self._reviews.release([id], reviewer)
         return review
@@ -233,6 +238,15 @@ class Desk:
         refused = {conflict.item: str(conflict) for conflict in await self._reviews.add_all(back)}
         return Bulk(tuple(one for one in back if one.item not in refused), refused)
 
+    def last_of(self, reviewer: str) -> Review | None:
+        """Returns the newest decision of `reviewer` that stands, None when there is none among the newest events."""
+        mine = (one for one in self._reviews.newest(RECENT) if one.reviewer == reviewer and one.action in DECIDING)
+        for one in mine:
+            standing = decision_of(self._reviews.history(one.item))
+            if standing is not None and standing.id == one.id:
+                return one
+        return None
+
     def batch_of(self, batch: str) -> list[Review]:
         """Returns the events that `decide_many` wrote under this id; none when it wrote none."""
         return self._reviews.of_batch(batch)
@@ -264,6 +278,16 @@ def _require_seen(id: str, number: int, there: int) -> None:
         raise ReviewConflict(f"{id} {MADE_AGAIN}", id)
 
 
+def _require_undecided(action: Action, history: Sequence[Review]) -> None:
+    standing = decision_of(history)
+    if standing is not None and action in DECIDING:
+        raise ReviewConflict(
+            f"{standing.reviewer} decided it: {standing.action.value}; undo that first (u on its page, or --decide "
+            f"undo), to decide it anew",
+            standing.item,
+        )
+
+
 def _taken(number: int, item: Item, wanted: Wanted, history: Sequence[Review], holder: str) -> Outcome:
     """Makes the event of one decision among many, or finds the one that was there; raises what speaks against it."""
     there = next((one for one in history if wanted.event and one.id == wanted.event), None)
@@ -272,15 +296,11 @@ def _taken(number: int, item: Item, wanted: Wanted, history: Sequence[Review], h
     _require_seen(item.id, wanted.number, number)
     wanted = replace(wanted, number=number)
     _check(item, wanted.action, wanted.note, wanted.messages)
-    last, standing = history[-1].id if history else "", decision_of(history)
+    last = history[-1].id if history else ""
     if wanted.seen is None:
         if holder != wanted.reviewer:
             raise ReviewConflict(f"{holder} looks at it now")
-        if standing is not None and wanted.action in DECIDING:
-            raise ReviewConflict(
-                f"{standing.reviewer} decided it: {standing.action.value}; undo that first (u on its page, or --decide "
-                f"undo), to decide it anew"
-            )
+        _require_undecided(wanted.action, history)
     review = _review(item, wanted, history, last if wanted.seen is None else wanted.seen)
     if review.after != last:
         raise conflict(review, history)

@@ -148,6 +148,11 @@ class Reviews:
         ((found,),) = self._store.rows(f"SELECT count(*) FROM reviews{where}", *values)  # noqa: S608  # one of two
         return int(found)
 
+    def newest(self, limit: int) -> Iterator[Review]:
+        """Yields up to `limit` events, the newest first."""
+        for (body,) in self._store.rows("SELECT body FROM reviews ORDER BY seq DESC LIMIT ?", limit):
+            yield Review.model_validate_json(body)
+
     def all(self) -> Iterator[Review]:
         """Yields all events in the order they came, a page in memory."""
         seq = 0

@@ -15,6 +15,7 @@ import httpx
 import pytest
 from item_states import AGAIN, CLOSES, DOCUMENT, FIRST, RAW, STATES, asked, fill, made, span
 
+from gristmill.review.desk import Desk
 from gristmill.review.web.app import create_app
 from gristmill.review.web.site import Access, Site
 from gristmill.storage.records import Draft, Entity, Item, Relation, Span, Status, Usage, Verdict
@@ -239,7 +240,7 @@ async def test_hostile_text_is_text_everywhere(run: RunStore, ada: Person) -> No
     assert answer.status_code == 200
     edit = [{"role": "user", "content": HOSTILE}, {"role": "assistant", "content": f"new {HOSTILE}"}]
     last = answer.json()["last"]
-    assert (await ada.decide(item.id, "edit", seen=last, note=HOSTILE, messages=edit)).status_code == 200
+    assert (await ada.decide(item.id, "edit", seen=last, note=HOSTILE, messages=edit, overrule=True)).status_code == 200
     page = await ada.page(item.id)
     found = Text(page)
     assert [tag for tag, _ in found.tags if tag == "img"] == []
@@ -286,11 +287,32 @@ async def test_who_comes_second_is_told_who_was_first(run: RunStore, ada: Person
     assert "ada was first" in told["error"]
     assert (told["first"]["reviewer"], told["first"]["action"], told["first"]["note"]) == ("ada", "accept", "well made")
     assert told["last"] == first["last"]
-    again = await bob.decide(item, "reject", seen=told["last"], reasons=["unclear"])
+    refused = await bob.decide(item, "reject", seen=told["last"], reasons=["unclear"])
+    assert refused.status_code == 409  # as in the terminal
+    assert "ada decided it: accept; undo that first" in refused.json()["error"]
+    again = await bob.decide(item, "reject", seen=told["last"], reasons=["unclear"], overrule=True)
     assert again.status_code == 200
     page = await ada.page(item)
     assert "well made" in page
     assert Text(page).article()["data-decided-by"] == "bob"
+
+
+async def test_a_persons_last_decision_is_found_wherever_it_was_made(run: RunStore, ada: Person, bob: Person) -> None:
+    async def last(person: Person) -> Any:
+        return (await person.http.get("/decisions/last")).json()
+
+    assert (await last(ada))["item"] is None
+    await Desk(run).decide(id_of("accepted"), Action.REJECT, "ada", note="not a question")  # in a terminal
+    first = await ada.decide(id_of("rejected"), "accept")
+    await bob.decide(AGAIN[1].id, "accept")
+    found = await last(ada)
+    assert (found["item"], found["event"]["action"]) == (id_of("rejected"), "accept")
+    assert found["last"] == first.json()["last"]
+    await bob.decide(id_of("rejected"), "reject", seen=found["last"], overrule=True)  # ada's stands no more
+    found = await last(ada)
+    assert (found["item"], found["event"]["note"]) == (id_of("accepted"), "not a question")
+    await ada.decide(found["item"], "undo", seen=found["last"])
+    assert (await last(ada))["item"] is None
 
 
 async def test_an_event_of_another_item_counts_for_that_one_alone(run: RunStore, ada: Person) -> None:

@@ -44,7 +44,8 @@ class Sent(Record):
 
 class NewDecision(Sent):
     """What the page sends. `event` is an id of the page's own, so that a repeated request counts once; `seen` is the
-    id of the item's last event that the person saw, "" for none; `number` is the item's own, as its page says it."""
+    id of the item's last event that the person saw, "" for none; `number` is the item's own, as its page says it.
+    `overrule` says that the person knows of the decision that stands: without it an item that is decided is left so."""
 
     event: str = Field(pattern=EVENT)
     action: Action
@@ -53,6 +54,7 @@ class NewDecision(Sent):
     note: str = Field("", max_length=NOTE)
     reasons: tuple[Reason, ...] = Field((), max_length=20)
     messages: tuple[NewMessage, ...] = Field((), max_length=200)
+    overrule: bool = False
 
 
 class Hold(Sent):
@@ -85,12 +87,27 @@ async def decide(request: Request) -> Response:
                 note=given.note,
                 reasons=given.reasons,
                 messages=[Message(role=one.role, content=one.content) for one in given.messages],
+                overrule=given.overrule,
             )
         except ReviewConflict as conflict:
             return _second(str(conflict), desk.story(id), given.seen)
         return JSONResponse({"item": id, "event": _event(event), **_standing(desk.story(id))})
 
     return await site.write(deciding)
+
+
+async def last(request: Request) -> Response:
+    """Says what this reviewer decided last, wherever they did, and what undo must name as seen; nulls for nothing."""
+    reviewer = reviewer_of(request)
+
+    def ask(desk: Desk) -> dict[str, Any]:
+        found = desk.last_of(reviewer)
+        if found is None:
+            return {"item": None, "event": None}
+        story = desk.story(found.item)
+        return {"item": found.item, "number": story.number, "event": _event(found), **_standing(story)}
+
+    return JSONResponse(await site_of(request).read(ask))
 
 
 async def claim(request: Request) -> Response:
@@ -136,8 +153,8 @@ def other_holder(story: Story, reviewer: str) -> str:
 
 
 def _second(told: str, story: Story, seen: str) -> Response:
-    """Says who was first."""
-    first = next((one for one in story.history if one.after == seen), None)
+    """Says who was first, or whose decision stands."""
+    first = next((one for one in story.history if one.after == seen), story.decision)
     values = {"error": told, "item": story.item.id, "first": None if first is None else _event(first)}
     return JSONResponse({**values, **_standing(story)}, 409)
 
@@ -153,6 +170,7 @@ def _event(event: Review) -> dict[str, Any]:
 
 
 routes = [
+    Route("/decisions/last", last),
     Route("/items/{id}/decisions", decide, methods=["POST"]),
     Route("/items/{id}/claim", claim, methods=["POST"]),
     Route("/items/{id}/skip", skip, methods=["POST"]),

@@ -26,13 +26,14 @@ NEXT = 8  # items that the page is told of; it loads the first two before they a
 
 class Around(NamedTuple):
     """What the index knows beside an item: the next ones, the one before, the item it was made of, those made of it,
-    and the reason codes that are used most."""
+    the reason codes that are used most, and how many items the queue has left."""
 
     next: list[str]
     previous: str
     first: Seen | None
     again: list[Seen]
     codes: list[str]
+    left: int
 
 
 async def item(request: Request) -> Response:
@@ -51,6 +52,7 @@ async def item(request: Request) -> Response:
             first=index.seen(origin) if origin else None,
             again=again,
             codes=index.reasons(),
+            left=index.count(asked.filters, reviewer=reviewer),
         )
 
     around = await site.look(ask)
@@ -65,6 +67,7 @@ async def item(request: Request) -> Response:
         previous=around.previous,
         origin=origin,
         first=around.first,
+        left=around.left,
         again=around.again,
         codes=list(dict.fromkeys([*view.item.reasons, *around.codes])),
         prompts=await asyncio.to_thread(prompts_of, view.item.prompts, site.campaign),

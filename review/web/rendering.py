@@ -11,6 +11,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
+from .keys import keys_of
 from .security import of_session
 from .site import site_of
 
@@ -27,6 +28,7 @@ def environment() -> Environment:
     )
     found.filters["query"] = query
     found.filters["words"] = words
+    found.globals["keys_of"] = keys_of
     return found
 
 

@@ -94,6 +94,7 @@ class Reviewer:
             answer = (await self._post(f"/items/{item}/claim", {"hold": False}))[0]
             self.known[item] = json.loads(answer.text)["last"]
         given = {"event": uuid4().hex, "action": action, "seen": self.known[item], "note": f"by {self.name}"}
+        given["overrule"] = True
         answers = await self._post(f"/items/{item}/decisions", given, repeat=True)
         assert {one.status for one in answers} <= {200, 400, 409}, answers
         if answers[0].status in {200, 409}:

@@ -186,13 +186,131 @@ async def test_a_precedent_is_marked_before_or_after_the_decision(run: Run, peop
     await page.keyboard.press("p")
     await expect(page.get_by_text("a precedent, once you decide")).to_be_visible()
     await page.keyboard.press("r")
+    await expect(page.get_by_label("Why (may stay empty)")).to_be_focused()  # the critic learns from the note
+    await page.keyboard.type("anybody knows it")
+    await page.keyboard.press("Control+Enter")
     await at(page, IDS[1])
     await run.comes_to(IDS[0], "reject", "precedent")
+    assert run.history(IDS[0])[0].note == "anybody knows it"
     await sent(page)
     await page.goto(f"{run.served.origin}/items/{IDS[0]}")
     await at(page, IDS[0])
     await page.keyboard.press("p")
     await run.comes_to(IDS[0], "reject", "precedent", "no_precedent")
+    await page.keyboard.press("p")  # it has a note: nothing is asked
+    await run.comes_to(IDS[0], "reject", "precedent", "no_precedent", "precedent")
+
+
+async def test_a_mark_on_a_decision_without_a_note_asks_for_one(run: Run, people: People) -> None:
+    page = await enter(people, run)
+    await page.keyboard.press("a")
+    await at(page, IDS[1])
+    await sent(page)
+    await page.keyboard.press("k")
+    await at(page, IDS[0])
+    await page.keyboard.press("p")
+    await expect(page.get_by_label("The decision has no note")).to_be_focused()
+    assert run.actions(IDS[0]) == ["accept"]
+    await page.keyboard.type("it names the valve")
+    await page.keyboard.press("Control+Enter")
+    await run.comes_to(IDS[0], "accept", "precedent")
+    assert run.history(IDS[0])[1].note == "it names the valve"
+    await expect(page.get_by_role("heading", name="Make a precedent")).to_be_hidden()
+    await sent(page)
+    await page.keyboard.press("u")  # the decision, with its mark
+    await run.comes_to(IDS[0], "accept", "precedent", "undo")
+
+
+async def test_shift_accepts_with_a_note_and_the_plain_key_without(run: Run, people: People) -> None:
+    page = await enter(people, run)
+    await page.keyboard.press("A")
+    await expect(page.get_by_label("Why is it good?")).to_be_focused()
+    await page.keyboard.type("asks for a cause")
+    await page.reload()
+    await at(page, IDS[0])
+    await page.get_by_label("Why is it good?").focus()
+    await expect(page.get_by_label("Why is it good?")).to_have_value("asks for a cause")
+    await page.keyboard.press("Control+Enter")
+    await at(page, IDS[1])
+    await page.keyboard.press("a")
+    await run.comes_to(IDS[1], "accept")
+    assert [run.history(one)[0].note for one in IDS[:2]] == ["asks for a cause", ""]
+
+
+async def test_what_was_done_and_what_is_left_is_said(run: Run, people: People) -> None:
+    page = await enter(people, run)
+    said = page.get_by_role("status").and_(page.locator("#said"))
+    await expect(said).to_have_text(re.compile(r"^\s*12 left\s*$"))
+    await page.keyboard.press("a")
+    await expect(said).to_have_text(re.compile("^accepted: “When does .*”. u takes it back.  ?11 left"))
+    await at(page, IDS[1])
+    await page.keyboard.press("s")
+    await expect(said).to_have_text(re.compile("^skipped: .* 10 left"))
+    await at(page, IDS[2])
+    await page.keyboard.press("u")
+    await expect(said).to_have_text(re.compile("^taken back: skipped: .* 11 left"))
+    await sent(page)
+    await page.reload()
+    await expect(said).to_contain_text("11 left")
+
+
+@pytest.mark.parametrize("who", ["bob", "ada"])
+async def test_what_is_decided_already_is_overruled_by_the_second_press_alone(
+    run: Run, people: People, who: str
+) -> None:
+    store = RunStore.join(run.served.folder)
+    await Reviews(store).add(
+        Review(id="the-first", item=IDS[0], action=Action.ACCEPT, reviewer=who, at="2026-01-01T00:00:00Z")
+    )
+    await store.close()
+    page = await enter(people, run)
+    await page.keyboard.press("r")
+    name = "you have" if who == "ada" else "bob has"
+    await expect(page.get_by_text(f'{name} decided this item: accepted. "r" once more overrules that.')).to_be_visible()
+    await page.keyboard.press("a")  # another key is another question
+    await expect(page.get_by_text('"a" once more overrules that')).to_be_visible()
+    assert run.actions(IDS[0]) == ["accept"]
+    await page.keyboard.press("a")
+    await run.comes_to(IDS[0], "accept", "accept")
+
+
+async def test_undo_is_one_notion_on_items_and_in_the_list(run: Run, people: People) -> None:
+    page = await enter(people, run)
+    await page.keyboard.press("a")
+    await at(page, IDS[1])
+    await page.get_by_role("link", name="Queue").click()
+    await page.goto(f"{run.served.origin}/{QUEUE}")
+    row = page.locator(f'.row[data-id="{IDS[1]}"]')
+    await row.locator(".open").focus()
+    await page.keyboard.press("r")
+    await expect(row.locator(".outcome")).to_contain_text("rejected")
+    await page.goto(f"{run.served.origin}/items/{IDS[4]}{QUEUE}")
+    await at(page, IDS[4])
+    await page.keyboard.press("u")  # what the list did last
+    await run.comes_to(IDS[1], "reject", "undo")
+    await at(page, IDS[1])
+    await page.goto(f"{run.served.origin}/{QUEUE}")
+    await expect(row).to_be_visible()
+    await page.keyboard.press("u")  # what the item's page did before
+    await run.comes_to(IDS[0], "accept", "undo")
+    await expect(page.locator("#said")).to_contain_text("taken back: accepted")
+    await page.keyboard.press("u")
+    await expect(page.get_by_text("there is nothing to take back: no decision of yours stands")).to_be_visible()
+
+
+async def test_undo_finds_what_was_decided_elsewhere_and_asks_first(run: Run, people: People) -> None:
+    store = RunStore.join(run.served.folder)
+    await Reviews(store).add(
+        Review(id="typed", item=IDS[3], action=Action.ACCEPT, reviewer="ada", at="2026-01-01T00:00:00Z")
+    )
+    await store.close()
+    page = await enter(people, run)
+    await page.keyboard.press("u")
+    await expect(page.get_by_text(f"Your last decision: accept on {IDS[3]}")).to_be_visible()
+    assert run.actions(IDS[3]) == ["accept"]
+    await page.keyboard.press("u")
+    await run.comes_to(IDS[3], "accept", "undo")
+    await at(page, IDS[3])
 
 
 async def test_a_held_key_is_one_decision(run: Run, people: People) -> None:
@@ -403,7 +521,7 @@ async def test_keys_can_be_turned_off_and_help_says_them(run: Run, people: Peopl
     await page.keyboard.press("?")
     await expect(page.get_by_role("dialog", name="Keys")).to_be_visible()
     await page.keyboard.press("a")  # not while the help is open
-    await page.get_by_role("checkbox", name="keys decide").uncheck()
+    await page.get_by_role("checkbox", name="single keys act").uncheck()
     await page.keyboard.press("Escape")
     await page.keyboard.press("a")
     await page.reload()

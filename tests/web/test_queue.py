@@ -125,3 +125,52 @@ async def test_an_edit_that_is_too_long_holds_up_nothing(listed: Run, people: Pe
     await page.keyboard.press("a")
     await listed.comes_to(IDS[0], "accept")
     await sent(page)
+
+
+async def test_keys_work_on_a_fresh_page_on_the_row_in_focus(listed: Run, people: People) -> None:
+    page = await enter(people, listed)
+    await expect(page.locator(f'.row[data-id="{IDS[0]}"] .open')).to_be_focused()
+    ring = "(one) => getComputedStyle(one).outlineStyle"
+    assert await page.locator(":focus").evaluate(ring) == "solid"
+    await page.keyboard.press("a")
+    await listed.comes_to(IDS[0], "accept")
+    said = page.locator("#said")
+    await expect(said).to_contain_text("accepted: “When does the relief valve close?”. u takes it back.")
+    await expect(said).to_contain_text("11 left")
+    await page.keyboard.press("u")
+    await listed.comes_to(IDS[0], "accept", "undo")
+    await expect(said).to_contain_text("12 left")
+    await page.get_by_role("button", name="Keys").click()
+    await expect(page.get_by_role("dialog", name="Keys")).to_be_visible()
+    await page.keyboard.press("?")
+    await expect(page.get_by_role("dialog", name="Keys")).to_be_hidden()
+
+
+async def test_a_row_that_is_not_in_view_gets_no_focus(listed: Run, people: People) -> None:
+    page = await enter(people, listed, size=(360, 300))
+    assert await page.evaluate("document.activeElement === document.body")
+    await page.keyboard.press("a")
+    await page.keyboard.press("j")
+    await expect(page.locator(f'.row[data-id="{IDS[0]}"] .open')).to_be_focused()
+    await sent(page)
+    assert not any(listed.actions(one) for one in IDS)
+
+
+async def test_selected_items_are_accepted_with_one_note(listed: Run, people: People) -> None:
+    page = await enter(people, listed)
+    await page.keyboard.press("x")
+    await page.keyboard.press("j")
+    await page.keyboard.press("x")
+    await page.keyboard.press("A")
+    await page.keyboard.type("both ask for a cause")
+    await page.keyboard.press("Control+Enter")
+    for item in IDS[:2]:
+        await listed.comes_to(item, "accept")
+        assert listed.history(item)[0].note == "both ask for a cause"
+    await expect(page.locator("#said")).to_contain_text("accepted: 2 items. u takes it back.")
+    await page.goto(f"{listed.served.origin}/items/{IDS[5]}{QUEUE}")
+    await at(page, IDS[5])
+    await page.keyboard.press("u")  # all that was decided at once, from the page of another item
+    for item in IDS[:2]:
+        await listed.comes_to(item, "accept", "undo")
+    await expect(page.locator("article")).to_have_attribute("data-id", IDS[5])

@@ -2,29 +2,43 @@
 "use strict";
 import { ask } from "./ask.js";
 import { notice } from "/static/page.js";
-import { deliver, newId, scope } from "/static/outbox.js";
+import { deliver, newId } from "/static/outbox.js";
+import { forget, remember } from "/static/done.js";
+import { DONE, said, short } from "/static/said.js";
+import { undo as takeBack } from "/static/undo.js";
 
 const MANY = 20; // more than these are asked for once more
-const KEPT = `${scope}:queue-undo`; // what this window did, the last at the end
 const WORDS = { accept: "Accept", reject: "Confirm the rejection of", send_back: "Send back", skip: "Skip" };
-const DONE = { accept: "accepted", reject: "confirmed as rejected", send_back: "sent back", skip: "skipped" };
 const results = () => document.getElementById("results");
 const items = (count) => `${count.toLocaleString("en")} ${count === 1 ? "item" : "items"}`;
 
+// How many match, and what is left of them: null where decisions take nothing out of the list.
+export const totalOf = () => Number(document.getElementById("total").dataset.count);
+const leaves = () => !["decided", "all"].includes(results().dataset.stage);
+const left = () => (leaves() ? totalOf() : null);
+
+function fewer(count) {
+  if (leaves()) document.getElementById("total").dataset.count = Math.max(0, totalOf() - count);
+}
+
 // `ids` are the chosen items; null means all that match. Resolves to whether it was done, at least of some.
-export async function act(action, ids, { correct = false } = {}) {
-  const count = ids === null ? Number(results().dataset.total) : ids.length;
+export async function act(action, ids, { correct = false, noted = false } = {}) {
+  const count = ids === null ? totalOf() : ids.length;
   if (!count) return false;
   const body = { ...chosen(ids), id: newId(), ...(action === "skip" ? {} : { action }) };
-  const extra = await asked(action, count, correct);
+  const extra = await asked(action, count, { correct, noted });
   if (extra === null) return false;
   Object.assign(body, extra);
   mark(ids, (row) => row.classList.add("sending"));
   const what = `${WORDS[action]} ${items(count)}`;
+  // Kept before it is sent: `u` on the next page takes it back too. What filters skip is known when it is answered.
+  const entry = { ids, words: words(action, ids, count), ...(action === "skip" ? { skip: body.id } : { batch: body.id }) };
+  if (action !== "skip" || ids) remember(entry);
   try {
-    told(action, ids, await deliver({ url: action === "skip" ? "/skips" : "/decisions", body, what }));
+    told(action, ids, body.id, await deliver({ url: action === "skip" ? "/skips" : "/decisions", body, what }));
     return true;
   } catch {
+    forget((one) => one.skip === body.id);
     mark(ids, (row) => row.classList.remove("sending")); // the outbox has said why
     return false;
   }
@@ -36,10 +50,14 @@ function chosen(ids) {
   return { ids, numbers: ids.map((id) => Number(document.getElementById(id).dataset.number)) };
 }
 
-async function asked(action, count, correct) {
+async function asked(action, count, { correct, noted }) {
   const title = `${WORDS[action]} ${items(count)}${count > 10000 ? " (the oldest 10,000 of them)" : ""}?`;
   if (action === "send_back") {
     const note = await ask({ title, label: "What should be changed?", button: "Send back", text: "", required: true });
+    return note === null ? null : { note };
+  }
+  if (noted) {
+    const note = await ask({ title, label: "Why? (may stay empty)", button: "Accept", text: "" });
     return note === null ? null : { note };
   }
   if (correct) {
@@ -51,15 +69,22 @@ async function asked(action, count, correct) {
   return (await ask({ title, button: WORDS[action].split(" ")[0] })) === null ? null : {};
 }
 
-function told(action, ids, answer) {
+// What is done, in words: with the title of the item where it is one.
+function words(action, ids, count) {
+  const row = ids?.length === 1 ? document.getElementById(ids[0]) : null;
+  return row ? `${DONE[action]}: “${short(row.querySelector(".open").textContent.trim())}”` : `${DONE[action]}: ${items(count)}`;
+}
+
+function told(action, ids, id, answer) {
   const count = action === "skip" ? answer.skipped : answer.decided;
-  if (count) remember(action === "skip" ? { ids: answer.ids, rows: ids } : { id: answer.id, rows: ids });
+  if (!count) forget((entry) => entry.batch === id);
+  else if (action === "skip" && !ids) remember({ ids: answer.ids, skip: id, words: words(action, null, count) });
   const refused = answer.refused ?? 0;
   const why = answer.why ?? {};
-  const first = refused ? `; ${items(refused)} not: ${Object.values(why)[0]}` : "";
-  const text = `${items(count)} ${DONE[action]}${first}${answer.more ? "; more match" : ""}`;
-  if (ids?.length === 1 && count === 1) document.getElementById("said").textContent = text; // the row shows it
-  else notice(text, refused ? "error" : "info");
+  if (refused) notice(`${items(refused)} not ${DONE[action]}: ${Object.values(why)[0]}`, "error");
+  fewer(count);
+  const one = refused ? null : ids;
+  if (count) said(`${words(action, one, count)}${answer.more ? "; more match" : ""}.`, { left: left() });
   if (ids === null) return renew(true);
   mark(ids, (row) => {
     const id = row.dataset.id;
@@ -68,22 +93,22 @@ function told(action, ids, answer) {
   renew();
 }
 
-export async function undo() {
-  const done = remembered();
-  const last = done.pop();
-  if (!last) return notice("There is nothing to undo in this window.");
-  keep(done);
-  const write = last.ids ? { url: "/skips/undo", body: { ids: last.ids } } : { url: "/decisions/undo", body: { id: last.id } };
+export async function undo(by) {
+  const back = await takeBack(by);
+  if (!back) return;
   let answer;
   try {
-    answer = await deliver({ ...write, what: "undo" });
+    answer = await back.answer;
   } catch {
     return; // the outbox has said why
   }
-  const refused = answer.refused ? `; ${items(answer.refused)} not: ${Object.values(answer.why)[0]}` : "";
-  notice(`${items(answer.undone ?? answer.back)} back${refused}`, refused ? "error" : "info");
-  const there = last.rows?.every((id) => document.getElementById(id));
-  if (there) mark(last.rows, (row) => outcome(row, "", answer.why?.[row.dataset.id] ?? ""));
+  const { ids, words } = back.entry;
+  const count = answer.undone ?? answer.back ?? 1;
+  if (answer.refused) notice(`${items(answer.refused)} not taken back: ${Object.values(answer.why)[0]}`, "error");
+  fewer(-count);
+  said(`${DONE.undo}: ${words}.`, { left: left(), undo: false });
+  const there = ids?.every((id) => document.getElementById(id));
+  if (there) mark(ids, (row) => outcome(row, "", answer.why?.[row.dataset.id] ?? ""));
   renew(!there);
 }
 
@@ -126,14 +151,3 @@ function renew(all = false) {
     htmx.ajax("GET", `/?${query}`, { target: "#total", select: "#total", swap: "outerHTML" });
   }, 600);
 }
-
-const remembered = () => JSON.parse(sessionStorage.getItem(KEPT) ?? "[]");
-
-function keep(done) {
-  sessionStorage.setItem(KEPT, JSON.stringify(done.slice(-20)));
-  document.dispatchEvent(new CustomEvent("queue:changed"));
-}
-
-const remember = (done) => keep([...remembered(), done]);
-
-export const canUndo = () => remembered().length > 0;

@@ -1,7 +1,11 @@
 // The page of one item: a decision is one key; it goes to the outbox, and the next item is shown at once, since it was
 // fetched before it was wanted. A key is never taken for an item that has not been in view.
 import { csrf, notice } from "/static/page.js";
-import { enqueue, goWithin, lastEvent, me, newId, saidSince, scope, waiting, waitingFor } from "/static/outbox.js";
+import { enqueue, goWithin, lastEvent, me, newId, saidSince, waiting, waitingFor } from "/static/outbox.js";
+import { done, followed, isPutAway, remember, rememberDecision } from "/static/done.js";
+import { undo as takeBack } from "/static/undo.js";
+import { DONE, said, short } from "/static/said.js";
+import { fewer, known as left, recount } from "/static/item_left.js";
 import { bindKeys } from "/static/keys.js";
 import { bringCitedIntoView } from "/static/item_source.js";
 import { decisionOf, forgetDraft, leave, open, openPanel, restore } from "/static/item_panels.js";
@@ -9,7 +13,7 @@ import { decisionOf, forgetDraft, leave, open, openPanel, restore } from "/stati
 const SETTLE = 150; // milliseconds in view before a decision is taken: a bounced key is no second decision
 const HEARTBEAT = 40_000; // a claim lasts two minutes
 const FRESH = 300_000, PREFETCHED = 2, CACHED = 24;
-const DONE = `${scope}:done`;
+const DECIDING = ["accept", "edit", "reject", "send_back"];
 const place = document.getElementById("item");
 const cache = new Map(); // item -> {html, at}
 let shown = null; // {id, number, last, next, previous, at, article, heldBy, settled, armed}
@@ -17,10 +21,6 @@ let turn = 0, confirming = "";
 
 const address = (id) => `/items/${encodeURIComponent(id)}${location.search}`;
 
-// what was done in this window, for undo; it survives a reload
-
-const done = () => JSON.parse(sessionStorage.getItem(DONE) ?? "[]");
-const keepDone = (list) => sessionStorage.setItem(DONE, JSON.stringify(list.slice(-500)));
 const takesBack = ({ body }) => body.action === "undo" || body.skip === false;
 const stage = () => new URLSearchParams(location.search).get("stage") ?? "open";
 
@@ -29,7 +29,7 @@ const isDone = (id) => {
   if (["decided", "all"].includes(stage())) return false;
   const counts = (isSkip) => !isSkip || stage() !== "skipped";
   const last = waitingFor(id).at(-1);
-  return last ? !takesBack(last) && counts(last.body.skip) : done().some((one) => one.id === id && counts(one.kind === "skip"));
+  return last ? !takesBack(last) && counts(last.body.skip) : isPutAway(id, counts(true));
 };
 
 // fetching
@@ -70,13 +70,23 @@ function read(article, at) {
   const { id, last, next, previous, decision, decidedBy, heldBy } = article.dataset;
   const number = Number(article.dataset.number); // another, when the item was made again
   const precedent = Boolean(article.dataset.precedent), drafted = Boolean(article.dataset.drafted);
+  const noted = Boolean(article.dataset.noted);
   const was = shown?.id === id ? shown : null; // drawn anew: it has been in view
-  shown = { id, number, last, next: JSON.parse(next), previous, decision, decidedBy, heldBy, precedent, drafted, at, article };
+  shown = { id, number, last, next: JSON.parse(next), previous, decision, decidedBy, heldBy, at, article };
+  Object.assign(shown, { noted, precedent, drafted });
   const told = saidSince(id, at); // the page was drawn before the server heard of a decision
   if (told) {
     shown.decision = told.decision?.action ?? "";
     shown.decidedBy = told.decision?.reviewer ?? "";
+    shown.noted = Boolean(told.decision?.note);
   }
+  const own = waitingFor(id).filter(({ body }) => DECIDING.includes(body.action) || body.action === "undo").at(-1)?.body;
+  if (own) {
+    shown.decision = own.action === "undo" ? "" : own.action;
+    shown.decidedBy = own.reviewer;
+    shown.noted = Boolean(own.note);
+  }
+  recount(article.dataset.left, at);
   shown.settled = was?.settled ?? false;
   shown.armed = was?.armed ?? false;
 }
@@ -115,7 +125,7 @@ function arrive(left) {
 
 function buttons() {
   const set = (name, change) => document.querySelectorAll(`.actions [data-do=${name}]`).forEach(change);
-  set("accept", (button) => { button.disabled = Boolean(shown) && !shown.drafted; });
+  for (const name of ["accept", "accept_note"]) set(name, (button) => { button.disabled = Boolean(shown) && !shown.drafted; });
   set("precedent", (button) => button.setAttribute("aria-pressed", String(Boolean(shown?.precedent || shown?.armed))));
   set("previous", (button) => { button.disabled = !shown?.previous; });
   const chip = shown?.article.querySelector(".precedent-chip");
@@ -255,14 +265,18 @@ function takes(by) {
   return false;
 }
 
-// Whether the person knows of what others do with the item: else the first press tells, and the second decides.
+// Whether the person knows of what others do with the item, and of the decision that would be overruled: else the first
+// press tells, and the second decides. The server overrules for nobody who does not say that they know.
 function knows(action, by) {
-  const others = shown.decision && shown.decidedBy !== me() ? `${shown.decidedBy} has decided this item` : "";
-  const why = shown.heldBy ? `${shown.heldBy} looks at this item now` : others;
-  const asked = `${shown.id} ${action}`;
+  const { decision, decidedBy, heldBy } = shown;
+  const own = decidedBy === me(), overrules = decision && DECIDING.includes(action);
+  const who = own ? "you have" : `${decidedBy} has`;
+  const stands = overrules || (decision && !own) ? `${who} decided this item: ${DONE[decision]}` : "";
+  const why = [heldBy ? `${heldBy} looks at this item now` : "", stands].filter(Boolean).join("; ");
+  const asked = `${shown.id} ${action} ${decision} ${decidedBy}`;
   if (!why || confirming === asked) return true;
   confirming = asked;
-  notice(`${why}. "${by}" once more decides all the same.`, "error");
+  notice(`${why}. "${by}" once more ${overrules ? "overrules that" : "decides all the same"}.`, "error");
   return false;
 }
 
@@ -274,60 +288,86 @@ function event(id, action, seen, further = {}) {
 
 function decide(action, by, further = {}) {
   if (!takes(by) || !knows(action, by)) return;
-  const { id, armed } = shown;
-  let last = event(id, action, lastEvent(id, shown.last, shown.at), further);
+  const { id, armed, decision } = shown;
+  let last = event(id, action, lastEvent(id, shown.last, shown.at), decision ? { ...further, overrule: true } : further);
   if (!last) return;
   if (armed && !shown.precedent) last = event(id, "precedent", last);
-  keepDone([...done().filter((one) => one.id !== id), { id, last, kind: "decision" }]);
+  rememberDecision(id, last, told(action));
+  if (!decision) fewer(1);
+  said(`${told(action)}.`, { left: left(stage()) });
   advance();
 }
+
+// What is done with the item that is shown, in words.
+const told = (action) => `${DONE[action]}: “${short(shown.article.dataset.title)}”`;
 
 function skip(by) {
   if (!takes(by)) return;
   const { id } = shown;
   enqueue({ url: `/items/${encodeURIComponent(id)}/skip`, item: id, body: { skip: true } });
-  keepDone([...done(), { id, kind: "skip" }]);
+  remember({ ids: [id], skip: true, words: told("skip") });
+  if (stage() === "open" && !shown.decision) fewer(1);
+  said(`${told("skip")}.`, { left: left(stage()) });
   advance();
 }
 
-function undo(by) {
-  const list = done(), last = list.pop();
-  if (!last) {
-    if (!shown?.decision || waitingFor(shown.id).length) return notice("there is nothing to take back");
-    if (takes(by) && knows("undo", by)) event(shown.id, "undo", lastEvent(shown.id, shown.last, shown.at));
-    return;
+async function undo(by) {
+  if (!done().length && shown?.decision && !waitingFor(shown.id).length) { // of the item in view, wherever it was decided
+    if (!takes(by) || !knows("undo", by)) return;
+    event(shown.id, "undo", lastEvent(shown.id, shown.last, shown.at));
+    return said(`${told("undo")}.`, { left: left(stage()), undo: false });
   }
-  keepDone(list);
-  if (last.kind === "skip") enqueue({ url: `/items/${encodeURIComponent(last.id)}/skip`, item: last.id, body: { skip: false } });
-  else event(last.id, "undo", lastEvent(last.id, last.last, -1));
-  notice(last.kind === "skip" ? "the item is back in the queue" : "your decision is taken back");
-  if (shown?.id === last.id) return;
-  if (cache.has(last.id)) show(last.id, cache.get(last.id));
-  else seek([last.id]);
+  const back = await takeBack(by);
+  if (!back) return;
+  const { ids, skip: skipped, words } = back.entry;
+  back.answer.catch(() => {}); // the outbox says why
+  if (ids && (!skipped || stage() === "open")) fewer(-ids.length);
+  said(`${DONE.undo}: ${words}.`, { left: left(stage()), undo: false });
+  if (ids?.length !== 1 || shown?.id === ids[0]) return;
+  if (cache.has(ids[0])) show(ids[0], cache.get(ids[0]));
+  else seek(ids);
 }
 
+// A mark on a decision that says nothing of why asks for it: the critic learns from the note.
 function precedent(by) {
   if (!takes(by)) return;
   if (!shown.decision) shown.armed = !shown.armed; // it goes with the decision
-  else if (knows("precedent", by)) {
-    shown.precedent = !shown.precedent;
-    const last = event(shown.id, shown.precedent ? "precedent" : "no_precedent", lastEvent(shown.id, shown.last, shown.at));
-    keepDone(done().map((one) => (one.id === shown.id ? { ...one, last } : one)));
-  }
+  else if (shown.precedent || shown.noted) mark(by);
+  else open(shown.article, "precedent");
   buttons();
+}
+
+function mark(by, note = "") {
+  if (!takes(by) || !knows("precedent", by)) return;
+  const action = shown.precedent ? "no_precedent" : "precedent";
+  const last = event(shown.id, action, lastEvent(shown.id, shown.last, shown.at), note ? { note } : {});
+  if (!last) return;
+  shown.precedent = !shown.precedent;
+  followed(shown.id, last);
+  leave(shown.article, { quiet: true });
+  buttons();
+}
+
+// Whether a decision asks for its note first: it is to be a precedent.
+const asks = () => Boolean(shown?.settled && shown.armed && !shown.precedent);
+
+function accept(by, panel = asks()) {
+  if (shown?.settled && !shown.drafted) notice("there is no draft to accept: e writes one, r confirms the rejection", "error");
+  else if (!panel) decide("accept", by);
+  else if (takes(by)) open(shown.article, "accept");
 }
 
 function save(by) {
   const panel = openPanel(), decision = panel && shown && decisionOf(panel, shown.article);
-  if (decision) decide(decision[0], by, decision[1]);
+  if (!decision) return;
+  if (decision[0] === "precedent") mark(by, decision[1].note);
+  else decide(decision[0], by, decision[1]);
 }
 
 const ACTIONS = {
-  accept: (by) => {
-    if (shown?.settled && !shown.drafted) notice("there is no draft to accept: e writes one, r confirms that there is none worth keeping", "error");
-    else decide("accept", by);
-  },
-  reject: (by) => decide("reject", by),
+  accept: (by) => accept(by),
+  accept_note: (by) => accept(by, true),
+  reject: (by) => (asks() ? open(shown.article, "reasons", "#reject-note") : decide("reject", by)),
   edit: (by) => takes(by) && open(shown.article, "edit"),
   send_back: (by) => takes(by) && open(shown.article, "note"),
   reasons: (by) => takes(by) && open(shown.article, "reasons"),
@@ -342,35 +382,31 @@ const ACTIONS = {
     else if (shown.previous) go(shown.previous);
     else notice("this is the first item of the queue");
   },
-  help: () => {
-    const dialog = document.getElementById("help");
-    if (dialog.open) dialog.close();
-    else dialog.showModal();
-  },
   search: () => goWithin(`/${location.search}#text`),
 };
 
-bindKeys((action, { by }) => ACTIONS[action]?.(by));
+bindKeys(ACTIONS);
 addEventListener("popstate", () => {
   const id = location.pathname.match(/^\/items\/([^/]+)$/)?.[1];
   if (id && decodeURIComponent(id) !== shown?.id) go(decodeURIComponent(id), { push: false });
 });
 document.addEventListener("outbox:sent", ({ detail: { entry, told } }) => {
-  if (["edit", "send_back", "reject"].includes(entry.body.action)) forgetDraft(entry.item);
+  if (["edit", "send_back", "reject"].includes(entry.body.action) || entry.body.note) forgetDraft(entry.item);
   if (shown?.id !== entry.item || waitingFor(entry.item).length) return; // what was drawn before the last is old again
   if (told.last !== undefined) {
     shown.decision = told.decision?.action ?? "";
     shown.decidedBy = told.decision?.reviewer ?? "";
+    shown.noted = Boolean(told.decision?.note);
   }
   refresh(entry.item);
 });
 document.addEventListener("outbox:refused", ({ detail }) => {
-  keepDone(done().filter((one) => one.id !== detail.item));
   cache.delete(detail.item);
   if (shown?.id === detail.item) refresh(detail.item);
 });
 
 read(place.querySelector("article"), 0); // drawn before anything was sent from here
+said("", { left: left(stage()), undo: false });
 cache.set(shown.id, { html: place.innerHTML, at: 0 });
 buttons();
 restore(shown.article);

@@ -64,27 +64,28 @@ export function restore(article) {
   if (draft.panel) open(article, draft.panel, false);
 }
 
+// `focus` is false, or a selector of the field that is to have it, true for the panel's first.
 export function open(article, name, focus = true) {
   for (const panel of panels()) panel.hidden = panel.dataset.panel !== name;
   const panel = openPanel();
   if (!panel) return;
   keepDraft(article.dataset.id, { ...draftOf(article.dataset.id), panel: name });
   if (focus) {
-    const first = panel.querySelector("[data-role=assistant]") ?? panel.querySelector("textarea, input");
+    const first = (focus === true ? null : panel.querySelector(focus)) ?? panel.querySelector("[data-role=assistant]") ?? panel.querySelector("textarea, input");
     first.focus();
     panel.scrollIntoView({ block: "nearest" });
   }
 }
 
 // Closes the panel; its text stays in the field and in localStorage.
-export function leave(article) {
+export function leave(article, { quiet = false } = {}) {
   const panel = openPanel();
   if (!panel) return;
   const draft = draftOf(article.dataset.id);
   keepDraft(article.dataset.id, { ...draft, panel: "" });
   panel.hidden = true;
   article.querySelector("h1").focus({ preventScroll: true });
-  if (Object.keys(draft.fields).length) notice("closed; your text is kept with this item");
+  if (Object.keys(draft.fields).length && !quiet) notice("closed; your text is kept with this item");
 }
 
 const value = (panel, name) => panel.querySelector(`[data-draft="${name}"]`).value.trim();
@@ -93,6 +94,10 @@ const checked = (place) => [...place.querySelectorAll("input[name=reason]:checke
 // Returns the decision that the open panel makes, or null after it has said what is missing.
 export function decisionOf(panel, article) {
   const kind = panel.dataset.panel;
+  if (["accept", "precedent"].includes(kind)) {
+    const note = value(panel, `${kind}-note`);
+    return [kind, note ? { note } : {}];
+  }
   if (kind === "note") {
     const note = value(panel, "note");
     if (!note) notice("say what should change before you send it back", "error");

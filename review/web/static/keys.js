@@ -1,46 +1,58 @@
-// Keys that do what buttons do. A key counts only outside of fields, without Ctrl, Alt or Meta, and not while it is held
-// down; people who speak to their computer can turn keys off (WCAG 2.1.4).
+// Keys that do what buttons do, on every page that has a help: what it shows is what is bound. A key counts only outside
+// of fields, without Ctrl, Alt or Meta, and not while it is held down; people who speak to their computer can turn
+// single keys off (WCAG 2.1.4).
 const OFF = "gristmill:keys-off";
-export const KEYS = {
-  a: "accept", e: "edit", b: "send_back", r: "reject", R: "reasons", p: "precedent", s: "skip", u: "undo",
-  j: "next", ArrowRight: "next", k: "previous", ArrowLeft: "previous", "?": "help", "/": "search",
-};
+const help = () => document.getElementById("help");
 
 const isField = (element) => Boolean(element.closest?.("input:not([type=checkbox]), textarea, select, [contenteditable]"));
 // Up and down scroll the page; left and right scroll what is wide, and move a slider.
 const keepsArrows = (element) => Boolean(element.closest?.(".long, .text[tabindex], dialog, meter"));
+const isBox = (element) => Boolean(element.matches?.("input[type=checkbox]"));
 
-export function bindKeys(act) {
+function bindings() {
+  const lines = [...document.querySelectorAll("#help [data-keys]")];
+  return new Map(lines.flatMap((line) => line.dataset.keys.split(" ").map((key) => [key, line.dataset.act])));
+}
+
+function showHelp() {
+  if (help().open) help().close();
+  else help().showModal();
+}
+
+// `actions` are functions by name; each is told by what it was called: the key, or the words of the button.
+export function bindKeys(actions) {
+  const keys = bindings();
+  const act = (name, by) => (name === "help" ? showHelp() : actions[name]?.(by));
   document.addEventListener("keydown", (event) => {
     const { key, target } = event;
-    if (event.isComposing) return;
-    const panel = target.closest?.("[data-panel]");
-    if (panel && key === "Enter" && (event.ctrlKey || event.metaKey)) {
+    if (event.isComposing || event.defaultPrevented) return;
+    const open = document.querySelector("dialog[open]");
+    if (target.closest?.("[data-panel]") && key === "Enter" && (event.ctrlKey || event.metaKey)) {
       event.preventDefault();
-      if (!event.repeat) act("save", { by: "Ctrl+Enter" });
+      if (!event.repeat) act("save", "Ctrl+Enter");
       return;
     }
-    if (key === "Escape" && document.querySelector("[data-panel]:not([hidden])") && !document.querySelector("dialog[open]")) {
+    if (key === "Escape" && !open && document.querySelector("[data-panel]:not([hidden])")) {
       event.preventDefault();
-      act("leave", { by: "Esc" });
+      act("leave", "Esc");
       return;
     }
-    const action = KEYS[key];
-    if (!action || event.ctrlKey || event.altKey || event.metaKey || isField(target)) return;
-    if (localStorage.getItem(OFF) && action !== "help") return;
-    if (document.querySelector("dialog[open]") && action !== "help") return;
+    const name = keys.get(key);
+    if (!name || event.ctrlKey || event.altKey || event.metaKey) return;
+    if (isField(target)) return key === "Escape" && !open ? target.blur() : undefined;
+    if (open && (open !== help() || name !== "help")) return;
+    if (localStorage.getItem(OFF) && key.length === 1 && name !== "help") return;
+    if (key === "Enter" && !isBox(target)) return; // links and buttons know it
     if (key.startsWith("Arrow") && (keepsArrows(target) || event.shiftKey)) return;
     event.preventDefault();
-    if (event.repeat && !["next", "previous"].includes(action)) return; // a held key is one decision
-    act(action, { by: key, repeat: event.repeat });
+    if (event.repeat && !["next", "previous"].includes(name)) return; // a held key is one decision
+    act(name, key);
   });
   document.addEventListener("click", (event) => {
     const button = event.target.closest?.("[data-do]");
-    if (button && !button.disabled) act(button.dataset.do, { by: button.dataset.do.replaceAll("_", " "), button });
+    if (button && !button.disabled) act(button.dataset.do, button.dataset.do.replaceAll("_", " "));
   });
   const box = document.getElementById("keys-on");
-  if (box) {
-    box.checked = !localStorage.getItem(OFF);
-    box.addEventListener("change", () => (box.checked ? localStorage.removeItem(OFF) : localStorage.setItem(OFF, "1")));
-  }
+  box.checked = !localStorage.getItem(OFF);
+  box.addEventListener("change", () => (box.checked ? localStorage.removeItem(OFF) : localStorage.setItem(OFF, "1")));
 }

@@ -1,8 +1,9 @@
 // The queue: keys, the selection, and the form's fields when the list is another one.
 "use strict";
-import { act, canUndo, undo } from "./bulk.js";
+import { act, totalOf, undo } from "./bulk.js";
+import { done } from "./done.js";
+import { bindKeys } from "./keys.js";
 
-const OFF = "gristmill:keys-off"; // who speaks to the computer turns keys off (WCAG 2.1.4), for every page
 const results = () => document.getElementById("results");
 const rows = () => [...document.querySelectorAll("#rows > .row")];
 const picked = () => rows().filter((row) => row.querySelector(".pick").checked);
@@ -62,12 +63,12 @@ function unselect() {
 // The toolbar says what is selected; offers all that match once all that are shown are selected.
 function show() {
   const count = picked().length;
-  const total = Number(results().dataset.total);
+  const total = totalOf();
   if (count < rows().length) everything = false;
   results().querySelector(".bulk").hidden = count === 0;
   document.getElementById("selected").textContent = `${(everything ? total : count).toLocaleString("en")} selected`;
   document.getElementById("everything").hidden = everything || count < rows().length || total <= count;
-  document.getElementById("undo").hidden = !canUndo();
+  document.getElementById("undo").hidden = !done().length;
 }
 
 function decide(action, options) {
@@ -85,10 +86,11 @@ function decide(action, options) {
   else focus(next);
 }
 
-const DO = {
+const ACTIONS = {
   accept: () => decide("accept"),
+  accept_note: () => decide("accept", { noted: true }),
   reject: () => decide("reject"),
-  correct: () => decide("reject", { correct: true }),
+  reasons: () => decide("reject", { correct: true }),
   send_back: () => decide("send_back"),
   skip: () => decide("skip"),
   undo,
@@ -97,12 +99,11 @@ const DO = {
     everything = true;
     show();
   },
-  help: () => document.getElementById("help-dialog").showModal(),
   next: () => move(1),
   previous: () => move(-1),
   open: () => current()?.querySelector(".open").click(),
   pick: () => current() && pick(current()),
-  pickTo: () => current() && pickTo(current()),
+  pick_to: () => current() && pickTo(current()),
   all: () => {
     for (const row of rows()) pick(row, true);
   },
@@ -110,35 +111,9 @@ const DO = {
   more: () => more(),
 };
 
-const KEYS = {
-  j: "next", ArrowDown: "next", k: "previous", ArrowUp: "previous", o: "open", x: "pick", X: "pickTo", "*": "all",
-  a: "accept", r: "reject", R: "correct", b: "send_back", s: "skip", u: "undo", "/": "search", m: "more",
-  Escape: "unselect", "?": "help",
-};
-
-document.addEventListener("keydown", (event) => {
-  if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey) return;
-  if (document.querySelector("dialog[open]")) return;
-  const field = event.target.closest("input:not([type=checkbox]), textarea, select");
-  if (field && event.key === "Escape") return field.blur();
-  if (field) return;
-  const key = event.key === "Enter" && event.target.matches(".pick") ? "o" : event.key;
-  const name = Object.hasOwn(KEYS, key) ? KEYS[key] : null;
-  if (!name || (localStorage.getItem(OFF) && key.length === 1 && name !== "help")) return;
-  event.preventDefault();
-  if (event.repeat && !["next", "previous"].includes(name)) return; // a held key is one decision
-  DO[name]();
-});
-
-document.addEventListener("change", (event) => {
-  if (event.target.id !== "keys-on") return;
-  if (event.target.checked) localStorage.removeItem(OFF);
-  else localStorage.setItem(OFF, "1");
-});
+bindKeys(ACTIONS);
 
 document.addEventListener("click", (event) => {
-  const button = event.target.closest("[data-do]");
-  if (button) return DO[button.dataset.do]();
   if (event.target.matches(".pick")) {
     const row = event.target.closest(".row");
     if (event.shiftKey && from) pickTo(row);
@@ -154,6 +129,7 @@ document.addEventListener("focusin", (event) => {
 });
 
 document.addEventListener("queue:changed", show);
+document.addEventListener("done:changed", show);
 
 // Empty fields do not belong in the address; and what is there already need not be fetched.
 document.addEventListener("htmx:configRequest", (event) => {
@@ -201,9 +177,20 @@ function begin() {
   sessionStorage.removeItem("queue-here");
   if (back?.matches(".row")) focus(back);
   if (location.hash === "#text") document.getElementById("text").focus(); // the search, from another page
-  document.getElementById("keys-on").checked = !localStorage.getItem(OFF);
+  settle();
   show();
 }
 
+// Where nothing has the focus, the first row that waits takes it, if it is in view: a key is for what a person sees.
+function settle() {
+  if (document.activeElement !== document.body || document.querySelector("dialog[open]")) return;
+  const first = rows().find((row) => !row.matches(".decided, .sending"));
+  const { top, bottom } = first?.getBoundingClientRect() ?? {};
+  if (!first || top < 0 || bottom > innerHeight) return;
+  here = first.id;
+  first.querySelector(".open").focus({ preventScroll: true, focusVisible: true });
+}
+
 document.addEventListener("htmx:historyRestore", begin);
+document.addEventListener("htmx:afterSettle", settle);
 begin();
