@@ -337,6 +337,7 @@ def review_list(**options: Any) -> None:
 @click.argument("run", type=click.Path(path_type=Path))
 @click.argument("item")
 @click.option("--full", is_flag=True, help="Whole passages, not only what stands near the citations.")
+@click.option("--raw", is_flag=True, help="What the models answered too, with tokens, cost and time of each call.")
 @click.option("--json", "as_json", is_flag=True, help="As one JSON object.")
 @STORE
 def review_show(**options: Any) -> None:

@@ -11,7 +11,7 @@ from pydantic import BaseModel
 from ..errors import FlowError
 from ..evals.grounding import locate
 from ..models.contract import Reply
-from ..storage.records import Draft, Span
+from ..storage.records import Call, Draft, Span
 from .messages import Messages
 from .precedents import Shown
 from .state import FlowContext, FlowState
@@ -100,8 +100,9 @@ def draft_of(
     messages: Messages,
     fields: Mapping[str, Any] | None = None,
     note: str = "",
+    calls: tuple[Call, ...] | None = None,
 ) -> Draft:
-    """Makes the next draft from a reply.
+    """Makes the next draft from a reply; `calls` are all that it took, where these are more than the reply's.
 
     `fields` default to the answer's own. The quotes in `fields["evidence"]` stay there as the model gave them; those
     found in the chunks become the draft's evidence spans.
@@ -117,4 +118,5 @@ def draft_of(
         prompt=label_of(runtime, prompt),
         model=reply.model,
         note=note,
+        calls=reply.calls if calls is None else calls,
     )

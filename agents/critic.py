@@ -139,4 +139,5 @@ def verdict_of(
         evidence=evidence,
         prompt=label_of(runtime, prompt, shown),
         model=reply.model,
+        calls=reply.calls,
     )

@@ -7,6 +7,7 @@ from typing import Any
 from langgraph.runtime import Runtime
 
 from ..prompts.schemas import Suggestions
+from ..storage.records import Call
 from ..storage.returns import NOTE
 from .asking import ask, draft_of, parsed_as
 from .messages import Messages, question_answer
@@ -52,12 +53,16 @@ def refiner(
     @describe(reads=(*sorted(reads), "round"), writes=("drafts", "round"), parts=parts)
     async def refine(state: FlowState, runtime: Runtime[FlowContext]) -> dict[str, Any]:
         suggestions: list[str] = []
+        suggested: tuple[Call, ...] = ()
         if suggest:
             reply = await ask(state, runtime, role=suggester, prompt=suggest, variables=suggest_names, given=given)
-            suggestions = parsed_as(Suggestions, reply, suggester, suggest).suggestions
+            suggestions, suggested = parsed_as(Suggestions, reply, suggester, suggest).suggestions, reply.calls
         more = {"suggestions": suggestions}
         reply = await ask(state, runtime, role=role, prompt=edit, variables=edit_names, given=given, more=more)
-        draft = draft_of(state, runtime, reply, by=role, prompt=edit, messages=messages, note="\n".join(suggestions))
+        calls = suggested + reply.calls
+        draft = draft_of(
+            state, runtime, reply, by=role, prompt=edit, messages=messages, note="\n".join(suggestions), calls=calls
+        )
         return {"drafts": [draft], "round": state.get("round", 0) + 1}
 
     return refine

@@ -71,8 +71,17 @@ def solver(
         chosen = answers.index(vote.answer) if vote.answer in answers else 0
         fields = {**last_draft(state).fields, **solutions[chosen].model_dump(mode="json")}
         note = f"{vote.votes} of {vote.total} solutions agree" if samples > 1 else ""
+        calls = tuple(call for reply in replies for call in reply.calls)
         draft = draft_of(
-            state, runtime, replies[chosen], by=role, prompt=prompt, messages=messages, fields=fields, note=note
+            state,
+            runtime,
+            replies[chosen],
+            by=role,
+            prompt=prompt,
+            messages=messages,
+            fields=fields,
+            note=note,
+            calls=calls,
         )
         return {"drafts": [draft], "values": {ANSWERS: answers}}
 

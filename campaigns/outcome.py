@@ -12,7 +12,7 @@ from ..agents.state import FlowState
 from ..errors import GristmillError, ModelError, NotStored
 from ..models.layers.meter import Lineage
 from ..models.redact import redact
-from ..storage.records import Decision, Draft, Item, Status, Task, Usage, Verdict, item_id
+from ..storage.records import Call, Decision, Draft, Item, Status, Task, Usage, Verdict, item_id
 
 CODE = re.compile(r"[A-Za-z][A-Za-z0-9_.:-]{0,63}")
 RAW_LIMIT = 20_000  # characters of a failed reply that are kept: enough to see what the model did
@@ -53,6 +53,7 @@ def outcome_of(task: Task, state: FlowState, kind: str, usage: Usage, lineage: L
         prompts=dict(sorted(lineage.prompts.items())),
         models=dict(sorted(lineage.models.items())),
         usage=usage,
+        calls=_unnamed(lineage.calls, drafts, verdicts),
     )
     return Outcome(status, (item,), item.reasons[0] if item.reasons else "")
 
@@ -82,6 +83,7 @@ def failure(
         usage=usage or Usage(),
         prompts=dict(sorted(lineage.prompts.items())) if lineage else {},
         models=dict(sorted(lineage.models.items())) if lineage else {},
+        calls=tuple(lineage.calls) if lineage else (),
     )
     return Outcome(Status.FAILED, (item,), reason)
 
@@ -111,7 +113,7 @@ def _place(error: BaseException) -> str:
 def unkept(task: Task, outcome: Outcome, error: Exception) -> Outcome:
     """Turns an outcome whose values JSON cannot carry into a failure that says so and keeps what was paid."""
     (item,) = outcome.items
-    return failure_of(task, item.kind, error, item.usage, Lineage(item.models, item.prompts))
+    return failure_of(task, item.kind, error, item.usage, Lineage(item.models, item.prompts, list(item.all_calls)))
 
 
 def duplicate(outcome: Outcome, twin: str) -> Outcome:
@@ -126,6 +128,11 @@ def duplicate(outcome: Outcome, twin: str) -> Outcome:
     )
     update = {"status": Status.REJECTED, "reasons": ("duplicate",), "verdicts": (*item.verdicts, verdict)}
     return Outcome(Status.REJECTED, (item.model_copy(update=update),), "duplicate")
+
+
+def _unnamed(calls: list[Call], drafts: list[Draft], verdicts: list[Verdict]) -> tuple[Call, ...]:
+    named = {call for one in (*drafts, *verdicts) for call in getattr(one, "calls", ())}  # a flow may leave anything
+    return tuple(call for call in calls if call not in named)
 
 
 def in_round(outcome: Outcome, number: int) -> Outcome:

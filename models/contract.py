@@ -11,7 +11,7 @@ from typing import Any, Literal, Protocol, runtime_checkable
 
 from pydantic import BaseModel
 
-from ..storage.records import Message, Usage
+from ..storage.records import Call, Message, Usage
 
 Kind = Literal["chat", "completion", "embedding"]
 
@@ -97,8 +97,9 @@ class Reply:
     """What came back.
 
     `parsed` is an instance of the request's schema (set by the repair layer, for the first choice);
-    `embeddings` has one vector for each input; `raw` is the body as received, which the cache keeps; `limits` are the
-    rates that the server announced with it.
+    `embeddings` has one vector for each input; `raw` is the body as received, which the cache keeps under `key` (empty
+    without a cache); `limits` are the rates that the server announced with it. `calls` are all that were made for it,
+    this one last: what a draft or a verdict that is made of it should name.
     """
 
     choices: tuple[Choice, ...] = ()
@@ -109,6 +110,8 @@ class Reply:
     raw: bytes = b""
     cached: bool = False
     limits: PerMinute | None = None
+    key: str = ""
+    calls: tuple[Call, ...] = ()
 
     @property
     def text(self) -> str:

@@ -18,16 +18,19 @@ from ..campaigns.report import print_item
 from ..campaigns.terminal import open_console, plain, print_json
 from ..errors import ConfigError, StoreError
 from ..evals.agreement_report import agreement_of
+from ..models.redact import redact
 from ..storage.records import Message
 from ..storage.returns import remakes_of
 from ..storage.reviews import Action
 from ..storage.store import RunStore
 from .agreement_text import print_agreement
+from .calls_text import print_calls
 from .desk import Desk, Outcome, Wanted
 from .exchange import argilla, incoming
 from .exchange.argilla import record_of
 from .exchange.incoming import Given, Refused, Taken
 from .exchange.outgoing import handed, line_of, write_lines
+from .item.calls import keys_of
 from .listing import listed, pages_of, print_list
 from .queue.index import ReviewIndex
 from .queue.known import require_known
@@ -101,15 +104,18 @@ def list_(
     return 0
 
 
-def show(run: Path, *, item: str, full: bool, as_json: bool, store: str) -> int:
-    """Shows one item with what people decided."""
+def show(run: Path, *, item: str, full: bool, raw: bool, as_json: bool, store: str) -> int:
+    """Shows one item with what people decided, and, when `raw` is asked for, with what the models answered."""
     with reading(run, store) as opened:
         story = Desk(opened).story(opened.item(item).id)
+        bodies = opened.replies(keys_of(story.item)) if raw else {}
         if not as_json:
             console = open_console()
             print_item(console, story.item, opened, full=full, history=story.history)
             if story.held_by:
                 console.print(Text(f"{story.held_by} looks at it now", style="cyan"))
+            if raw:
+                print_calls(console, story.item, bodies)
             return 0
         made = remakes_of(story.item, story.history, opened)
     print_json(
@@ -121,6 +127,11 @@ def show(run: Path, *, item: str, full: bool, as_json: bool, store: str) -> int:
             "made_again": [one.model_dump(mode="json") for one in made],
             "last": story.last,
             "held_by": story.held_by,
+            **(
+                {"replies": {key: redact(body.decode("utf-8", "replace")) for key, body in bodies.items()}}
+                if raw
+                else {}
+            ),
         }
     )
     return 0

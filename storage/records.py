@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import chain
 from typing import Any
 
 import orjson
@@ -192,8 +193,32 @@ class Status(StrEnum):
     FAILED = "failed"
 
 
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One question to a model, as it was answered or failed.
+
+    `key` names the reply as received among the run's calls; it is empty where none is kept: without a cache, and for a
+    call that failed, whose reason code is in `error`. `prompt` is the prompt's name. A call that was answered from the
+    cache cost nothing, so its tokens, US dollars and seconds are 0.
+    """
+
+    key: str = ""
+    role: str = ""
+    prompt: str = ""
+    input_tokens: int = 0
+    output_tokens: int = 0
+    usd: float = 0.0
+    seconds: float = 0.0
+    cached: bool = False
+    error: str = ""
+
+
 class Draft(Record):
-    """One version of an item. `fields` are the parsed parts (question, answer, ...); `by` is the role that wrote it."""
+    """One version of an item. `fields` are the parsed parts (question, answer, ...); `by` is the role that wrote it.
+
+    `calls` are the questions to models that it took, in their order: those asked again for a better form, and those of
+    a suggester or of other samples, too. They lead to the raw replies, and are left out of exports.
+    """
 
     index: int
     by: str
@@ -203,12 +228,14 @@ class Draft(Record):
     prompt: str = ""
     model: str = ""
     note: str = ""
+    calls: tuple[Call, ...] = ()
 
 
 class Verdict(Record):
     """A critic's or verifier's decision on draft `draft`.
 
-    `reasons` are stable codes (`ungrounded`, `trivial`, `duplicate`, ...); `scores` are in [0, 1].
+    `reasons` are stable codes (`ungrounded`, `trivial`, `duplicate`, ...); `scores` are in [0, 1]. `calls` are as a
+    draft's; a verifier that asks no model has none.
     """
 
     by: str
@@ -220,6 +247,7 @@ class Verdict(Record):
     evidence: tuple[Span, ...] = ()
     prompt: str = ""
     model: str = ""
+    calls: tuple[Call, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,8 +277,9 @@ class Item(Record):
 
     `kind` is what it trains: `qa`, `reasoning`, `pretraining`, ... Pretraining text is one assistant message.
     `chunks` and `evidence` lead to the source; `prompts` maps prompt name to version, `models` role to model.
-    A failed item keeps the raw model text in `raw`. `round` is the campaign's: it counts up when people's decisions
-    have changed what the critic is told.
+    A failed item keeps the raw model text in `raw`. `calls` are the task's calls that no draft and no verdict names: a
+    proposer's, a failed task's, and those of a flow of the user's own that does not say. `round` is the campaign's: it
+    counts up when people's decisions have changed what the critic is told.
     """
 
     id: str
@@ -271,4 +300,11 @@ class Item(Record):
     usage: Usage = Usage()
     error: str = ""
     raw: str = ""
+    calls: tuple[Call, ...] = ()
     round: int = 1
+
+    @property
+    def all_calls(self) -> tuple[Call, ...]:
+        """All calls that the item names, each once: its own, its drafts', its verdicts'."""
+        named = [self.calls, *(draft.calls for draft in self.drafts), *(verdict.calls for verdict in self.verdicts)]
+        return tuple(dict.fromkeys(chain.from_iterable(named)))

@@ -416,6 +416,20 @@ class RunStore:
         """Keeps a raw reply, in place of one that could not be read; returns when it is durable."""
         await self.write((KEEP_CALL, [(key, raw)]))
 
+    async def put_all(self, replies: Mapping[str, bytes]) -> None:
+        """Keeps raw replies by key, as `put` does, in one transaction."""
+        await self.write((KEEP_CALL, list(replies.items())))
+
+    def replies(self, keys: Iterable[str]) -> dict[str, bytes]:
+        """Returns the raw replies kept under `keys`; those that are not there are left out."""
+        found: dict[str, bytes] = {}
+        wanted = list(dict.fromkeys(keys))
+        for start in range(0, len(wanted), MANY):
+            some = wanted[start : start + MANY]
+            sql = f"SELECT key, raw FROM calls WHERE key IN ({', '.join('?' * len(some))})"  # noqa: S608  # marks only
+            found |= {key: bytes(raw) for key, raw in self._database.rows(sql, *some)}
+        return found
+
     def _one(self, sql: str, key: str, noun: str) -> str:
         row = self._database.row(sql, key)
         if row is None:

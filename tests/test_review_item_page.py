@@ -16,9 +16,10 @@ import pytest
 from item_states import AGAIN, CLOSES, DOCUMENT, FIRST, RAW, STATES, asked, fill, made, span
 
 from gristmill.review.desk import Desk
+from gristmill.review.item.calls import FAILED, GONE, NO_CACHE, NOT_TOLD
 from gristmill.review.web.app import create_app
 from gristmill.review.web.site import Access, Site
-from gristmill.storage.records import Draft, Entity, Item, Relation, Span, Status, Usage, Verdict
+from gristmill.storage.records import Call, Draft, Entity, Item, Relation, Span, Status, Usage, Verdict
 from gristmill.storage.reviews import Action, Reviews
 from gristmill.storage.store import RunStore
 
@@ -428,3 +429,31 @@ def test_the_states_are_what_they_say() -> None:
     assert DOCUMENT.text[FIRST.start : FIRST.end] == FIRST.text
     assert isinstance(AGAIN[1], Item)
     assert AGAIN[1].usage != Usage()
+
+
+async def test_raw_replies_are_text_and_their_absence_is_said(run: RunStore, ada: Person) -> None:
+    message = {"content": HOSTILE, "reasoning_content": HOSTILE}
+    body = {"model": HOSTILE, "choices": [{"message": message, "finish_reason": HOSTILE}]}
+    await run.put("a" * 32, json.dumps(body).encode())
+    await run.put("b" * 32, HOSTILE.encode())
+    calls = (
+        Call(key="a" * 32, role=HOSTILE, prompt=HOSTILE, input_tokens=1234, usd=0.5, seconds=2.5),
+        Call(key="b" * 32, role="generator", cached=True),
+        Call(key="c" * 32, role="generator"),
+        Call(role="generator"),
+        Call(role="generator", error=HOSTILE),
+    )
+    drafts = (Draft(index=0, by="generator", messages=asked("Why?", "So."), calls=calls),)
+    task, item = made("answered", drafts=drafts, models={HOSTILE: HOSTILE})
+    silent, unasked = made("unasked", usage=Usage())
+    await run.plan([task, silent])
+    for one in (item, unasked):
+        await run.finish(one.task, one.status, [one])
+    parsed = Text(await ada.page(item.id))
+    assert not any("onerror" in attributes or "alert(1)" in str(attributes) for _, attributes in parsed.tags)
+    assert parsed.text.count(HOSTILE) >= 5
+    for shown in ("1,234 tokens in", "$0.50", "2.5 s", "from the cache", "5 calls", GONE, NO_CACHE, FAILED):
+        assert shown in parsed.text, shown
+    assert NOT_TOLD not in parsed.text
+    assert NOT_TOLD in Text(await ada.page(id_of("rejected"))).text, "an item of an earlier gristmill"
+    assert "What the models answered" not in Text(await ada.page(unasked.id)).text

@@ -390,3 +390,12 @@ async def test_a_store_whose_closing_is_cut_short_frees_the_run(place: Place) ->
     again = place.open()
     assert again.count("calls") == 1
     await again.close()
+
+
+async def test_replies_are_read_by_key(store: RunStore) -> None:
+    kept = {f"{number:032x}": bytes([number % 256, 0, 255]) for number in range(1200)}
+    await store.put_all(kept)
+    assert store.replies([*kept, "missing", next(iter(kept))]) == kept
+    assert store.replies([]) == {}
+    await store.put_all({"0" * 32: b"anew"})
+    assert store.replies(["0" * 32]) == {"0" * 32: b"anew"}

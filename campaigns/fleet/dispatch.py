@@ -43,6 +43,7 @@ class Dispatcher:
         work_of: Callable[[Task], Work],
         lease: float,
         say: Callable[[str], None],
+        admitted: Callable[[Sequence[Item]], None] | None = None,
     ) -> None:
         self._queue = queue
         self._admission = admission
@@ -54,6 +55,7 @@ class Dispatcher:
         self._work_of = work_of
         self._lease = lease
         self._say = say
+        self._admitted = admitted
         self._broken: BaseException | None = None
         self._seen_workers = asyncio.get_running_loop().time()
         self._lonely = False
@@ -197,6 +199,8 @@ class Dispatcher:
             return  # it comes a second time, after a crash between commit and confirm, or is no task of this run
         task = waiting[0].task if waiting is not None else self._store.task(result.task)
         outcome = await self._admission.admit(task, Outcome(result.status, result.items, _reason(result.items)))
+        if self._admitted is not None:
+            self._admitted(outcome.items)
         for item in result.items:
             before = self.spent_by.get(result.worker, Spent())
             tokens = before.tokens + item.usage.input_tokens + item.usage.output_tokens

@@ -44,6 +44,7 @@ from .keys import Keys
 from .leader import Leader
 from .manifest import manifest_of, told
 from .precedents import RedisPrecedents
+from .replies import Replies
 
 if TYPE_CHECKING:  # types only: a campaign without a graph does not load networkx
     from ...graphs.knowledge.graph import KnowledgeGraph
@@ -60,7 +61,8 @@ AT_ONCE = 2.0  # seconds that workers elsewhere get when a person has asked twic
 class Opened:
     """A queue that is open, who admits its results, whether the lead is lost, how to tell a queue what it forgot.
 
-    `keys` is what there is to clear at the end, None where the queue is a file of the run.
+    `keys` is what there is to clear at the end, and `replies` what brings raw replies into the store: None where the
+    queue is a file of the run, whose workers keep their replies there themselves.
     """
 
     queue: CoordinatorQueue
@@ -68,6 +70,7 @@ class Opened:
     lost: asyncio.Event
     restore: Callable[[], Awaitable[None]]
     keys: Keys | None = None
+    replies: Replies | None = None
 
 
 @dataclass(frozen=True)
@@ -145,6 +148,7 @@ class Fleet:
                 work_of=records,
                 lease=self.lease,
                 say=say,
+                admitted=None if opened.replies is None else opened.replies.want,
             )
             if exposition is not None:
                 exposition.add(fleet_source(dispatcher, self.lease))
@@ -167,6 +171,8 @@ class Fleet:
                         last = await dispatcher.end(patience)
                         await crew.dismiss()
             finally:
+                if opened.replies is not None:
+                    await opened.replies.finish()
                 if opened.keys is not None:
                     await opened.keys.clear(last, complete=store.books().pending == 0)
 
@@ -200,13 +206,14 @@ class Fleet:
                     self.redis, spec.name, lease=self.lease, strikes=self.strikes, leader=leader.name
                 )
                 keys = Keys(connection, queue, shared, precedents, store, await _run_id(store))
-                keeping = asyncio.create_task(keys.keep())
+                replies = Replies(shared.calls, store)
+                keeping = asyncio.create_task(keys.keep()), asyncio.create_task(replies.keep())
                 try:
                     await keys.make_ours()
                     await restore()
-                    yield Opened(queue, Admission(store, pool, admission.kind), lost, restore, keys)
+                    yield Opened(queue, Admission(store, pool, admission.kind), lost, restore, keys, replies)
                 finally:
-                    await stopped(keeping)
+                    await stopped(*keeping)
                     await queue.close()
                     await shared.aclose()
             finally:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
+from collections.abc import Sequence
 
 from ...errors import ConfigError, RedisUnavailable, StoreFull
 from ...storage.redis_connection import RedisConnection
@@ -98,6 +99,11 @@ class RedisCalls:
         """Ends the claim of a caller who got no answer, so that others need not wait for one."""
         self._asking.discard(key)
         self._connection.post(RENEW, (self._claim(key),), (self._token, 0))
+
+    async def kept(self, keys: Sequence[str]) -> dict[str, bytes]:
+        """Returns the bodies kept under `keys`, and neither waits for one nor counts as its use."""
+        found = await self._connection.call("HMGET", self._bodies, *keys) if keys else ()
+        return {key: raw for key, raw in zip(keys, found, strict=True) if raw is not None}
 
     async def size(self) -> int:
         """Returns how many bytes the cache holds now, as it counts them."""

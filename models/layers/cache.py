@@ -125,7 +125,7 @@ class Cached(Layer):
                 if flying.cancelled() and not _cancelling():
                     continue  # the one that asked was cancelled, we were not: look again, and ask ourselves
                 raise
-            return replace(decode(request, raw), usage=HIT, cached=True)
+            return replace(decode(request, raw), usage=HIT, cached=True, key=key)
         asked: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
         self._flying[key] = asked
         try:
@@ -147,7 +147,7 @@ class Cached(Layer):
         raw = await self.calls.get(key)
         if raw is not None:
             try:
-                return replace(decode(request, raw), usage=HIT, cached=True)
+                return replace(decode(request, raw), usage=HIT, cached=True, key=key)
             except BadReply as error:
                 LOG.warning("the kept call %s cannot be read (%s); asking again", key, error)
         try:
@@ -157,7 +157,7 @@ class Cached(Layer):
                 self._claimed.abandon(key)
             raise
         await self.calls.put(key, reply.raw)
-        return reply
+        return replace(reply, key=key)
 
 
 def _unpaid(error: BaseException) -> BaseException:

@@ -7,12 +7,12 @@ is counted as the call that it is.
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from time import perf_counter
 from typing import Any
 
 from ...errors import BudgetExceeded, ModelError
-from ...storage.records import Usage
+from ...storage.records import Call, Usage
 from ..context import ROLE
 from ..contract import Model, Reply, Request
 from .base import Layer
@@ -44,10 +44,11 @@ class Tally:
 
 @dataclass(frozen=True, slots=True)
 class Lineage:
-    """What a task was made with: model name by role, and version by prompt name."""
+    """What a task was made with: model name by role, version by prompt name, and every call in the order of its end."""
 
     models: dict[str, str] = field(default_factory=dict)
     prompts: dict[str, str] = field(default_factory=dict)
+    calls: list[Call] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -93,14 +94,15 @@ class Meter:
         """Counts an attempt that failed and is tried again."""
         self.books(request.role).repeats[error.reason] += 1
 
-    def trace(self, request: Request, model: str) -> None:
-        """Notes which model and prompt a task asks, so that its item can name them all."""
+    def trace(self, request: Request, model: str) -> Lineage:
+        """Notes which model and prompt a task asks, so that its item can name them all; returns the task's lineage."""
         lineage = self._lineages.get(request.task)
         if lineage is None:
             lineage = self._lineages[request.task] = Lineage()
         lineage.models[request.role] = model
         if request.prompt:
             lineage.prompts[request.prompt] = request.version
+        return lineage
 
     def take(self, task: str) -> tuple[Usage, Lineage]:
         """Returns what `task` cost and asked since the last take, and forgets it. Call it once a task, when it ends."""
@@ -144,14 +146,17 @@ class Metered(Layer):
         started = perf_counter()
         asking = ROLE.set(request.role)
         books = self.meter.books(request.role)
-        if request.task:
-            self.meter.trace(request, self.name)
+        lineage = self.meter.trace(request, self.name) if request.task else None
         try:
             reply = await self.inner.complete(request)
         except ModelError as error:
             books.errors[error.reason] += 1
             if error.tokens != (0, 0):
                 self.meter.add(request.role, request.task, Usage(1, 0, error.tokens[0], error.tokens[1], error.usd))
+            if lineage is not None:
+                lineage.calls.append(
+                    Call("", request.role, request.prompt, *error.tokens, error.usd, error=error.reason)
+                )
             raise
         except BudgetExceeded as error:
             books.errors[f"budget_{error.kind}"] += 1
@@ -162,4 +167,22 @@ class Metered(Layer):
         if self.meter.latencies is not None and not reply.cached:
             self.meter.latencies.add(request.role, reply.usage.seconds)
         self.meter.add(request.role, request.task, reply.usage)
-        return reply
+        if lineage is None:
+            return reply
+        call = _call_of(request, reply)
+        lineage.calls.append(call)
+        return replace(reply, calls=(call,))
+
+
+def _call_of(request: Request, reply: Reply) -> Call:
+    used = reply.usage
+    return Call(
+        reply.key,
+        request.role,
+        request.prompt,
+        used.input_tokens,
+        used.output_tokens,
+        used.usd,
+        round(used.seconds, 3),
+        reply.cached,
+    )

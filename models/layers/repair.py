@@ -14,7 +14,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from ...errors import SchemaMismatch, Truncated
-from ...storage.records import Message, Usage
+from ...storage.records import Message
 from ..contract import Model, Reply, Request
 from .base import Layer
 from .meter import Meter
@@ -29,7 +29,7 @@ DECODER = json.JSONDecoder()
 
 
 class Repair(Layer):
-    """Sets `Reply.parsed` for requests with a schema. `usage` of the reply is the sum over all that was asked."""
+    """Sets `Reply.parsed` for requests with a schema. `usage` and `calls` of the reply are of all that was asked."""
 
     def __init__(self, inner: Model, repairs: int = 2, meter: Meter | None = None) -> None:
         super().__init__(inner)
@@ -49,10 +49,11 @@ class Repair(Layer):
         if schema is None or request.kind == "embedding":
             _refuse_cut(request, reply)
             return reply
-        usage = Usage()
+        usage, calls = reply.usage, reply.calls
         asked = request
         for attempt in range(self.repairs + 1):
-            usage = reply.usage if attempt == 0 else usage + reply.usage
+            if attempt:
+                usage, calls = usage + reply.usage, calls + reply.calls
             _refuse_cut(request, reply)
             try:
                 parsed = parse(reply.text, schema)
@@ -63,7 +64,7 @@ class Repair(Layer):
                     self.meter.repeat(request, error)
                 asked = _again(asked, reply.text, str(error))
             else:
-                return replace(reply, parsed=parsed, usage=usage)
+                return replace(reply, parsed=parsed, usage=usage, calls=calls)
             reply = await self.inner.complete(asked)
         raise AssertionError("unreachable: the last attempt returns or raises")
 

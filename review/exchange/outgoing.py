@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from ...campaigns.terminal import json_text
+from ...storage.datasets.shapes import CALLS
 from ...storage.datasets.writers import disk_errors
 from ...storage.records import Item, Span
 from ...storage.reviews import Review, Reviews, decision_of
@@ -66,7 +67,7 @@ def handed(
 
 def line_of(one: Handed) -> dict[str, Any]:
     """Returns an item as a line of an export: JSON values, `decide` left for the other tool to fill."""
-    found = one.item.model_dump(mode="json", include=set(KEPT))
+    found = one.item.model_dump(mode="json", include=set(KEPT), exclude=CALLS)
     decision = decision_of(one.history)
     return {name: found[name] for name in KEPT} | {
         "sources": list(one.sources),

@@ -11,6 +11,7 @@ from starlette.routing import Route
 
 from ..queue.index import ReviewIndex
 from ..queue.query import Seen
+from . import wording
 from .decisions import other_holder
 from .item_prompts import prompts_of
 from .item_view import gather, view_of
@@ -71,6 +72,7 @@ async def item(request: Request) -> Response:
         again=around.again,
         codes=list(dict.fromkeys([*view.item.reasons, *around.codes])),
         prompts=await asyncio.to_thread(prompts_of, view.item.prompts, site.campaign),
+        say=wording,
         here=f"?{query(asked.given)}" if asked.given else "",
     )
 

@@ -1,4 +1,5 @@
-"""What the page of one item shows, made from its records: passages with marks, diffs, verdicts, the path, the history.
+"""What the page of one item shows, made from its records: passages with marks, diffs, verdicts, the path, the history,
+the calls behind it.
 
 `gather` reads the store (short reads, in the desk's thread); `view_of` computes, and may do so in another.
 """
@@ -6,8 +7,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import chain
 from typing import Any, TypeVar
 
@@ -16,6 +17,7 @@ from ...storage.records import Chunk, Draft, Entity, Item, Message, Relation, Sp
 from ...storage.reviews import Action, Review
 from ...storage.store import RunStore
 from ..desk import Desk, Story
+from ..item.calls import Step, keys_of, said_without, steps_of
 from ..item.diffs import STEPS, Piece, word_diff
 from ..item.highlights import Mark, Part, located, passage
 from ..item.pictures import Picture, picture_of
@@ -28,7 +30,7 @@ CITED, EVIDENCE = "cited", "evidence"  # marks: by the item, by a verdict
 
 @dataclass(frozen=True, slots=True)
 class Records:
-    """What the store knows about an item; `missing` are ids of chunks that it does not have."""
+    """What the store knows about an item; `missing` are ids of chunks that it has not, `bodies` raw replies by key."""
 
     story: Story
     chunks: tuple[Chunk, ...]
@@ -37,6 +39,7 @@ class Records:
     relations: tuple[Relation, ...]
     missing: tuple[str, ...] = ()
     further: int = 0
+    bodies: Mapping[str, bytes] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +93,7 @@ class EventView:
 
 @dataclass(frozen=True, slots=True)
 class ItemView:
-    """All that the page shows, in the order of the page."""
+    """All that the page shows, in the order of the page; `untold` says why steps are missing."""
 
     story: Story
     item: Item
@@ -101,6 +104,8 @@ class ItemView:
     verdicts: tuple[VerdictView, ...]
     picture: Picture
     history: tuple[EventView, ...]
+    steps: tuple[Step, ...]
+    untold: str
 
     @property
     def marks(self) -> frozenset[str]:
@@ -140,6 +145,7 @@ def gather(desk: Desk, id: str) -> Records:
         relations=tuple(relations),
         missing=tuple(id for id in wanted[:CHUNKS] if id not in there),
         further=max(0, len(wanted) - CHUNKS),
+        bodies=store.replies(keys_of(item)),
     )
 
 
@@ -173,6 +179,8 @@ def view_of(records: Records) -> ItemView:
             EventView(event, changes(item.messages, event.messages, share) if event.action is Action.EDIT else ())
             for event in story.history
         ),
+        steps=steps_of(item, records.bodies),
+        untold=said_without(item),
     )
 
 

@@ -18,6 +18,11 @@ Row = dict[str, Any]
 Shape = Callable[[Item, Sequence[str]], Row]
 """`(item, document ids) -> row`."""
 
+CALLS: Mapping[str, Any] = {
+    "calls": True,
+    "drafts": {"__all__": {"calls": True}},
+    "verdicts": {"__all__": {"calls": True}},
+}
 _SHAREGPT_NAMES = {"system": "system", "user": "human", "assistant": "gpt", "tool": "tool"}
 
 
@@ -30,8 +35,11 @@ class LeftOut(Exception):
 
 
 def record(item: Item, documents: Sequence[str]) -> Row:
-    """The whole record: every draft, verdict and span, and the documents that it came from."""
-    return {**item.model_dump(mode="json"), "documents": list(documents)}
+    """The whole record: every draft, verdict and span, and the documents that it came from.
+
+    Calls are left out: their keys lead to replies that only the run's store has.
+    """
+    return {**item.model_dump(mode="json", exclude=CALLS), "documents": list(documents)}
 
 
 def told(decision: Review | None) -> Row | None:

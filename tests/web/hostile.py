@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 from gristmill import Campaign, CampaignReport, Decision, Draft, Item, Message, Request, Scripted, Status, Task, Verdict
 from gristmill.review.desk import Desk
-from gristmill.storage.records import content_id
+from gristmill.storage.records import Call, content_id
 from gristmill.storage.reviews import Action
 from gristmill.storage.store import RunStore
 
@@ -108,11 +109,19 @@ async def add_items(store: RunStore) -> None:
         task = Task.of("chunk", attributes={"kind": payload, payload: payload}, seed=number)
         messages = tuple(Message(role=role, content=all_of(number)) for role in ("system", "user", "assistant", "tool"))
         drafts = tuple(
-            Draft(index=index, by=payload, messages=messages[index:], model=payload, note=all_of(number))
+            Draft(
+                index=index,
+                by=payload,
+                messages=messages[index:],
+                model=payload,
+                note=all_of(number),
+                calls=(Call(key=f"{number}-{index} {payload}", role=payload, prompt=payload[:50], cached=True),),
+            )
             for index in range(2)
         )
         judged = {"decision": Decision.REJECT, "reasons": (payload,), "scores": {payload: 0.5}}
-        verdict = Verdict(by=payload, draft=1, text=all_of(number), **judged)
+        failed = Call(role=payload, prompt=payload, error=payload)
+        verdict = Verdict(by=payload, draft=1, text=all_of(number), calls=(failed,), **judged)
         item = Item(
             id=content_id("item", task.id, 0),
             task=task.id,
@@ -125,10 +134,21 @@ async def add_items(store: RunStore) -> None:
             verdicts=(verdict,),
             attributes={"draw": payload, payload: all_of(number)},
             prompts={payload[:50]: payload},
-            models={payload[:50]: payload},
+            models={payload[:50]: payload, payload: payload},
+            calls=(Call(key=f"bare {number} {payload}", role=payload),),
         )
+        for index, draft in enumerate(drafts):
+            await store.put(draft.calls[0].key, reply_of(payload, all_of(number + index)))
+        await store.put(item.calls[0].key, all_of(number).encode())
         await store.plan([task])
         await store.finish(task.id, item.status, [item])
+
+
+def reply_of(payload: str, text: str) -> bytes:
+    """A body as a hostile server sends it: script in the text, in the thoughts, and in every word of its own."""
+    message = {"role": payload, "content": text, "reasoning_content": text}
+    choice = {"index": payload, "message": message, "finish_reason": payload}
+    return json.dumps({"id": payload, "model": payload, "choices": [choice, choice], "usage": payload}).encode()
 
 
 async def decide(store: RunStore) -> None:

@@ -69,6 +69,7 @@ def test_the_run_is_hostile_in_every_table(hostile: Path) -> None:
     with sqlite3.connect(hostile / "run.sqlite3") as store:
         for table in ("documents", "chunks", "entities", "relations", "items", "reviews"):
             assert "data-canary" in str(store.execute(f"SELECT * FROM {table}").fetchall()), table
+        assert b"data-canary" in b"".join(raw for (raw,) in store.execute("SELECT raw FROM calls"))
         assert {name for (name,) in store.execute("SELECT name FROM documents")} >= set(FILES)
 
 
@@ -91,13 +92,14 @@ async def test_no_text_pushes_a_page_wider_than_a_telephone(people: People, site
 
 async def test_every_item(people: People, site: Served, hostile: Path) -> None:
     page = await people.enter(site)
-    seen = ""
+    seen = replies = ""
     for number, id in enumerate(ids(hostile, "items")):
         answer = await page.goto(f"{site.origin}/items/{id}")
         assert answer is not None
         assert answer.status == 200
         await page.evaluate(OPEN_ALL)
         await assert_dead(page, id)
+        assert await page.locator(".calls .step").count(), "each item here was asked of a model"
         seen += await page.locator("body").inner_text()
         if number % 8 == 0:
             await work(page, id)
@@ -105,8 +107,10 @@ async def test_every_item(people: People, site: Served, hostile: Path) -> None:
             await assert_fits(page)
             await shot(page, f"hostile-item-{number}")
             await page.set_viewport_size({"width": 1280, "height": 860})
+        replies += "".join(await page.locator(".calls pre.raw").all_inner_texts())
     for payload in PAYLOADS[:17]:  # shown as text, so it was there to come alive
         assert re.sub(r"\s+", " ", payload) in re.sub(r"\s+", " ", seen), payload
+        assert re.sub(r"\s+", " ", payload) in re.sub(r"\s+", " ", replies), payload
 
 
 async def test_what_a_person_types(people: People, site: Served) -> None:
