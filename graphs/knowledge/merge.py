@@ -1,18 +1,24 @@
-"""Merges what chunks gave into one graph.
+"""Merges what chunks gave into one graph: references are resolved into entities, and relations join those.
 
-The result does not depend on the order of the extractions, and equal names get equal ids in every campaign. Names are
-merged by their key (see `agents/names.py`) and by acronyms that the sources themselves introduce; nothing is guessed.
+The result does not depend on the order of the extractions, and equal names get equal ids in every campaign. Which
+references are one entity is decided in `graphs/resolution`; here entities are made of them and every record is booked.
 """
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
-from ...agents.extraction import Books, Extraction, FoundEntity, FoundRelation
-from ...agents.names import name_key
-from ...storage.records import Entity, Record, Relation, Span, content_id
+from ...agents.extraction import DEFAULT, Books, Extraction, GraphSchema
+from ...storage.records import Entity, Record, Relation, content_id
+from ...storage.rulings import Ruling, in_force
+from ..resolution.forms import form_of
+from ..resolution.references import Found, Gathering, Reference, gather, ranked
+from ..resolution.resolve import resolve
+from ..resolution.scoring import Kind
+from ..resolution.settings import Resolution, ResolutionSettings
+from ..resolution.types import Types
 from .graph import KnowledgeGraph
 
 
@@ -20,7 +26,7 @@ class MergeBooks(Record):
     """What became of the records of all extractions: `found = kept + merged + dropped`, for entities and relations.
 
     Reasons for dropping: `empty_name`; for relations also `missing_endpoint` and `self_relation` (both ends turned
-    out to be one entity). `mended` of the entities counts `ambiguous_alias`: an acronym that two names claim, left as
+    out to be one entity). `mended` of the entities counts `ambiguous_alias`: a short name that several claim, left as
     an entity of its own.
     """
 
@@ -34,165 +40,146 @@ class MergeBooks(Record):
         return self.entities.balanced and self.relations.balanced
 
 
-@dataclass(slots=True)
-class _Group:
-    """Everything that was found under one key."""
+@dataclass(frozen=True)
+class Merged:
+    """A graph with its books, the references it was made of, by id, and how they were resolved."""
 
-    found: int = 0
-    names: Counter[str] = field(default_factory=Counter)
-    types: Counter[str] = field(default_factory=Counter)
-    doubtful_types: Counter[str] = field(default_factory=Counter)
-    aliases: Counter[str] = field(default_factory=Counter)
-    descriptions: Counter[str] = field(default_factory=Counter)
-    mentions: dict[tuple[str, int, int], Span] = field(default_factory=dict)
-    chunks: set[str] = field(default_factory=set)
-
-    def take(self, found: FoundEntity | FoundRelation, chunk: str) -> None:
-        self.found += 1
-        self.descriptions.update(found.descriptions)
-        self.mentions.update({(span.chunk, span.start, span.end): span for span in found.mentions})
-        self.chunks.add(chunk)
-
-    def absorb(self, other: _Group) -> None:
-        """Takes what another key had; its names become aliases here, however frequent they are."""
-        self.found += other.found
-        self.types.update(other.types)
-        self.doubtful_types.update(other.doubtful_types)
-        self.aliases.update(other.names)
-        self.aliases.update(other.aliases)
-        self.descriptions.update(other.descriptions)
-        self.mentions.update(other.mentions)
-        self.chunks |= other.chunks
-
-    def spans(self) -> tuple[Span, ...]:
-        return tuple(self.mentions[place] for place in sorted(self.mentions))
-
-    def description(self) -> str:
-        return "\n".join(_ranked(self.descriptions))
+    graph: KnowledgeGraph
+    books: MergeBooks
+    references: Mapping[str, Reference]
+    resolution: Resolution
 
 
 def merge(extractions: Iterable[Extraction]) -> KnowledgeGraph:
-    """Merges extractions into a graph; see `merge_with_books`."""
-    return merge_with_books(extractions)[0]
+    """Merges extractions into a graph; see `merge_resolved`."""
+    return merge_resolved(extractions).graph
 
 
 def merge_with_books(extractions: Iterable[Extraction]) -> tuple[KnowledgeGraph, MergeBooks]:
-    """Merges extractions into a graph and accounts for every record.
+    """Merges extractions into a graph and accounts for every record; see `merge_resolved`."""
+    merged = merge_resolved(extractions)
+    return merged.graph, merged.books
 
-    An entity's name is its most frequent surface form, its type the one that most chunks give (ties go to the first
-    by alphabet; a fallback type counts only where nothing else was given), its description all different
+
+def merge_resolved(
+    extractions: Iterable[Extraction],
+    *,
+    documents: Mapping[str, str] | None = None,
+    rulings: Iterable[Ruling] = (),
+    settings: ResolutionSettings | None = None,
+    schema: GraphSchema = DEFAULT,
+) -> Merged:
+    """Resolves and merges extractions into a graph and accounts for every record.
+
+    An entity's id is that of its reference with most chunks (of equals the one with the first key), so every id that
+    a graph of these documents ever had is a key of `resolution.membership`. Its name is its most frequent surface
+    form, an acronym or a surname only where nothing longer is known; its type the one that most chunks give (ties go to
+    the first by alphabet; a type that nobody gave counts only where no other was), its description all different
     descriptions, one a line, the most frequent first, none cut. A relation's weight is the number of chunks that
-    state it. Every mention is kept, once.
+    state it. Every mention, claim and attribute is kept, once.
+
+    `documents` maps chunk ids to document ids; `rulings` are all of them, undone ones too.
     """
-    groups: defaultdict[str, _Group] = defaultdict(_Group)
-    edges: defaultdict[tuple[str, str, str], _Group] = defaultdict(_Group)
-    count = 0
-    for extraction in extractions:
-        count += 1
-        for entity in extraction.entities:
-            group = groups[name_key(entity.name)]
-            group.take(entity, extraction.chunk)
-            group.names[entity.name] += 1
-            group.aliases.update(entity.aliases)
-            (group.types if entity.typed else group.doubtful_types)[entity.type] += 1
-        for relation in extraction.relations:
-            ends = (name_key(relation.source), name_key(relation.target))
-            edges[*ends, relation.type].take(relation, extraction.chunk)
-    extracted = sum(group.found for group in groups.values())
-    dropped = Counter({"empty_name": groups.pop("", _Group()).found})
-    homes, ambiguous = _homes(groups)
-    for key in sorted(homes):
-        groups[homes[key]].absorb(groups[key])
-    entities = {key: _entity(key, group) for key, group in groups.items() if key not in homes}
-    relations, relation_books = _relations(edges, entities, homes)
+    settings, rulings = settings or ResolutionSettings(), list(rulings)
+    gathering = gather(extractions, documents, in_force(rulings))
+    types = Types.of(schema, settings.near_types)
+    resolution = resolve(gathering.references, rulings, settings, types=types)
+    return assemble(gathering, resolution)
+
+
+def assemble(gathering: Gathering, resolution: Resolution) -> Merged:
+    """Makes the graph of gathered references as they were resolved."""
+    groups: defaultdict[str, list[Reference]] = defaultdict(list)
+    for id, reference in sorted(gathering.references.items()):
+        groups[resolution.membership[id]].append(reference)
+    entities = {id: entity_of(id, members) for id, members in groups.items()}
+    relations, relation_books = _relations(gathering, resolution.membership)
+    ambiguous = sum(1 for one in resolution.refused if one.why == "ambiguous" and one.reason == Kind.ALIAS)
+    dropped = {"empty_name": gathering.nameless} if gathering.nameless else {}
     books = MergeBooks(
-        extractions=count,
+        extractions=gathering.extractions,
         entities=Books(
-            found=extracted,
+            found=gathering.found,
             kept=len(entities),
-            merged=extracted - len(entities) - dropped.total(),
-            dropped=_positive(dropped),
-            mended=_positive(Counter({"ambiguous_alias": ambiguous})),
+            merged=gathering.found - len(entities) - gathering.nameless,
+            dropped=dropped,
+            mended={"ambiguous_alias": ambiguous} if ambiguous else {},
         ),
         relations=relation_books,
     )
-    return KnowledgeGraph(entities.values(), relations), books
+    graph = KnowledgeGraph(entities.values(), relations)
+    return Merged(graph, books, gathering.references, resolution)
 
 
-def _homes(groups: Mapping[str, _Group]) -> tuple[dict[str, str], int]:
-    """Maps the key of each acronym that exactly one other name introduces to that name's key.
-
-    Returns the map, and how many acronyms stay by themselves because several names claim them.
-    """
-    claims: defaultdict[str, set[str]] = defaultdict(set)
-    for key, group in groups.items():
-        for alias in group.aliases:
-            short = name_key(alias)
-            if short in groups and short != key:
-                claims[short].add(key)
-    sole = {short: next(iter(keys)) for short, keys in claims.items() if len(keys) == 1}
-    homes = {}
-    for short in sole:
-        home, passed = short, {short}
-        while home in sole and sole[home] not in passed:
-            home = sole[home]
-            passed.add(home)
-        if home in sole:  # names that introduce each other in a circle: all stay as they are
-            continue
-        homes[short] = home
-    return homes, len(claims) - len(sole)
-
-
-def _entity(key: str, group: _Group) -> Entity:
-    name = _ranked(group.names)[0]
-    aliases = group.aliases + group.names
+def entity_of(id: str, members: Sequence[Reference]) -> Entity:
+    """Makes the entity of its references."""
+    content, typed = Found(), Counter[str]()
+    for reference in members:
+        content.absorb(reference.content)
+        if reference.type:
+            typed.update(reference.content.types)
+    name = _name(members)
+    aliases = content.aliases + content.names
     del aliases[name]
     return Entity(
-        id=content_id("entity", key),
+        id=id,
         name=name,
-        type=_ranked(group.types or group.doubtful_types)[0],
-        description=group.description(),
-        aliases=tuple(_ranked(aliases)),
-        mentions=group.spans(),
+        type=ranked(typed or content.types)[0],
+        description=_description(content),
+        aliases=tuple(ranked(aliases)),
+        mentions=content.spans(),
+        attributes=content.attributes(),
+        claims=content.all_claims(),
     )
 
 
-def _relations(
-    edges: Mapping[tuple[str, str, str], _Group], entities: Mapping[str, Entity], homes: Mapping[str, str]
-) -> tuple[list[Relation], Books]:
-    found = sum(group.found for group in edges.values())
+def _name(members: Sequence[Reference]) -> str:
+    """The most frequent surface form of those that are not short for another of them."""
+    names: Counter[str] = Counter()
+    for reference in members:
+        names.update(reference.content.names)
+    if len(members) == 1:
+        return ranked(names)[0]
+    bags = [form_of(reference.name).bag for reference in members if not form_of(reference.name).acronym]
+
+    def whole(name: str) -> bool:
+        form = form_of(name)
+        return not form.acronym and (len(form.words) > 1 or not any(form.bag < bag for bag in bags))
+
+    return ranked({name: count for name, count in names.items() if whole(name)} or names)[0]
+
+
+def _description(found: Found) -> str:
+    return "\n".join(ranked(found.descriptions))
+
+
+def _relations(gathering: Gathering, membership: Mapping[str, str]) -> tuple[list[Relation], Books]:
     dropped: Counter[str] = Counter()
-    kept: defaultdict[tuple[str, str, str], _Group] = defaultdict(_Group)
-    for (source, target, kind), group in edges.items():
-        ends = (homes.get(source, source), homes.get(target, target))
-        if "" in ends:
-            dropped["empty_name"] += group.found
-        elif not all(end in entities for end in ends):
-            dropped["missing_endpoint"] += group.found
-        elif ends[0] == ends[1]:
-            dropped["self_relation"] += group.found
+    kept: defaultdict[tuple[str, str, str], Found] = defaultdict(Found)
+    for (source, target, kind), found in gathering.relations.items():
+        ends = [gathering.end(end) for end in (source, target)]
+        if "key:" in (source, target):
+            dropped["empty_name"] += found.found
+        elif not all(ends):
+            dropped["missing_endpoint"] += found.found
+        elif membership[ends[0]] == membership[ends[1]]:
+            dropped["self_relation"] += found.found
         else:
-            kept[entities[ends[0]].id, entities[ends[1]].id, kind].absorb(group)
+            kept[membership[ends[0]], membership[ends[1]], kind].absorb(found)
+    total = sum(found.found for found in gathering.relations.values())
     relations = [
         Relation(
             id=content_id("relation", *key),
             source=key[0],
             target=key[1],
             type=key[2],
-            description=group.description(),
-            weight=float(len(group.chunks)),
-            mentions=group.spans(),
+            description=_description(found),
+            weight=float(len(found.chunks)),
+            mentions=found.spans(),
+            qualifiers=found.attributes(),
+            grounded=found.grounded,
         )
-        for key, group in kept.items()
+        for key, found in kept.items()
     ]
-    merged = found - len(relations) - dropped.total()
-    return relations, Books(found=found, kept=len(relations), merged=merged, dropped=_positive(dropped))
-
-
-def _ranked(counts: Counter[str]) -> list[str]:
-    """The most frequent first, then by alphabet."""
-    return sorted(counts, key=lambda text: (-counts[text], text))
-
-
-def _positive(counts: Counter[str]) -> dict[str, int]:
-    return {reason: counts[reason] for reason in sorted(counts) if counts[reason]}
+    merged = total - len(relations) - dropped.total()
+    return relations, Books(found=total, kept=len(relations), merged=merged, dropped=dict(sorted(dropped.items())))

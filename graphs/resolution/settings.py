@@ -1,0 +1,99 @@
+"""The settings of resolution, and what it gives: membership, joins with their reasons, refusals, doubts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Self
+
+from pydantic import Field, model_validator
+
+from ...storage.records import Record
+
+RULE = "rule"
+
+
+class ResolutionSettings(Record):
+    """How resolution decides.
+
+    same:            the score from which rules join a pair.
+    different:       the score below which a pair is not even doubted; between the two lies the grey zone.
+    floor:           the least score of the worst pair of two clusters that are joined for their similarity.
+    use_model:       ask the model of the role `resolver` about the grey zone.
+    max_model_pairs: how many pairs it is asked about at most, the most likely first.
+    near_types:      lists of entity types that may be given to one thing, besides the built-in ones.
+    off:             every name is an entity of its own, but for types that contradict nothing.
+    """
+
+    same: float = Field(default=0.85, gt=0, le=1)
+    different: float = Field(default=0.55, gt=0, le=1)
+    floor: float = Field(default=0.5, ge=0, le=1)
+    use_model: bool = False
+    max_model_pairs: int = Field(default=200, ge=0)
+    near_types: tuple[tuple[str, ...], ...] = ()
+    off: bool = False
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        if self.different > self.same:
+            raise ValueError(f"different {self.different} must not be above same {self.same}")
+        return self
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Join:
+    """Two references that were put together. `by` is `rule`, `person:NAME`, or a model and the prompt's version."""
+
+    left: str
+    right: str
+    score: float
+    reason: str
+    by: str = RULE
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Refusal:
+    """A join that the scores asked for and a guard refused.
+
+    `reason` is why it was asked for; `why` is what refused it: `types`, `numbers`, `opposites`, `letters`,
+    `qualifiers`, `given names`, `ruling` (a decision keeps them apart), `chain` (the worst pair is below the floor),
+    or `ambiguous` (the short name could be several).
+    """
+
+    left: str
+    right: str
+    score: float
+    reason: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Doubt:
+    """A pair of the grey zone whose two references are in different entities: for a model, or for a person."""
+
+    left: str
+    right: str
+    score: float
+    reason: str
+
+
+@dataclass(frozen=True)
+class Resolution:
+    """Which references are one entity.
+
+    `membership` maps every reference id, and the ids of parts whose division was taken back, to the id of its entity:
+    that of its representative. Joins, refusals and doubts are sorted. `pairs` counts the scored candidate pairs.
+    """
+
+    membership: Mapping[str, str]
+    joins: tuple[Join, ...] = ()
+    refused: tuple[Refusal, ...] = ()
+    doubts: tuple[Doubt, ...] = ()
+    counts: Mapping[str, int] = field(default_factory=dict)
+
+    def members(self) -> Mapping[str, tuple[str, ...]]:
+        """Returns the references of each entity, sorted, by entity id."""
+        found: dict[str, list[str]] = {}
+        for reference in sorted(self.membership):
+            found.setdefault(self.membership[reference], []).append(reference)
+        return {entity: tuple(references) for entity, references in sorted(found.items())}

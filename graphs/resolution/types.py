@@ -1,0 +1,72 @@
+"""Which types may be those of one entity. Homonyms are told apart by this: Mercury the planet and the element.
+
+A type that nobody gave, and a schema's fallback, fit every type. The types of the default schema that models confuse
+are near each other; any other two contradict.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+
+from ...agents.extraction import DEFAULT, GraphSchema, type_key
+
+# Each line: types that extractors give to one and the same thing.
+NEAR: tuple[frozenset[str], ...] = tuple(
+    frozenset(line.split())
+    for line in (
+        "organization place",  # a university, an embassy, a state that acts
+        "organization person",  # a band, a people
+        "organization product",  # a company and what it sells under its name
+        "organization event",  # a conference
+        "organization work",  # a newspaper
+        "event time",
+        "event work",  # a treaty
+        "time quantity",
+        "work product",
+        "work method",
+        "product method",  # software
+        "product substance",
+        "method field",
+        "organism substance",  # yeast, wheat
+        "field event",
+    )
+)
+
+
+class Fit(IntEnum):
+    """How two types go together."""
+
+    CONFLICT = 0
+    OPEN = 1  # one of them says nothing
+    NEAR = 2
+    SAME = 3
+
+
+@dataclass(frozen=True)
+class Types:
+    """The table of a schema. `near` are sets of type keys that may be given to one thing."""
+
+    fallback: str
+    near: tuple[frozenset[str], ...] = NEAR
+
+    @classmethod
+    def of(cls, schema: GraphSchema = DEFAULT, near: Iterable[Sequence[str]] = ()) -> Types:
+        """Makes the table of a schema; `near` adds to the built-in lines, names in any spelling."""
+        added = tuple(frozenset(type_key(name) for name in line) for line in near)
+        return cls(type_key(schema.entity_type("")[0]), (*NEAR, *added))
+
+    def fit(self, left: str, right: str) -> Fit:
+        """Returns how two types, as keys, go together; "" is the type that nobody gave."""
+        if left == right:
+            return Fit.SAME
+        if self.is_open(left) or self.is_open(right):
+            return Fit.OPEN
+        if any(left in line and right in line for line in self.near):
+            return Fit.NEAR
+        return Fit.CONFLICT
+
+    def is_open(self, kind: str) -> bool:
+        """Whether a type says nothing: nobody gave it, or it is the fallback."""
+        return not kind or kind == self.fallback
