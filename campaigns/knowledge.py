@@ -16,9 +16,10 @@ from ..agents.state import FlowContext
 from ..errors import AccessDenied, BudgetExceeded, ConfigError, ServerLost, StoreError
 from ..graphs.knowledge.each import for_each
 from ..graphs.knowledge.graph import KnowledgeGraph
-from ..graphs.knowledge.merge import merge_with_books
+from ..graphs.knowledge.merge import merge_resolved
 from ..graphs.knowledge.summarise import summarise
 from ..storage.records import Chunk
+from ..storage.rulings import RESOLUTION, Rulings
 from ..storage.store import RunStore
 from .spec import GraphSpec
 
@@ -72,14 +73,19 @@ async def build_graph(
     if stopping.is_set():
         return None
     failed = Counter(reason for _, reason, _ in store.extractions() if reason)
-    graph, books = merge_with_books(
-        Extraction.model_validate_json(body) for _, reason, body in store.extractions() if not reason
+    merged = merge_resolved(
+        (Extraction.model_validate_json(body) for _, reason, body in store.extractions() if not reason),
+        documents={chunk.id: chunk.document for chunk in chunks},
+        rulings=Rulings(store).all(),
+        settings=spec.resolution,
+        schema=spec.types,
     )
-    graph, summaries = await summarise(graph, context, max_tokens=spec.summary_tokens, concurrency=concurrency)
+    await store.set_mark(RESOLUTION, merged.resolution.as_json())
+    graph, summaries = await summarise(merged.graph, context, max_tokens=spec.summary_tokens, concurrency=concurrency)
     ledger: dict[str, Any] = {
         "chunks": len(chunks),
         "failed": dict(failed),
-        "merge": books.model_dump(mode="json"),
+        "merge": merged.books.model_dump(mode="json"),
         "summaries": summaries.model_dump(mode="json"),
     }
     await store.set_graph(graph.entities.values(), graph.relations.values(), ledger)

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from ..agents.extraction import DEFAULT, GraphSchema, Specs
 from ..errors import ConfigError
+from ..graphs.resolution.settings import ResolutionSettings
 from ..models.redact import redact
 from ..models.spec import ModelSpec
 from .shards import Shard
@@ -42,13 +43,14 @@ class GraphSpec(Part):
     """How the knowledge graph is extracted: types as tables of `name = "description"`, the built-in ones when empty.
 
     `max_gleanings` is how often a chunk is asked for what was missed; entities whose descriptions are longer than
-    `summary_tokens` together are summarised.
+    `summary_tokens` together are summarised. `resolution` says how names are put together.
     """
 
     entity_types: Specs = ()
     relation_types: Specs = ()
     max_gleanings: int = Field(default=1, ge=0, le=10)
     summary_tokens: int = Field(default=300, ge=50, le=3000)
+    resolution: ResolutionSettings = ResolutionSettings()
 
     @property
     def types(self) -> GraphSchema:

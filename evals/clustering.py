@@ -1,8 +1,9 @@
 """How well a clustering agrees with the true one: B³ and pairwise precision, recall and F1.
 
 B³ is that of Bagga and Baldwin, "Algorithms for Scoring Coreference Chains" (LREC 1998): for each element the share of
-its cluster that is truly with it (precision) and the share of its true cluster that is in its cluster (recall),
-averaged over the elements. A wrong merge of two large entities costs as much as it harms; single elements count as well.
+its cluster that is truly with it (precision), and the share of its true cluster that its own cluster has (recall),
+averaged over the elements. A wrong merge of two large entities costs as much as it harms; single elements count as
+well.
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ derived again whenever the graph is made, and is not kept here. Nothing here kno
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from enum import StrEnum
 from typing import TYPE_CHECKING, Self
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from .store import RunStore
 
 PERSON = "person:"
+RESOLUTION = "resolution"  # the mark under which the store keeps what was decided when the graph was made
 ADD = "INSERT INTO rulings (id, body) VALUES (?, ?) ON CONFLICT DO NOTHING"
 PAGE = 1000
 
@@ -128,3 +129,11 @@ class Rulings:
             seq = page[-1][0]
             for _, ruling in page:
                 yield ruling
+
+    def membership(self) -> Mapping[str, str]:
+        """Returns the entity of each reference that stands in another's, as the stored graph was made.
+
+        Every other id of an entity is still one. Empty before there is a graph.
+        """
+        found: dict[str, str] = (self._store.mark(RESOLUTION) or {}).get("membership", {})
+        return found

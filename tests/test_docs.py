@@ -32,6 +32,7 @@ from gristmill.campaigns.telemetry.metrics import METRICS
 from gristmill.cli import EXAMPLES, main
 from gristmill.errors import GristmillError, ModelError
 from gristmill.graphs.recipes.catalogue import recipes
+from gristmill.graphs.resolution.settings import ResolutionSettings
 from gristmill.models.spec import ModelSpec
 from gristmill.storage.datasets.export import FORMATS
 
@@ -128,6 +129,7 @@ PARTS: dict[str, type[BaseModel]] = {
     "Keys": CampaignSpec,
     "`[chunks]`": specs.ChunkSpec,
     "`[graph]`": specs.GraphSpec,
+    "`[graph.resolution]`": ResolutionSettings,
     "`[budget]`": specs.BudgetSpec,
     "`[stop]`": specs.StopSpec,
     "`[export]`": specs.ExportSpec,

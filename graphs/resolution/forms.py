@@ -70,7 +70,10 @@ def form_of(name: str) -> Form:
     if _DOTTED.match(text) or _DOTTED.match(f"{text}."):
         text = dotted
     raw = _WORD.findall(_ORDINAL.sub("", _fold_marks(text.replace("\u2019", "'"))))
-    small = [_word(word, last=place > 0) for place, word in enumerate(raw)]
+    if len(raw) == 1 and raw[0].istitle() and raw[0].isalpha():  # Adams is not Adam
+        small = [american(_fold(raw[0]))]
+    else:
+        small = [_word(word, last=place > 0) for place, word in enumerate(raw)]
     pairs = zip(small, raw, strict=True)
     kept = [(word, written) for word, written in pairs if word and not _carries_nothing(word, written)]
     title = royal = False

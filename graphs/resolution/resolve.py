@@ -179,6 +179,8 @@ class Resolver:
                 if near not in members and near in self._references:
                     members.add(near)
                     pending.append(near)
+        for id in members:  # what the members were in before is joined now, or decided anew
+            self._components.pop(self._component_of.get(id, ""), None)
         component = self._cluster(sorted(members))
         name = min(members)
         self._components[name] = component

@@ -24,6 +24,7 @@ from .wordlists import turns
 SAME_LETTERS = 4  # fewer letters say little
 CLOSE = 0.9  # Jaro-Winkler from which two names are worth a doubt
 ALIKE = 0.8  # cosine of embeddings, likewise
+NAMING = frozenset({"person", "place", "organization", ""})  # types whose names may end in an s of their own
 DISTINCT = "organization", "place", ""  # types whose names in another order are often others: Washington University
 
 
@@ -155,7 +156,8 @@ class Scorer:
         if left.title != right.title or (left.title and one.reference.key != other.reference.key):
             short = min((one, other), key=lambda side: (len(side.reference.key), side.reference.id))
             return Score(0.7 + 0.28 * context, Kind.PART, short=short.reference.id)
-        if len(left.compact) < SAME_LETTERS and len(left.words) == len(right.words) == 1:
+        dotted = left.acronym and left.acronym == right.acronym  # U.S. and US
+        if len(left.compact) < SAME_LETTERS and len(left.words) == len(right.words) == 1 and not dotted:
             return Score(0.7 + 0.25 * context, Kind.LETTERS)
         return Score(0.75 + 0.24 * context if fit is Fit.NEAR else 0.93 + 0.05 * context, Kind.LETTERS)
 
@@ -216,7 +218,10 @@ class Scorer:
         if shorter < 5 or longer - shorter > 3 or left.compact[0] != right.compact[0]:
             return Score(0.0)
         odd = _odd_words(left, right)
-        if odd is not None and (turns(*odd) or min(map(len, odd)) < 4):
+        if odd is not None and _plural(*odd):
+            named = {one.reference.type, other.reference.type} & NAMING
+            return Score((0.6 if named else 0.9) + 0.1 * self._context(one, other), Kind.SPELLING)
+        if odd is not None and (turns(*odd) or min(map(len, odd)) < 4 or odd[0][0] != odd[1][0]):
             return Score(0.0)
         distance = damerau_levenshtein_distance(left.compact, right.compact)
         if distance > (1 if shorter < 12 else 2):
@@ -224,9 +229,11 @@ class Scorer:
             if close < CLOSE:
                 return Score(0.0)
             return Score(0.4 + 0.35 * self._context(one, other), Kind.SIMILAR)
-        base = 0.62 if shorter < 7 else 0.72 if shorter < 10 else 0.84 - 0.04 * (distance - 1)
+        base = 0.62 if shorter < 7 else 0.72 if shorter < 12 else 0.86 - 0.06 * (distance - 1)
         if odd is not None and min(map(len, odd)) < 6:
             base -= 0.1
+        if "person" in (one.reference.type, other.reference.type):
+            base -= 0.06  # people's names are often a letter apart
         few, many = sorted((one.reference.weight, other.reference.weight))
         if few > max(1, many // 5):
             base -= 0.08  # an error is rarer than what it is an error for
@@ -314,6 +321,10 @@ def _clash(left: Form, right: Form) -> bool:
     if 1 in (len(first), len(second)):
         return first[0] != second[0]
     return damerau_levenshtein_distance(first, second) > 1
+
+
+def _plural(left: str, right: str) -> bool:
+    return left == f"{right}s" or right == f"{left}s"
 
 
 def _odd_words(left: Form, right: Form) -> tuple[str, str] | None:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Self
+from dataclasses import asdict, dataclass, field
+from typing import Any, Self
 
 from pydantic import Field, model_validator
 
@@ -82,7 +82,7 @@ class Resolution:
     """Which references are one entity.
 
     `membership` maps every reference id, and the ids of parts whose division was taken back, to the id of its entity:
-    that of its representative. Joins, refusals and doubts are sorted. `pairs` counts the scored candidate pairs.
+    that of its representative. Joins, refusals and doubts are sorted. `counts` are `references` and `entities`.
     """
 
     membership: Mapping[str, str]
@@ -97,3 +97,13 @@ class Resolution:
         for reference in sorted(self.membership):
             found.setdefault(self.membership[reference], []).append(reference)
         return {entity: tuple(references) for entity, references in sorted(found.items())}
+
+    def as_json(self) -> dict[str, Any]:
+        """Returns all of it as JSON values; `membership` without those that are the entity themselves."""
+        return {
+            "membership": {id: entity for id, entity in self.membership.items() if id != entity},
+            "joins": [asdict(one) for one in self.joins],
+            "refused": [asdict(one) for one in self.refused],
+            "doubts": [asdict(one) for one in self.doubts],
+            "counts": dict(self.counts),
+        }

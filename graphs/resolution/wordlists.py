@@ -13,7 +13,7 @@ def _words(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
 
-STOP = _words("the a an of and for in on at to de la le du des der die das von van del della di da e y und et")
+STOP = _words("the a an of and for in on at to de la le du des der die das von van del della di da und et")
 TITLES = _words(
     "mr mrs ms miss dr prof professor sir lord lady dame saint st president chancellor senator minister captain "
     "general colonel major king queen prince princess emperor pope judge justice rev reverend"
