@@ -113,6 +113,7 @@ def init(**options: Any) -> None:
 @click.option("--pilot", type=click.IntRange(min=1), default=5, show_default=True, help="Pilot tasks of a dry run.")
 @click.option("--shard", help="Only this part of the campaign, such as 3/64: a run of its own.")
 @click.option("--retry-failed", is_flag=True, help="Make failed tasks pending again first.")
+@click.option("--refresh", is_flag=True, help="Read the documents again: what changed is made anew, the rest stays.")
 @click.option("--plain", is_flag=True, help="Lines in place of the live table.")
 @click.option("--workers", type=click.IntRange(0, 256), default=0, help="Run tasks in this many worker processes.")
 @click.option(

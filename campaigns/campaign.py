@@ -145,6 +145,7 @@ class Campaign:
         progress: Progress | None = None,
         *,
         retry_failed: bool = False,
+        refresh: bool = False,
         fleet: Fleet | None = None,
         telemetry: Telemetry | None = None,
         store: str = "",
@@ -182,6 +183,7 @@ class Campaign:
                         left = run.store.books().failed
                         kept = f"; {left} stay: people decided their items, and may undo that" if left else ""
                         progress.say(f"{again} failed tasks are pending again{kept}")
+                    run.refresh = refresh
                     run.fleet, run.telemetry, run.exposition = fleet, telemetry, exposition
                     stop, ingested = await run.go(progress)
                     return CampaignReport(

@@ -70,6 +70,7 @@ def _run(
     dry_run: bool,
     pilot: int,
     retry_failed: bool,
+    refresh: bool,
     plain: bool,
     workers: int,
     lease: float,
@@ -99,7 +100,9 @@ def _run(
     )
     try:
         report = asyncio.run(
-            chosen.execute(progress, retry_failed=retry_failed, fleet=spread, telemetry=watched, store=store),
+            chosen.execute(
+                progress, retry_failed=retry_failed, refresh=refresh, fleet=spread, telemetry=watched, store=store
+            ),
         )
     finally:
         progress.close()

@@ -15,6 +15,7 @@ from ..storage.records import Item, Status
 from ..storage.returns import REVIEW
 from ..storage.reviews import REVIEWER, Review, Reviews, decision_of, reviewed
 from ..storage.store import RunStore
+from ..storage.versions import STALE
 
 AT_ONCE = 200  # items whose events are read together
 
@@ -31,11 +32,12 @@ class Decided:
         self.shift = people.shift
         self.accepts = any(people.decisions[action] for action in ACCEPTING)  # texts that no pool has compared
         self._superseded, self._undone = people.superseded, frozenset(people.undone)
+        self._stale = people.stale
 
     def __call__(self, items: Iterable[Item], store: RunStore) -> Iterator[tuple[Item, Review | None]]:
         """Yields items as they are after people's decisions, with the decision that stands on each."""
         if not self._until:
-            yield from ((item, None) for item in items)
+            yield from ((self._now(item), None) for item in items)
             return
         reviews, rest = Reviews(store), iter(items)
         while some := list(islice(rest, AT_ONCE)):
@@ -54,9 +56,10 @@ class Decided:
         return item.model_copy(update={"verdicts": tuple(one for one in item.verdicts if one.by != REVIEWER)})
 
     def _now(self, item: Item) -> Item:
-        if item.id not in self._superseded or item.status is not Status.ACCEPTED:
+        reason = STALE if item.id in self._stale else SUPERSEDED if item.id in self._superseded else ""
+        if not reason or item.status is not Status.ACCEPTED:
             return item
-        return item.model_copy(update={"status": Status.REJECTED, "reasons": (SUPERSEDED,)})
+        return item.model_copy(update={"status": Status.REJECTED, "reasons": (reason,)})
 
 
 def _last(store: RunStore) -> int:

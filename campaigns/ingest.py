@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from ..errors import ConfigError
@@ -73,13 +73,7 @@ async def ingest(
     if batch:
         await store.add_documents(batch)
     if not found.chunks:
-        if shard is not None and not skipped:
-            raise ConfigError(f"documents: none falls to shard {shard}; take fewer shards, or leave this one out")
-        reasons = "".join(f"\n  {entry.name}: {entry.reason}: {entry.detail}" for entry in skipped[:10])
-        raise ConfigError(
-            f"documents: nothing could be read from {', '.join(spec.documents)}"
-            + (f"; {len(skipped)} were skipped:{reasons}" if skipped else "; there are no files")
-        )
+        raise nothing_read(spec, skipped)
     await store.set_mark(
         "ingested",
         {
@@ -90,3 +84,14 @@ async def ingest(
         },
     )
     return found
+
+
+def nothing_read(spec: CampaignSpec, skipped: Sequence[Skipped]) -> ConfigError:
+    """Returns the error for documents of which none can be used: names the first that were skipped, and why."""
+    if spec.shard and not skipped:
+        return ConfigError(f"documents: none falls to shard {spec.shard}; take fewer shards, or leave this one out")
+    reasons = "".join(f"\n  {entry.name}: {entry.reason}: {entry.detail}" for entry in skipped[:10])
+    return ConfigError(
+        f"documents: nothing could be read from {', '.join(spec.documents)}"
+        + (f"; {len(skipped)} were skipped:{reasons}" if skipped else "; there are no files")
+    )

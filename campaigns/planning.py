@@ -17,6 +17,7 @@ from ..graphs.recipes.base import Planner, PlanView
 from ..storage.records import Chunk, Status, Task
 from ..storage.returns import is_refine
 from ..storage.store import RunStore
+from ..storage.versions import Heirs, stale_tasks
 from .coverage import Coverage
 
 if TYPE_CHECKING:  # types only: a campaign without a graph does not load networkx
@@ -49,11 +50,13 @@ class Plan:
         self.coverage = Coverage()
         self.extent = (len(chunks), 0 if graph is None else len(graph.entities))
         self.planned = 0
+        stale = stale_tasks(store)
+        self._heirs = Heirs(store)
         self._store = store
         self._planner = planner
         self._options = options
         self._window = window
-        self._max_tasks = max_tasks
+        self._max_tasks = None if max_tasks is None else max_tasks + len(stale)  # their places are made again
         self._rng = random.Random(seed)  # noqa: S311  # reproducible draws are the point, nothing secret hangs on it
         self._view = PlanView(chunks=chunks, graph=graph, coverage=self.coverage.counts, is_planned=store.is_planned)
         self._queue: deque[Task] = deque()
@@ -68,8 +71,8 @@ class Plan:
                 self.planned += 1
             elif status is Status.PENDING:
                 self._sent_back.append(task)
-            if status in (Status.PENDING, Status.ACCEPTED):
-                self.coverage.add(task)
+            if status is Status.PENDING or (status is Status.ACCEPTED and task.id not in stale):
+                self.coverage.add(self._heirs.today(task))
         self._resuming = self.planned > 0
 
     @property
@@ -113,7 +116,7 @@ class Plan:
         """Tells the plan how a task ended: what was not accepted no longer counts as covered."""
         if status is not Status.ACCEPTED:
             if self._ended is None:
-                self.coverage.drop(task)
+                self.coverage.drop(self._heirs.today(task))
             else:  # a planner in another thread looks at the counts
                 self._ended.append(task)
 
@@ -134,13 +137,17 @@ class Plan:
                 raise ConfigError(f"planner '{name}' raised {type(error).__name__}: {error}; mend it") from error
             if not distinct:
                 break
-            new = [task for key, task in distinct.items() if not self._store.is_planned(key)]
+            new = [task for task in distinct.values() if not self._is_planned(task)]
             if self._max_tasks is not None:
                 new = new[: self._max_tasks - self.planned]
             if new:
                 return new
             await asyncio.sleep(0)
         return []
+
+    def _is_planned(self, task: Task) -> bool:
+        """Whether a task was planned, also before its document changed around the passages that it is about."""
+        return self._store.is_planned(task.id) or any(map(self._store.is_planned, self._heirs.former(task)))
 
     async def _ask(self, room: int) -> Sequence[Task]:
         if self._drawn:
@@ -154,7 +161,7 @@ class Plan:
             self._drawn = True
             ended, self._ended = self._ended, None
             for task in ended:
-                self.coverage.drop(task)
+                self.coverage.drop(self._heirs.today(task))
 
     async def _refill(self) -> None:
         while self._resuming:

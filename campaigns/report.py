@@ -19,11 +19,16 @@ from ..storage.returns import MARKS, NOTE, REFINES, Remake, remakes_of
 from ..storage.reviews import Review, decision_of
 from ..storage.samples import Samples
 from ..storage.store import Books, RunStore
+from ..storage.versions import stale_reason
 
 NEAR = 200  # characters of a passage that are shown before and after what is cited
 ERROR = 240  # characters of an error in a summary; `show` has all of it
-READ_ONCE = "documents are read once a run: to have them in, give the campaign another name"
+READ_ONCE = "documents are read once a run: to have them in, run the campaign with --refresh"
 DECIDED = {"accept": "accepted", "edit": "edited", "reject": "rejected", "send_back": "sent back"}
+STALE_WORDS = {
+    "document_removed": "a document that it cites is no longer there",
+    "evidence_changed": "what it cites is no longer in the document",
+}
 STYLES = {Status.ACCEPTED: "green", Status.REJECTED: "yellow", Status.FAILED: "red", Status.PENDING: "cyan"}
 
 
@@ -201,6 +206,9 @@ def print_people(console: Console, people: dict[str, Any]) -> None:
     """Prints what people's decisions add to the books, when there are any."""
     if people["text"]:
         console.print(Text(f"people: {people['text']}; {people['counted']} items count as accepted", style="cyan"))
+    if people["stale"]:
+        text = f"stale: {people['stale']} accepted items cite what is no longer in the documents; they do not count"
+        console.print(Text(text, style="yellow"))
 
 
 def print_decisions(console: Console, decisions: dict[str, int]) -> None:
@@ -232,6 +240,8 @@ def print_item(
         for verdict in item.verdicts:
             _print_verdict(console, verdict)
     console.print()
+    if (stale := STALE_WORDS.get(stale_reason(store, item.id))) is not None:
+        console.print(Text(f"stale  {stale}", style="yellow"))
     why = f" because {', '.join(item.reasons)}" if item.reasons else ""
     console.print(Text(f"decision  {item.status.value}{why}", style=STYLES[item.status]))
     if item.error:

@@ -28,6 +28,7 @@ from .outcome import storable
 from .planning import Plan
 from .prepare import Prepared
 from .progress import Progress
+from .refresh import refresh
 from .returns import Returns
 from .rounds import Contexts, open_round
 from .sampling import sampled
@@ -54,6 +55,7 @@ class Run:
     budget: Budget
     context: FlowContext
     seconds_before: float
+    refresh: bool = False
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     limiters: dict[tuple[str, str], AnyLimiter] = field(default_factory=dict)
     tracer: Tracer | None = None
@@ -114,6 +116,7 @@ class Run:
         )
         with self._ended_in_time(stops):
             progress.phase("reading documents")
+            await self._refresh(progress)
             self.ingested = await ingest(self.spec, self.store, progress.step, stopping=self.stopping)
             chunks = self.store.chunks()
             graph = None
@@ -189,6 +192,14 @@ class Run:
                 return await self._loop(plan, remote, stops, self.fleet.window(self.spec.concurrency), progress)
         finally:
             self.dispatcher = None
+
+    async def _refresh(self, progress: Progress) -> None:
+        """Reads documents again that were read by an earlier start, when this one was asked to."""
+        if not self.refresh or self.store.mark("ingested") is None:
+            return
+        found = await refresh(self.spec, self.store, progress.step, stopping=self.stopping)
+        if found is not None:
+            progress.say(found.described)
 
     async def _loop(self, plan: Plan, runner: Runner, stops: Stops, concurrency: int, progress: Progress) -> Stop:
         self.loop = Loop(

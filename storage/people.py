@@ -16,6 +16,7 @@ from .records import Status, Task, item_id
 from .returns import refine_task
 from .reviews import DECIDING, Action, Review
 from .store import NEWEST, RunStore
+from .versions import stale_items
 
 PAGE = 1000
 ACCEPTING = frozenset({Action.ACCEPT, Action.EDIT})
@@ -33,6 +34,7 @@ class Shift:
     rejected:   items that the critics accepted and a person rejected.
     sent_back:  items that stand as sent back; `recalled` of them had been accepted.
     superseded: accepted items in whose place another version of them counts.
+    stale:      accepted items whose evidence is no longer in the documents (see `versions`).
     """
 
     accepted: int = 0
@@ -40,6 +42,7 @@ class Shift:
     sent_back: int = 0
     recalled: int = 0
     superseded: int = 0
+    stale: int = 0
 
     def __add__(self, other: Shift) -> Shift:
         return self._and(other, 1)
@@ -54,12 +57,13 @@ class Shift:
             self.sent_back + sign * other.sent_back,
             self.recalled + sign * other.recalled,
             self.superseded + sign * other.superseded,
+            self.stale + sign * other.stale,
         )
 
     @property
     def total(self) -> int:
         """What to add to the accepted tasks to have the items that count as accepted."""
-        return self.accepted - self.rejected - self.recalled - self.superseded
+        return self.accepted - self.rejected - self.recalled - self.superseded - self.stale
 
     @property
     def described(self) -> str:
@@ -90,9 +94,15 @@ class _Version(NamedTuple):
     seq: int
     status: Status
     decided: _Decided | None
+    stale: bool
 
     @property
     def accepted(self) -> bool:
+        return not self.stale and self.chosen
+
+    @property
+    def chosen(self) -> bool:
+        """Accepted by who decided last, whatever became of its documents."""
         if self.decided is None:
             return self.status is Status.ACCEPTED
         return self.decided.action in ACCEPTING
@@ -112,10 +122,13 @@ class People:
     def __init__(self, store: RunStore, until: int = NEWEST) -> None:
         self._store = store
         self._until = until
+        self._refreshed: str | None = None
         self._forget()
 
     def _forget(self) -> None:
         self.shift = Shift()
+        self.stale = stale_items(self._store)
+        self._fresh = True
         self._seen = self._last = 0
         self._decided: dict[str, list[_Decided]] = {}  # item → decisions that were not undone, the standing one last
         self.undone: set[str] = set()  # events that were taken back
@@ -128,8 +141,13 @@ class People:
 
     def look(self) -> bool:
         """Takes in what people did since the last look; returns whether there was anything."""
-        ((count,),) = self._store.rows("SELECT count(*) FROM reviews")
-        if count == self._seen and not self._unplaced:
+        ((count, refreshed),) = self._store.rows(
+            "SELECT (SELECT count(*) FROM reviews), (SELECT value FROM marks WHERE name = 'refreshed')"
+        )
+        if refreshed != self._refreshed:  # the documents were read again
+            self._refreshed = refreshed
+            self._forget()
+        if count == self._seen and not self._unplaced and not self._fresh:
             return False
         touched = set(self._take_in())
         ((count,),) = self._store.rows("SELECT count(*) FROM reviews WHERE seq <= ?", self._last)
@@ -137,6 +155,9 @@ class People:
             self._forget()
             touched = set(self._take_in())
         touched |= set(self._place())
+        if self._fresh:
+            touched |= self.stale.keys()
+            self._fresh = False
         self._count({self._first(item) for item in touched})
         return bool(touched)
 
@@ -245,7 +266,9 @@ class People:
         for first, family in families.items():
             self._drop(first)
             decided = {item: chain[-1] for item in family if (chain := self._decided.get(item))}
-            versions = [_Version(item, *ended[item], decided.get(item)) for item in family if item in ended]
+            versions = [
+                _Version(item, *ended[item], decided.get(item), item in self.stale) for item in family if item in ended
+            ]
             shift, behind = _shift_of(versions)
             if shift != _NONE:
                 self._shifts[first] = shift
@@ -268,5 +291,6 @@ def _shift_of(versions: list[_Version]) -> tuple[Shift, tuple[str, ...]]:
         sent_back=len(sent_back),
         recalled=sum(one.status is Status.ACCEPTED for one in sent_back),
         superseded=len(behind),
+        stale=sum(one.stale and one.chosen and one.status is Status.ACCEPTED for one in versions),
     )
     return shift, behind

@@ -19,9 +19,13 @@ VERSION = 5
 
 SCHEMA = """
 CREATE TABLE marks (name TEXT PRIMARY KEY, value TEXT NOT NULL);
-CREATE TABLE documents (id TEXT PRIMARY KEY, name TEXT NOT NULL, body TEXT NOT NULL);
+CREATE TABLE documents (id TEXT PRIMARY KEY, name TEXT NOT NULL, body TEXT NOT NULL, place BIGINT);
+CREATE INDEX documents_place ON documents (place);
 CREATE TABLE skipped (name TEXT PRIMARY KEY, reason TEXT NOT NULL, detail TEXT NOT NULL);
-CREATE TABLE chunks (seq INTEGER PRIMARY KEY, id TEXT UNIQUE NOT NULL, document TEXT NOT NULL, body TEXT NOT NULL);
+CREATE TABLE chunks (id TEXT PRIMARY KEY, document TEXT NOT NULL, body TEXT NOT NULL, place BIGINT,
+                     heir TEXT NOT NULL DEFAULT '');
+CREATE INDEX chunks_place ON chunks (place);
+CREATE INDEX chunks_document ON chunks (document);
 CREATE TABLE extractions (chunk TEXT PRIMARY KEY, reason TEXT NOT NULL, body TEXT NOT NULL);
 CREATE TABLE entities ({order}id TEXT PRIMARY KEY, body TEXT NOT NULL);
 CREATE TABLE relations ({order}id TEXT PRIMARY KEY, body TEXT NOT NULL);
@@ -36,18 +40,32 @@ CREATE TABLE claims ({order}key {bytes} PRIMARY KEY, task TEXT NOT NULL);
 CREATE TABLE reviews (seq {seq} PRIMARY KEY, id TEXT UNIQUE NOT NULL, item TEXT NOT NULL, after TEXT NOT NULL,
                       action TEXT NOT NULL, body TEXT NOT NULL, UNIQUE (item, after));
 CREATE TABLE review_claims (item TEXT PRIMARY KEY, reviewer TEXT NOT NULL, until DOUBLE PRECISION NOT NULL);
+CREATE TABLE stale (item TEXT PRIMARY KEY, reason TEXT NOT NULL);
 CREATE TABLE samples (at BIGINT PRIMARY KEY, body TEXT NOT NULL);
 CREATE TABLE calls (key TEXT PRIMARY KEY, raw {bytes} NOT NULL);
 """
 
 # Every statement may run twice with the same effect as once: a database that went away in the middle of a commit is
 # told again, and a task's result is written by a statement that does nothing unless the task is pending.
-ADD_DOCUMENT = "INSERT INTO documents (id, name, body) VALUES (?, ?, ?) ON CONFLICT DO NOTHING"
-# Chunks are numbered without gaps, which an identity column of PostgreSQL would leave: their place is their index.
-ADD_CHUNK = (
-    "INSERT INTO chunks (seq, id, document, body) SELECT coalesce(max(seq), 0) + 1, ?, ?, ? FROM chunks WHERE true "
-    "ON CONFLICT (id) DO NOTHING"
+# Places are numbered without gaps, from 0, in the order of reading. What is no longer among the documents has none: its
+# items still lead to it.
+ADD_DOCUMENT = (
+    "INSERT INTO documents (id, name, body, place) SELECT ?, ?, ?, coalesce(max(place), -1) + 1 FROM documents "
+    "WHERE true ON CONFLICT (id) DO NOTHING"
 )
+ADD_CHUNK = (
+    "INSERT INTO chunks (id, document, body, place) SELECT ?, ?, ?, coalesce(max(place), -1) + 1 FROM chunks "
+    "WHERE true ON CONFLICT (id) DO NOTHING"
+)
+KEEP_DOCUMENT = "INSERT INTO documents (id, name, body, place) VALUES (?, ?, ?, NULL) ON CONFLICT (id) DO NOTHING"
+KEEP_CHUNK = "INSERT INTO chunks (id, document, body, place) VALUES (?, ?, ?, NULL) ON CONFLICT (id) DO NOTHING"
+UNPLACE = "UPDATE {} SET place = NULL WHERE place >= ?"
+RENAME_DOCUMENT = "UPDATE documents SET name = ?, body = ? WHERE id = ?"
+PLACE_DOCUMENT = "UPDATE documents SET place = ? WHERE id = ?"
+PLACE_CHUNK = "UPDATE chunks SET place = ?, heir = '' WHERE id = ?"
+BEQUEATH = "UPDATE chunks SET heir = ? WHERE id = ?"
+WITHDRAW_TASK = "DELETE FROM tasks WHERE id = ? AND status = 'pending'"
+ADD_STALE = "INSERT INTO stale (item, reason) VALUES (?, ?) ON CONFLICT DO NOTHING"
 ADD_SKIPPED = (
     "INSERT INTO skipped (name, reason, detail) VALUES (?, ?, ?) "
     "ON CONFLICT (name) DO UPDATE SET reason = excluded.reason, detail = excluded.detail"

@@ -43,6 +43,12 @@ MANY = 500  # ids in one statement
 NEWEST = 2**62  # no item has a greater number
 LAST = "\U0010ffff"  # sorts behind every id that starts as asked
 
+COUNTED = {  # table → which of its rows count
+    **dict.fromkeys(("skipped", "entities", "relations", "calls", "items", "stale"), ""),
+    **dict.fromkeys(("documents", "chunks"), "WHERE place >= 0"),
+    "extractions": "WHERE chunk IN (SELECT id FROM chunks WHERE place >= 0)",
+}
+
 
 @dataclass(frozen=True, slots=True)
 class Books:
@@ -211,10 +217,13 @@ class RunStore:
         return StoredChunks(self._database)
 
     def count(self, table: str) -> int:
-        """Returns the number of rows of `documents`, `chunks`, `entities`, `relations`, `calls`, ..."""
-        if table not in ("documents", "skipped", "chunks", "extractions", "entities", "relations", "calls", "items"):
+        """Returns the number of rows of `documents`, `chunks`, `entities`, `relations`, `calls`, ...
+
+        Of documents, chunks and extractions those count that a refresh has left in place.
+        """
+        if table not in COUNTED:
             raise StoreError(f"no table is called '{table}'")
-        ((count,),) = self._database.rows(f"SELECT count(*) FROM {table}")  # noqa: S608  # from the list above
+        ((count,),) = self._database.rows(f"SELECT count(*) FROM {table} {COUNTED[table]}")  # noqa: S608  # from COUNTED
         return int(count)
 
     # the graph
@@ -226,7 +235,8 @@ class RunStore:
     def extractions(self) -> Iterator[tuple[str, str, str]]:
         """Yields (chunk id, reason or "", body) in the order of the chunks."""
         yield from self._database.stream(
-            "SELECT e.chunk, e.reason, e.body FROM extractions e JOIN chunks c ON c.id = e.chunk ORDER BY c.seq"
+            "SELECT e.chunk, e.reason, e.body FROM extractions e JOIN chunks c ON c.id = e.chunk "
+            "WHERE c.place >= 0 ORDER BY c.place"
         )
 
     async def set_graph(self, entities: Iterable[Entity], relations: Iterable[Relation], ledger: Any) -> None:
@@ -322,14 +332,20 @@ class RunStore:
         """Makes failed tasks pending again and forgets their failed items; returns how many.
 
         All of them, or those that failed for `reason`, or those in `tasks`; but none whose item a person decided: the
-        decision would stand on an item that nobody has seen. Undone, it is no longer in the way.
+        decision would stand on an item that nobody has seen. Undone, it is no longer in the way. Nor does a task run
+        again whose passages are no longer in the documents.
         """
         rows = self._database.rows(
             f"SELECT task FROM items WHERE status = 'failed' AND (? = '' OR reason = ?) AND NOT {DECIDED}",  # noqa: S608
             reason,
             reason,
         )
-        chosen = [(key,) for (key,) in rows if not tasks or key in tasks]
+        gone = {chunk for (chunk,) in self.rows("SELECT id FROM chunks WHERE place IS NULL")}
+        chosen = [
+            (key,)
+            for (key,) in rows
+            if (not tasks or key in tasks) and (not gone or gone.isdisjoint(self.task(key).chunks))
+        ]
         await self.write((FORGET_FAILED, chosen), (RETRY_TASK, chosen))
         return len(chosen)
 

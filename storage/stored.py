@@ -16,8 +16,8 @@ class StoredChunks(Sequence[Chunk]):
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        # Sequence numbers are dense: chunks are only ever added, and an ignored insert takes no number.
-        ((self._first, self._length),) = database.rows("SELECT coalesce(min(seq), 1), count(*) FROM chunks")
+        # Places are dense: an ignored insert takes no number, and a refresh numbers them anew.
+        ((self._length,),) = database.rows("SELECT count(*) FROM chunks WHERE place >= 0")
 
     def __len__(self) -> int:
         return int(self._length)
@@ -32,13 +32,13 @@ class StoredChunks(Sequence[Chunk]):
         place = index + len(self) if index < 0 else index
         if not 0 <= place < len(self):
             raise IndexError(f"there are {len(self)} chunks, none at {index}")
-        ((body,),) = self._database.rows("SELECT body FROM chunks WHERE seq = ?", self._first + place)
+        ((body,),) = self._database.rows("SELECT body FROM chunks WHERE place = ?", place)
         return Chunk.model_validate_json(body)
 
     def __iter__(self) -> Iterator[Chunk]:
         # In pages: a cursor left open would pin the store to the state that it had when it was opened.
-        for page in range(self._first, self._first + len(self), PAGE):
+        for page in range(0, len(self), PAGE):
             for (body,) in self._database.rows(
-                "SELECT body FROM chunks WHERE seq >= ? ORDER BY seq LIMIT ?", page, PAGE
+                "SELECT body FROM chunks WHERE place >= ? ORDER BY place LIMIT ?", page, PAGE
             ):
                 yield Chunk.model_validate_json(body)

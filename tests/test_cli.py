@@ -189,7 +189,7 @@ def test_a_document_that_needs_an_extra_is_named_with_the_mend(capsys: pytest.Ca
     print_skipped(Console(width=400), [(f"{n}.pdf", "missing_extra", need) for n in range(5)])
     assert capsys.readouterr().out.splitlines() == [
         "  5 documents skipped, missing_extra: 0.pdf, 1.pdf, 2.pdf and 2 more",
-        f"    {need}; documents are read once a run: to have them in, give the campaign another name",
+        f"    {need}; documents are read once a run: to have them in, run the campaign with --refresh",
     ]
 
 

@@ -1,0 +1,290 @@
+"""Documents again: what was added, changed or removed since they were read, and what that leaves without its evidence.
+
+Nothing is forgotten: former versions stay in the store, and the items made from them lead there. An item is stale when
+what it cites is in no current version of its document. Its place is made again: it no longer counts, nor is exported.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass, field, replace
+from functools import lru_cache
+from typing import Any
+
+import orjson
+
+from ..storage.chunking import chunk
+from ..storage.documents import Skipped, read_documents
+from ..storage.records import Chunk, Document, Task
+from ..storage.returns import is_refine
+from ..storage.store import RunStore
+from ..storage.versions import (
+    Versions,
+    chunks_of,
+    current_documents,
+    keep_documents,
+    known_documents,
+    make_current,
+)
+from .ingest import BATCH, nothing_read
+from .shards import Shard
+from .spec import CampaignSpec
+
+REMOVED, CHANGED = "document_removed", "evidence_changed"  # why an item is stale
+NAMED, SHOWN = 10, 3  # names of each sort that are kept for people, and that are said at once
+
+
+@dataclass(frozen=True)
+class Refreshed:
+    """How the documents differ from those read before. Counts, and the first names of each sort.
+
+    `kept` could not be read now and stay as they were; `stale` and `withdrawn` count items and tasks.
+    """
+
+    added: int = 0
+    changed: int = 0
+    removed: int = 0
+    unchanged: int = 0
+    kept: int = 0
+    stale: int = 0
+    stale_accepted: int = 0
+    withdrawn: int = 0
+    names: Mapping[str, list[str]] = field(default_factory=dict)
+
+    @property
+    def described(self) -> str:
+        """In words, as in `documents: 1 added (wells.txt), 1 changed (rance.md), 40 unchanged; ...`."""
+        parts = [
+            f"{count} {word}{_named(self.names.get(word, []), count)}"
+            for count, word in (
+                (self.added, "added"),
+                (self.changed, "changed"),
+                (self.removed, "removed"),
+                (self.kept, "unreadable now and kept as they were"),
+                (self.unchanged, "unchanged"),
+            )
+            if count
+        ]
+        items = f"; {self.stale} items are stale, {self.stale_accepted} of them accepted" if self.stale else ""
+        tasks = f"; {self.withdrawn} tasks withdrawn" if self.withdrawn else ""
+        return "documents: " + ", ".join(parts) + items + tasks
+
+
+def _named(names: list[str], count: int) -> str:
+    if not names:
+        return ""
+    return f" ({', '.join(names[:SHOWN])}{', ...' if count > SHOWN else ''})"
+
+
+@dataclass
+class _Reading:
+    """What a reading of the files found. `documents` are (id, name) in order."""
+
+    documents: list[tuple[str, str]] = field(default_factory=list)
+    skipped: list[tuple[str, str, str]] = field(default_factory=list)
+    kept: int = 0
+
+
+async def refresh(
+    spec: CampaignSpec,
+    store: RunStore,
+    on_document: Callable[[str], None] | None = None,
+    *,
+    stopping: asyncio.Event | None = None,
+) -> Refreshed | None:
+    """Reads the campaign's documents again and makes what is there now the run's documents.
+
+    Only new and changed ones are cut into chunks; the knowledge graph, where there is one, is marked as not built.
+    Returns None when `stopping` was set before all were read: the run is as it was.
+
+    Raises:
+        ConfigError: a path does not exist, or nothing could be read; the run is as it was.
+    """
+    before = current_documents(store)
+    reading = await _read(spec, store, before, on_document, stopping)
+    if reading is None:
+        return None
+    if not reading.documents:
+        raise nothing_read(
+            spec, [Skipped(name=name, reason=why, detail=detail) for name, why, detail in reading.skipped]
+        )
+    now = {name: id for id, name in reading.documents}
+    found = _compared(before, now, reading.kept)
+    if reading.documents == [(id, name) for name, id in before.items()]:
+        return found
+    versions = await asyncio.to_thread(_versions, store, reading, found)
+    found = replace(found, stale=len(versions.stale), withdrawn=len(versions.withdrawn))
+    found = replace(found, stale_accepted=_accepted(store, versions))
+    await make_current(store, _marked(store, versions, found))
+    return found
+
+
+async def _read(
+    spec: CampaignSpec,
+    store: RunStore,
+    before: Mapping[str, str],
+    on_document: Callable[[str], None] | None,
+    stopping: asyncio.Event | None,
+) -> _Reading | None:
+    """Reads all files; stores what is new, not yet current."""
+    reading, known, batch = _Reading(), set(known_documents(store)), list[tuple[Document, list[Chunk]]]()
+    shard = Shard.parse(spec.shard) if spec.shard else None
+    takes = shard.takes if shard is not None else None
+    for document in read_documents(spec.documents, text_field=spec.text_field, takes=takes):
+        await asyncio.sleep(0)
+        if stopping is not None and stopping.is_set():
+            return None
+        if on_document is not None:
+            on_document(document.name)
+        if isinstance(document, Skipped):
+            reading.skipped.append((document.name, document.reason, document.detail))
+            if document.reason != "duplicate":  # a file that cannot be read for a while is not gone
+                same = [(id, name) for name, id in before.items() if _stood_for(document.name, name)]
+                reading.documents += same
+                reading.kept += len(same)
+            continue
+        reading.documents.append((document.id, document.name))
+        if document.id not in known:
+            known.add(document.id)
+            batch.append((document, chunk(document, max_tokens=spec.chunks.max_tokens, overlap=spec.chunks.overlap)))
+        if len(batch) >= BATCH:
+            await keep_documents(store, batch)
+            batch = []
+    if batch:
+        await keep_documents(store, batch)
+    reading.documents = list(dict(reading.documents).items())
+    return reading
+
+
+def _stood_for(skipped: str, name: str) -> bool:
+    """Whether a document came of a file that cannot be read now: the file's own, or a row of it."""
+    return name == skipped or name.startswith(f"{skipped}#")
+
+
+def _compared(before: Mapping[str, str], now: Mapping[str, str], kept: int) -> Refreshed:
+    ids = set(before.values())
+    added = [name for name, id in now.items() if name not in before and id not in ids]
+    changed = [name for name, id in now.items() if name in before and before[name] != id]
+    current = set(now.values())
+    removed = [name for name, id in before.items() if name not in now and id not in current]
+    return Refreshed(
+        added=len(added),
+        changed=len(changed),
+        removed=len(removed),
+        unchanged=len(now) - len(added) - len(changed) - kept,
+        kept=kept,
+        names={
+            word: names[:NAMED]
+            for word, names in (("added", added), ("changed", changed), ("removed", removed))
+            if names
+        },
+    )
+
+
+def _versions(store: RunStore, reading: _Reading, found: Refreshed) -> Versions:
+    """Finds what hangs on documents that are no longer current. Reads all items when there are such documents."""
+    current = {id for id, _ in reading.documents}
+    names = {name: id for id, name in reading.documents}
+    successors = {id: names.get(name) for id, name in known_documents(store).items() if id not in current}
+    gone = {
+        chunk: document for chunk, document in store.rows("SELECT id, document FROM chunks") if document in successors
+    }
+    judge = _Judge(store, gone, successors)
+    return Versions(
+        documents=reading.documents,
+        skipped=reading.skipped,
+        stale=list(_stale(store, judge)) if gone else [],
+        heirs=_heirs(store, successors),
+        withdrawn=[task.id for task in _waiting(store) if not gone.keys().isdisjoint(task.chunks)] if gone else [],
+    )
+
+
+def _heirs(store: RunStore, successors: Mapping[str, str | None]) -> dict[str, str]:
+    """Maps the chunks of former versions to current ones of the same text under the same headings."""
+    versions: defaultdict[str, list[str]] = defaultdict(list)
+    for former, successor in successors.items():
+        if successor is not None:
+            versions[successor].append(former)
+    found: dict[str, str] = {}
+    for successor, formers in versions.items():
+        same = {(one.headings, one.text): one.id for one in reversed(chunks_of(store, successor))}
+        for former in formers:
+            for one in chunks_of(store, former):
+                if (heir := same.get((one.headings, one.text))) is not None:
+                    found[one.id] = heir
+    return found
+
+
+class _Judge:
+    """Says of an item why it is stale: of what it cites, or was shown where it cites nothing, a passage is gone."""
+
+    def __init__(self, store: RunStore, gone: Mapping[str, str], successors: Mapping[str, str | None]) -> None:
+        self._store = store
+        self._gone = gone
+        self._successors = successors
+        self._text = lru_cache(maxsize=64)(lambda id: store.document(id).text)
+
+    def __call__(self, item: Mapping[str, Any]) -> str:
+        cited = [(span["chunk"], span.get("quote", "")) for span in item.get("evidence", ())]
+        if not cited:
+            cited = [(chunk, "") for chunk in item.get("chunks", ())]
+        reasons = {self._of(chunk, quote) for chunk, quote in cited if chunk in self._gone}
+        return next((reason for reason in (REMOVED, CHANGED) if reason in reasons), "")
+
+    def _of(self, chunk: str, quote: str) -> str:
+        successor = self._successors[self._gone[chunk]]
+        if successor is None:
+            return REMOVED
+        return "" if (quote or self._store.chunk(chunk).text) in self._text(successor) else CHANGED
+
+
+def _stale(store: RunStore, judge: _Judge) -> Iterator[tuple[str, str]]:
+    last = 0
+    while page := store.rows(
+        "SELECT seq, id, body FROM items WHERE seq > ? AND status <> 'failed' ORDER BY seq LIMIT 500", last
+    ):
+        for seq, id, body in page:
+            last = seq
+            if reason := judge(orjson.loads(body)):
+                yield id, reason
+
+
+def _waiting(store: RunStore) -> Iterator[Task]:
+    """Yields the pending tasks that a planner drew. What a person sent back is theirs: it stays."""
+    last = 0
+    while page := store.pending(last):
+        last = page[-1][0]
+        yield from (task for _, task in page if not is_refine(task))
+
+
+def _accepted(store: RunStore, versions: Versions) -> int:
+    if not versions.stale:
+        return 0
+    accepted = {id for (id,) in store.rows("SELECT id FROM items WHERE status = 'accepted'")}
+    return sum(id in accepted for id, _ in versions.stale)
+
+
+def _marked(store: RunStore, versions: Versions, found: Refreshed) -> Versions:
+    ids = [id for id, _ in versions.documents]
+    chunks, tokens = _sizes(store, ids)
+    reasons: dict[str, int] = {}
+    for _, reason, _ in versions.skipped:
+        reasons[reason] = reasons.get(reason, 0) + 1
+    marks: dict[str, object] = {
+        "ingested": {"documents": len(ids), "chunks": chunks, "tokens": tokens, "skipped": reasons},
+        "refreshed": {"times": ((store.mark("refreshed") or {}).get("times", 0)) + 1, **asdict(found)},
+    }
+    if store.mark("graph") is not None:
+        marks["graph"] = None  # the next phase builds it from what is current, and pays for new chunks only
+    return replace(versions, marks=marks)
+
+
+def _sizes(store: RunStore, documents: Iterable[str]) -> tuple[int, int]:
+    chunks = tokens = 0
+    for id in documents:
+        for (body,) in store.rows("SELECT body FROM chunks WHERE document = ?", id):
+            chunks += 1
+            tokens += int(orjson.loads(body).get("tokens", 0))
+    return chunks, tokens

@@ -1,0 +1,357 @@
+"""Documents that change: what is added, changed or removed touches what hangs on it, and nothing else."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import os
+import random
+import shutil
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from write_and_judge import PROMPTS, flow, judged
+
+from gristmill import Campaign, CampaignReport, ModelSpec, Request, Scripted
+from gristmill.campaigns.datasets import export_run
+from gristmill.campaigns.refresh import CHANGED, REMOVED, refresh
+from gristmill.campaigns.report import status_of
+from gristmill.errors import ConfigError
+from gristmill.storage.records import Item, Status
+from gristmill.storage.reviews import Action, Review, Reviews
+from gristmill.storage.store import RunStore
+from gristmill.storage.versions import current_documents, stale_items
+
+MILL = "The windmill at Kelling was built in 1820. Its four sails drove two pairs of stones."
+PIER = "The pier at Cromer was opened in 1901. Its lifeboat station stands at the end."
+MARSH = "Salt marsh at Stiffkey floods twice a day. Sea lavender flowers there in July."
+PARTS = (
+    "First of all, the tide rises slowly over the flats.",
+    "Then the geese leave all together for the fields.",
+    "Last of all, the mud dries in the sun.",
+)
+
+
+def answer(request: Request) -> Any:
+    return f"Explain: {request.variables['passage']}" if request.role == "generator" else judged()
+
+
+def write(folder: Path, **texts: str) -> None:
+    documents = folder / "documents"
+    documents.mkdir(exist_ok=True)
+    for name, text in texts.items():
+        (documents / f"{name}.txt").write_text(text)
+
+
+def campaign(folder: Path, model: Any = None, **values: Any) -> Campaign:
+    defaults: dict[str, Any] = {"prompts": [str(PROMPTS)], "runs": str(folder / "runs"), "flow": flow()}
+    return Campaign(
+        "coast", [folder / "documents"], models={"default": model or Scripted(answer)}, **{**defaults, **values}
+    )
+
+
+def items_of(report: CampaignReport, status: Status | None = None) -> list[Item]:
+    return list(RunStore.read(report.folder).items(status))
+
+
+def texts(items: Iterable[Item]) -> set[str]:
+    return {item.messages[0].content.removeprefix("Explain: ") for item in items}
+
+
+def exported(report: CampaignReport) -> str:
+    shutil.rmtree(report.folder / "export", ignore_errors=True)
+    export_run(report.folder, formats=["jsonl"])
+    return (report.folder / "export/jsonl/train.jsonl").read_text()
+
+
+async def test_what_changed_is_made_anew_and_the_rest_is_left_alone(tmp_path: Path) -> None:
+    write(tmp_path, mill=MILL, pier=PIER, marsh=MARSH)
+    first = await campaign(tmp_path).execute()
+    assert first.books.accepted == 3
+
+    (tmp_path / "documents/pier.txt").unlink()
+    write(tmp_path, mill=MILL.replace("1820", "1826"), dunes="Marram grass binds the dunes at Holkham.")
+    model = Scripted(answer)
+    report = await campaign(tmp_path, model).execute(refresh=True)
+
+    assert {request.variables["passage"] for request in model.requests if request.role == "generator"} == {
+        MILL.replace("1820", "1826"),
+        "Marram grass binds the dunes at Holkham.",
+    }
+    assert report.books.balanced
+    assert (report.books.planned, report.books.accepted) == (5, 5)
+    assert report.people.stale == 2
+    assert report.books.accepted + report.people.total == 3
+    store = RunStore.read(report.folder)
+    reasons = {store.item(id).messages[0].content: reason for id, reason in stale_items(store).items()}
+    assert reasons == {f"Explain: {MILL}": CHANGED, f"Explain: {PIER}": REMOVED}
+    assert set(current_documents(store)) == {"dunes.txt", "marsh.txt", "mill.txt"}
+    assert [chunk.text for chunk in store.chunks()] == [
+        "Marram grass binds the dunes at Holkham.",
+        MARSH,
+        MILL.replace("1820", "1826"),
+    ]
+    assert store.mark("ingested")["documents"] == store.count("documents") == store.count("chunks") == 3
+    out = exported(report)
+    assert [word in out for word in ("1826", "Stiffkey", "1820", "Cromer")] == [True, True, False, False]
+    status = status_of(store)
+    assert status["people"]["stale"] == 2
+    assert status["people"]["counted"] == 3
+
+
+async def test_a_stale_item_still_leads_to_the_text_it_was_made_from(tmp_path: Path) -> None:
+    write(tmp_path, mill=MILL, pier=PIER)
+    await campaign(tmp_path).execute()
+    (tmp_path / "documents/mill.txt").unlink()
+    report = await campaign(tmp_path).execute(refresh=True)
+    store = RunStore.read(report.folder)
+    (stale,) = stale_items(store)
+    item = store.item(stale)
+    assert store.chunk(item.chunks[0]).text == MILL
+    assert store.document(store.document_of(item.chunks[0])).text == MILL
+
+
+async def test_nothing_changed_costs_nothing_and_changes_nothing(tmp_path: Path) -> None:
+    write(tmp_path, mill=MILL, pier=PIER)
+    before = items_of(await campaign(tmp_path).execute())
+    os.utime(tmp_path / "documents/mill.txt")
+    model = Scripted(answer)
+    report = await campaign(tmp_path, model).execute(refresh=True)
+    assert model.requests == []
+    assert items_of(report) == before
+    assert RunStore.read(report.folder).mark("refreshed") is None
+
+
+async def test_passages_that_stayed_in_a_changed_document_are_not_made_again(tmp_path: Path) -> None:
+    chunks = {"max_tokens": 16}
+    write(tmp_path, tide="\n\n".join(PARTS))
+    first = await campaign(tmp_path, chunks=chunks).execute()
+    assert texts(items_of(first)) == set(PARTS)
+
+    write(
+        tmp_path,
+        tide="\n\n".join(
+            [
+                "Before it, all is still and nothing moves there.",
+                *PARTS[:2],
+                "Last of all, the mud freezes in the frost.",
+            ]
+        ),
+    )
+    model = Scripted(answer)
+    report = await campaign(tmp_path, model, chunks=chunks).execute(refresh=True)
+    assert {request.variables["passage"] for request in model.requests if request.role == "generator"} == {
+        "Before it, all is still and nothing moves there.",
+        "Last of all, the mud freezes in the frost.",
+    }
+    store = RunStore.read(report.folder)
+    assert [store.item(id).messages[0].content for id in stale_items(store)] == [f"Explain: {PARTS[2]}"]
+
+    # a third version, and a later start that was not asked to read anything: both know what the first one did
+    write(tmp_path, tide="\n\n".join([*PARTS[:2], "Last of all, the mud freezes in the frost."]))
+    model = Scripted(answer)
+    again = await campaign(tmp_path, model, chunks=chunks).execute(refresh=True)
+    await campaign(tmp_path, model, chunks=chunks).execute()
+    assert model.requests == []
+    assert again.people.stale == 2  # the mud that dried, and the stillness before the tide
+
+
+async def test_what_comes_back_is_fresh_again(tmp_path: Path) -> None:
+    write(tmp_path, mill=MILL, pier=PIER)
+    await campaign(tmp_path).execute()
+    (tmp_path / "documents/pier.txt").unlink()
+    assert (await campaign(tmp_path).execute(refresh=True)).people.stale == 1
+    write(tmp_path, pier=PIER)
+    model = Scripted(answer)
+    report = await campaign(tmp_path, model).execute(refresh=True)
+    assert (report.people.stale, report.books.accepted) == (0, 2)
+    assert model.requests == []
+
+
+async def test_a_renamed_file_is_the_same_document(tmp_path: Path) -> None:
+    write(tmp_path, mill=MILL, pier=PIER)
+    await campaign(tmp_path).execute()
+    (tmp_path / "documents/mill.txt").rename(tmp_path / "documents/windmill.txt")
+    model = Scripted(answer)
+    report = await campaign(tmp_path, model).execute(refresh=True)
+    store = RunStore.read(report.folder)
+    assert (model.requests, report.people.stale) == ([], 0)
+    assert store.document(current_documents(store)["windmill.txt"]).name == "windmill.txt"
+
+
+async def test_the_target_is_reached_again_with_items_of_what_is_there(tmp_path: Path) -> None:
+    write(tmp_path, **{f"note{number}": f"Note {number} says that the tide turns." for number in range(12)})
+    first = await campaign(tmp_path, target=6, concurrency=1, seed=5).execute()
+    assert first.stop.code == "target"
+    used = {item.messages[0].content for item in items_of(first)}
+    lost = sorted(path for path in (tmp_path / "documents").iterdir() if f"Explain: {path.read_text()}" in used)[:4]
+    for path in lost:
+        path.unlink()
+    report = await campaign(tmp_path, target=6, concurrency=1, seed=5).execute(refresh=True)
+    assert report.stop.code == "target"
+    assert (report.people.stale, report.books.accepted) == (4, 10)
+    assert len(exported(report).splitlines()) == 6
+
+
+async def test_stale_tasks_take_no_place_of_max_tasks(tmp_path: Path) -> None:
+    write(tmp_path, mill=MILL, pier=PIER)
+    await campaign(tmp_path, max_tasks=2).execute()
+    write(tmp_path, mill=MARSH)
+    report = await campaign(tmp_path, max_tasks=2).execute(refresh=True)
+    assert (report.books.accepted, report.people.stale) == (3, 1)
+
+
+async def test_pending_tasks_of_what_went_are_withdrawn(tmp_path: Path) -> None:
+    write(tmp_path, mill=MILL, pier=PIER, marsh=MARSH)
+    await campaign(tmp_path, target=1, concurrency=1).execute()
+    store = RunStore.read(tmp_path / "runs/coast")
+    pending = [task for _, task in store.pending()]
+    assert len(pending) == 2
+    gone = store.chunk(pending[0].chunks[0])
+    (tmp_path / "documents" / store.document_name(gone.document)).unlink()
+    model = Scripted(answer)
+    report = await campaign(tmp_path, model).execute(refresh=True)
+    assert gone.text not in {request.variables.get("passage") for request in model.requests}
+    assert report.books.balanced
+    assert (report.books.planned, report.books.accepted, report.books.pending) == (2, 2, 0)
+
+
+async def test_a_failed_task_of_what_went_is_not_tried_again(tmp_path: Path) -> None:
+    write(tmp_path, mill=MILL, pier=PIER)
+    await campaign(tmp_path, Scripted(lambda request: 1 / 0)).execute()
+    (tmp_path / "documents/pier.txt").unlink()
+    report = await campaign(tmp_path).execute(refresh=True, retry_failed=False)
+    assert (report.books.failed, report.books.accepted) == (2, 0)
+    report = await campaign(tmp_path).execute(retry_failed=True)
+    assert (report.books.failed, report.books.accepted) == (1, 1)
+
+
+async def test_a_file_that_cannot_be_read_for_a_while_is_not_gone(tmp_path: Path) -> None:
+    write(tmp_path, mill=MILL, pier=PIER)
+    await campaign(tmp_path).execute()
+    (tmp_path / "documents/pier.txt").write_bytes(b"\x00\x01\x02\xff" * 50)
+    report = await campaign(tmp_path).execute(refresh=True)
+    store = RunStore.read(report.folder)
+    assert report.people.stale == 0
+    assert "pier.txt" in current_documents(store)
+
+
+async def test_nothing_to_read_leaves_the_run_as_it_was(tmp_path: Path) -> None:
+    write(tmp_path, mill=MILL)
+    await campaign(tmp_path).execute()
+    (tmp_path / "documents/mill.txt").unlink()
+    with pytest.raises(ConfigError, match="nothing could be read"):
+        await campaign(tmp_path).execute(refresh=True)
+    store = RunStore.read(tmp_path / "runs/coast")
+    assert (list(current_documents(store)), stale_items(store)) == (["mill.txt"], {})
+
+
+async def test_an_end_in_the_middle_of_reading_leaves_the_run_as_it_was(tmp_path: Path) -> None:
+    write(tmp_path, mill=MILL, pier=PIER)
+    chosen = campaign(tmp_path)
+    report = await chosen.execute()
+    write(tmp_path, mill=MARSH, dunes="Marram grass binds the dunes.")
+    store, stopping = RunStore.open(report.folder), asyncio.Event()
+    try:
+        assert await refresh(chosen.spec, store, lambda _: stopping.set(), stopping=stopping) is None
+        assert (set(current_documents(store)), stale_items(store)) == ({"mill.txt", "pier.txt"}, {})
+    finally:
+        await store.close()
+    report = await campaign(tmp_path).execute(refresh=True)
+    assert (report.people.stale, report.books.accepted) == (1, 4)
+
+
+async def test_what_people_accepted_goes_stale_too(tmp_path: Path) -> None:
+    write(tmp_path, mill=MILL, pier=PIER)
+    rejecting = Scripted(lambda request: answer(request) if request.role == "generator" else judged("reject", "dull"))
+    report = await campaign(tmp_path, rejecting).execute()
+    store = RunStore.open(report.folder)
+    for number, item in enumerate(list(store.items())):
+        event = Review(id=f"e{number}", item=item.id, action=Action.ACCEPT, reviewer="ada", at=datetime.now(UTC))
+        await Reviews(store).add(event)
+    await store.close()
+    (tmp_path / "documents/pier.txt").unlink()
+    report = await campaign(tmp_path, rejecting).execute(refresh=True)
+    assert report.books.accepted + report.people.total == 1
+    assert [word in exported(report) for word in ("Kelling", "Cromer")] == [True, False]
+
+
+GRAPH_TEXTS = {
+    "mill": "Kelling Mill stands near Holt. Kelling Mill was built by James Stannard in 1820.",
+    "holt": "Holt is a town in Norfolk. James Stannard lived in Holt.",
+    "norfolk": "Norfolk is a county in England. Cromer Pier is in Norfolk.",
+    "pier": "Cromer Pier was opened in 1901. Cromer Pier has a theatre.",
+}
+
+
+def graph_campaign(folder: Path) -> Campaign:
+    models = {"default": ModelSpec(model="offline")}
+    return Campaign(
+        "graph", [folder / "documents"], recipe="entigraph", models=models, runs=str(folder / "runs"), target=2
+    )
+
+
+def graph_of(folder: Path) -> tuple[list[Any], list[Any]]:
+    entities, relations = RunStore.read(folder / "runs/graph").graph()
+    return sorted(entities, key=lambda one: one.id), sorted(relations, key=lambda one: one.id)
+
+
+async def test_the_graph_is_the_same_whatever_the_order_of_arrival(tmp_path: Path) -> None:
+    whole = tmp_path / "whole"
+    whole.mkdir()
+    write(whole, **GRAPH_TEXTS)
+    await graph_campaign(whole).execute()
+    assert len(graph_of(whole)[0]) > 5
+    orders = list(itertools.permutations(GRAPH_TEXTS))
+    for number, order in enumerate(random.Random(3).sample(orders, 4)):
+        folder = tmp_path / f"order{number}"
+        folder.mkdir()
+        write(folder, other="A lamp was lit in Wells.", **{order[0]: GRAPH_TEXTS[order[0]]})
+        await graph_campaign(folder).execute()
+        for name in order[1:]:
+            write(folder, **{name: GRAPH_TEXTS[name]})
+            if name == order[2]:
+                write(folder, **{order[0]: "For a while this said nothing of note about Wells."})
+            await graph_campaign(folder).execute(refresh=True)
+        write(folder, **GRAPH_TEXTS)
+        (folder / "documents/other.txt").unlink()
+        report = await graph_campaign(folder).execute(refresh=True)
+        assert report.books.balanced
+        assert graph_of(folder) == graph_of(whole)
+
+
+async def test_only_new_chunks_are_extracted(tmp_path: Path) -> None:
+    write(tmp_path, **GRAPH_TEXTS)
+    await graph_campaign(tmp_path).execute()
+    before = {chunk: body for chunk, _, body in RunStore.read(tmp_path / "runs/graph").extractions()}
+    write(tmp_path, pier="Cromer Pier burned in 1993. Cromer Pier has a theatre.")
+    await graph_campaign(tmp_path).execute(refresh=True)
+    after = {chunk: body for chunk, _, body in RunStore.read(tmp_path / "runs/graph").extractions()}
+    assert len(before.keys() - after.keys()) == len(after.keys() - before.keys()) == 1
+    entities, _ = graph_of(tmp_path)
+    assert {"1993"} <= {entity.name for entity in entities} or any("1993" in one.description for one in entities)
+    assert not any("1901" in one.description for one in entities)
+
+
+async def test_documents_change_in_postgresql_too(tmp_path: Path, postgres_url: str) -> None:
+    write(tmp_path, mill=MILL, pier=PIER, marsh=MARSH)
+    run = Campaign(
+        f"coast-{tmp_path.name}",
+        [tmp_path / "documents"],
+        models={"default": Scripted(answer)},
+        prompts=[str(PROMPTS)],
+        runs=str(tmp_path / "runs"),
+        flow=flow(),
+    )
+    await run.execute(store=postgres_url)
+    (tmp_path / "documents/pier.txt").unlink()
+    write(tmp_path, mill=MILL.replace("1820", "1826"))
+    report = await run.execute(refresh=True, store=postgres_url)
+    assert (report.books.planned, report.books.accepted, report.people.stale) == (4, 4, 2)
+    store = RunStore.read(report.folder, postgres_url)
+    assert [chunk.text for chunk in store.chunks()] == [MARSH, MILL.replace("1820", "1826")]
+    assert sorted(stale_items(store).values()) == sorted([REMOVED, CHANGED])
+    store.close_reading()
