@@ -201,7 +201,9 @@ def show(**options: Any) -> None:
 @click.argument("run", type=click.Path(path_type=Path))
 @click.option("--format", "format_", type=click.Choice(["summary", "graphml", "json"]), default="summary")
 @click.option("--out", type=click.Path(path_type=Path), help="File to write.")
-@click.option("--top", type=int, default=15, show_default=True, help="Entities in the summary.")
+@click.option("--top", type=int, default=15, show_default=True, help="Entities in the summary, chunks in the ledger.")
+@click.option("--ledger", is_flag=True, help="List the chunks, worst first: what was found, kept, dropped, and why.")
+@click.option("--json", "as_json", is_flag=True, help="The summary or the ledger as one JSON object.")
 @STORE
 def graph(**options: Any) -> None:
     """Show or write the knowledge graph of RUN."""

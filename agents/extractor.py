@@ -1,21 +1,32 @@
-"""The extractor: one chunk in, its entities and relations out, each led back to the characters that state it.
+"""The extractor: one chunk in, its entities, relations and claims out, each led back to the characters that state it.
 
 Gleaning (asking again for what was missed) follows GraphRAG (Edge et al. 2024, arXiv:2404.16130), without its yes/no
-question between rounds: the names found so far go back into the same prompt, and a round that adds nothing ends it.
+question between rounds: the names found so far go back into the same prompt, and a round that adds little ends it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Iterable, Iterator
+from typing import Any, Protocol
+
+import sentencex  # type: ignore[import-untyped]  # the package ships no types
 
 from ..errors import AccessDenied, ConfigError, ModelError, SchemaMismatch, ServerLost
 from ..prompts.schemas import ExtractedGraph
+from ..storage.chunking import count_tokens
 from ..storage.records import Chunk, Usage
-from .extraction import DEFAULT, Extraction, GraphSchema
+from .extraction import Extraction
+from .extraction_schema import DEFAULT, GraphSchema
 from .findings import Findings
 from .state import FlowContext
 
-Extractor = Callable[[Chunk, FlowContext], Awaitable[Extraction]]
+NEAR = 8  # characters of text before a chunk that are read for each token that is wanted of it
+
+
+class Extractor(Protocol):
+    """Reads one chunk. `before` is the chunk before it in its document, None when there is none."""
+
+    async def __call__(self, chunk: Chunk, context: FlowContext, before: Chunk | None = None) -> Extraction: ...
 
 
 def extractor(
@@ -24,6 +35,9 @@ def extractor(
     role: str = "extractor",
     prompt: str = "extract-graph",
     max_gleanings: int = 1,
+    min_yield: float = 0.2,
+    claims: bool = True,
+    context_tokens: int = 0,
 ) -> Extractor:
     """Makes an extractor.
 
@@ -31,39 +45,47 @@ def extractor(
         schema: the types to look for.
         role: the role whose model answers.
         prompt: a prompt that is answered with `ExtractedGraph`.
-        max_gleanings: how often at most to ask again after the first answer.
+        max_gleanings: how often at most to ask again after the first answer. Each costs about as much as the first.
+        min_yield: no further gleaning follows one that brought less than this share of the first answer's records.
+        claims: whether to ask for statements about single entities.
+        context_tokens: how much of the end of the chunk before is shown, for what pronouns and short names mean.
 
     Returns:
-        A function of a chunk and a context. It raises what `FlowContext.ask` raises for the first answer; a gleaning
-        round that fails ends the gleaning and is named in `Extraction.stopped`, unless access is denied or a budget
-        is spent, which is raised.
+        An `Extractor`. It raises what `FlowContext.ask` raises for the first answer; a gleaning round that fails ends
+        the gleaning and is named in `Extraction.stopped`, unless access is denied or a budget is spent, which is
+        raised.
     """
     if max_gleanings < 0:
         raise ConfigError(f"max_gleanings is {max_gleanings}; give 0 for one answer a chunk, or a positive number")
+    if not 0 <= min_yield <= 1:
+        raise ConfigError(f"min_yield is {min_yield}; give a share from 0 to 1")
+    if context_tokens < 0:
+        raise ConfigError(f"context_tokens is {context_tokens}; give 0 for none, or a positive number")
     schema.check()
-    entity_types = [spec.model_dump() for spec in schema.entity_types]
-    relation_types = [spec.model_dump() for spec in schema.relation_types]
+    fixed: dict[str, Any] = {
+        "entity_types": [spec.model_dump() for spec in schema.entity_types],
+        "relation_types": [spec.model_dump() for spec in schema.relation_types],
+        "claims": claims,
+    }
 
-    async def extract(chunk: Chunk, context: FlowContext) -> Extraction:
-        findings = Findings(chunk, schema)
-        usage, rounds, model, stopped = Usage(), 0, "", "limit"
+    async def ask(context: FlowContext, variables: dict[str, Any]) -> tuple[ExtractedGraph, Usage, str]:
+        reply = await context.ask(role, prompt, variables)
+        if not isinstance(reply.parsed, ExtractedGraph):
+            raise SchemaMismatch(
+                f"prompt '{prompt}' was answered with {type(reply.parsed).__name__}, not ExtractedGraph; give it "
+                f"`schema: ExtractedGraph` in its front matter, and its model the repair layer that parses",
+                raw=reply.text,
+            )
+        return reply.parsed, reply.usage, reply.model
+
+    async def extract(chunk: Chunk, context: FlowContext, before: Chunk | None = None) -> Extraction:
+        nearby = end_of(before, chunk, context_tokens)
+        findings = Findings(chunk, schema, before="\n".join([*chunk.headings, nearby]), claims=claims)
+        usage, rounds, first, model, stopped = Usage(), 0, 0, "", "limit"
+        variables = {"passage": chunk.text, "headings": list(chunk.headings), "before": nearby, **fixed}
         while rounds <= max_gleanings:
-            variables = {
-                "passage": chunk.text,
-                "headings": list(chunk.headings),
-                "entity_types": entity_types,
-                "relation_types": relation_types,
-                "found": findings.names(),
-            }
             try:
-                reply = await context.ask(role, prompt, variables)
-                answer = reply.parsed
-                if not isinstance(answer, ExtractedGraph):
-                    raise SchemaMismatch(
-                        f"prompt '{prompt}' was answered with {type(answer).__name__}, not ExtractedGraph; give it "
-                        f"`schema: ExtractedGraph` in its front matter, and its model the repair layer that parses",
-                        raw=reply.text,
-                    )
+                answer, cost, model = await ask(context, {**variables, "found": findings.names()})
             except (AccessDenied, ServerLost):
                 raise
             except ModelError as error:
@@ -71,11 +93,40 @@ def extractor(
                     raise
                 stopped = error.reason
                 break
-            rounds += 1
-            usage, model = usage + reply.usage, reply.model
-            if not findings.add(answer):
-                stopped = "nothing_new"
+            rounds, usage = rounds + 1, usage + cost
+            brought = findings.add(answer)
+            first = first or brought
+            if not brought or brought < min_yield * first:
+                stopped = "low_yield" if brought else "nothing_new"
                 break
         return findings.finish(rounds=rounds, stopped=stopped, usage=usage, model=model)
 
     return extract
+
+
+def end_of(before: Chunk | None, chunk: Chunk, tokens: int) -> str:
+    """Returns the last whole sentences of `before` that have at most `tokens` tokens, without what `chunk` repeats.
+
+    One sentence that is longer is cut at a blank, its end stays.
+    """
+    if before is None or not tokens:
+        return ""
+    text = before.text[: chunk.start - before.start].rstrip()[-NEAR * tokens :]
+    starts = [int(found["start_index"]) for found in sentencex.get_sentence_boundaries("en", text)]
+    for start in starts:
+        end = text[start:].strip()
+        if end and count_tokens(end) <= tokens and (start or len(text) < NEAR * tokens):
+            return end
+    words = text.split()
+    while words and count_tokens(" ".join(words)) > tokens:
+        words = words[max(1, len(words) // 8) :]
+    return " ".join(words)
+
+
+def with_before(chunks: Iterable[Chunk]) -> Iterator[tuple[Chunk, Chunk | None]]:
+    """Yields each chunk with the one before it in its document; the chunks of a document come in their order."""
+    last: Chunk | None = None
+    for chunk in chunks:
+        follows = last is not None and last.document == chunk.document and last.index == chunk.index - 1
+        yield chunk, last if follows else None
+        last = chunk

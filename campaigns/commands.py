@@ -35,6 +35,7 @@ from .fleet.joining import Place, join_here, join_redis
 from .fleet.overseeing import give_order, look, print_fleet, requeue
 from .folders import find_run, place_of
 from .forecast import forecast
+from .ledger import ledger_dict, ledger_of, lines_of, print_ledger, print_lines, worst
 from .progress import Logged, progress_for
 from .report import books_dict, print_books, print_item, print_status, status_of
 from .spec import CampaignSpec, load_spec
@@ -201,16 +202,24 @@ def show(item: str, *, run: Path | None, store: str, as_json: bool, full: bool) 
     return 0
 
 
-def graph(run: Path, *, store: str, format_: str, out: Path | None, top: int) -> int:
+def graph(
+    run: Path, *, store: str, format_: str, out: Path | None, top: int, ledger: bool = False, as_json: bool = False
+) -> int:
     with _reading(*find_run(run, store)) as opened:
         if opened.mark("graph") is None:
             raise ConfigError(
                 f"the run in {opened.shown} has no knowledge graph: its recipe needs none, or it is not built"
             )
-        found = KnowledgeGraph(*opened.graph())
+        if ledger:
+            _print_chunks(opened, top, as_json)
+            return 0
+        found, extraction = KnowledgeGraph(*opened.graph()), ledger_of(opened)
     console = open_console()
     if format_ == "summary":
         stats = found.stats()
+        if as_json:
+            print_json({**stats.model_dump(mode="json"), "extraction": ledger_dict(extraction)})
+            return 0
         console.print(
             f"{stats.entities} entities, {stats.relations} relations, {stats.mentions} mentions "
             f"in {stats.chunks} chunks; {stats.components} components, the largest holds {stats.largest_component:.0%}"
@@ -220,12 +229,22 @@ def graph(run: Path, *, store: str, format_: str, out: Path | None, top: int) ->
             near = ", ".join(found.entities[one].name for one in found.neighbours(key)[:5])
             line = f"  {entity.name} ({entity.type})  {len(entity.mentions)} mentions"
             console.print(Text(line + (f"  - {near}" if near else "")))
+        print_ledger(console, extraction)
         return 0
     path = out or opened.folder / f"graph.{format_}"
     path.parent.mkdir(parents=True, exist_ok=True)  # the run's own folder may be on another machine
     (write_graphml if format_ == "graphml" else write_json)(found, path)
     console.print(f"wrote {path}")
     return 0
+
+
+def _print_chunks(store: RunStore, top: int, as_json: bool) -> None:
+    if as_json:
+        print_json({"chunks": [line.model_dump(mode="json") for line in worst(lines_of(store))]})
+        return
+    console = open_console()
+    print_ledger(console, ledger_of(store))
+    print_lines(console, store, lines_of(store), top)
 
 
 def flow(source: str) -> int:

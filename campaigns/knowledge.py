@@ -6,24 +6,65 @@ Every chunk fails alone: what went wrong is booked with the chunk, and the graph
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
+import orjson
+
 from ..agents.extraction import Extraction
-from ..agents.extractor import extractor
+from ..agents.extractor import Extractor, extractor, with_before
 from ..agents.state import FlowContext
+from ..agents.terms import confirmed, terms_extractor
 from ..errors import AccessDenied, BudgetExceeded, ConfigError, ServerLost, StoreError
+from ..graphs.knowledge.cooccurrence import weigh_cooccurrence
 from ..graphs.knowledge.each import for_each
 from ..graphs.knowledge.graph import KnowledgeGraph
 from ..graphs.knowledge.merge import merge_resolved
 from ..graphs.knowledge.summarise import summarise
-from ..storage.records import Chunk
+from ..storage.records import Chunk, content_id
 from ..storage.rulings import RESOLUTION, Rulings
 from ..storage.store import RunStore
+from .ledger import ChunkLedger, Tally, ledger_dict, lines_of
+from .outcome import storable
 from .spec import GraphSpec
 
-FATAL = (AccessDenied, ServerLost, ConfigError, StoreError)
+FATAL = (AccessDenied, ServerLost, ConfigError, StoreError, BudgetExceeded)
+ERROR, RAW = 500, 4_000  # characters that are kept of what a failed chunk's error says, and of the answer
+
+
+def reader(spec: GraphSpec) -> Extractor:
+    """Makes what reads a chunk as the campaign says: a model, rules, or either by the chunk's or document's hash."""
+    by_rules = terms_extractor(schema=spec.types)
+    if spec.extractor == "terms":
+        return by_rules
+    by_model = extractor(
+        schema=spec.types,
+        max_gleanings=spec.max_gleanings,
+        min_yield=spec.min_yield,
+        claims=spec.claims,
+        context_tokens=spec.context_tokens,
+    )
+
+    async def read(chunk: Chunk, context: FlowContext, before: Chunk | None = None) -> Extraction:
+        if spec.extractor == "mixed" and not is_of_share(spec, chunk):
+            return await by_rules(chunk, context, before)
+        try:
+            return await by_model(chunk, context, before)
+        except FATAL:
+            raise
+        except Exception as error:
+            if not spec.rescue:
+                raise
+            found = await by_rules(chunk, context, before)
+            return found.model_copy(update={"rescued": _reason(error)})
+
+    return read
+
+
+def is_of_share(spec: GraphSpec, chunk: Chunk) -> bool:
+    """Whether a model reads this chunk of a mixed graph: the same chunks in whatever order they come."""
+    key = chunk.document if spec.share_of == "documents" else chunk.id
+    return int(content_id("share", key)[-12:], 16) < spec.model_share * 16**12
 
 
 async def build_graph(
@@ -47,23 +88,24 @@ async def build_graph(
         entities, relations = store.graph()
         return KnowledgeGraph(entities, relations)
     done = {chunk for chunk, _, _ in store.extractions()}
-    waiting = (chunk for chunk in chunks if chunk.id not in done)
-    extract = extractor(schema=spec.types, max_gleanings=spec.max_gleanings)
+    waiting = ((chunk, before) for chunk, before in with_before(chunks) if chunk.id not in done)
+    read = reader(spec)
 
     spent: list[BudgetExceeded] = []
 
-    async def one(chunk: Chunk) -> None:
+    async def one(pair: tuple[Chunk, Chunk | None]) -> None:
+        chunk, before = pair
         if stopping.is_set() or spent:
             return
         try:
-            body, reason = (await extract(chunk, context)).model_dump_json(), ""
-        except FATAL:
-            raise
+            body, reason = (await read(chunk, context, before)).model_dump_json(), ""
         except BudgetExceeded as error:  # what is in flight is paid for: it may end
             spent.append(error)
             return
+        except FATAL:
+            raise
         except Exception as error:  # a user's model may raise anything; it costs this chunk and no other
-            body, reason = "", getattr(error, "reason", type(error).__name__)
+            body, reason = _said(error), _reason(error)
         await store.add_extraction(chunk.id, body, reason=reason)
         on_chunk(chunk.id)
 
@@ -72,21 +114,52 @@ async def build_graph(
         raise spent[0]
     if stopping.is_set():
         return None
-    failed = Counter(reason for _, reason, _ in store.extractions() if reason)
+    graph, resolution, ledger = _merged(spec, store, chunks)
+    await store.set_mark(RESOLUTION, resolution)
+    graph, summaries = await summarise(graph, context, max_tokens=spec.summary_tokens, concurrency=concurrency)
+    ledger = {"chunks": len(chunks), **ledger, "summaries": summaries.model_dump(mode="json")}
+    await store.set_graph(graph.entities.values(), graph.relations.values(), ledger)
+    return graph
+
+
+def _merged(
+    spec: GraphSpec, store: RunStore, chunks: Sequence[Chunk]
+) -> tuple[KnowledgeGraph, dict[str, Any], dict[str, Any]]:
+    """Merges what is stored; returns the graph, how its entities were resolved, and the books of both steps."""
+    tally = Tally(line for line in lines_of(store) if line.failed)
+    by_rules: set[str] = set()
+
+    def stored() -> Iterator[Extraction]:
+        return (Extraction.model_validate_json(body) for _, reason, body in store.extractions() if not reason)
+
+    def noted(extractions: Iterable[Extraction]) -> Iterator[Extraction]:
+        for extraction in extractions:
+            tally.add(ChunkLedger.of(extraction))
+            if extraction.by == "terms":
+                by_rules.add(extraction.chunk)
+            yield extraction
+
+    asks_rules = spec.extractor != "model" or spec.rescue
     merged = merge_resolved(
-        (Extraction.model_validate_json(body) for _, reason, body in store.extractions() if not reason),
+        noted(confirmed(stored, min_chunks=spec.min_chunks) if asks_rules else stored()),
         documents={chunk.id: chunk.document for chunk in chunks},
         rulings=Rulings(store).all(),
         settings=spec.resolution,
         schema=spec.types,
     )
-    await store.set_mark(RESOLUTION, merged.resolution.as_json())
-    graph, summaries = await summarise(merged.graph, context, max_tokens=spec.summary_tokens, concurrency=concurrency)
-    ledger: dict[str, Any] = {
-        "chunks": len(chunks),
-        "failed": dict(failed),
-        "merge": merged.books.model_dump(mode="json"),
-        "summaries": summaries.model_dump(mode="json"),
-    }
-    await store.set_graph(graph.entities.values(), graph.relations.values(), ledger)
-    return graph
+    ledger = tally.ledger
+    return (
+        weigh_cooccurrence(merged.graph, by_rules),
+        merged.resolution.as_json(),
+        {"failed": ledger.failed, "extraction": ledger_dict(ledger), "merge": merged.books.model_dump(mode="json")},
+    )
+
+
+def _reason(error: Exception) -> str:
+    return str(getattr(error, "reason", type(error).__name__))
+
+
+def _said(error: Exception) -> str:
+    """What is kept of a failed chunk beside the reason: the message, and what the model answered."""
+    said = {"error": storable(str(error))[:ERROR], "raw": storable(str(getattr(error, "raw", "") or ""))[:RAW]}
+    return orjson.dumps(said).decode()

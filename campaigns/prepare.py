@@ -10,7 +10,6 @@ from typing import Any, cast
 from langgraph.graph import StateGraph
 from pydantic import BaseModel, ValidationError
 
-from ..agents.extractor import extractor
 from ..agents.state import FlowContext
 from ..errors import ConfigError
 from ..graphs.flows.check import builder_of, infos_of, require_flow
@@ -86,8 +85,9 @@ def prepare(
     roles = roles_of(found)
     needs_graph = "graph" in chosen.needs
     if needs_graph:
-        roles |= {"extractor"}
-        extractor(schema=spec.graph.types, max_gleanings=spec.graph.max_gleanings)
+        if spec.graph.extractor != "terms":
+            roles |= {"extractor"}
+        spec.graph.types.check()
         for name in ("extract-graph", "summarise-entity"):
             prompts.get(name)
     _require_asked(spec.roles, roles, found)

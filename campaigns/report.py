@@ -119,6 +119,7 @@ def print_status(console: Console, status: dict[str, Any]) -> None:
         console.print(Text(f"  and {len(status['skipped']) - 20} more skipped; --json lists them", style="yellow"))
     if status["graph"] and status["graph"]["failed"]:
         console.print(Text(f"  chunks without extraction: {status['graph']['failed']}", style="yellow"))
+    print_extraction(console, (status["graph"] or {}).get("extraction") or {})
     print_books(console, status["books"])
     print_people(console, status["people"])
     print_decisions(console, status["decisions"])
@@ -141,6 +142,15 @@ def print_status(console: Console, status: dict[str, Any]) -> None:
                 f"{status['calls_kept']} replies are kept"
             )
         )
+
+
+def print_extraction(console: Console, extraction: dict[str, Any]) -> None:
+    """Prints what a graph's extraction cost for each token of the source, and how many chunks gave nothing."""
+    if extraction.get("empty"):
+        console.print(Text(f"  chunks that were read and gave nothing: {extraction['empty']}", style="yellow"))
+    if extraction.get("per_source_token"):
+        ratio, passes = extraction["per_source_token"], extraction["passes"] / extraction["measured"]
+        console.print(Text(f"  extraction: {ratio:.2f} tokens for each of the source, in {passes:.2f} passes a chunk"))
 
 
 def print_errors(console: Console, errors: dict[str, str]) -> None:

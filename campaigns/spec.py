@@ -10,7 +10,7 @@ from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from ..agents.extraction import DEFAULT, GraphSchema, Specs
+from ..agents.extraction_schema import DEFAULT, EntityType, EntityTypes, GraphSchema, RelationType, RelationTypes
 from ..errors import ConfigError
 from ..graphs.resolution.settings import ResolutionSettings
 from ..models.redact import redact
@@ -42,13 +42,34 @@ class ChunkSpec(Part):
 class GraphSpec(Part):
     """How the knowledge graph is extracted: types as tables of `name = "description"`, the built-in ones when empty.
 
-    `max_gleanings` is how often a chunk is asked for what was missed; entities whose descriptions are longer than
-    `summary_tokens` together are summarised. `resolution` says how names are put together.
+    entity_fallback, relation_fallback: what a type that is not listed becomes, the last one when empty.
+    outside_pairs:  what becomes of a relation whose ends are none of its type's pairs.
+    claims:         whether statements about single entities are asked for.
+    extractor:      `model`; `terms`, rules that ask none; or `mixed`: a model reads `model_share` of what `share_of`
+                    names, the rules the rest.
+    rescue:         whether the rules read a chunk that a model failed on.
+    min_chunks:     a term that only the rules found stays when this many chunks have it.
+    max_gleanings:  how often at most a chunk is asked for what was missed; none follows one that brought less than
+                    `min_yield` of the first answer.
+    context_tokens: how much of the chunk before is shown, for what pronouns and short names mean.
+    summary_tokens: entities whose descriptions are longer together are summarised.
+    resolution:     how names are put together.
     """
 
-    entity_types: Specs = ()
-    relation_types: Specs = ()
+    entity_types: EntityTypes = ()
+    relation_types: RelationTypes = ()
+    entity_fallback: str = ""
+    relation_fallback: str = ""
+    outside_pairs: Literal["retype", "drop"] = "retype"
+    claims: bool = True
+    extractor: Literal["model", "terms", "mixed"] = "model"
+    model_share: float = Field(default=0.2, gt=0, le=1)
+    share_of: Literal["documents", "chunks"] = "documents"
+    rescue: bool = False
+    min_chunks: int = Field(default=2, ge=1)
     max_gleanings: int = Field(default=1, ge=0, le=10)
+    min_yield: float = Field(default=0.2, ge=0, le=1)
+    context_tokens: int = Field(default=0, ge=0, le=4000)
     summary_tokens: int = Field(default=300, ge=50, le=3000)
     resolution: ResolutionSettings = ResolutionSettings()
 
@@ -58,6 +79,9 @@ class GraphSpec(Part):
         return GraphSchema(
             entity_types=self.entity_types or DEFAULT.entity_types,
             relation_types=self.relation_types or DEFAULT.relation_types,
+            entity_fallback=self.entity_fallback,
+            relation_fallback=self.relation_fallback,
+            outside_pairs=self.outside_pairs,
         )
 
 
@@ -285,12 +309,20 @@ def plain_message(problem: Any) -> str:
     return redact(str(problem["msg"]).replace("Input should be", "must be") + shown)
 
 
+NAMED: dict[str, type[BaseModel]] = {
+    "models": ModelSpec,
+    "entity_types": EntityType,
+    "relation_types": RelationType,
+}
+"""What stands in the tables whose keys are the user's own names."""
+
+
 def _keys_at(location: list[str]) -> list[str]:
     model: type[BaseModel] = CampaignSpec
     for part in location:
         field = model.model_fields.get(part)
-        if part == "models":
-            model = ModelSpec
+        if part in NAMED:
+            model = NAMED[part]
         elif field is not None and isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
             model = field.annotation
     return list(model.model_fields)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from difflib import SequenceMatcher
 from functools import lru_cache
 
@@ -62,6 +62,22 @@ def locate(quote: str, chunks: Sequence[Chunk], *, ratio: float | None = FUZZY_R
     return None if best is None else _span(*best[1:])
 
 
+def locate_ends(first: str, last: str, chunk: Chunk, *, most: int) -> Span | None:
+    """Finds the shortest span of at most `most` characters that begins with `first` and ends with `last`.
+
+    Both must be there in the same wording after folding: this is for a quote that leaves out its middle.
+    """
+    folded = fold(chunk.text)
+    head, tail = fold(first.strip(_WRAPPING)).text.strip(), fold(last.strip(_WRAPPING)).text.strip()
+    best: tuple[int, int] | None = None
+    ends = list(_all_folded(tail, folded))
+    for start, after in _all_folded(head, folded):
+        end = next((end for begin, end in ends if begin >= after), None)
+        if end is not None and end - start <= most and (best is None or end - start < best[1] - best[0]):
+            best = (start, end)
+    return None if best is None else _span(chunk, *best)
+
+
 def grounded_fraction(text: str, sources: Sequence[str], *, run: int = 3) -> float:
     """Returns the share, in [0, 1], of `text`'s words that stand in runs of `run` or more words found in one source.
 
@@ -104,15 +120,16 @@ def _find(needle: str, text: str) -> int | None:
 
 
 def _find_folded(needle: str, folded: Folded) -> tuple[int, int] | None:
-    if not needle:
-        return None
-    at = folded.text.find(needle)
+    return next(_all_folded(needle, folded), None)
+
+
+def _all_folded(needle: str, folded: Folded) -> Iterator[tuple[int, int]]:
+    at = folded.text.find(needle) if needle else -1
     while at >= 0:
         end = at + len(needle)
         if _whole(folded.text, at, end) and _cuts_no_character(folded, at, end):
-            return folded.starts[at], folded.ends[end - 1]
+            yield folded.starts[at], folded.ends[end - 1]
         at = folded.text.find(needle, at + 1)
-    return None
 
 
 def _cuts_no_character(folded: Folded, at: int, end: int) -> bool:

@@ -22,6 +22,7 @@ class ExtractedEntity(Answer):
     type: str
     description: str = ""
     quote: str = ""
+    attributes: list[str] = Field(default_factory=list)
 
 
 class ExtractedRelation(Answer):
@@ -30,13 +31,22 @@ class ExtractedRelation(Answer):
     type: str
     description: str = ""
     quote: str = ""
+    qualifiers: list[str] = Field(default_factory=list)
+
+
+class ExtractedClaim(Answer):
+    entity: str = Field(min_length=1)
+    text: str = ""
+    quote: str = ""
+    qualifiers: list[str] = Field(default_factory=list)
 
 
 class ExtractedGraph(Answer):
-    """Answers `extract-graph`."""
+    """Answers `extract-graph`. Attributes and qualifiers are `name: value`: the shortest form without free keys."""
 
     entities: list[ExtractedEntity]
     relations: list[ExtractedRelation]
+    claims: list[ExtractedClaim] = Field(default_factory=list)
 
 
 class Summary(Answer):

@@ -8,7 +8,7 @@ import sys
 import tomllib
 from pathlib import Path
 
-from gristmill.agents.extraction import GraphSchema
+from gristmill.agents.extraction_schema import GraphSchema
 from gristmill.graphs.knowledge import samplers
 from gristmill.graphs.knowledge.export import read_json
 

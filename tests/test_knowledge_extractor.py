@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from gristmill.agents.extraction import DEFAULT, Extraction, GraphSchema, TypeSpec
+from gristmill.agents.extraction import Extraction
+from gristmill.agents.extraction_schema import DEFAULT, EntityType, GraphSchema
 from gristmill.agents.extractor import extractor
 from gristmill.agents.names import abbreviates, name_key, occurrences, split_alias, tidy
 from gristmill.agents.state import FlowContext
@@ -49,7 +50,7 @@ async def test_every_occurrence_and_the_quote_become_mentions() -> None:
     enzyme, extract = found.entities
     assert {span.quote for span in enzyme.mentions} == {quote}  # "Enzyme" itself never stands alone
     assert [span.quote for span in extract.mentions] == ["yeast extract", "yeast\nextract"]
-    assert found.entity_books.mended == {"name_absent": 1, "no_quote": 1}
+    assert found.entity_books.mended == {"name_absent": 1}
 
 
 async def test_a_quote_with_other_white_space_and_a_typing_error_is_found() -> None:
@@ -60,7 +61,7 @@ async def test_a_quote_with_other_white_space_and_a_typing_error_is_found() -> N
         "Nicotinamide adenine dinucleotide (NAD) is a coenzyme that carries\nelectrons,",
         "NAD",
     ]
-    assert found.entity_books.mended == {}
+    assert found.entity_books.mended == {"repaired": 1}
 
 
 async def test_what_the_text_does_not_have_is_dropped_and_counted() -> None:
@@ -119,8 +120,8 @@ async def test_types_are_mapped_to_the_schema_or_its_fallback() -> None:
     assert found.entity_books.mended["unknown_type"] == 1
     assert found.relation_books.mended["unknown_type"] == 1
     asked = model.requests[0].variables
-    assert set(asked) == {"passage", "headings", "entity_types", "relation_types", "found"}
-    assert asked["entity_types"] == [{"name": "Person", "description": ""}, {"name": "thing", "description": ""}]
+    assert set(asked) == {"passage", "headings", "before", "entity_types", "relation_types", "claims", "found"}
+    assert asked["entity_types"][0] == {"name": "Person", "description": "", "attributes": ()}
     assert asked["headings"] == ["Biology", "Enzymes"]
 
 
@@ -209,7 +210,7 @@ def test_a_schema_says_what_is_wrong_with_it(tmp_path) -> None:
     good = tmp_path / "types.toml"
     good.write_text('entity_fallback = "Gene"\n[entity_types]\nGene = "a gene"\ncell = ""\n[relation_types]\nin = ""\n')
     schema = GraphSchema.read(good)
-    assert schema.entity_types == (TypeSpec(name="Gene", description="a gene"), TypeSpec(name="cell"))
+    assert schema.entity_types == (EntityType(name="Gene", description="a gene"), EntityType(name="cell"))
     assert schema.entity_type("Tissue") == ("Gene", False)
     assert schema.relation_type("IN") == ("in", True)
     for text, says in [

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from ...agents.extraction import Extraction
-from ...agents.extractor import Extractor
+from ...agents.extractor import Extractor, with_before
 from ...agents.state import FlowContext
 from ...errors import AccessDenied, ModelError, ServerLost
 from ...storage.records import Chunk
@@ -36,6 +36,7 @@ async def build(
     """Extracts from every chunk, `concurrency` at a time, and merges.
 
     A chunk whose model call fails is reported and the rest goes on. `on_result` is called once a chunk, as they end.
+    The chunks of a document come in their order, so that an extractor which looks back finds the one before.
 
     Raises:
         AccessDenied, ServerLost, BudgetExceeded, ConfigError: every further call would fail too.
@@ -43,10 +44,11 @@ async def build(
     done: dict[str, Extraction] = {}
     failed: dict[str, ModelError] = {}
 
-    async def one(chunk: Chunk) -> None:
+    async def one(pair: tuple[Chunk, Chunk | None]) -> None:
+        chunk, before = pair
         result: Extraction | ModelError
         try:
-            result = done[chunk.id] = await extract(chunk, context)
+            result = done[chunk.id] = await extract(chunk, context, before)
         except (AccessDenied, ServerLost):
             raise
         except ModelError as error:
@@ -54,7 +56,7 @@ async def build(
         if on_result is not None:
             on_result(chunk, result)
 
-    await for_each(chunks, one, concurrency=concurrency)
+    await for_each(with_before(chunks), one, concurrency=concurrency)
     extractions = tuple(done[chunk] for chunk in sorted(done))
     graph, books = merge_with_books(extractions)
     return Build(graph, books, extractions, dict(sorted(failed.items())))

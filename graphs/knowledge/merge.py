@@ -10,7 +10,8 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from ...agents.extraction import DEFAULT, Books, Extraction, GraphSchema
+from ...agents.extraction import Books, Extraction
+from ...agents.extraction_schema import DEFAULT, GraphSchema
 from ...storage.records import Entity, Record, Relation, content_id
 from ...storage.rulings import Ruling, in_force
 from ..resolution.forms import form_of

@@ -11,7 +11,8 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from ...agents.extraction import Extraction, FoundEntity, FoundRelation, type_key
+from ...agents.extraction import Extraction, FoundEntity, FoundRelation
+from ...agents.extraction_schema import type_key
 from ...agents.names import name_key
 from ...storage.records import Claim, Span, content_id
 from ...storage.rulings import Ruling

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 
-from ...agents.extraction import DEFAULT, GraphSchema, type_key
+from ...agents.extraction_schema import DEFAULT, GraphSchema, type_key
 
 # Each line: types that extractors give to one and the same thing.
 NEAR: tuple[frozenset[str], ...] = tuple(

@@ -1,18 +1,20 @@
 """Extracts a graph from a passage and sums up what was said of an entity: `extract-graph`, `summarise-entity`.
 
 Entities are the passage's terms. Relations come from clauses (subject, verb, object), then from two terms standing in
-one sentence. Dates and figures are no entities here: two documents that share a year have nothing to say about each
-other.
+one sentence. Claims are the sentences about a term that have a figure. Dates and figures are no entities here: two
+documents that share a year have nothing to say about each other. Attributes are left empty: no rule knows what they
+mean.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
-from ...prompts.schemas import ExtractedEntity, ExtractedGraph, ExtractedRelation, Summary
+from ...prompts.schemas import ExtractedClaim, ExtractedEntity, ExtractedGraph, ExtractedRelation, Summary
 from .clauses import Clause, head_phrase, is_generic
 from .judging import texts
 from .lexicon import GENERAL_TYPES, PREPOSITIONS, RELATION_CUES, RELATION_VERBS, TYPE_CUES, word_list
@@ -22,6 +24,13 @@ from .terms import Term, kind_of, strip_article
 
 FIRST, MORE = 16, 10  # entities of a first answer, and of a gleaning
 MAX_RELATIONS = 40
+MAX_CLAIMS, MAX_QUALIFIERS = 20, 4
+_YEAR = re.compile(r"(?<![\w.,-])(?:1[0-9]|20)\d\d(?![\w%]|[.,-]\d)")
+# A number that is no year, with the percent sign or the word behind it: 240 megawatts, 13.5 metres, 40%.
+_AMOUNT = re.compile(
+    r"(?<![\w.,-])(?!(?:1[0-9]|20)\d\d(?![\w%]|[.,]\d))\d+(?:,\d{3})*(?:\.\d+)?"
+    r"(?![^\W_])(?: ?%| per ?cent|(?: (?:million|billion|trillion))?(?: [a-z]{2,20}(?:-[a-z]{2,20})?)?)"
+)
 _COMPLEMENT = re.compile(r"an? ((?:[A-Za-z][\w-]* ?){1,5})")
 _QUALIFIER = re.compile(
     r"(?:(?:\w+ly|small|deep|large|big|great|dense|main|thin|temporary|floating|new|old|proposed|artificial|enclosed|level|"
@@ -45,8 +54,10 @@ def extract(variables: Mapping[str, Any]) -> ExtractedGraph:
     chosen = terms[: MORE if found else FIRST]
     known = [t for t in _worthy(reading) if found & {_key(t.name), *map(_key, t.aliases)}]
     entities = {t.name: _entity(reading, t, entity_types) for t in chosen}
-    relations = _relations(reading, [*chosen, *known], entities, entity_types, relation_types, found)
-    return ExtractedGraph(entities=list(entities.values()), relations=relations)
+    kinds = _Kinds(relation_types, _pairs(variables.get("relation_types")), entity_types)
+    relations = _relations(reading, [*chosen, *known], entities, kinds, found)
+    claims = _claims(reading, chosen) if variables.get("claims") else []
+    return ExtractedGraph(entities=list(entities.values()), relations=relations, claims=claims)
 
 
 def _key(name: str) -> str:
@@ -72,6 +83,61 @@ def _types(value: object) -> list[tuple[str, str]]:
         (str(t["name"]), str(t.get("description", ""))) if isinstance(t, Mapping) else (str(t), "") for t in listed
     ]
     return pairs or [("concept", "")]
+
+
+def _pairs(value: object) -> dict[str, frozenset[tuple[str, str]]]:
+    """Returns the ends that relation types may join, lower-case, for those that say."""
+    listed = value if isinstance(value, Sequence) and not isinstance(value, str) else []
+    return {
+        str(one["name"]): frozenset((str(source).lower(), str(target).lower()) for source, target in one["pairs"])
+        for one in listed
+        if isinstance(one, Mapping) and one.get("pairs")
+    }
+
+
+@dataclass(frozen=True)
+class _Kinds:
+    """What types relations may have, by the types of their ends."""
+
+    types: Sequence[tuple[str, str]]
+    pairs: Mapping[str, frozenset[tuple[str, str]]]
+    entity_types: Sequence[tuple[str, str]]
+
+    def choose(self, kind: str, source: str, target: str) -> str:
+        """Returns the type for a kind of relation between terms of two types; "" when none may join them."""
+        ends = (source.lower(), target.lower())
+        fit = [
+            one
+            for one in self.types
+            if one[0] not in self.pairs
+            or any(all(a in ("*", b) for a, b in zip(pair, ends, strict=True)) for pair in self.pairs[one[0]])
+        ]
+        return choose_type(kind, fit, RELATION_CUES) if fit else ""
+
+
+def _claims(reading: Reading, terms: Sequence[Term]) -> list[ExtractedClaim]:
+    """Returns the sentences with a figure whose subject is a term, with the figure and the year as qualifiers."""
+    claims: list[ExtractedClaim] = []
+    for index, clause in enumerate(reading.clauses):
+        sentence = reading.sentences[index]
+        if clause is None or not sentence.complete:
+            continue
+        subject = _term_in(_subject_text(reading, index, clause), terms)
+        amounts = [match.group().strip() for match in _AMOUNT.finditer(sentence.text)]
+        years = [match.group() for match in _YEAR.finditer(sentence.text)]
+        if subject is None or not (amounts or years):
+            continue
+        named = subject.name.lower() in sentence.text.lower()
+        qualifiers = [f"amount: {amount}" for amount in amounts] + [f"time: {year}" for year in years]
+        claims.append(
+            ExtractedClaim(
+                entity=subject.name,
+                text="" if named else f"{subject.name}: {sentence.text}",
+                quote=sentence.quote,
+                qualifiers=qualifiers[:MAX_QUALIFIERS],
+            )
+        )
+    return claims[:MAX_CLAIMS]
 
 
 def choose_type(kind: str, types: Sequence[tuple[str, str]], cues: Mapping[str, Sequence[str]]) -> str:
@@ -121,11 +187,11 @@ def _relations(
     reading: Reading,
     terms: Sequence[Term],
     entities: dict[str, ExtractedEntity],
-    entity_types: Sequence[tuple[str, str]],
-    relation_types: Sequence[tuple[str, str]],
+    kinds: _Kinds,
     found: set[str],
 ) -> list[ExtractedRelation]:
     made: dict[tuple[str, str], ExtractedRelation] = {}
+    types = {term.name: choose_type(term.kind, kinds.entity_types, TYPE_CUES) for term in terms}
 
     def relate(source: str, target: str, kind: str, description: str, index: int) -> None:
         pair = (source, target)
@@ -133,10 +199,14 @@ def _relations(
             return
         if found and source not in entities and target not in entities:
             return  # both were there before this gleaning
+        ends = [types[end] if end in types else entities[end].type for end in pair]
+        chosen = kinds.choose(kind, *ends)
+        if not chosen:
+            return
         made[pair] = ExtractedRelation(
             source=source,
             target=target,
-            type=choose_type(kind, relation_types, RELATION_CUES),
+            type=chosen,
             description=description,
             quote=reading.sentences[index].quote,
         )
@@ -161,7 +231,7 @@ def _relations(
                 entities.setdefault(
                     name,
                     ExtractedEntity(
-                        name=name, type=choose_type(kind, entity_types, TYPE_CUES), description=statement,
+                        name=name, type=choose_type(kind, kinds.entity_types, TYPE_CUES), description=statement,
                         quote=reading.sentences[index].quote,
                     ),
                 )  # fmt: skip
@@ -170,7 +240,7 @@ def _relations(
         for target in _terms_in(f"{clause.apposition}, {rest}" if clause.apposition else rest, terms)[:3]:
             kind, flipped = _relation_kind(clause, rest, target)
             source, goal = (target.name, subject.name) if flipped else (subject.name, target.name)
-            if kind == "has_part" and "part of" in choose_type(kind, relation_types, RELATION_CUES).replace("_", " "):
+            if kind == "has_part" and "part of" in choose_type(kind, kinds.types, RELATION_CUES).replace("_", " "):
                 source, goal = goal, source
             relate(source, goal, kind, statement, index)
     for sentence in reading.sentences:

@@ -153,12 +153,12 @@ def _pieces(passage: str, start: int, end: int) -> list[tuple[int, int]]:
     return [*pieces, (start, end)]
 
 
-def split(passage: str) -> tuple[Sentence, ...]:
-    """Cuts `passage` (its first 200,000 characters) into at most 600 sentences."""
+def split(passage: str, language: str = "en") -> tuple[Sentence, ...]:
+    """Cuts `passage` (its first 200,000 characters) into at most 600 sentences of `language` (ISO 639-1)."""
     passage = passage[:MAX_PASSAGE]
     found: list[Sentence] = []
     for number, (start, end) in enumerate(_blocks(passage)):
-        for boundary in sentencex.get_sentence_boundaries("en", passage[start:end]):
+        for boundary in sentencex.get_sentence_boundaries(language, passage[start:end]):
             raw = passage[start + boundary["start_index"] : start + boundary["end_index"]]
             quote = raw.strip()
             if not quote:

@@ -1,0 +1,202 @@
+"""What an extraction may use (`GraphSchema`): types of entities with attributes, types of relations with their ends.
+
+Knows no model and no text: `findings.py` holds answers to it.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BeforeValidator, ValidationError, model_validator
+
+from ..errors import ConfigError
+from ..storage.records import Record
+
+MAX_TYPE_NAME = 60
+ANY = "*"
+
+
+class TypeSpec(Record):
+    """One type of entity or relation. The description is what the model reads to tell types apart."""
+
+    name: str
+    description: str = ""
+
+
+class EntityType(TypeSpec):
+    """A type of entity. `attributes` are the properties that are kept of one, by name; all others are dropped."""
+
+    attributes: tuple[str, ...] = ()
+
+
+class RelationType(TypeSpec):
+    """A type of relation. `pairs` are the (source type, target type) that it may join, `*` for any; none: all."""
+
+    pairs: tuple[tuple[str, str], ...] = ()
+
+
+def _specs(value: Any) -> Any:
+    # A table is how TOML says it: `name = "description"`, or `name = { description = "...", ... }`.
+    if isinstance(value, Mapping):
+        return tuple(
+            {**given, "name": name} if isinstance(given, Mapping) else {"name": name, "description": given}
+            for name, given in value.items()
+        )
+    return value
+
+
+EntityTypes = Annotated[tuple[EntityType, ...], BeforeValidator(_specs)]
+RelationTypes = Annotated[tuple[RelationType, ...], BeforeValidator(_specs)]
+
+
+def type_key(name: str) -> str:
+    """Returns what spellings of one type share: `Located_In`, `located-in` and `located in` are one."""
+    return " ".join(name.casefold().replace("_", " ").replace("-", " ").split())
+
+
+class GraphSchema(Record):
+    """The types of entities and relations that an extraction may use.
+
+    A type outside the schema becomes the fallback, and is counted. The fallback defaults to the last type listed, so
+    list the most general one last. `entity_types` and `relation_types` are tuples of `EntityType` and `RelationType`
+    or, as in TOML, a mapping of name to description or to a mapping of its fields. `outside_pairs` says what becomes of
+    a relation whose ends are none of its type's pairs: the relation fallback, where that may join them, or nothing.
+    """
+
+    entity_types: EntityTypes
+    relation_types: RelationTypes
+    entity_fallback: str = ""
+    relation_fallback: str = ""
+    outside_pairs: Literal["retype", "drop"] = "retype"
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        self.check()
+        return self
+
+    @classmethod
+    def read(cls, path: str | Path) -> GraphSchema:
+        """Reads a schema from a TOML file; raises `ConfigError` naming the file and what is wrong with it."""
+        try:
+            with Path(path).open("rb") as file:
+                return cls.model_validate(tomllib.load(file))
+        except OSError as error:
+            raise ConfigError(f"graph schema '{path}' cannot be read: {error.strerror}") from error
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            raise ConfigError(f"graph schema '{path}' is not TOML: {error}") from error
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = ".".join(str(part) for part in first["loc"])
+            raise ConfigError(f"graph schema '{path}', key '{where}': {first['msg']}") from error
+        except ConfigError as error:
+            raise ConfigError(f"graph schema '{path}': {error}") from error
+
+    def check(self) -> None:
+        """Raises `ConfigError` for an empty list, a name that is empty, too long, repeated or has control characters,
+        and for a fallback or an end of a pair that is not listed."""
+        for key, specs, fallback in (
+            ("entity_types", self.entity_types, self.entity_fallback),
+            ("relation_types", self.relation_types, self.relation_fallback),
+        ):
+            if not specs:
+                raise ConfigError(f"{key} is empty; give at least one type, for instance 'concept' or 'related to'")
+            seen = _require_names(key, (spec.name for spec in specs))
+            if fallback and type_key(fallback) not in seen:
+                option = key.replace("types", "fallback")
+                listed = ", ".join(sorted(seen.values()))
+                raise ConfigError(f"{option} '{fallback}' is not one of {key}: {listed}")
+        for kind in self.entity_types:
+            _require_names(f"entity_types.{kind.name}.attributes", kind.attributes)
+        ends = {type_key(kind.name) for kind in self.entity_types}
+        for relation in self.relation_types:
+            for end in {end for pair in relation.pairs for end in pair if end != ANY and type_key(end) not in ends}:
+                listed = ", ".join(kind.name for kind in self.entity_types)
+                raise ConfigError(
+                    f"relation_types.{relation.name}.pairs names '{end[:80]}', not one of entity_types: {listed}"
+                )
+
+    def entity_type(self, name: str) -> tuple[str, bool]:
+        """Returns the listed entity type that `name` spells and True, or the fallback and False."""
+        return _listed(self.entity_types, self.entity_fallback, name)
+
+    def relation_type(self, name: str) -> tuple[str, bool]:
+        """Returns the listed relation type that `name` spells and True, or the fallback and False."""
+        return _listed(self.relation_types, self.relation_fallback, name)
+
+    def attributes(self, kind: str) -> dict[str, str]:
+        """Returns the attributes of the entity type `kind` as listed, by what their spellings share."""
+        found = next((spec for spec in self.entity_types if spec.name == kind), None)
+        return {} if found is None else {type_key(name): name for name in found.attributes}
+
+    def allows(self, relation: str, source: str, target: str) -> bool:
+        """Whether the relation type `relation` may join these entity types; one that is not listed may."""
+        found = next((spec for spec in self.relation_types if spec.name == relation), None)
+        if found is None or not found.pairs:
+            return True
+        ends = (type_key(source), type_key(target))
+        return any(
+            all(listed == ANY or type_key(listed) == end for listed, end in zip(pair, ends, strict=True))
+            for pair in found.pairs
+        )
+
+
+def _require_names(key: str, names: Iterable[str]) -> dict[str, str]:
+    """Returns the names by their keys; raises `ConfigError` for one that cannot be a name, or two that are one."""
+    seen: dict[str, str] = {}
+    for name in names:
+        if not type_key(name) or not name.isprintable() or len(name) > MAX_TYPE_NAME:
+            raise ConfigError(f"{key} has {name[:80]!r}; a name is 1 to {MAX_TYPE_NAME} printable characters")
+        if type_key(name) in seen:
+            raise ConfigError(f"{key} lists '{seen[type_key(name)]}' and '{name}', which are one; remove one")
+        seen[type_key(name)] = name
+    return seen
+
+
+def _listed(specs: tuple[EntityType, ...] | tuple[RelationType, ...], fallback: str, name: str) -> tuple[str, bool]:
+    # Some twenty types at most: a scan is as quick as an index and keeps the record plain.
+    wanted = type_key(name)
+    for spec in specs:
+        if type_key(spec.name) == wanted:
+            return spec.name, True
+    wanted = type_key(fallback)
+    return next((spec.name for spec in specs if type_key(spec.name) == wanted), specs[-1].name), False
+
+
+# Every word of these stands in every prompt: a description is there only where the name does not say it.
+DEFAULT = GraphSchema.model_validate(
+    {
+        "entity_types": {
+            "person": "also a named group of people",
+            "organization": "company, institution, agency, team",
+            "place": "country, region, building, site",
+            "event": "",
+            "time": "a date, period or era that matters by itself",
+            "quantity": "a named measure",
+            "work": "book, paper, law, standard, artwork",
+            "product": "device, tool, vehicle, software, data set",
+            "method": "technique, algorithm, process, practice",
+            "organism": "",
+            "substance": "material, chemical, food, medicine",
+            "field": "discipline, industry, profession",
+            "concept": "any other idea, term, property or phenomenon",
+        },
+        "relation_types": {
+            "is a": "source is an instance or a kind of target",
+            "part of": "or member of",
+            "located in": "or lives or happens in",
+            "causes": "or enables, increases",
+            "prevents": "or hinders, reduces, replaces",
+            "uses": "or needs, is made with",
+            "produces": "or emits, yields, publishes",
+            "created by": "made, founded, written or discovered by target",
+            "works for": "or leads, owns, belongs to",
+            "measures": "or has, is given by the figure that target is",
+            "compared with": "",
+            "happens at": "at, since or until target",
+            "related to": "any other stated relation",
+        },
+    }
+)
