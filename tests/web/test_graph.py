@@ -17,7 +17,8 @@ from playwright.async_api import Page, expect
 from processes import starting
 from served import ROOT, Served, serve
 
-from gristmill.storage.records import Entity, Item, Relation, Status, Task, content_id
+from gristmill.storage.chunking import chunk
+from gristmill.storage.records import Document, Entity, Item, Relation, Status, Task, content_id
 from gristmill.storage.store import RunStore
 
 expect.set_options(timeout=PATIENCE)
@@ -328,7 +329,10 @@ async def test_a_run_without_a_graph_says_what_to_do(people: People, demo_site: 
 async def test_the_page_finds_the_graph_when_it_is_built(people: People, review: Any, tmp_path: Path) -> None:
     run = tmp_path / "runs" / "built"
     store = RunStore.open(run)
-    await store.add_extraction("chunk-1", "{}")
+    document = Document.of("mill.txt", "A mill stands in Kelling.")
+    (part,) = chunk(document)
+    await store.add_documents([(document, [part])])
+    await store.add_extraction(part.id, "{}")
     page = await people.enter(await review(run), "/graph")
     await expect(page.get_by_role("heading", level=2)).to_have_text("The graph is being built")
     await store.set_graph([Entity(id=content_id("entity", 1), name="valve", type="thing")], [], {})
