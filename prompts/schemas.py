@@ -55,6 +55,13 @@ class Summary(Answer):
     summary: str = Field(min_length=1)
 
 
+class Statements(Answer):
+    """Answers `state-fact`."""
+
+    true: list[str]
+    false: list[str]
+
+
 class Proposal(Answer):
     """Answers `propose-question`. `suitable` is false when the passage cannot carry a question of this kind."""
 

@@ -9,8 +9,9 @@ import tomllib
 from pathlib import Path
 
 from gristmill.agents.extraction_schema import GraphSchema
-from gristmill.graphs.knowledge import samplers
 from gristmill.graphs.knowledge.export import read_json
+from gristmill.graphs.sampling.base import SamplerOptions
+from gristmill.graphs.sampling.catalogue import samplers
 
 PAGE = (Path(__file__).parent.parent / "docs" / "knowledge-graph.md").read_text(encoding="utf-8")
 
@@ -41,6 +42,12 @@ def test_the_types_are_a_schema() -> None:
     assert schema.relation_type("ENCODES") == ("encodes", True)
 
 
-def test_every_sampler_is_in_the_table() -> None:
-    drawn = {name for name in samplers.__all__ if name.startswith("draw_")}
-    assert drawn == set(re.findall(r"^\| `(draw_\w+)`", PAGE, re.MULTILINE))
+def test_every_sampler_is_in_the_table_with_its_options() -> None:
+    section = PAGE.split("\n## Samplers\n")[1].split("\n## ")[0]
+    told = {}
+    for line in section.splitlines():
+        if line.startswith("| `"):
+            cells = [re.findall(r"`([^`]+)`", cell) for cell in line.split("|")[1:-1]]
+            told.update({name: set(cells[2]) for name in cells[0]})
+    common = set(SamplerOptions.model_fields)
+    assert told == {name: set(kind.options.model_fields) - common for name, kind in samplers().items()}

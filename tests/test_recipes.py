@@ -238,6 +238,38 @@ def test_graph_reasoning_draws_paths_without_short_cuts_and_communities() -> Non
     assert all(len(combination) == 3 for combination in paths["community"])
 
 
+def test_any_sampler_is_drawn_by_name_and_by_a_table_of_options() -> None:
+    tables = {
+        "bridge": {"sampler": "path", "hops": 3},
+        "things": {"sampler": "anchor", "types": ["thing"], "draw": "pair"},
+    }
+    shares = {"bridge": 1, "things": 1, "similar": 1, "bfs": 1}
+    books = Books(recipe("entigraph"))
+    tasks = books.plan_all(shares=shares, draws=tables, max_chunks=6)
+    kinds = Counter(task.kind for task in tasks)
+    assert set(kinds) == set(shares)
+    assert kinds["bridge"] == 3, "abcd, bcde, cdef"
+    assert {name: found.drawn for name, found in books.view.yields.items()} == dict(kinds)
+    bridge = next(task for task in tasks if task.kind == "bridge")
+    assert [GRAPH.degree(one) for one in bridge.entities[1:3]] == [2, 2], "a path keeps its order"
+    parts = Books(recipe("graph-reasoning")).plan_all(
+        shares={"hop1": 0, "hop2": 0, "hop3": 0, "community": 0, "bfs": 1}
+    )
+    assert {len(task.entities) for task in parts} == {3}, "points of a larger draw"
+
+
+def test_a_plan_that_finds_nothing_says_why_and_what_to_change() -> None:
+    alone = graph_over(CHUNKS[:3], [["a"], ["b"], ["c"]])
+    with pytest.raises(
+        ConfigError, match=r"'entigraph' finds nothing to draw\. pair: nothing can be drawn.*link = 'any'"
+    ):
+        Books(recipe("entigraph"), graph=alone).plan(1)
+    assert len(Books(recipe("entigraph"), graph=alone).plan_all(shares={"entity": 1})) == 3
+    narrow = graph_over(CHUNKS[:2], [["a", "b"], ["b", "c"]])
+    with pytest.raises(ConfigError, match="too many chunks 1"):
+        Books(recipe("entigraph"), graph=narrow).plan(1, shares={"distant": 1}, max_chunks=1)
+
+
 def test_by_default_a_stated_relation_joins() -> None:
     pairs = {task.entities for task in Books(recipe("entigraph")).plan_all(shares={"pair": 1})}
     assert ("entity-g", "entity-h") in pairs
@@ -333,6 +365,10 @@ def test_a_broken_taxonomy_is_named(tmp_path: Path, text: str, message: str) -> 
         ("grounded-qa", {"kinds": ["fact"], "shares": {"fact": 0}}, "above 0"),
         ("entigraph", {"shares": {"pairs": 1}}, "shares names pairs"),
         ("entigraph", {"shares": {"pair": -1}}, "give 0 or more"),
+        ("entigraph", {"shares": {"x": 1}, "draws": {"x": {"hops": 2}}}, "draws.x names no sampler"),
+        ("entigraph", {"draws": {"x": {"sampler": "path"}}}, "'x', which has no share"),
+        ("entigraph", {"shares": {"x": 1}, "draws": {"x": {"sampler": "paths"}}}, "did you mean 'path'"),
+        ("graph-reasoning", {"shares": {"x": 1}, "draws": {"x": {"sampler": "path", "hop": 2}}}, "hop: Extra"),
         ("graph-reasoning", {"shares": {"hop4": 1}}, "hop4"),
         ("graph-reasoning", {"agree": 4}, "only 3 judges"),
         ("graph-reasoning", {"minimum": {"beauty": 0.5}}, "beauty"),
@@ -374,20 +410,25 @@ def test_the_options_documented_are_the_options() -> None:
 
 
 def test_the_tables_of_the_documentation_are_valid_campaign_keys() -> None:
-    first, kind, judges = (tomllib.loads(block) for block in blocks("toml"))
+    first, kind, judges, draws = (tomllib.loads(block) for block in blocks("toml"))
+    recipe(draws["recipe"]).options.model_validate(draws["options"])
     recipe(first["recipe"]).options.model_validate(first["options"])
     assert QuestionKind.model_validate(kind["kind"][0]).name == "dosage"
     recipe("graph-reasoning").options.model_validate(judges["options"])
 
 
 def test_the_planner_and_the_flow_of_the_documentation_work() -> None:
-    planner, flow = blocks("python")
+    planner, bridges, flow = blocks("python")
     names: dict[str, Any] = {}
     exec(planner, names)  # the page's own code
     books = Books(dataclasses.replace(recipe("rows"), planner=names["personas"]))
     assert Counter(task.attributes["persona"] for task in books.plan_all(step=1)) == dict.fromkeys(
         ("a nurse", "a lawyer", "a pupil"), 4
     )
+    exec(bridges, names)
+    drawn = Books(dataclasses.replace(recipe("rows"), planner=names["bridges"]))
+    assert [task.kind for task in drawn.plan_all()] == ["meeting-path"]
+    assert drawn.view.yields["meeting-path"].drawn == 1
     exec(flow, names)
     names["flow"].compile()
 

@@ -6,19 +6,11 @@ the order of sets, and only integers hash alike in every process.
 
 from __future__ import annotations
 
-import random
 from collections import deque
-from collections.abc import Iterator
-from weakref import WeakKeyDictionary
 
 from ...errors import ConfigError
 from ..networks import nx
-from .draws import Draw, make_draw
 from .graph import KnowledgeGraph
-from .weights import Weight, WeightedPool, uniform
-
-_partitions: WeakKeyDictionary[KnowledgeGraph, dict[tuple[int, int, float], tuple[tuple[str, ...], ...]]]
-_partitions = WeakKeyDictionary()
 
 
 def find_communities(
@@ -52,42 +44,6 @@ def find_communities(
         parts = _louvain(inner, seed, resolution)
         pending.extend(parts if len(parts) > 1 else _cut(inner, max_size))
     return tuple(sorted(found, key=lambda part: (-len(part), part)))
-
-
-def draw_communities(
-    graph: KnowledgeGraph,
-    rng: random.Random,
-    *,
-    weight: Weight = uniform,
-    min_size: int = 3,
-    max_size: int = 20,
-    resolution: float = 1.0,
-    seed: int = 0,
-) -> Iterator[Draw]:
-    """Draws communities of `min_size` to `max_size` entities, each once, by the mean weight of their entities.
-
-    `seed` is that of the partition. It is apart from `rng`, so that every sampler of a graph draws from the same
-    communities; they are found once a graph, which takes seconds for some ten thousand entities.
-    """
-    parts = _remembered(graph, seed, max_size, resolution)
-    members = {part[0]: part for part in parts if len(part) >= min_size}
-
-    def mean(first: str) -> float:
-        return sum(weight(graph, entity) for entity in members[first]) / len(members[first])
-
-    pool = WeightedPool(sorted(members), mean, rng)
-    while len(pool):
-        first = pool.pick()
-        pool.remove(first)
-        yield make_draw(graph, rng, "community", members[first])
-
-
-def _remembered(graph: KnowledgeGraph, seed: int, max_size: int, resolution: float) -> tuple[tuple[str, ...], ...]:
-    partitions = _partitions.setdefault(graph, {})
-    key = (seed, max_size, resolution)
-    if key not in partitions:
-        partitions[key] = find_communities(graph, seed=seed, max_size=max_size, resolution=resolution)
-    return partitions[key]
 
 
 def _louvain(links: nx.Graph[int], seed: int, resolution: float) -> list[list[int]]:

@@ -20,7 +20,7 @@ from ...storage.records import Entity, Record, Relation
 from ..networks import nx
 from .columns import Columns
 from .components import component_sizes
-from .links import Links, Numbers, Rows
+from .links import Links, Numbers, Pairs, Rows
 from .texts import Texts
 
 Link = Literal["relation", "cooccurrence", "any"]
@@ -154,6 +154,11 @@ class KnowledgeGraph:
     def chunks_by_relation(self) -> Rows:
         """For each relation the chunks that state it."""
         return self._columns.chunks_by_relation
+
+    @property
+    def pairs(self) -> Pairs:
+        """The relations by the two entities that they join."""
+        return self._columns.pairs
 
     def relation_numbers_between(self, left: int, right: int) -> Numbers:
         """Returns the relations that join two entities, in either direction, ascending; all by number."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
@@ -16,11 +17,13 @@ from pydantic import BaseModel, ConfigDict
 
 from ...storage.records import Chunk, Task
 from ...storage.returns import MARKS
+from ..sampling.sources import Sources
 
 if TYPE_CHECKING:  # types only: a planner draws without networkx or langgraph being imported for its sake
     from langgraph.graph import StateGraph
 
     from ..knowledge.graph import KnowledgeGraph
+    from ..sampling.engine import Yield
 
 
 class Options(BaseModel):
@@ -42,6 +45,7 @@ class PlanView:
     coverage:   how many accepted and pending tasks touch a chunk id, an entity id or a cell (see `coverage_keys`);
                 an absent key counts as 0.
     is_planned: whether a task id was planned before, in this process or an earlier one.
+    yields:     what each sampler gave so far, by its label: a recipe enters the books of those that it opens.
     draws:      the open iterators of `lazily`; no planner of a user needs it.
     """
 
@@ -49,7 +53,13 @@ class PlanView:
     graph: KnowledgeGraph | None = None
     coverage: Mapping[str, int] = field(default_factory=dict)
     is_planned: Callable[[str], bool] = _never
+    yields: MutableMapping[str, Yield] = field(default_factory=dict, repr=False, compare=False)
     draws: MutableMapping[Any, Iterator[Task]] = field(default_factory=dict, repr=False, compare=False)
+
+    @cached_property
+    def sources(self) -> Sources:
+        """Documents and tokens of the chunks, for samplers that need them."""
+        return Sources.of(self.chunks)
 
 
 Planner = Callable[[PlanView, int, random.Random, Any], Sequence[Task]]

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
-from typing import Self
+from typing import Any, Self
 
 from pydantic import Field, model_validator
 
@@ -27,15 +27,13 @@ from ...agents.refiner import refiner
 from ...agents.verifiers import length
 from ...storage.records import Decision, Task
 from ..flows.reference import Flow, reference_flow
-from ..knowledge.draws import Draw
-from ..knowledge.graph import KnowledgeGraph, Link
-from ..knowledge.samplers import draw_distant_pairs, draw_entities, draw_pairs, draw_triples
+from ..knowledge.graph import Link
 from .base import Options, PlanView, Recipe, lazily
-from .groups import WeightName, graph_of, group_rng, patiently, task_of, weight_of
-from .shares import Shares, by_shares, shares_of
+from .groups import WeightName, graph_of, group_rng, opened, require_some, samplers_of, task_of, weight_of, within
+from .shares import Shares, by_shares
 
 NAME = "entigraph"
-DRAWS = ("entity", "pair", "distant", "triple")
+DRAWS = {name: {"sampler": name} for name in ("entity", "pair", "distant", "triple")}
 FORMS = ("article", "explanation", "comparison", "dialogue", "lesson", "report")
 WRITE = ("passages", "entities", "relations", "form")
 JUDGE = ("passages", "entities", "title", "text", "questions", "evidence", "form")
@@ -46,7 +44,9 @@ class EntiGraphOptions(Options):
     """Options of `entigraph`.
 
     shares:     how the accepted items divide among `entity`, `pair` (linked), `distant` (two that only a
-                third joins, and the third) and `triple`; 0 or absent leaves a draw out.
+                third joins, and the third), `triple`, any other sampler by its name, and what `draws` defines; 0 or
+                absent leaves a draw out.
+    draws:      samplers with options, under names of your own: `{"bridge": {"sampler": "path", "hops": 3}}`.
     forms:      forms of text, in plain words; each group starts with another and gets `passes` of them.
     passes:     how many texts a group gets.
     weight:     which entities come first: those that few items touch, those with many relations, or none.
@@ -59,6 +59,7 @@ class EntiGraphOptions(Options):
     """
 
     shares: dict[str, float] = Field(default_factory=lambda: {"pair": 2.0, "distant": 1.0, "triple": 1.0})
+    draws: dict[str, dict[str, Any]] = Field(default_factory=dict)
     forms: tuple[str, ...] = Field(default=FORMS, min_length=1)
     passes: int = Field(default=1, ge=1)
     weight: WeightName = "coverage"
@@ -71,7 +72,8 @@ class EntiGraphOptions(Options):
     @model_validator(mode="after")
     def _draws_are_known(self) -> Self:
         """Raises `ConfigError` before anything is spent."""
-        Shares("draw", shares_of(DRAWS, self.shares), {})
+        Shares("draw", self.shares, {})
+        samplers_of(self.shares, self.draws, DRAWS, self.link)
         return self
 
 
@@ -79,46 +81,18 @@ class EntiGraphOptions(Options):
 def plan_entigraph(view: PlanView, rng: random.Random, options: EntiGraphOptions) -> Iterator[Task]:
     """Draws groups by their shares until all are exhausted; a next pass gives each group its next form."""
     graph = graph_of(view, NAME)
-    shares = Shares("draw", {name: options.shares.get(name, 0.0) for name in DRAWS}, view.coverage)
+    chosen = samplers_of(options.shares, options.draws, DRAWS, options.link)
+    shares = Shares("draw", options.shares, view.coverage)
+    weight = weight_of(options.weight, view)
     for turn in range(options.passes):
-        sources = _sources(graph, view, rng, options)
+        sources = opened(view, graph, rng, chosen, weight=weight, refuse=within(options.max_chunks))
         for kind, draw in by_shares(sources, shares):
-            members = draw.entities if kind != "distant" else _with_middle(graph, draw.entities, options.link)
-            first = group_rng("form", kind, sorted(members)).randrange(len(options.forms))
+            first = group_rng("form", kind, sorted(draw.bridged)).randrange(len(options.forms))
             form = options.forms[(first + turn) % len(options.forms)]
-            task = task_of(
-                graph,
-                kind,
-                members,
-                ordered=kind == "distant",
-                max_chunks=options.max_chunks,
-                attributes={"form": form},
-                seed=turn,
-            )
+            task = task_of(draw, max_chunks=options.max_chunks, attributes={"form": form}, seed=turn)
             if task is not None:
                 yield task
-
-
-def _with_middle(graph: KnowledgeGraph, ends: tuple[str, ...], link: Link) -> tuple[str, ...]:
-    """Puts a neighbour that both ends have between them: without it nothing in the source relates them."""
-    first, last = sorted(ends)
-    shared = sorted(set(graph.neighbours(first, link=link)) & set(graph.neighbours(last, link=link)))
-    return (first, group_rng("middle", first, last).choice(shared), last)
-
-
-def _sources(
-    graph: KnowledgeGraph, view: PlanView, rng: random.Random, options: EntiGraphOptions
-) -> dict[str, Iterator[Draw]]:
-    """Opens one sampler a kind of draw, each with a random source of its own, so that none disturbs the others."""
-    weight = weight_of(options.weight, view)
-    seeds = {name: random.Random(rng.getrandbits(64)) for name in DRAWS}  # noqa: S311  # reproducible draws
-    draws = {
-        "entity": draw_entities(graph, seeds["entity"], weight=weight),
-        "pair": draw_pairs(graph, seeds["pair"], weight=weight, link=options.link),
-        "distant": draw_distant_pairs(graph, seeds["distant"], weight=weight, link=options.link),
-        "triple": draw_triples(graph, seeds["triple"], weight=weight, link=options.link),
-    }
-    return {name: patiently(found, graph, max_chunks=options.max_chunks) for name, found in draws.items()}
+        require_some(NAME, sources)
 
 
 def entigraph_flow(options: EntiGraphOptions) -> Flow:

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
-from typing import Self
+from typing import Any, Self
 
 from pydantic import Field, model_validator
 
@@ -34,22 +34,30 @@ from ...agents.turns import in_turn
 from ...errors import ConfigError
 from ...storage.records import Task
 from ..flows.reference import Flow, reference_flow
-from ..knowledge.graph import KnowledgeGraph, Link
-from ..knowledge.samplers import Draw, draw_communities, draw_paths
+from ..knowledge.graph import Link
+from ..sampling.draws import Draw
+from ..sampling.engine import REFUSALS, Refuse
 from .base import Options, PlanView, Recipe, lazily
-from .groups import WeightName, graph_of, group_rng, patiently, task_of, weight_of
+from .groups import WeightName, graph_of, group_rng, opened, require_some, samplers_of, task_of, weight_of, within
 from .shares import Shares, by_shares, shares_of
 
 NAME = "graph-reasoning"
-RELATIONS = ("hop1", "hop2", "hop3", "community")
+DRAWS: dict[str, dict[str, Any]] = {
+    "hop1": {"sampler": "path", "hops": 1},
+    "hop2": {"sampler": "path", "hops": 2, "chordless": True},
+    "hop3": {"sampler": "path", "hops": 3, "chordless": True},
+    "community": {"sampler": "community"},
+}
 WRITE = ("passages", "points", "relation", "path")
 
 
 class GraphReasoningOptions(Options):
     """Options of `graph-reasoning`.
 
-    shares:      how the accepted items divide among `hop1`, `hop2`, `hop3` and `community`; 0 leaves one out.
-    points:      how many knowledge points of a community one problem combines.
+    shares:      how the accepted items divide among `hop1`, `hop2`, `hop3`, `community`, any other sampler by its
+                 name, and what `draws` defines; 0 leaves one out.
+    draws:       samplers with options, under names of your own: `{"bridge": {"sampler": "meeting-path", "hops": 3}}`.
+    points:      how many knowledge points of a community one problem combines; so with every draw that is no path.
     combinations: how many such combinations a community gives, at most.
     weight:      which points come first: those that few items touch, those with many relations, or none.
     link:        what joins points on a path: a stated `relation`, a shared chunk (`cooccurrence`), or `any` of them.
@@ -61,7 +69,8 @@ class GraphReasoningOptions(Options):
     minimum:     least score by judge for its acceptance.
     """
 
-    shares: dict[str, float] = Field(default_factory=lambda: dict.fromkeys(RELATIONS, 1.0))
+    shares: dict[str, float] = Field(default_factory=lambda: dict.fromkeys(DRAWS, 1.0))
+    draws: dict[str, dict[str, Any]] = Field(default_factory=dict)
     points: int = Field(default=3, ge=2, le=8)
     combinations: int = Field(default=3, ge=1)
     weight: WeightName = "coverage"
@@ -75,10 +84,16 @@ class GraphReasoningOptions(Options):
     agree: int | None = Field(default=None, ge=1)
     minimum: dict[str, float] = Field(default_factory=dict)
 
+    @property
+    def all_shares(self) -> dict[str, float]:
+        """The shares, 1 for each of the paper's draws where none is given."""
+        return {**dict.fromkeys(DRAWS, 1.0), **self.shares}
+
     @model_validator(mode="after")
     def _names_are_known(self) -> Self:
         """Raises `ConfigError` before anything is spent."""
-        Shares("draw", shares_of(RELATIONS, self.shares), {})
+        Shares("draw", self.all_shares, {})
+        samplers_of(self.all_shares, self.draws, DRAWS, self.link)
         shares_of(self.judges, self.minimum)
         if self.agree is not None and self.agree > len(self.judges):
             raise ConfigError(f"agree is {self.agree}; there are only {len(self.judges)} judges")
@@ -89,40 +104,52 @@ class GraphReasoningOptions(Options):
 def plan_graph_reasoning(view: PlanView, rng: random.Random, options: GraphReasoningOptions) -> Iterator[Task]:
     """Draws combinations of knowledge points, each relation type by its share, until all are exhausted."""
     graph = graph_of(view, NAME)
-    weight = weight_of(options.weight, view)
-    shares = Shares("draw", {name: options.shares.get(name, 0.0) for name in RELATIONS}, view.coverage)
-    seeds = {name: random.Random(rng.getrandbits(64)) for name in RELATIONS}  # noqa: S311  # reproducible draws
-    sources: dict[str, Iterator[tuple[str, ...]]] = {}
-    for hops in (1, 2, 3):
-        paths = draw_paths(graph, seeds[f"hop{hops}"], weight=weight, hops=hops, link=options.link)
-        sources[f"hop{hops}"] = _members(
-            patiently(paths, graph, chordless=options.link if hops > 1 else None, max_chunks=options.max_chunks)
-        )
-    sources["community"] = _combinations(graph, seeds["community"], view, options)
-    for kind, members in by_shares(sources, shares):
-        task = task_of(graph, kind, members, ordered=kind != "community", max_chunks=options.max_chunks)
+    chosen = samplers_of(options.all_shares, options.draws, DRAWS, options.link)
+    shares = Shares("draw", options.all_shares, view.coverage)
+    sources = opened(
+        view, graph, rng, chosen, weight=weight_of(options.weight, view), refuse=_unless_parted(options)
+    )  # fmt: skip
+    for _, draw in by_shares({name: _parted(draws, options) for name, draws in sources.items()}, shares):
+        task = task_of(draw, max_chunks=options.max_chunks)
         if task is not None:
             yield task
+    require_some(NAME, sources)
 
 
-def _members(draws: Iterator[Draw]) -> Iterator[tuple[str, ...]]:
-    return (draw.entities for draw in draws)
+def _unless_parted(options: GraphReasoningOptions) -> Refuse:
+    """Refuses what needs too many chunks; of a draw that is parted that is not known yet."""
+    refuse = within(options.max_chunks)
+    return lambda draw: "" if _is_parted(draw, options) else refuse(draw)
 
 
-def _combinations(
-    graph: KnowledgeGraph, rng: random.Random, view: PlanView, options: GraphReasoningOptions
-) -> Iterator[tuple[str, ...]]:
-    """Draws `points` members of a community, `combinations` times each, the same ones whenever it is drawn."""
-    weight = weight_of(options.weight, view)
-    for draw in draw_communities(graph, rng, weight=weight, min_size=options.points):
-        members = sorted(draw.entities)
-        chance = group_rng("combinations", members, options.points)
-        seen: set[tuple[str, ...]] = set()
+def _is_parted(draw: Draw, options: GraphReasoningOptions) -> bool:
+    return not draw.ordered and len(draw.numbers) > options.points
+
+
+def _parted(draws: Iterator[Draw], options: GraphReasoningOptions) -> Iterator[Draw]:
+    """Draws `points` members of a larger group, `combinations` times each, the same ones whenever it is drawn.
+
+    Ends after `REFUSALS` combinations in a row that need too many chunks.
+    """
+    refuse, refused = within(options.max_chunks), 0
+    for draw in draws:
+        if not _is_parted(draw, options):
+            yield draw
+            continue
+        members = sorted(draw.numbers)
+        chance = group_rng("combinations", sorted(draw.entities), options.points)
+        seen: set[tuple[int, ...]] = set()
         for _ in range(options.combinations):
-            chosen = tuple(sorted(chance.sample(members, options.points)))
-            if chosen not in seen:
-                seen.add(chosen)
-                yield chosen
+            some = tuple(sorted(chance.sample(members, options.points)))
+            if some in seen:
+                continue
+            seen.add(some)
+            part = Draw(draw.graph, draw.kind, some)
+            if not refuse(part):
+                refused = 0
+                yield part
+            elif (refused := refused + 1) >= REFUSALS:
+                return
 
 
 def _path(state: FlowState) -> list[str]:

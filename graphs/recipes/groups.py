@@ -1,33 +1,34 @@
-"""Turns what a sampler draws into a task that is the same whenever the same group is drawn.
+"""Turns what samplers draw into tasks that are the same whenever the same group is drawn.
 
-A sampler picks evidence chunks and an order by chance. A resumed campaign draws again, and a group that was planned
-before must then be known again: so order and chunks are fixed here by the group alone.
+A sampler comes to a group by chance, in any order. A resumed campaign draws again, and a group that was planned before
+must then be known again: so a task's order and chunks are those of the group alone.
 """
 
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable, Iterator, Mapping
-from itertools import islice
+from collections.abc import Mapping
 from typing import Any, Literal
 
 from ...errors import ConfigError
 from ...storage.records import Task, content_id
-from ..knowledge.draws import Draw, evidence
 from ..knowledge.graph import KnowledgeGraph, Link
-from ..knowledge.weights import Weight, by_degree, by_inverse_coverage, uniform
+from ..sampling.catalogue import sampler, samplers
+from ..sampling.draws import Draw
+from ..sampling.engine import Draws, Refuse
+from ..sampling.sampler import Sampler
+from ..sampling.weights import Weight, by_degree, by_inverse_coverage, uniform
 from .base import PlanView
 
 WeightName = Literal["coverage", "degree", "uniform"]
 MOST_RELATIONS = 12  # of a task; more would fill the prompt with lines and not with source text
-PATIENCE = 2_000  # draws in a row that a filter may refuse before a source counts as exhausted; bounds a plan's time
 
 
 def graph_of(view: PlanView, recipe: str) -> KnowledgeGraph:
     """Returns the view's graph; raises `ConfigError` when the campaign built none, or an empty one."""
     if view.graph is None:
         raise ConfigError(f"recipe '{recipe}' draws from a knowledge graph and the campaign has none; build it first")
-    if not view.graph.entities:
+    if not len(view.graph.ids):
         raise ConfigError(
             f"recipe '{recipe}' draws from the knowledge graph, which is empty: no entity was found in the documents; "
             f"see `gristmill graph`, or change the entity types"
@@ -46,62 +47,102 @@ def group_rng(*parts: object) -> random.Random:
 
 
 def task_of(
-    graph: KnowledgeGraph,
-    kind: str,
-    entities: Iterable[str],
-    *,
-    ordered: bool,
-    max_chunks: int,
-    attributes: Mapping[str, Any] | None = None,
-    seed: int = 0,
+    draw: Draw, *, max_chunks: int, attributes: Mapping[str, Any] | None = None, seed: int = 0, kind: str = ""
 ) -> Task | None:
-    """Makes the task of a group, or None when fewer than all entities are mentioned in `max_chunks` chunks.
+    """Makes the task of a draw, or None when fewer than all entities are mentioned in `max_chunks` chunks.
 
-    `ordered` keeps the entities' order up to reversal (a path); else they are sorted. Relations are those that most
-    chunks state.
+    An ordered draw (a path) keeps its order up to reversal; else entities are sorted. What stands between two that are
+    drawn together belongs to the task. Relations are those that most chunks state.
     """
-    members = tuple(entities)
-    members = min(members, members[::-1]) if ordered else tuple(sorted(members))
-    relations = graph.relations_among(members)
-    rng = group_rng(kind, members, seed)
-    chunks = evidence(graph, rng, members, relations)
-    if not chunks or len(chunks) > max_chunks or not all(graph.chunks_of(entity) for entity in members):
+    members = draw.bridged
+    members = min(members, members[::-1]) if draw.ordered else tuple(sorted(members))
+    chunks = draw.evidence(seed)
+    if not shows(draw, chunks, max_chunks):
         return None
-    strongest = sorted(relations, key=lambda one: (-graph.relations[one].weight, one))[:MOST_RELATIONS]
+    stated = draw.graph.stated
+    strongest = sorted(draw.relation_numbers, key=lambda one: (-stated.size(one), one))[:MOST_RELATIONS]
     return Task.of(
-        kind,
+        kind or draw.kind,
         chunks=chunks,
         entities=members,
-        relations=tuple(strongest),
+        relations=tuple(draw.graph.relation_ids[one] for one in strongest),
         attributes=dict(attributes or {}),
         seed=seed,
     )
 
 
-def patiently(
-    draws: Iterator[Draw], graph: KnowledgeGraph, *, max_chunks: int, chordless: Link | None = None
-) -> Iterator[Draw]:
-    """Passes on the draws that a task can be made of, and ends after `PATIENCE` refusals in a row.
+def shows(draw: Draw, chunks: tuple[str, ...], max_chunks: int) -> bool:
+    """Tells whether these chunks are few enough, and mention every entity of a draw."""
+    mentioned = draw.graph.chunks
+    return 0 < len(chunks) <= max_chunks and all(mentioned.size(number) for number in draw.through)
 
-    `chordless` refuses a path with a short cut: entities that are not neighbours on it and that this link joins.
+
+def within(max_chunks: int) -> Refuse:
+    """Refuses the draws that no task can be made of."""
+
+    def refuse(draw: Draw) -> str:
+        if not all(draw.graph.chunks.size(number) for number in draw.through):
+            return "no mention"
+        return "" if len(draw.chunks) <= max_chunks else "too many chunks"
+
+    return refuse
+
+
+def samplers_of(
+    shares: Mapping[str, float],
+    given: Mapping[str, Mapping[str, Any]],
+    built_in: Mapping[str, Mapping[str, Any]],
+    link: Link,
+) -> dict[str, Sampler]:
+    """Returns the sampler of each draw that has a share above 0, in the order of the shares.
+
+    A draw is a table of `given` or of the recipe's own `built_in`, `{"sampler": NAME, option: value, ...}`, else the
+    sampler that has its name. `link` stands where a table says none.
+
+    Raises:
+        ConfigError: a share names no draw, or a table no sampler, or one without that option.
     """
-    while True:
-        for draw in islice(draws, PATIENCE):
-            if len(draw.chunks) <= max_chunks and not (chordless and _has_chord(graph, draw.entities, chordless)):
-                yield draw
-                break
-        else:
-            return
+    tables = {**built_in, **given}
+    for name in shares:
+        if name not in tables and name not in samplers():
+            known = ", ".join(dict.fromkeys((*tables, *samplers())))
+            raise ConfigError(f"shares names {name}, which is not drawn; drawn are {known}, and what draws defines")
+    found: dict[str, Sampler] = {}
+    for name, table in given.items():
+        if name not in shares:
+            raise ConfigError(f"draws defines '{name}', which has no share; add it to shares")
+        if "sampler" not in table:
+            raise ConfigError(
+                f'draws.{name} names no sampler; add sampler = "path" or another of: {", ".join(samplers())}'
+            )
+    for name in (name for name, share in shares.items() if share > 0):
+        table = dict(tables.get(name, {}))
+        kind = str(table.pop("sampler", name))
+        if kind in samplers() and "link" in samplers()[kind].options.model_fields:
+            table.setdefault("link", link)
+        found[name] = sampler(kind, **{**table, "label": name})
+    return found
 
 
-def _has_chord(graph: KnowledgeGraph, path: tuple[str, ...], link: Link) -> bool:
-    return any(
-        _joined(graph, path[left], path[right], link)
-        for left in range(len(path))
-        for right in range(left + 2, len(path))
-    )
+def opened(
+    view: PlanView,
+    graph: KnowledgeGraph,
+    rng: random.Random,
+    chosen: Mapping[str, Sampler],
+    *,
+    weight: Weight,
+    refuse: Refuse,
+) -> dict[str, Draws]:
+    """Opens samplers, each with a random source of its own, so that none disturbs the others; enters their books."""
+    draws = {}
+    for name, one in chosen.items():
+        seed = random.Random(rng.getrandbits(64))  # noqa: S311  # reproducible draws
+        draws[name] = one.draws(graph, seed, weight=weight, sources=view.sources, refuse=refuse)
+        view.yields[name] = draws[name].books
+    return draws
 
 
-def _joined(graph: KnowledgeGraph, left: str, right: str, link: Link) -> bool:
-    related = link != "cooccurrence" and graph.links.has(graph.number(left), graph.number(right))
-    return related or (link != "relation" and graph.cooccurrence(left, right) > 0)
+def require_some(recipe: str, draws: Mapping[str, Draws]) -> None:
+    """Raises `ConfigError` with every sampler's reason when none of them drew anything."""
+    if all(one.end and not one.books.drawn for one in draws.values()):
+        raise ConfigError(f"recipe '{recipe}' finds nothing to draw. " + ". ".join(one.end for one in draws.values()))

@@ -1,0 +1,31 @@
+"""`entity`: one entity."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from .base import Opening, SamplerKind, SamplerOptions, Sets
+from .draws import Group
+from .roots import NONE
+
+
+class _Entities(Sets):
+    mend = "the graph has no entity; see `gristmill graph`, or change the entity types"
+
+    def __init__(self, opening: Opening) -> None:
+        super().__init__(opening.graph)
+        self._root = opening.root_by_root(None)
+
+    def propose(self) -> Group | None:
+        root = self._root()
+        return None if root == NONE else (root,)
+
+    def rest(self) -> Iterator[Group]:
+        return iter(self.propose, None)
+
+
+def _open(options: SamplerOptions, opening: Opening) -> _Entities:
+    return _Entities(opening)
+
+
+ENTITY = SamplerKind("entity", "one entity", SamplerOptions, _open)
