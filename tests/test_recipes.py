@@ -249,7 +249,7 @@ def test_any_sampler_is_drawn_by_name_and_by_a_table_of_options() -> None:
     kinds = Counter(task.kind for task in tasks)
     assert set(kinds) == set(shares)
     assert kinds["bridge"] == 3, "abcd, bcde, cdef"
-    assert {name: found.drawn for name, found in books.view.yields.items()} == dict(kinds)
+    assert all(books.view.yields[name].drawn >= count for name, count in kinds.items())
     bridge = next(task for task in tasks if task.kind == "bridge")
     assert [GRAPH.degree(one) for one in bridge.entities[1:3]] == [2, 2], "a path keeps its order"
     parts = Books(recipe("graph-reasoning")).plan_all(

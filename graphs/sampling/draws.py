@@ -24,7 +24,7 @@ class Draw:
     draws are equal when kind and entities are.
     """
 
-    __slots__ = ("_chunks", "_relations", "graph", "kind", "numbers", "ordered", "through")
+    __slots__ = ("_chunks", "_held", "_relations", "graph", "kind", "numbers", "ordered", "through")
 
     def __init__(
         self,
@@ -42,6 +42,7 @@ class Draw:
         self.through = through or numbers
         self.ordered = ordered
         self._chunks = chunks
+        self._held = chunks is not None
         self._relations: Group | None = None
 
     @property
@@ -74,8 +75,11 @@ class Draw:
         return tuple([ids[number] for number in self._chunks])
 
     def evidence(self, seed: int = 0) -> tuple[str, ...]:
-        """Returns the chunks that this seed chooses where several show as much; seed 0 chooses `chunks`."""
-        if seed == 0:
+        """Returns the chunks that this seed chooses where several show as much; seed 0 chooses `chunks`.
+
+        A subgraph that was grown within a budget has the chunks that it was grown by, whatever the seed.
+        """
+        if seed == 0 or self._held:
             return self.chunks
         ids = self.graph.chunk_ids
         return tuple([ids[number] for number in self._shown(seed)])

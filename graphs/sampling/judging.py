@@ -3,8 +3,8 @@
 After the knowledge assessment of GraphGen (arXiv:2505.20416), with each of its steps done as it was meant. The judge
 reads the statements that it judges, true and false ones, and no description in their place. Its probabilities of yes
 and no are normalised against each other, so a habit of answering otherwise does not count as doubt. No logarithm is
-taken of zero: what a server does not list is at most as likely as the last that it lists. A fact that could not be judged has
-no score and is counted, and is never given a middling one.
+taken of zero: what a server does not list is at most as likely as the last that it lists. A fact that could not be
+judged has no score and is counted, and is never given a middling one.
 """
 
 from __future__ import annotations
