@@ -58,7 +58,9 @@ class StoredRecords(Mapping[str, Fact]):
     def updated(self, ids: Texts, records: Iterable[Fact]) -> StoredRecords[Fact]:
         """Returns the records with these ids, of which some are new or other than those that are stored."""
         changed = {**self._changed, **{one.id: one for one in records}}
-        return StoredRecords(ids, self._read, self._stream, {id: one for id, one in changed.items() if id in ids})
+        return StoredRecords(
+            ids, self._read, self._stream, {id: one for id, one in changed.items() if ids.find(id) is not None}
+        )
 
     def all(self) -> Iterator[Fact]:
         """Yields the records by id."""
