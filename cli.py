@@ -199,8 +199,11 @@ def show(**options: Any) -> None:
 
 @main.command()
 @click.argument("run", type=click.Path(path_type=Path))
-@click.option("--format", "format_", type=click.Choice(["summary", "graphml", "json"]), default="summary")
-@click.option("--out", type=click.Path(path_type=Path), help="File to write.")
+@click.option(
+    "--format", "format_", default="summary", show_default=True,
+    type=click.Choice(["summary", "graphml", "json", "json-ld", "parquet", "cypher"]),
+)  # fmt: skip
+@click.option("--out", type=click.Path(path_type=Path), help="File to write, for parquet a folder; else in RUN.")
 @click.option("--top", type=int, default=15, show_default=True, help="Entities in the summary, chunks in the ledger.")
 @click.option("--ledger", is_flag=True, help="List the chunks, worst first: what was found, kept, dropped, and why.")
 @click.option("--json", "as_json", is_flag=True, help="The summary or the ledger as one JSON object.")

@@ -9,7 +9,7 @@ import tomllib
 from pathlib import Path
 
 from gristmill.agents.extraction_schema import GraphSchema
-from gristmill.graphs.knowledge.export import read_json
+from gristmill.graphs.exchange.node_link import read_json
 from gristmill.graphs.sampling.base import SamplerOptions
 from gristmill.graphs.sampling.catalogue import samplers
 

@@ -15,8 +15,9 @@ from gristmill.agents.extraction import Extraction, FoundEntity, FoundRelation
 from gristmill.agents.extractor import extractor
 from gristmill.agents.state import FlowContext
 from gristmill.errors import AccessDenied, BudgetExceeded, ConfigError, Overloaded, StoreError
+from gristmill.graphs.exchange.graphml import write_graphml
+from gristmill.graphs.exchange.node_link import read_json, write_json
 from gristmill.graphs.knowledge.build import build
-from gristmill.graphs.knowledge.export import read_json, write_graphml, write_json
 from gristmill.graphs.knowledge.graph import KnowledgeGraph
 from gristmill.graphs.knowledge.merge import merge, merge_with_books
 from gristmill.graphs.knowledge.summarise import split, summarise, tokens
@@ -290,18 +291,18 @@ def test_json_comes_back_whole_and_is_networkx_node_link(tmp_path) -> None:
     assert [one.name for one in tmp_path.iterdir()] == ["graph.json"]
 
 
-def test_graphml_is_legal_xml_of_strings(tmp_path) -> None:
+def test_graphml_is_legal_xml(tmp_path) -> None:
     path = tmp_path / "graph.graphml"
     write_graphml(odd_graph(), path)
     root = ElementTree.parse(path).getroot()
     types = {key.get("attr.type") for key in root.iter("{http://graphml.graphdrawing.org/xmlns}key")}
-    assert types == {"string"}
+    assert types == {"string", "int", "double", "boolean"}
     loaded = nx.read_graphml(path, force_multigraph=True)
     assert loaded.nodes["a"]["description"] == "One.\nTwo ."
     assert loaded.nodes["a"]["name"] == "Café <&>"
     assert loaded.nodes["b"]["chunks"] == "c1 c2"
     assert sorted(loaded["a"]["b"]) == ["r0", "r1"]
-    assert loaded["a"]["b"]["r0"]["weight"] == "1.5"
+    assert loaded["a"]["b"]["r0"]["weight"] == 1.5
 
 
 @pytest.mark.parametrize("text", ["{", "[]", '{"graph": {"format": "other"}}', None])
