@@ -7,9 +7,11 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from heapq import nsmallest
 from pathlib import Path
 from typing import Any
 
+from rich.console import Console
 from rich.text import Text
 
 from ..errors import ConfigError
@@ -205,6 +207,7 @@ def show(item: str, *, run: Path | None, store: str, as_json: bool, full: bool) 
 def graph(
     run: Path, *, store: str, format_: str, out: Path | None, top: int, ledger: bool = False, as_json: bool = False
 ) -> int:
+    console = open_console()
     with _reading(*find_run(run, store)) as opened:
         require_graph(opened)
         if ledger:
@@ -212,24 +215,14 @@ def graph(
             return 0
         if format_ != "summary":
             path = write_graph(opened, format_, out)
-            open_console().print(f"wrote {path}")
+            console.print(f"wrote {path}")
             return 0
-        found, extraction = KnowledgeGraph(*opened.graph()), ledger_of(opened)
-    console = open_console()
-    stats = found.stats()
-    if as_json:
-        print_json({**stats.model_dump(mode="json"), "extraction": ledger_dict(extraction)})
-        return 0
-    console.print(
-        f"{stats.entities} entities, {stats.relations} relations, {stats.mentions} mentions "
-        f"in {stats.chunks} chunks; {stats.components} components, the largest holds {stats.largest_component:.0%}"
-    )
-    for key in sorted(found.ids, key=lambda key: (-len(found.entities[key].mentions), key))[:top]:
-        entity = found.entities[key]
-        near = ", ".join(found.entities[one].name for one in found.neighbours(key)[:5])
-        line = f"  {entity.name} ({entity.type})  {len(entity.mentions)} mentions"
-        console.print(Text(line + (f"  - {near}" if near else "")))
-    print_ledger(console, extraction)
+        found, extraction = KnowledgeGraph.load(opened), ledger_of(opened)
+        if as_json:
+            print_json({**found.stats().model_dump(mode="json"), "extraction": ledger_dict(extraction)})
+            return 0
+        _print_graph(console, found, top)
+        print_ledger(console, extraction)
     return 0
 
 
@@ -240,6 +233,19 @@ def _print_chunks(store: RunStore, top: int, as_json: bool) -> None:
     console = open_console()
     print_ledger(console, ledger_of(store))
     print_lines(console, store, lines_of(store), top)
+
+
+def _print_graph(console: Console, found: KnowledgeGraph, top: int) -> None:
+    stats = found.stats()
+    console.print(
+        f"{stats.entities} entities, {stats.relations} relations, {stats.mentions} mentions "
+        f"in {stats.chunks} chunks; {stats.components} components, the largest holds {stats.largest_component:.0%}"
+    )
+    counts = found.mention_counts
+    for number in nsmallest(top, range(len(found.ids)), key=lambda one: (-counts[one], one)):
+        near = ", ".join(found.names[one] for one in found.links[number][:5])
+        line = f"  {found.names[number]} ({found.types[found.type_codes[number]]})  {counts[number]} mentions"
+        console.print(Text(line + (f"  - {near}" if near else "")))
 
 
 def flow(source: str) -> int:

@@ -85,8 +85,7 @@ async def build_graph(
         BudgetExceeded, AccessDenied, ServerLost, ConfigError, StoreError: the campaign must stop.
     """
     if store.mark("graph") is not None:
-        entities, relations = store.graph()
-        return KnowledgeGraph(entities, relations)
+        return KnowledgeGraph.load(store)
     done = {chunk for chunk, _, _ in store.extractions()}
     waiting = ((chunk, before) for chunk, before in with_before(chunks) if chunk.id not in done)
     read = reader(spec)

@@ -1,12 +1,19 @@
-"""What of a knowledge graph is read column by column: the rows that walks and counts need, without whole records."""
+"""The knowledge graph in a run's tables: whole records, and beside them the columns that walks and counts need.
+
+A graph of a million entities is loaded from the columns alone; a record is read when somebody looks at it.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
+import orjson
+
+from .database import Database, Row
 from .records import Entity, Relation, Span
+from .schema import PUT_ENTITY, PUT_RELATION, Statement
 
 BATCH = 10_000  # rows that are in memory as Python's objects at a time
 
@@ -34,6 +41,9 @@ class RelationRows(NamedTuple):
     chunks: Sequence[Sequence[str]]
 
 
+FactRows = TypeVar("FactRows", EntityRows, RelationRows)
+
+
 def entity_rows(entities: Iterable[Entity]) -> Iterator[EntityRows]:
     """Yields the rows of records."""
     for some in _batches(entities):
@@ -57,6 +67,62 @@ def relation_rows(relations: Iterable[Relation]) -> Iterator[RelationRows]:
             weights=[one.weight for one in some],
             chunks=[chunks_in(one.mentions) for one in some],
         )
+
+
+def one_batch(kind: type[FactRows], batches: Iterable[FactRows]) -> FactRows:
+    """Returns the rows of all batches in one."""
+    columns: list[list[Any]] = [[] for _ in kind._fields]
+    for batch in batches:
+        for column, more in zip(columns, batch, strict=True):
+            column.extend(more)
+    return kind(*columns)
+
+
+def stored_entity_rows(database: Database) -> Iterator[EntityRows]:
+    """Yields the rows of a run's entities, by id, without their records."""
+    stream = database.stream("SELECT id, name, type, mentions, chunks FROM entities ORDER BY id")
+    for ids, names, types, mentions, chunks in _columns(stream):
+        yield EntityRows(ids, names, types, mentions, _lists(chunks))
+
+
+def stored_relation_rows(database: Database) -> Iterator[RelationRows]:
+    """Yields the rows of a run's relations, by id, without their records."""
+    stream = database.stream("SELECT id, source, target, type, weight, chunks FROM relations ORDER BY id")
+    for ids, sources, targets, types, weights, chunks in _columns(stream):
+        yield RelationRows(ids, sources, targets, types, weights, _lists(chunks))
+
+
+def put_entities(entities: Iterable[Entity]) -> Statement:
+    """Returns the statement that stores entities, each in place of the one with its id."""
+    return PUT_ENTITY, [
+        (one.id, one.name, one.type, len(one.mentions), _chunks(one), one.model_dump_json(exclude_defaults=True))
+        for one in entities
+    ]
+
+
+def put_relations(relations: Iterable[Relation]) -> Statement:
+    """Returns the statement that stores relations, each in place of the one with its id."""
+    return PUT_RELATION, [
+        (
+            *(one.id, one.source, one.target, one.type, one.weight, _chunks(one)),
+            one.model_dump_json(exclude_defaults=True),
+        )
+        for one in relations
+    ]
+
+
+def _chunks(record: Entity | Relation) -> str:
+    return orjson.dumps(chunks_in(record.mentions)).decode()
+
+
+def _lists(texts: Iterable[str]) -> list[list[str]]:
+    found: list[list[str]] = orjson.loads(f"[{','.join(texts)}]")  # at once: a parse for each would take twice the time
+    return found
+
+
+def _columns(rows: Iterator[Row]) -> Iterator[tuple[tuple[Any, ...], ...]]:
+    while some := list(islice(rows, BATCH)):
+        yield tuple(zip(*some, strict=True))
 
 
 def chunks_in(mentions: Iterable[Span]) -> list[str]:

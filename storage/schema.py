@@ -27,8 +27,10 @@ CREATE TABLE chunks (id TEXT PRIMARY KEY, document TEXT NOT NULL, body TEXT NOT 
 CREATE INDEX chunks_place ON chunks (place);
 CREATE INDEX chunks_document ON chunks (document);
 CREATE TABLE extractions (chunk TEXT PRIMARY KEY, reason TEXT NOT NULL, body TEXT NOT NULL);
-CREATE TABLE entities ({order}id TEXT PRIMARY KEY, body TEXT NOT NULL);
-CREATE TABLE relations ({order}id TEXT PRIMARY KEY, body TEXT NOT NULL);
+CREATE TABLE entities ({order}id TEXT PRIMARY KEY, name TEXT NOT NULL, type TEXT NOT NULL, mentions INTEGER NOT NULL,
+                       chunks TEXT NOT NULL, body TEXT NOT NULL);
+CREATE TABLE relations ({order}id TEXT PRIMARY KEY, source TEXT NOT NULL, target TEXT NOT NULL, type TEXT NOT NULL,
+                        weight DOUBLE PRECISION NOT NULL, chunks TEXT NOT NULL, body TEXT NOT NULL);
 CREATE TABLE rulings (seq {seq} PRIMARY KEY, id TEXT UNIQUE NOT NULL, body TEXT NOT NULL);
 CREATE TABLE tasks (seq {seq} PRIMARY KEY, id TEXT UNIQUE NOT NULL, status TEXT NOT NULL, body TEXT NOT NULL);
 CREATE INDEX tasks_status ON tasks (status, seq);
@@ -74,6 +76,19 @@ ADD_EXTRACTION = (
     "INSERT INTO extractions (chunk, reason, body) VALUES (?, ?, ?) "
     "ON CONFLICT (chunk) DO UPDATE SET reason = excluded.reason, body = excluded.body"
 )
+# Beside an entity's or a relation's body stand the columns that a graph is loaded from (`storage/graph.py`).
+PUT_ENTITY = (
+    "INSERT INTO entities (id, name, type, mentions, chunks, body) VALUES (?, ?, ?, ?, ?, ?) "
+    "ON CONFLICT (id) DO UPDATE SET name = excluded.name, type = excluded.type, "
+    "mentions = excluded.mentions, chunks = excluded.chunks, body = excluded.body"
+)
+PUT_RELATION = (
+    "INSERT INTO relations (id, source, target, type, weight, chunks, body) VALUES (?, ?, ?, ?, ?, ?, ?) "
+    "ON CONFLICT (id) DO UPDATE SET source = excluded.source, target = excluded.target, type = excluded.type, "
+    "weight = excluded.weight, chunks = excluded.chunks, body = excluded.body"
+)
+FORGET_ENTITY = "DELETE FROM entities WHERE id = ?"
+FORGET_RELATION = "DELETE FROM relations WHERE id = ?"
 ADD_TASK = "INSERT INTO tasks (id, status, body) VALUES (?, 'pending', ?) ON CONFLICT DO NOTHING"
 ADD_ITEM = (
     "INSERT INTO items (id, task, status, reason, body) SELECT ?, ?, ?, ?, ? "

@@ -7,7 +7,7 @@ stores it does nothing unless the task is still pending. Reads are short and by 
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import astuple, dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -17,6 +17,7 @@ import orjson
 
 from ..errors import NotStored, StoreError
 from .database import Database
+from .graph import EntityRows, RelationRows, put_entities, put_relations, stored_entity_rows, stored_relation_rows
 from .records import Chunk, Document, Entity, Item, Relation, Status, Task
 from .schema import (
     ADD_CHUNK,
@@ -29,7 +30,9 @@ from .schema import (
     DECIDED,
     EMPTY,
     END_TASK,
+    FORGET_ENTITY,
     FORGET_FAILED,
+    FORGET_RELATION,
     KEEP_CALL,
     RETRY_TASK,
     SET_MARK,
@@ -242,15 +245,46 @@ class RunStore:
     async def set_graph(self, entities: Iterable[Entity], relations: Iterable[Relation], ledger: Any) -> None:
         """Replaces the stored graph, in one transaction."""
         await self.write(
-            ("DELETE FROM entities WHERE id <> ?", [("",)]),
-            ("DELETE FROM relations WHERE id <> ?", [("",)]),
-            ("INSERT INTO entities (id, body) VALUES (?, ?)", [(entity.id, _json(entity)) for entity in entities]),
-            (
-                "INSERT INTO relations (id, body) VALUES (?, ?)",
-                [(relation.id, _json(relation)) for relation in relations],
-            ),
+            (EMPTY.format("entities"), [(1,)]),
+            (EMPTY.format("relations"), [(1,)]),
+            put_entities(entities),
+            put_relations(relations),
             mark_statement("graph", ledger),
         )
+
+    async def change_graph(
+        self,
+        ledger: Any,
+        *,
+        entities: Iterable[Entity] = (),
+        relations: Iterable[Relation] = (),
+        removed: Collection[str] = (),
+    ) -> None:
+        """Changes the stored graph where it changed, in one transaction: `KnowledgeGraph.updated` for the tables.
+
+        `removed` are ids of entities and relations that go; a record takes the place of the one with its id.
+        """
+        await self.write(
+            (FORGET_ENTITY, [(id,) for id in removed]),
+            (FORGET_RELATION, [(id,) for id in removed]),
+            put_entities(entities),
+            put_relations(relations),
+            mark_statement("graph", ledger),
+        )
+
+    def graph_rows(self) -> tuple[Iterator[EntityRows], Iterator[RelationRows]]:
+        """Returns the stored graph column by column, by id: what a graph is loaded from, without the records."""
+        return stored_entity_rows(self._database), stored_relation_rows(self._database)
+
+    def stored_entities(self) -> Iterator[Entity]:
+        """Yields the entities of the stored graph, by id."""
+        for (body,) in self._database.stream("SELECT body FROM entities ORDER BY id"):
+            yield Entity.model_validate_json(body)
+
+    def stored_relations(self) -> Iterator[Relation]:
+        """Yields the relations of the stored graph, by id."""
+        for (body,) in self._database.stream("SELECT body FROM relations ORDER BY id"):
+            yield Relation.model_validate_json(body)
 
     def graph(self) -> tuple[list[Entity], list[Relation]]:
         entities = [
@@ -265,9 +299,8 @@ class RunStore:
 
     def entity_names(self, ids: Sequence[str]) -> dict[str, str]:
         """Returns the names of those entities that are in the graph, by id; for few."""
-        sql = f"SELECT id, body FROM entities WHERE id IN ({', '.join('?' * len(ids))})"  # noqa: S608  # bound
-        rows = self._database.rows(sql, *ids) if ids else []
-        return {id: str(orjson.loads(body)["name"]) for id, body in rows}
+        sql = f"SELECT id, name FROM entities WHERE id IN ({', '.join('?' * len(ids))})"  # noqa: S608  # bound
+        return dict(self._database.rows(sql, *ids)) if ids else {}
 
     def facts(self, table: Literal["entities", "relations"]) -> Iterator[dict[str, Any]]:
         """Yields the stored graph's records as JSON values without what is empty: for who keeps parts of them."""
@@ -458,7 +491,7 @@ def mark_statement(name: str, value: Any) -> Statement:
     return SET_MARK, [(name, orjson.dumps(value).decode())]
 
 
-def _json(record: Document | Chunk | Entity | Relation | Task | Item) -> str:
+def _json(record: Document | Chunk | Task | Item) -> str:
     return record.model_dump_json(exclude_defaults=True)
 
 

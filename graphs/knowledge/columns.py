@@ -76,6 +76,7 @@ class Columns:
         del number_of
         chunk_ids, chunk_codes = chunks.sorted()
         by_entity = Rows.of(repeated(sizes), chunk_codes[:shown], count)
+        pairs = Pairs.of(memoryview(sources), memoryview(targets), count)
         entity_types, type_codes = types.sorted()
         kinds, kind_codes = relation_types.sorted()
         return cls(
@@ -94,8 +95,8 @@ class Columns:
             relation_type_codes=kind_codes,
             weights=memoryview(weights),
             chunks_by_relation=Rows.of(repeated(stating), chunk_codes[shown:], len(sources)),
-            links=Links.between(memoryview(sources), memoryview(targets), memoryview(weights), count),
-            pairs=Pairs.of(memoryview(sources), memoryview(targets), count),
+            links=Links.joining(pairs, weights),
+            pairs=pairs,
         )
 
 

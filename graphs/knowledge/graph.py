@@ -15,12 +15,16 @@ from functools import cached_property, lru_cache
 from itertools import combinations
 from typing import Any, Literal
 
-from ...storage.graph import entity_rows, relation_rows
+from ...errors import ConfigError, NotStored
+from ...storage.graph import EntityRows, Fact, RelationRows, entity_rows, one_batch, relation_rows
 from ...storage.records import Entity, Record, Relation
+from ...storage.store import RunStore
 from ..networks import nx
+from . import links as arrays
 from .columns import Columns
 from .components import component_sizes
 from .links import Links, Numbers, Pairs, Rows
+from .stored import StoredRecords, changed
 from .texts import Texts
 
 Link = Literal["relation", "cooccurrence", "any"]
@@ -55,13 +59,47 @@ class KnowledgeGraph:
 
     def __init__(self, entities: Iterable[Entity] = (), relations: Iterable[Relation] = ()) -> None:
         """Indexes the records; raises `ConfigError` when a relation names an entity that is not there."""
-        self.entities: Mapping[str, Entity] = {one.id: one for one in sorted(entities, key=lambda one: one.id)}
-        self.relations: Mapping[str, Relation] = {one.id: one for one in sorted(relations, key=lambda one: one.id)}
-        self._index(Columns.of(entity_rows(self.entities.values()), relation_rows(self.relations.values())))
+        self._take(_by_id(entities), _by_id(relations))
 
-    def _index(self, columns: Columns) -> None:
-        self._columns = columns
+    def _take(
+        self, entities: Mapping[str, Entity], relations: Mapping[str, Relation], columns: Columns | None = None
+    ) -> None:
+        self.entities = entities
+        self.relations = relations
+        self._columns = columns or Columns.of(entity_rows(entities.values()), relation_rows(relations.values()))
         self._partners = lru_cache(maxsize=4096)(self._count_partners)
+
+    @classmethod
+    def _made(
+        cls, entities: Mapping[str, Entity], relations: Mapping[str, Relation], columns: Columns | None = None
+    ) -> KnowledgeGraph:
+        made = cls.__new__(cls)
+        made._take(entities, relations, columns)
+        return made
+
+    @classmethod
+    def load(cls, store: RunStore) -> KnowledgeGraph:
+        """Loads the graph that a run has stored: its columns, while the records stay in the store until looked at.
+
+        The store must stay open, and the graph is the one stored now: when the store's graph changes, this one changes
+        with it (`updated`) or is loaded anew. Raises `NotStored` when the run has no graph.
+        """
+        while True:
+            mark = store.mark("graph")
+            if mark is None:
+                raise NotStored(
+                    f"the run in {store.shown} has no knowledge graph: its recipe needs none, or it is not built"
+                )
+            try:
+                columns = Columns.of(*store.graph_rows())
+            except ConfigError:
+                if store.mark("graph") == mark:
+                    raise
+            if store.mark("graph") == mark:  # else it was stored anew meanwhile
+                break
+        entities = StoredRecords(columns.ids, store.entity, store.stored_entities)
+        relations = StoredRecords(columns.relation_ids, store.relation, store.stored_relations)
+        return cls._made(entities, relations, columns)
 
     def __repr__(self) -> str:
         return f"KnowledgeGraph({len(self.ids)} entities, {len(self.relation_ids)} relations)"
@@ -247,10 +285,36 @@ class KnowledgeGraph:
 
     # other graphs
 
+    def updated(
+        self, *, entities: Iterable[Entity] = (), relations: Iterable[Relation] = (), removed: Iterable[str] = ()
+    ) -> KnowledgeGraph:
+        """Returns the graph after a change: the one that building anew from all records would give.
+
+        Records take the place of those with their ids, or are new; `removed` are ids of entities and relations. With
+        numpy it costs what copying the arrays costs, well below a second for a million entities. The store of a graph
+        that was loaded is told by `RunStore.change_graph`.
+
+        Raises `ConfigError` when a relation is left that names an entity which is not there.
+        """
+        nodes, edges, gone = _by_id(entities), _by_id(relations), frozenset(removed)
+        if arrays.HAS_NUMPY:
+            from .update import updated  # needs numpy, which is an extra
+
+            columns = updated(self._columns, one_batch(EntityRows, entity_rows(nodes.values())),
+                              one_batch(RelationRows, relation_rows(edges.values())), gone)  # fmt: skip
+            return self._made(
+                changed(self.entities, nodes, gone, columns.ids),
+                changed(self.relations, edges, gone, columns.relation_ids),
+                columns,
+            )
+        return self._made(
+            changed(self.entities, nodes, gone, Texts.of(sorted(({*self.ids} - gone) | nodes.keys()))),
+            changed(self.relations, edges, gone, Texts.of(sorted(({*self.relation_ids} - gone) | edges.keys()))),
+        )
+
     def with_entities(self, entities: Iterable[Entity]) -> KnowledgeGraph:
         """Returns a graph in which these entities stand in place of those with the same ids (and are added if new)."""
-        replaced = {**self.entities, **{entity.id: entity for entity in entities}}
-        return KnowledgeGraph(replaced.values(), self.relations.values())
+        return self.updated(entities=entities)
 
     def to_networkx(self) -> nx.MultiDiGraph[str]:
         """Returns the directed multigraph: nodes and edges carry the records' fields except mentions."""
@@ -295,6 +359,10 @@ def _multigraph(entities: Iterable[Entity], relations: Iterable[Relation]) -> nx
     for relation in relations:
         graph.add_edge(relation.source, relation.target, key=relation.id, **_fields(relation))
     return graph
+
+
+def _by_id(records: Iterable[Fact]) -> dict[str, Fact]:
+    return dict(sorted({one.id: one for one in records}.items()))
 
 
 def _fields(record: Entity | Relation) -> dict[str, Any]:

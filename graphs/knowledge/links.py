@@ -75,8 +75,7 @@ class Rows:
     @classmethod
     def of(cls, keys: Numbers, values: Numbers, count: int) -> Rows:
         """Makes the rows of `count` keys from pairs, `keys[i]` with `values[i]`; one that comes twice counts once."""
-        offsets, ends, _ = _sorted_pairs(keys, values, count=count)
-        return cls(offsets, ends)
+        return cls(*_sorted_pairs(keys, values, count))
 
     @property
     def keys(self) -> Numbers:
@@ -128,8 +127,28 @@ class Links(Rows):
     @classmethod
     def between(cls, lefts: Numbers, rights: Numbers, weights: Sequence[float], count: int) -> Links:
         """Makes the links of `count` numbers from pairs; weights of equal pairs add up, loops are left out."""
-        offsets, ends, sums = _sorted_pairs(*_both_ways(lefts, rights, weights), count=count)
-        return cls(offsets, ends, sums)
+        return cls.joining(Pairs.of(lefts, rights, count), weights)
+
+    @classmethod
+    def joining(cls, pairs: Pairs, weights: Sequence[float]) -> Links:
+        """Makes the links that relations of such weights give: those of equal pairs add up in the relations' order."""
+        if HAS_NUMPY:
+            import numpy as np
+
+            return cls(*_linked_by_numpy(np, pairs, weights))
+        rows: list[dict[int, float]] = [{} for _ in range(len(pairs.offsets) - 1)]
+        for low, row in enumerate(rows):
+            for place in range(pairs.offsets[low], pairs.offsets[low + 1]):
+                high, weight = pairs.highs[place], weights[pairs.numbers[place]]
+                if high != low:
+                    row[high] = rows[high][low] = row.get(high, 0.0) + weight
+        offsets, ends, totals = array("q", [0]), array("i"), array("d")
+        for row in rows:
+            ordered = sorted(row)
+            ends.extend(ordered)
+            totals.extend(map(row.__getitem__, ordered))
+            offsets.append(len(ends))
+        return cls(memoryview(offsets), memoryview(ends), memoryview(totals))
 
     @property
     def count(self) -> int:
@@ -182,57 +201,44 @@ class Pairs:
         return self.numbers[first : bisect_right(self.highs, high, first, stop)]
 
 
-def _both_ways(lefts: Numbers, rights: Numbers, weights: Sequence[float]) -> tuple[Numbers, Numbers, Sequence[float]]:
-    if HAS_NUMPY:
-        import numpy as np
-
-        left, right, weight = np.asarray(lefts, np.int64), np.asarray(rights, np.int64), np.asarray(weights, np.float64)
-        proper = left != right
-        left, right, weight = left[proper], right[proper], weight[proper]
-        return (
-            np.concatenate([left, right]).data,
-            np.concatenate([right, left]).data,
-            np.concatenate([weight, weight]).data,
-        )
-    kept = [place for place in range(len(lefts)) if lefts[place] != rights[place]]
-    return (
-        array("q", [*(lefts[place] for place in kept), *(rights[place] for place in kept)]),
-        array("q", [*(rights[place] for place in kept), *(lefts[place] for place in kept)]),
-        array("d", [weights[place] for place in kept] * 2),
-    )
-
-
-def _sorted_pairs(
-    keys: Numbers, values: Numbers, weights: Sequence[float] | None = None, *, count: int
-) -> tuple[Numbers, Numbers, Sequence[float]]:
-    """Returns CSR offsets, values ascending within each key, and the summed weights (of 1.0 each when not given)."""
-    if HAS_NUMPY:
-        import numpy as np
-
-        return _sorted_by_numpy(np, keys, values, weights, count)
-    sums: list[dict[int, float]] = [{} for _ in range(count)]
-    for place, key in enumerate(keys):
-        value = values[place]
-        sums[key][value] = sums[key].get(value, 0.0) + (1.0 if weights is None else weights[place])
-    offsets, ends, totals = array("q", [0]), array("i"), array("d")
-    for row in sums:
-        for value in sorted(row):
-            ends.append(value)
-            totals.append(row[value])
-        offsets.append(len(ends))
-    return memoryview(offsets), memoryview(ends), memoryview(totals)
-
-
-def _sorted_by_numpy(
-    np: Any, keys: Numbers, values: Numbers, weights: Sequence[float] | None, count: int
-) -> tuple[Numbers, Numbers, Sequence[float]]:
-    key, value = np.asarray(keys, np.int64), np.asarray(values, np.int64)
-    order = np.lexsort((value, key))
-    key, value = key[order], value[order]
-    first = np.ones(len(key), dtype=bool)
-    first[1:] = (key[1:] != key[:-1]) | (value[1:] != value[:-1])
-    amounts = np.ones(len(key)) if weights is None else np.asarray(weights, np.float64)[order]
-    totals = np.add.reduceat(amounts, np.flatnonzero(first)) if len(key) else amounts
+def _linked_by_numpy(np: Any, pairs: Pairs, weights: Sequence[float]) -> tuple[Numbers, Numbers, Sequence[float]]:
+    count = len(pairs.offsets) - 1
+    highs = np.asarray(pairs.highs)
+    lows = np.repeat(np.arange(count, dtype=highs.dtype), np.diff(np.asarray(pairs.offsets)))
+    proper = lows != highs
+    lows, highs = lows[proper], highs[proper]
+    first = np.ones(len(lows), dtype=bool)
+    first[1:] = (lows[1:] != lows[:-1]) | (highs[1:] != highs[:-1])
+    # bincount adds one after the other, as Python does: other sums of numpy's may differ in the last digit.
+    each = np.asarray(weights)[np.asarray(pairs.numbers)[proper]]
+    totals = np.bincount(np.cumsum(first) - 1, weights=each) if len(first) else each
+    lows, highs = lows[first], highs[first]
+    keys, values = np.concatenate([lows, highs]), np.concatenate([highs, lows])
+    order = np.argsort(keys.astype(np.int64) * count + values)
     offsets = np.zeros(count + 1, dtype=np.int64)
-    np.cumsum(np.bincount(key[first], minlength=count), out=offsets[1:])
-    return offsets.data, value[first].astype(np.int32).data, totals.data
+    np.cumsum(np.bincount(keys, minlength=count), out=offsets[1:])
+    return offsets.data, values[order].data, np.concatenate([totals, totals])[order].data
+
+
+def _sorted_pairs(keys: Numbers, values: Numbers, count: int) -> tuple[Numbers, Numbers]:
+    """Returns CSR offsets, and values ascending within each key, each once."""
+    if HAS_NUMPY:
+        import numpy as np
+
+        smaller = np.asarray(values, np.int64)
+        width = int(smaller.max()) + 1 if len(smaller) else 1
+        both = np.asarray(keys, np.int64) * width + smaller
+        both.sort()
+        first = np.ones(len(both), dtype=bool)
+        first[1:] = both[1:] != both[:-1]
+        both = both[first]
+        starts: Numbers = np.searchsorted(both, np.arange(count + 1) * width).data
+        return starts, (both % width).astype(np.int32).data
+    rows: list[set[int]] = [set() for _ in range(count)]
+    for place, key in enumerate(keys):
+        rows[key].add(values[place])
+    offsets, ends = array("q", [0]), array("i")
+    for row in rows:
+        ends.extend(sorted(row))
+        offsets.append(len(ends))
+    return memoryview(offsets), memoryview(ends)
