@@ -19,10 +19,14 @@ from ..errors import AccessDenied, BudgetExceeded, ConfigError, ServerLost, Stor
 from ..graphs.knowledge.cooccurrence import weigh_cooccurrence
 from ..graphs.knowledge.each import for_each
 from ..graphs.knowledge.graph import KnowledgeGraph
-from ..graphs.knowledge.merge import merge_resolved
+from ..graphs.knowledge.merge import Merged, assemble
 from ..graphs.knowledge.summarise import summarise
+from ..graphs.resolution.judging import JudgeBooks, judge
+from ..graphs.resolution.references import gather
+from ..graphs.resolution.resolve import resolve
+from ..graphs.resolution.types import Types
 from ..storage.records import Chunk, content_id
-from ..storage.rulings import RESOLUTION, Rulings
+from ..storage.rulings import RESOLUTION, Rulings, in_force
 from ..storage.store import RunStore
 from .ledger import ChunkLedger, Tally, ledger_dict, lines_of
 from .outcome import storable
@@ -113,7 +117,7 @@ async def build_graph(
         raise spent[0]
     if stopping.is_set():
         return None
-    graph, resolution, ledger = _merged(spec, store, chunks)
+    graph, resolution, ledger = await _merged(spec, store, chunks, context, concurrency)
     await store.set_mark(RESOLUTION, resolution)
     graph, summaries = await summarise(graph, context, max_tokens=spec.summary_tokens, concurrency=concurrency)
     ledger = {"chunks": len(chunks), **ledger, "summaries": summaries.model_dump(mode="json")}
@@ -121,10 +125,13 @@ async def build_graph(
     return graph
 
 
-def _merged(
-    spec: GraphSpec, store: RunStore, chunks: Sequence[Chunk]
+async def _merged(
+    spec: GraphSpec, store: RunStore, chunks: Sequence[Chunk], context: FlowContext, concurrency: int
 ) -> tuple[KnowledgeGraph, dict[str, Any], dict[str, Any]]:
-    """Merges what is stored; returns the graph, how its entities were resolved, and the books of both steps."""
+    """Merges what is stored; returns the graph, how its entities were resolved, and the books of all steps.
+
+    A model is asked about names in the grey zone where the campaign says so; its answers are stored as they come.
+    """
     tally = Tally(line for line in lines_of(store) if line.failed)
     by_rules: set[str] = set()
 
@@ -139,19 +146,30 @@ def _merged(
             yield extraction
 
     asks_rules = spec.extractor != "model" or spec.rescue
-    merged = merge_resolved(
-        noted(confirmed(stored, min_chunks=spec.min_chunks) if asks_rules else stored()),
-        documents={chunk.id: chunk.document for chunk in chunks},
-        rulings=Rulings(store).all(),
-        settings=spec.resolution,
-        schema=spec.types,
-    )
+    rulings, types = Rulings(store), Types.of(spec.types, spec.resolution.near_types)
+    documents = {chunk.id: chunk.document for chunk in chunks}
+    found = noted(confirmed(stored, min_chunks=spec.min_chunks) if asks_rules else stored())
+    gathering, judged = gather(found, documents, in_force(rulings.all())), JudgeBooks()
+    if spec.resolution.use_model:
+        _, judged = await judge(
+            gathering.references,
+            rulings.all(),
+            context,
+            text_of=lambda chunk: store.chunk(chunk).text,
+            store=rulings.add,
+            settings=spec.resolution,
+            types=types,
+            concurrency=concurrency,
+        )
+    merged = assemble(gathering, resolve(gathering.references, rulings.all(), spec.resolution, types=types))
     ledger = tally.ledger
-    return (
-        weigh_cooccurrence(merged.graph, by_rules),
-        merged.resolution.as_json(),
-        {"failed": ledger.failed, "extraction": ledger_dict(ledger), "merge": merged.books.model_dump(mode="json")},
-    )
+    books = {
+        "failed": ledger.failed,
+        "extraction": ledger_dict(ledger),
+        "merge": merged.books.model_dump(mode="json"),
+        "judged": judged.model_dump(mode="json"),
+    }
+    return weigh_cooccurrence(merged.graph, by_rules), merged.resolution.as_json(), books
 
 
 def _reason(error: Exception) -> str:

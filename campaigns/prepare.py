@@ -90,6 +90,9 @@ def prepare(
         spec.graph.types.check()
         for name in ("extract-graph", "summarise-entity"):
             prompts.get(name)
+        if spec.graph.resolution.use_model:
+            roles |= {"resolver"}
+            prompts.get("same-entity")
     _require_asked(spec.roles, roles, found)
     return Prepared(found, planner, options, chosen.gives, needs_graph, roles, prompts)
 

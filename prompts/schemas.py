@@ -62,6 +62,14 @@ class Statements(Answer):
     false: list[str]
 
 
+class SameEntity(Answer):
+    """Answers `same-entity`."""
+
+    reason: str = ""
+    decision: Literal["same", "different", "unsure"]
+    confidence: float = Field(default=1.0, ge=0, le=1)
+
+
 class Proposal(Answer):
     """Answers `propose-question`. `suitable` is false when the passage cannot carry a question of this kind."""
 

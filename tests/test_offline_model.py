@@ -76,6 +76,17 @@ VARIABLES: dict[str, Any] = {
     "problem": "Explain how the Forth Bridge and the Tay Bridge are connected.",
     "reasoning": "Both are bridges in Scotland.",
     "judge": "relevance",
+    "entries": [
+        {
+            "name": "Forth Bridge",
+            "type": "place",
+            "aliases": [],
+            "descriptions": ["A red bridge."],
+            "evidence": [PASSAGE],
+            "neighbours": ["Scotland"],
+        },
+        {"name": "The Forth Bridge", "type": "", "aliases": [], "descriptions": [], "evidence": [], "neighbours": []},
+    ],
 }
 
 
@@ -357,6 +368,10 @@ async def test_hostile_text_of_100_kb_costs_less_than_a_second(name: str) -> Non
         "evidence": [text[:1_000], text],
         "quote": text[:5_000],
         "reasoning": text,
+        "entries": [
+            {"name": text[:500], "type": text[:50], "evidence": [text, text]},
+            {"name": text, "descriptions": [text]},
+        ],
     }
     for prompt in RULES:
         reading.read.cache_clear()

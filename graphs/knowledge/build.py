@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
-from ...agents.extraction import Extraction
+from ...agents.extraction import DEFAULT, Extraction, GraphSchema
 from ...agents.extractor import Extractor, with_before
 from ...agents.state import FlowContext
 from ...errors import AccessDenied, ModelError, ServerLost
 from ...storage.records import Chunk
+from ..resolution.settings import ResolutionSettings
 from .each import for_each
 from .graph import KnowledgeGraph
-from .merge import MergeBooks, merge_with_books
+from .merge import MergeBooks, merge_resolved
 
 
 @dataclass(frozen=True)
@@ -31,10 +32,13 @@ async def build(
     context: FlowContext,
     *,
     concurrency: int = 16,
+    schema: GraphSchema = DEFAULT,
+    resolution: ResolutionSettings | None = None,
     on_result: Callable[[Chunk, Extraction | ModelError], None] | None = None,
 ) -> Build:
     """Extracts from every chunk, `concurrency` at a time, and merges.
 
+    `schema` is that of the extractor; `resolution` says which names are one entity (no model is asked about them here).
     A chunk whose model call fails is reported and the rest goes on. `on_result` is called once a chunk, as they end.
     The chunks of a document come in their order, so that an extractor which looks back finds the one before.
 
@@ -44,8 +48,11 @@ async def build(
     done: dict[str, Extraction] = {}
     failed: dict[str, ModelError] = {}
 
+    documents: dict[str, str] = {}
+
     async def one(pair: tuple[Chunk, Chunk | None]) -> None:
         chunk, before = pair
+        documents[chunk.id] = chunk.document
         result: Extraction | ModelError
         try:
             result = done[chunk.id] = await extract(chunk, context, before)
@@ -58,5 +65,5 @@ async def build(
 
     await for_each(with_before(chunks), one, concurrency=concurrency)
     extractions = tuple(done[chunk] for chunk in sorted(done))
-    graph, books = merge_with_books(extractions)
-    return Build(graph, books, extractions, dict(sorted(failed.items())))
+    merged = merge_resolved(extractions, documents=documents, settings=resolution, schema=schema)
+    return Build(merged.graph, merged.books, extractions, dict(sorted(failed.items())))

@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from ...storage.rulings import PERSON
-from .scoring import EQUAL, SHORT, Kind, Score
-from .settings import Doubt, Join, Refusal, ResolutionSettings
+from .scoring import EQUAL, SHORT, Score
+from .settings import Join, Refusal, ResolutionSettings
 
 MARGIN = 0.05  # by which the best claim on a short name must be ahead of the next
 MOST = 40  # references of a cluster that are compared with another's; more are only found in degenerate graphs
@@ -31,12 +31,16 @@ class Ruled:
 
 @dataclass(frozen=True)
 class Component:
-    """What became of a component: the members of each cluster, and every decision, sorted."""
+    """What became of a component: the members of each cluster, the joins, and what was refused and stayed apart."""
 
     clusters: tuple[tuple[str, ...], ...]
-    joins: tuple[Join, ...]
-    refused: tuple[Refusal, ...]
-    doubts: tuple[Doubt, ...]
+    joins: tuple[Join, ...] = ()
+    refused: tuple[Refusal, ...] = ()
+
+
+def holds_together(score: Score, settings: ResolutionSettings) -> bool:
+    """Whether a pair can bear on a join: it is one, or a rival to one. All weaker pairs are doubts and nothing else."""
+    return not score.veto and score.value > settings.same - MARGIN
 
 
 class Clusters:
@@ -76,7 +80,8 @@ class Clusters:
                 self._join(pair, _rule(pair, score), point=False)
         self._join_short_names()
         clusters = tuple(sorted(self._members.values()))
-        return Component(clusters, tuple(sorted(self._joins)), tuple(self._refusals()), tuple(self._doubts()))
+        apart = [one for pair, one in self._refused.items() if self._home[pair[0]] != self._home[pair[1]]]
+        return Component(clusters, tuple(sorted(self._joins)), tuple(sorted(apart)))
 
     def _ranked(self) -> Sequence[tuple[Pair, Score]]:
         return sorted(self._scores.items(), key=lambda item: (-item[1].value, item[0]))
@@ -104,8 +109,7 @@ class Clusters:
     def _against(self, pair: Pair, *, point: bool, personal: bool) -> str:
         """What refuses the join of the clusters of a pair, "" for nothing."""
         lefts, rights = (self._members[self._home[id]] for id in pair)
-        crossing = [_pair(left, right) for left in lefts for right in rights]
-        if any(one in self._ruled.splits for one in crossing):
+        if self._ruled.splits and any(_pair(left, right) in self._ruled.splits for left in lefts for right in rights):
             return "ruling"
         if personal:
             return ""
@@ -167,23 +171,6 @@ class Clusters:
 
     def _claimant(self, pair: Pair, score: Score) -> str:
         return self._home[pair[1] if pair[0] == score.short else pair[0]]
-
-    def _refusals(self) -> Iterable[Refusal]:
-        """What was refused and did not come about in another way; equal names with contradicting types too."""
-        for pair, score in self._scores.items():
-            if score.kind is Kind.NAME and score.veto:
-                self._refused.setdefault(pair, Refusal(*pair, round(score.value, 4), score.kind, score.veto))
-        for pair, refusal in sorted(self._refused.items()):
-            if self._home[pair[0]] != self._home[pair[1]]:
-                yield refusal
-
-    def _doubts(self) -> Iterable[Doubt]:
-        """Pairs from the grey zone on that are apart without a ruling, and that no contradiction forbids but types."""
-        for pair, score in sorted(self._scores.items()):
-            apart = self._home[pair[0]] != self._home[pair[1]]
-            asked = score.value >= self._settings.different and score.kind is not Kind.NONE
-            if apart and asked and pair not in self._ruled.sources:
-                yield Doubt(*pair, round(score.value, 4), score.kind)
 
 
 def _rule(pair: Pair, score: Score) -> Join:

@@ -1,21 +1,21 @@
 """Resolution: a pure function of references, rulings and settings, and the structure that brings it up to date.
 
-A component is what scored pairs and rulings hold together, directly or over others. It is decided from its own
+A component is what likely pairs and rulings hold together, directly or over others. It is decided from its own
 references alone, so an update decides anew only the components of the references that changed and of those whose
 candidate pairs changed with them. That gives the same as starting from nothing (a property test holds it).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from ...storage.rulings import Ruled as Action
 from ...storage.rulings import Ruling, in_force, ordered
 from .blocking import Blocks, Vector
-from .clusters import Clusters, Component, Pair, Ruled
+from .clusters import Clusters, Component, Pair, Ruled, holds_together
 from .references import Reference
 from .scoring import Kind, Score, Scorer
-from .settings import Join, Resolution, ResolutionSettings
+from .settings import Doubt, Join, Refusal, Resolution, ResolutionSettings
 from .types import Types
 
 
@@ -99,13 +99,28 @@ class Resolver:
     def resolution(self) -> Resolution:
         """Returns all that is decided now, sorted."""
         components = self._components.values()
+        refused = {(one.left, one.right): one for component in components for one in component.refused}
+        doubts = []
+        for pair, score in self._apart():
+            told = round(score.value, 4)
+            if score.veto:
+                refused.setdefault(pair, Refusal(*pair, told, score.kind, score.veto))
+            if score.value >= self.settings.different and pair not in self._ruled.sources:
+                doubts.append(Doubt(*pair, told, score.kind))
         return Resolution(
             membership=dict(sorted(self.membership.items())),
             joins=tuple(sorted(join for one in components for join in one.joins)),
-            refused=tuple(sorted(refusal for one in components for refusal in one.refused)),
-            doubts=tuple(sorted(doubt for one in components for doubt in one.doubts)),
+            refused=tuple(sorted(refused.values())),
+            doubts=tuple(sorted(doubts)),
             counts={"references": len(self._references), "entities": sum(len(one.clusters) for one in components)},
         )
+
+    def _apart(self) -> Iterator[tuple[Pair, Score]]:
+        """The scored pairs whose references are in different entities."""
+        for left, others in self._edges.items():
+            for right, score in others.items():
+                if left < right and self.membership[left] != self.membership[right]:
+                    yield (left, right), score
 
     def _take(self, changed: Mapping[str, Reference | None]) -> set[str]:
         """Brings references, blocks and edges up to date; returns the ids whose edges may be other than before."""
@@ -175,7 +190,8 @@ class Resolver:
         members, pending = {start}, [start]
         while pending:
             id = pending.pop()
-            for near in (*self._edges.get(id, ()), *self._ruled_edges.get(id, ())):
+            strong = (near for near, score in self._edges.get(id, {}).items() if holds_together(score, self.settings))
+            for near in (*strong, *self._ruled_edges.get(id, ())):
                 if near not in members and near in self._references:
                     members.add(near)
                     pending.append(near)
@@ -197,13 +213,13 @@ class Resolver:
 
     def _cluster(self, members: Sequence[str]) -> Component:
         if len(members) == 1:
-            return Component(((members[0],),), (), (), ())
+            return Component(((members[0],),))
         inside = set(members)
         scores = {
             (left, right): score
             for left in members
             for right, score in self._edges.get(left, {}).items()
-            if left < right and right in inside
+            if left < right and right in inside and holds_together(score, self.settings)
         }
         ruled = Ruled(
             {pair: join for pair, join in self._ruled.merges.items() if pair[0] in inside and pair[1] in inside},
@@ -227,18 +243,20 @@ class Resolver:
 def standing(rulings: Iterable[Ruling]) -> Ruled:
     """Returns what stands on each pair: a person's last decision, else a model's last; and what divisions part.
 
-    Merges come newest first, a person's before a model's: where they contradict by way of a third, the later wins.
+    People's merges come first, the newest before older: where they contradict by way of a third, the later wins. Those
+    of models come by score, for when an answer came says nothing about it.
     """
     last: dict[Pair, Ruling] = {}
     for ruling in in_force(rulings):
         pair = _pair(ruling.left, ruling.part if ruling.divides else ruling.right)
         if pair not in last or ruling.personal or not last[pair].personal:
             last[pair] = ruling
-    merges = sorted(
-        ((pair, one) for pair, one in last.items() if one.action is Action.MERGE),
-        key=lambda item: (item[1].personal, item[1].at, item[1].id),
-        reverse=True,
-    )
+    merged = [(pair, one) for pair, one in last.items() if one.action is Action.MERGE]
+    people = [item for item in merged if item[1].personal]
+    people.sort(key=lambda item: (item[1].at, item[1].id), reverse=True)
+    models = [item for item in merged if not item[1].personal]
+    models.sort(key=lambda item: (-item[1].score, item[0]))
+    merges = [*people, *models]
     return Ruled(
         {pair: Join(*pair, one.score, one.reason, one.by) for pair, one in merges},
         frozenset(pair for pair, one in last.items() if one.action is Action.SPLIT),

@@ -127,7 +127,7 @@ class Scorer:
                 return Score(1.0, Kind.NAME)
             return Score(0.88 + 0.11 * context, Kind.UNTYPED, short=open[0].id)
         if fit is Fit.NEAR:
-            return Score(0.75 + 0.24 * context, Kind.NAME)
+            return Score(0.8 + 0.19 * context, Kind.NAME)
         return Score(0.35 + 0.45 * context, Kind.NAME, veto="types")
 
     def _other_name(self, one: _Side, other: _Side, fit: Fit) -> Score:
@@ -174,7 +174,7 @@ class Scorer:
         for short, long in ((one, other), (other, one)):
             letters = short.form.acronym
             if letters and letters in long.form.initials and not long.form.acronym:
-                base = {2: 0.42, 3: 0.58}.get(len(letters), 0.66)
+                base = {2: 0.42, 3: 0.58}.get(len(letters), 0.66) + (0.08 if long.form.numbers else 0.0)  # WWI
                 return Score(base + 0.32 * self._context(one, other), Kind.ACRONYM, short=short.reference.id)
         return Score(0.0)
 
@@ -189,7 +189,7 @@ class Scorer:
         same_first = left.words[0] == right.words[0]
         if not same_first and 1 not in (len(left.words[0]), len(right.words[0])):
             return Score(0.0)
-        return Score((0.8 if same_first else 0.7) + 0.2 * self._context(one, other), Kind.INITIAL, short=short)
+        return Score((0.8 if same_first else 0.72) + 0.2 * self._context(one, other), Kind.INITIAL, short=short)
 
     def _part(self, one: _Side, other: _Side) -> Score:
         for short, long in ((one, other), (other, one)):
@@ -200,10 +200,10 @@ class Scorer:
             context = self._context(one, other)
             if "person" in (one.reference.type, other.reference.type) and len(short.form.words) == 1:
                 surname = short.form.words[0] == long.form.words[-1] or long.form.royal
-                base = 0.6 if surname else 0.4
+                base = 0.66 if surname else 0.4
                 if surname and short.reference.documents <= long.reference.documents:
                     base = 0.8  # a document that calls somebody by the surname has called them by the whole name
-                return Score(base + 0.2 * context, Kind.PART, short=short.reference.id)
+                return Score(base + 0.24 * context, Kind.PART, short=short.reference.id)
             return Score(0.38 + 0.35 * context, Kind.PART, short=short.reference.id)
         return Score(0.0)
 
@@ -328,8 +328,14 @@ def _plural(left: str, right: str) -> bool:
 
 
 def _odd_words(left: Form, right: Form) -> tuple[str, str] | None:
-    """The two words in which two names differ, None where they do not differ in just one."""
+    """The two words in which two names differ, None where they do not differ in just one.
+
+    A plural that was kept, as in a capitalised word, is only seen where it is all the difference.
+    """
     if len(left.words) != len(right.words):
         return None
     odd = [pair for pair in zip(left.words, right.words, strict=True) if pair[0] != pair[1]]
-    return odd[0] if len(odd) == 1 else None
+    if len(odd) != 1 or _plural(*odd[0]):
+        return odd[0] if len(odd) == 1 else None
+    one, other = (word.removesuffix("s") if len(word) > SAME_LETTERS else word for word in odd[0])
+    return one, other

@@ -17,13 +17,25 @@ from pydantic import BaseModel, ValidationError
 from ...errors import RequestRefused
 from ..contract import Reply, Request
 from ..wire import decode
-from . import editing, embedding, extraction, judging, passage_judging, passages, problem_judging, problems, questions
+from . import (
+    editing,
+    embedding,
+    extraction,
+    identity,
+    judging,
+    passage_judging,
+    passages,
+    problem_judging,
+    problems,
+    questions,
+)
 
 Rule = Callable[[Mapping[str, Any], int], BaseModel]
 
 RULES: dict[str, tuple[Rule, frozenset[str]]] = {
     "extract-graph": (lambda v, seed: extraction.extract(v), frozenset({"passage"})),
     "summarise-entity": (lambda v, seed: extraction.summarise(v), frozenset({"name", "descriptions"})),
+    "same-entity": (lambda v, seed: identity.same(v), frozenset({"entries"})),
     "propose-question": (questions.propose, frozenset({"passage", "kind"})),
     "write-question-answer": (questions.write, frozenset({"passage", "kind"})),
     "judge-question-answer": (lambda v, seed: judging.judge(v), frozenset({"passage", "question", "answer"})),
