@@ -19,7 +19,7 @@ from ..errors import AccessDenied, BudgetExceeded, ConfigError, ServerLost, Stor
 from ..graphs.knowledge.cooccurrence import weigh_cooccurrence
 from ..graphs.knowledge.each import for_each
 from ..graphs.knowledge.graph import KnowledgeGraph
-from ..graphs.knowledge.merge import Merged, assemble
+from ..graphs.knowledge.merge import assemble
 from ..graphs.knowledge.summarise import summarise
 from ..graphs.resolution.judging import JudgeBooks, judge
 from ..graphs.resolution.references import gather

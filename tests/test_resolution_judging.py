@@ -10,11 +10,12 @@ from typing import Any
 
 import pytest
 
+from gristmill import Campaign, ModelSpec
 from gristmill.agents.extraction import Extraction, FoundEntity
 from gristmill.agents.state import FlowContext
 from gristmill.errors import AccessDenied, BudgetExceeded, Overloaded
 from gristmill.graphs.knowledge.merge import merge_resolved
-from gristmill.graphs.resolution.judging import entry_of, judge, open_pairs, passage
+from gristmill.graphs.resolution.judging import JudgeBooks, entry_of, judge, open_pairs, passage
 from gristmill.graphs.resolution.references import gather, reference_id
 from gristmill.graphs.resolution.settings import ResolutionSettings
 from gristmill.models.contract import Request
@@ -198,3 +199,46 @@ async def test_rulings_are_kept_in_the_run_and_read_back(tmp_path: Path) -> None
     home = merged.resolution.membership
     assert kept.membership() == {id: entity for id, entity in home.items() if id != entity}
     await store.close()
+
+
+async def test_a_campaign_asks_once_and_a_persons_ruling_stands_when_the_graph_is_made_again(tmp_path: Path) -> None:
+    """Offline, through the whole graph phase: answers are stored, the ledger balances, old ids lead to new ones."""
+    documents = tmp_path / "documents"
+    documents.mkdir()
+    for name, text in TEXTS.items():
+        (documents / f"{name}.txt").write_text(text)
+
+    def campaign() -> Campaign:
+        return Campaign(
+            "names",
+            [documents],
+            recipe="entigraph",
+            models={"default": ModelSpec(model="offline")},
+            graph={"resolution": {"use_model": True, "different": 0.3}},
+            target=1,
+            runs=str(tmp_path / "runs"),
+        )
+
+    report = await campaign().execute()
+    store = RunStore.open(report.folder)
+    rulings = list(Rulings(store).all())
+    ledger = store.mark("graph")
+    judged = JudgeBooks.model_validate(ledger["judged"])
+    assert judged.balanced
+    assert sum(judged.asked.values()) == len(rulings) > 0
+    assert all(one.by.startswith("offline: same-entity@") for one in rulings)
+    entities, _ = store.graph()
+    left, right = sorted(one.id for one in entities)[:2]
+    person = Ruling(id="r1", action=Ruled.MERGE, left=left, right=right, by="person:Ada", at=rulings[0].at)
+    await Rulings(store).add(person)
+    await store.set_mark("graph", None)  # as when documents were read again
+    await store.close()
+    await campaign().execute()
+    store = RunStore.read(report.folder)
+    again = JudgeBooks.model_validate(store.mark("graph")["judged"])
+    assert (again.known + again.beyond, again.asked) == (again.doubts, {})
+    assert len(list(Rulings(store).all())) == len(rulings) + 1
+    home = Rulings(store).membership()
+    assert home.get(left, left) == home.get(right, right)
+    assert len(store.graph()[0]) == len(entities) - 1
+    store.close_reading()

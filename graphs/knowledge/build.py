@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
-from ...agents.extraction import DEFAULT, Extraction, GraphSchema
+from ...agents.extraction import Extraction
+from ...agents.extraction_schema import DEFAULT, GraphSchema
 from ...agents.extractor import Extractor, with_before
 from ...agents.state import FlowContext
 from ...errors import AccessDenied, ModelError, ServerLost
