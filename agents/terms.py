@@ -181,7 +181,9 @@ class _Gathered:
             if run and not text[run[-1].end : word.start].isspace():
                 self._close(text, run)
                 run = []
-            if word.kind == "small" and self.breaks(word.text.casefold(), bool(run)):
+            # After a name a word that may be a verb is one: Robert Gibrat designed.
+            begun = bool(run) and run[-1].kind == "small"
+            if word.kind == "small" and self.breaks(word.text.casefold(), begun):
                 self._close(text, run)
                 run = []
             elif word.kind != "figure" or run:
@@ -251,9 +253,10 @@ class _Gathered:
 
 
 def _within(term: _Term, other: _Term) -> bool:
-    return len(other.name) > len(term.name) and all(
-        any(start <= at and end <= stop for start, stop in other.spans) for at, end in term.spans
-    )
+    """Tells whether a term stands only as a part of a longer one. A name within a phrase stands for itself."""
+    if len(other.name) <= len(term.name) or (term.capital and not other.capital):
+        return False
+    return all(any(start <= at and end <= stop for start, stop in other.spans) for at, end in term.spans)
 
 
 def _entity(term: _Term, chunk: Chunk, kind: str) -> FoundEntity:

@@ -13,12 +13,14 @@ from rich.table import Table
 from rich.text import Text
 
 from ..agents.extraction import Books, Extraction
+from ..agents.names import one_line
 from ..storage.records import Record
 from ..storage.store import RunStore
 
 SORTS = ("entities", "relations", "claims", "details")
 DOUBTS = frozenset({"ungrounded", "no_quote", "name_absent", "names_neither", "ungrounded_figure"})
 UNGROUNDED = frozenset({"ungrounded", "ungrounded_figure"})
+ERROR = 160  # characters of an error in the list; --json has all of it
 
 
 class ChunkLedger(Record):
@@ -198,7 +200,7 @@ def print_ledger(console: Console, ledger: Ledger) -> None:
         if counts:
             console.print(Text(f"  {words}: {_listed(counts)}", style="yellow"))
     if ledger.empty:
-        console.print(Text(f"  {ledger.empty} chunks were read and gave nothing; --ledger lists them", style="yellow"))
+        console.print(Text(f"  read, and gave nothing: {ledger.empty}; --ledger lists them", style="yellow"))
     for sort in SORTS:
         books = ledger.books.get(sort, Books())
         if books.found or books.created:
@@ -220,7 +222,9 @@ def print_lines(console: Console, store: RunStore, lines: Iterable[ChunkLedger],
         table.add_column(column, justify="right" if column in _NUMBERS else "left")
     for line in worst(lines)[:top]:
         books = sum(line.books.values(), Books())
-        reasons = line.failed or _listed({**books.dropped, **books.mended}) or ("nothing found" if line.empty else "")
+        reasons = _listed({**books.dropped, **books.mended}) or ("nothing found" if line.empty else "")
+        if line.failed:
+            reasons = f"{line.failed}: {one_line(line.error)[:ERROR]}"
         numbers = (
             books.found + books.created,
             books.kept,
@@ -235,8 +239,6 @@ def print_lines(console: Console, store: RunStore, lines: Iterable[ChunkLedger],
         table.add_row(
             Text(line.chunk[:14]), document, Text(by), *shown, Text(reasons, style="red" if line.failed else "")
         )
-        if line.error:
-            table.add_row("", Text(line.error[:200], style="dim"))
     console.print(table)
 
 

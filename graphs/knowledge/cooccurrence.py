@@ -77,7 +77,8 @@ def npmi(together: int, one: int, other: int, chunks: int) -> float:
     one, other, chunks = max(one, together), max(other, together), max(chunks, together)
     if together == chunks:
         return 0.0
-    return math.log(together * chunks / (one * other)) / -math.log(together / chunks)
+    value = math.log(together * chunks / (one * other)) / -math.log(together / chunks)
+    return min(1.0, max(-1.0, value))  # rounding, and counts that no chunks can have
 
 
 def _ranks(values: dict[str, float]) -> dict[str, int]:
