@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from ..errors import ConfigError
 from ..evals.folding import words
-from ..evals.grounding import FUZZY_RATIO, grounded_fraction, locate
-from ..storage.records import Decision, Draft, Span
+from ..evals.grounding import FUZZY_RATIO, grounded_fraction
+from ..storage.records import Chunk, Decision, Draft, Span
 from .checks import Finding, text_of, verifier
+from .packing import Packed, whole
 from .state import FlowState, Node
 
 _SHORTEST_QUOTATION = 3  # words: shorter ones are names and terms set in quotes, not claims about the source
@@ -25,6 +26,7 @@ def grounding(
     quoted_in: Sequence[str] = ("answer",),
     minimum_fraction: Mapping[str, float] | None = None,
     ratio: float | None = FUZZY_RATIO,
+    shown: Callable[[FlowState], Packed] | None = None,
     on_fail: Decision | str = Decision.REJECT,
 ) -> Node:
     """Checks that what the draft says the source says stands in the task's chunks.
@@ -38,6 +40,7 @@ def grounding(
         quoted_in: fields whose passages between quotation marks, of three words or more, must be verbatim.
         minimum_fraction: field to least share, in [0, 1], of its words in runs of the source; see `grounded_fraction`.
         ratio: how alike a quote must be to be found; see `evals.grounding.locate`. None demands the same wording.
+        shown: the `Packing` by which the roles saw the chunks; what it left out is then no source. None for all text.
     """
     floors = dict(minimum_fraction or {})
     for name, floor in floors.items():
@@ -46,16 +49,13 @@ def grounding(
 
     def check(draft: Draft, state: FlowState) -> Finding:
         chunks = state.get("chunks", [])
+        there = shown(state) if shown else whole(chunks)
         quotes = _listed(draft, evidence) + [quote for name in quoted_in for quote in _quotations(draft, name)]
-        found = [locate(quote, chunks, ratio=ratio) for quote in quotes]
+        found = [there.locate(quote, ratio=ratio) for quote in quotes]
+        found += [_claimed(span, chunks, there) for span in draft.evidence]
+        quotes += [span.quote or span.chunk for span in draft.evidence]
         spans = [span for span in found if span is not None]
         lost = [quote for quote, span in zip(quotes, found, strict=True) if span is None]
-        texts = {chunk.id: chunk.text for chunk in chunks}
-        for claimed in draft.evidence:
-            if claimed.quote and texts.get(claimed.chunk, "")[claimed.start : claimed.end] == claimed.quote:
-                spans.append(claimed)
-            else:
-                lost.append(claimed.quote or claimed.chunk)
         reasons, remarks = [], []
         scores = {"grounded": len(spans) / (len(spans) + len(lost))} if spans or lost else {}
         if lost:
@@ -65,7 +65,7 @@ def grounding(
             reasons.append("no_evidence")
             remarks.append(f"{len(set(spans))} quotes found, fewer than {at_least}")
         for name, floor in floors.items():
-            share = grounded_fraction(text_of(draft, name) or "", list(texts.values()))
+            share = grounded_fraction(text_of(draft, name) or "", there.texts)
             scores[f"grounded_{name}"] = share
             if share < floor:
                 reasons.append("low_grounding")
@@ -74,6 +74,14 @@ def grounding(
         return Finding(tuple(dict.fromkeys(reasons)), "; ".join(remarks), scores, tuple(unique))
 
     return verifier("grounding", check, on_fail=on_fail, reads=("drafts", "chunks"))
+
+
+def _claimed(span: Span, chunks: Sequence[Chunk], there: Packed) -> Span | None:
+    """The span if its quote is the chunk's and is shown, there or elsewhere."""
+    true = any(chunk.id == span.chunk and chunk.text[span.start : span.end] == span.quote for chunk in chunks)
+    if not true or not span.quote:
+        return None
+    return span if there.shows(span) else there.locate(span.quote, ratio=None)
 
 
 def _listed(draft: Draft, name: str | None) -> list[str]:

@@ -39,7 +39,16 @@ def passages(state: FlowState) -> list[dict[str, str]]:
 def relation_lines(state: FlowState) -> list[str]:
     """The task's relations, one readable line each: `Ada Lovelace - worked with - Charles Babbage: description`."""
     names = {entity.id: entity.name for entity in state.get("entities", [])}
-    return [_relation_line(relation, names) for relation in state.get("relations", [])]
+    return [relation_line(relation, names) for relation in state.get("relations", [])]
+
+
+def relation_line(relation: Relation, names: Mapping[str, str], *, described: bool = True) -> str:
+    """One relation as a readable line, with its description unless that is left out; `names` are by entity id."""
+    source, target = names.get(relation.source), names.get(relation.target)
+    if source is None or target is None:  # an endpoint outside the task: its id would tell a model nothing
+        return (described and relation.description) or relation.type
+    line = f"{source} - {relation.type} - {target}"
+    return f"{line}: {relation.description}" if described and relation.description else line
 
 
 def last_draft(state: FlowState) -> Draft:
@@ -88,14 +97,6 @@ def _headings(state: FlowState) -> list[str]:
 def _kind(state: FlowState) -> str:
     task = state["task"]
     return str(task.attributes.get("kind", task.kind))
-
-
-def _relation_line(relation: Relation, names: Mapping[str, str]) -> str:
-    source, target = names.get(relation.source), names.get(relation.target)
-    if source is None or target is None:  # an endpoint outside the task: its id would tell a model nothing
-        return relation.description or relation.type
-    line = f"{source} - {relation.type} - {target}"
-    return f"{line}: {relation.description}" if relation.description else line
 
 
 def _proposed(name: str) -> Callable[[FlowState], Any]:

@@ -35,6 +35,11 @@ class StoredChunks(Sequence[Chunk]):
         ((body,),) = self._database.rows("SELECT body FROM chunks WHERE place = ?", place)
         return Chunk.model_validate_json(body)
 
+    def named(self, id: str) -> Chunk | None:
+        """Returns the chunk with this id, or None."""
+        found = self._database.rows("SELECT body FROM chunks WHERE id = ?", id)
+        return Chunk.model_validate_json(found[0][0]) if found else None
+
     def __iter__(self) -> Iterator[Chunk]:
         # In pages: a cursor left open would pin the store to the state that it had when it was opened.
         for page in range(0, len(self), PAGE):

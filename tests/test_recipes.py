@@ -217,10 +217,20 @@ def test_entigraph_prefers_entities_that_no_item_touches() -> None:
     assert {name for task in first for name in task.entities} == {"entity-g", "entity-h", "entity-i"}
 
 
-def test_a_group_that_needs_too_many_chunks_is_left_out() -> None:
-    assert {task.entities for task in Books(recipe("entigraph")).plan_all(max_chunks=1, shares={"triple": 1})} == {
-        ("entity-g", "entity-h", "entity-i")
-    }
+def test_a_group_that_needs_too_many_chunks_is_left_out_unless_its_sentences_fit() -> None:
+    options = {"max_chunks": 1, "shares": {"triple": 1}}
+    assert len(Books(recipe("entigraph")).plan_all(**options)) == 5, "a sentence of each chunk fits"
+    long = [chunk_of(number, f"Chunk {number} says {'a lot more of all this, ' * 20}.") for number in range(12)]
+    graph = graph_over(long[:6], [["a", "b"], ["b", "c"], ["c", "d"], ["d", "e"], ["e", "f"], ["g", "h", "i"]])
+    for room, groups in ((100, 0), (200, 1), (400, 5)):
+        books = Books(recipe("entigraph"), graph, long)
+        if groups:
+            assert len(books.plan_all(context_tokens=room, **options)) == groups
+        else:
+            with pytest.raises(ConfigError, match=r"too many chunks .*too long"):
+                books.plan_all(context_tokens=room, **options)
+    plain = Books(recipe("entigraph"), graph, long).plan_all(context_tokens=200, max_chunks=1, shares={"triple": 1})
+    assert {task.entities for task in plain} == {("entity-g", "entity-h", "entity-i")}
 
 
 def test_graph_reasoning_draws_paths_without_short_cuts_and_communities() -> None:
@@ -265,9 +275,12 @@ def test_a_plan_that_finds_nothing_says_why_and_what_to_change() -> None:
     ):
         Books(recipe("entigraph"), graph=alone).plan(1)
     assert len(Books(recipe("entigraph"), graph=alone).plan_all(shares={"entity": 1})) == 3
-    narrow = graph_over(CHUNKS[:2], [["a", "b"], ["b", "c"]])
+    long = [chunk_of(number, f"Chunk {number} says {'a lot more of all this, ' * 20}.") for number in range(2)]
+    narrow = graph_over(long, [["a", "b"], ["b", "c"]])
     with pytest.raises(ConfigError, match="too many chunks 1"):
-        Books(recipe("entigraph"), graph=narrow).plan(1, shares={"distant": 1}, max_chunks=1)
+        Books(recipe("entigraph"), graph=narrow, chunks=long).plan(
+            1, shares={"distant": 1}, max_chunks=1, context_tokens=100
+        )
 
 
 def test_by_default_a_stated_relation_joins() -> None:

@@ -23,6 +23,7 @@ from ...agents.generator import generator
 from ...agents.grounding import grounding
 from ...agents.messages import pretraining
 from ...agents.novelty import novelty
+from ...agents.packing import CONTEXT_TOKENS, Packing
 from ...agents.refiner import refiner
 from ...agents.verifiers import length
 from ...storage.records import Decision, Task
@@ -30,6 +31,7 @@ from ..flows.reference import Flow, reference_flow
 from ..knowledge.graph import Link
 from .base import Options, PlanView, Recipe, lazily
 from .groups import WeightName, graph_of, group_rng, opened, require_some, samplers_of, task_of, weight_of, within
+from .room import Room
 from .shares import Shares, by_shares
 
 NAME = "entigraph"
@@ -52,7 +54,10 @@ class EntiGraphOptions(Options):
     weight:     which entities come first: those that few items touch, those with many relations, or none.
     link:       what joins entities: a stated `relation`, a shared chunk (`cooccurrence`), or `any` of them. The wider
                 links give more groups, and more of which the source says nothing.
-    max_chunks: a group whose mentions need more chunks than this is left out: the prompt would not hold them.
+    max_chunks: a group whose mentions need more chunks than this is left out, but where the sentences that show it fit
+                into `context_tokens`.
+    context_tokens: how many tokens of source text, and of lines on entities and relations, a prompt may hold; of more,
+                whole chunks give way to the sentences that hold the evidence.
     min_words:  shorter texts are sent back.
     max_rounds: how often a draft may be refined.
     minimum:    least score by name (`grounded`, `relates`, `fluent`) for the critic's acceptance.
@@ -65,6 +70,7 @@ class EntiGraphOptions(Options):
     weight: WeightName = "coverage"
     link: Link = "relation"
     max_chunks: int = Field(default=4, ge=1)
+    context_tokens: int = Field(default=CONTEXT_TOKENS, ge=100)
     min_words: int = Field(default=40, ge=1)
     max_rounds: int = Field(default=1, ge=0, le=30)
     minimum: dict[str, float] = Field(default_factory=dict)
@@ -84,12 +90,13 @@ def plan_entigraph(view: PlanView, rng: random.Random, options: EntiGraphOptions
     chosen = samplers_of(options.shares, options.draws, DRAWS, options.link)
     shares = Shares("draw", options.shares, view.coverage)
     weight = weight_of(options.weight, view)
+    room = Room(view, graph, options.context_tokens)
     for turn in range(options.passes):
-        sources = opened(view, graph, rng, chosen, weight=weight, refuse=within(options.max_chunks))
+        sources = opened(view, graph, rng, chosen, weight=weight, refuse=within(options.max_chunks, room))
         for kind, draw in by_shares(sources, shares):
             first = group_rng("form", kind, sorted(draw.bridged)).randrange(len(options.forms))
             form = options.forms[(first + turn) % len(options.forms)]
-            task = task_of(draw, max_chunks=options.max_chunks, attributes={"form": form}, seed=turn)
+            task = task_of(draw, max_chunks=options.max_chunks, room=room, attributes={"form": form}, seed=turn)
             if task is not None:
                 yield task
         require_some(NAME, sources)
@@ -97,16 +104,20 @@ def plan_entigraph(view: PlanView, rng: random.Random, options: EntiGraphOptions
 
 def entigraph_flow(options: EntiGraphOptions) -> Flow:
     """Builds the flow: writer, checks of length, evidence and novelty, critic, and a writer that revises."""
+    packing = Packing(options.context_tokens)
+    writing, judging = packing.given("passages", "entities", "relations"), packing.given("passages", "entities")
     return reference_flow(
         proposer=None,
-        generator=generator(prompt="write-entity-passage", variables=WRITE, messages=pretraining),
+        generator=generator(prompt="write-entity-passage", variables=WRITE, messages=pretraining, given=writing),
         verifiers=(
             length("text", minimum=options.min_words, on_fail=Decision.REVISE),
-            grounding(quoted_in=(), on_fail=Decision.REVISE),
+            grounding(quoted_in=(), shown=packing, on_fail=Decision.REVISE),
             novelty(fields=("text",)),
         ),
-        critic=critic(prompt="judge-entity-passage", variables=JUDGE, minimum=options.minimum),
-        refiner=refiner(suggest=None, edit="revise-entity-passage", variables=REVISE, messages=pretraining),
+        critic=critic(prompt="judge-entity-passage", variables=JUDGE, given=judging, minimum=options.minimum),
+        refiner=refiner(
+            suggest=None, edit="revise-entity-passage", variables=REVISE, messages=pretraining, given=writing
+        ),
         max_rounds=options.max_rounds,
     )
 

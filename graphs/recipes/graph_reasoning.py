@@ -27,6 +27,7 @@ from ...agents.generator import generator
 from ...agents.grounding import grounding
 from ...agents.messages import reasoning
 from ...agents.novelty import novelty
+from ...agents.packing import CONTEXT_TOKENS, Packing
 from ...agents.panel import panel
 from ...agents.solver import ANSWERS, solver
 from ...agents.state import FlowState
@@ -39,6 +40,7 @@ from ..sampling.draws import Draw
 from ..sampling.engine import REFUSALS, Refuse
 from .base import Options, PlanView, Recipe, lazily
 from .groups import WeightName, graph_of, group_rng, opened, require_some, samplers_of, task_of, weight_of, within
+from .room import Room
 from .shares import Shares, by_shares, shares_of
 
 NAME = "graph-reasoning"
@@ -61,7 +63,10 @@ class GraphReasoningOptions(Options):
     combinations: how many such combinations a community gives, at most.
     weight:      which points come first: those that few items touch, those with many relations, or none.
     link:        what joins points on a path: a stated `relation`, a shared chunk (`cooccurrence`), or `any` of them.
-    max_chunks:  a combination whose mentions need more chunks than this is left out.
+    max_chunks:  a combination whose mentions need more chunks than this is used only where the sentences that show it
+                 fit into `context_tokens`.
+    context_tokens: how many tokens of source text, and of lines on the points, a prompt may hold; of more, whole chunks
+                 give way to the sentences that hold the evidence.
     solutions:   how often a problem is solved; with 2 or more the answer needs `least_share` of the votes.
     judges:      judge → role. `relevance`, `correctness` and `difficulty` are known to the prompt, others are
                  judged as their name says; bind the roles to different models for independent judgements.
@@ -76,6 +81,7 @@ class GraphReasoningOptions(Options):
     weight: WeightName = "coverage"
     link: Link = "relation"
     max_chunks: int = Field(default=4, ge=1)
+    context_tokens: int = Field(default=CONTEXT_TOKENS, ge=100)
     solutions: int = Field(default=1, ge=1, le=64)
     least_share: float = Field(default=0.5, gt=0, le=1)
     judges: dict[str, str] = Field(
@@ -106,19 +112,18 @@ def plan_graph_reasoning(view: PlanView, rng: random.Random, options: GraphReaso
     graph = graph_of(view, NAME)
     chosen = samplers_of(options.all_shares, options.draws, DRAWS, options.link)
     shares = Shares("draw", options.all_shares, view.coverage)
-    sources = opened(
-        view, graph, rng, chosen, weight=weight_of(options.weight, view), refuse=_unless_parted(options)
-    )  # fmt: skip
-    for _, draw in by_shares({name: _parted(draws, options) for name, draws in sources.items()}, shares):
-        task = task_of(draw, max_chunks=options.max_chunks)
+    room = Room(view, graph, options.context_tokens)
+    refuse, weight = within(options.max_chunks, room), weight_of(options.weight, view)
+    sources = opened(view, graph, rng, chosen, weight=weight, refuse=_unless_parted(options, refuse))
+    for _, draw in by_shares({name: _parted(draws, options, refuse) for name, draws in sources.items()}, shares):
+        task = task_of(draw, max_chunks=options.max_chunks, room=room)
         if task is not None:
             yield task
     require_some(NAME, sources)
 
 
-def _unless_parted(options: GraphReasoningOptions) -> Refuse:
-    """Refuses what needs too many chunks; of a draw that is parted that is not known yet."""
-    refuse = within(options.max_chunks)
+def _unless_parted(options: GraphReasoningOptions, refuse: Refuse) -> Refuse:
+    """Refuses what a prompt has no room for; of a draw that is parted that is not known yet."""
     return lambda draw: "" if _is_parted(draw, options) else refuse(draw)
 
 
@@ -126,12 +131,12 @@ def _is_parted(draw: Draw, options: GraphReasoningOptions) -> bool:
     return not draw.ordered and len(draw.numbers) > options.points
 
 
-def _parted(draws: Iterator[Draw], options: GraphReasoningOptions) -> Iterator[Draw]:
+def _parted(draws: Iterator[Draw], options: GraphReasoningOptions, refuse: Refuse) -> Iterator[Draw]:
     """Draws `points` members of a larger group, `combinations` times each, the same ones whenever it is drawn.
 
-    Ends after `REFUSALS` combinations in a row that need too many chunks.
+    Ends after `REFUSALS` combinations in a row that a prompt has no room for.
     """
-    refuse, refused = within(options.max_chunks), 0
+    refused = 0
     for draw in draws:
         if not _is_parted(draw, options):
             yield draw
@@ -159,18 +164,20 @@ def _path(state: FlowState) -> list[str]:
 
 def graph_reasoning_flow(options: GraphReasoningOptions) -> Flow:
     """Builds the flow: problem writer, novelty gate and solver in one step, checks, and the panel of judges."""
-    checks = [grounding(quoted_in=())]
+    packing = Packing(options.context_tokens)
+    given = packing.given("passages", "points")
+    checks = [grounding(quoted_in=(), shown=packing)]
     if options.solutions > 1:
         checks.append(majority_agrees(value(ANSWERS), least_share=options.least_share))
     return reference_flow(
         proposer=None,
         generator=in_turn(
-            generator(prompt="write-problem", variables=WRITE, messages=reasoning, given={"path": _path}),
+            generator(prompt="write-problem", variables=WRITE, messages=reasoning, given={**given, "path": _path}),
             novelty(fields=("problem",)),
-            solver(samples=options.solutions),
+            solver(samples=options.solutions, given=given),
         ),
         verifiers=checks,
-        critic=panel(options.judges, agree=options.agree, minimum=options.minimum),
+        critic=panel(options.judges, given=given, agree=options.agree, minimum=options.minimum),
         refiner=None,
         max_rounds=0,
     )

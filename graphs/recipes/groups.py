@@ -7,7 +7,8 @@ must then be known again: so a task's order and chunks are those of the group al
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Literal
 
 from ...errors import ConfigError
@@ -19,6 +20,7 @@ from ..sampling.engine import Draws, Refuse
 from ..sampling.sampler import Sampler
 from ..sampling.weights import Weight, by_degree, by_inverse_coverage, uniform
 from .base import PlanView
+from .room import Room
 
 WeightName = Literal["coverage", "degree", "uniform"]
 MOST_RELATIONS = 12  # of a task; more would fill the prompt with lines and not with source text
@@ -47,43 +49,71 @@ def group_rng(*parts: object) -> random.Random:
 
 
 def task_of(
-    draw: Draw, *, max_chunks: int, attributes: Mapping[str, Any] | None = None, seed: int = 0, kind: str = ""
+    draw: Draw,
+    *,
+    max_chunks: int,
+    room: Room | None = None,
+    attributes: Mapping[str, Any] | None = None,
+    seed: int = 0,
+    kind: str = "",
 ) -> Task | None:
     """Makes the task of a draw, or None when fewer than all entities are mentioned in `max_chunks` chunks.
 
+    With `room` it says whether a prompt has room for what shows the draw, in however many chunks.
+
     An ordered draw (a path) keeps its order up to reversal; else entities are sorted. What stands between two that are
-    drawn together belongs to the task. Relations are those that most chunks state.
+    drawn together belongs to the task. Relations are those that most chunks state. Chunks that most entities are
+    mentioned in stand first: more tasks show them, and prompts that begin alike are read once by a server.
     """
     members = draw.bridged
     members = min(members, members[::-1]) if draw.ordered else tuple(sorted(members))
     chunks = draw.evidence(seed)
-    if not shows(draw, chunks, max_chunks):
+    if not shows(draw, chunks, max_chunks, room):
         return None
-    stated = draw.graph.stated
-    strongest = sorted(draw.relation_numbers, key=lambda one: (-stated.size(one), one))[:MOST_RELATIONS]
+    crowd = {chunk: len(draw.graph.members[number]) for chunk, number in numbers_of(draw, chunks)}
     return Task.of(
         kind or draw.kind,
-        chunks=chunks,
+        chunks=tuple(sorted(chunks, key=lambda chunk: (-crowd[chunk], chunk))),
         entities=members,
-        relations=tuple(draw.graph.relation_ids[one] for one in strongest),
+        relations=strongest(draw),
         attributes=dict(attributes or {}),
         seed=seed,
     )
 
 
-def shows(draw: Draw, chunks: tuple[str, ...], max_chunks: int) -> bool:
-    """Tells whether these chunks are few enough, and mention every entity of a draw."""
+def numbers_of(draw: Draw, chunks: Iterable[str]) -> Iterator[tuple[str, int]]:
+    """Yields chunks of a draw with their numbers in the graph."""
+    ids = draw.graph.chunk_ids
+    for chunk in chunks:
+        yield chunk, bisect_left(ids, chunk)
+
+
+def strongest(draw: Draw) -> tuple[str, ...]:
+    """Returns the relations of a draw that most chunks state."""
+    stated = draw.graph.stated
+    numbers = sorted(draw.relation_numbers, key=lambda one: (-stated.size(one), one))[:MOST_RELATIONS]
+    return tuple(draw.graph.relation_ids[one] for one in numbers)
+
+
+def shows(draw: Draw, chunks: tuple[str, ...], max_chunks: int, room: Room | None = None) -> bool:
+    """Tells whether these chunks mention every entity of a draw, and are few enough or what they say of it has room."""
     mentioned = draw.graph.chunks
-    return 0 < len(chunks) <= max_chunks and all(mentioned.size(number) for number in draw.through)
+    if not chunks or not all(mentioned.size(number) for number in draw.through):
+        return False
+    if room is None:
+        return len(chunks) <= max_chunks
+    return room.holds(draw.bridged, strongest(draw), chunks, few=len(chunks) <= max_chunks)
 
 
-def within(max_chunks: int) -> Refuse:
+def within(max_chunks: int, room: Room | None = None) -> Refuse:
     """Refuses the draws that no task can be made of."""
 
     def refuse(draw: Draw) -> str:
         if not all(draw.graph.chunks.size(number) for number in draw.through):
             return "no mention"
-        return "" if len(draw.chunks) <= max_chunks else "too many chunks"
+        if shows(draw, draw.chunks, max_chunks, room):
+            return ""
+        return "too many chunks" if len(draw.chunks) > max_chunks else "too long"
 
     return refuse
 

@@ -201,8 +201,8 @@ def _defines(name: str, text: str) -> bool:
 
 
 def _spoken(line: str) -> str:
-    """Turns a relation's line (`A - uses - B: what was said`) into a sentence."""
-    head, _, description = line.partition(": ")
+    """Turns a relation's line (`A - uses - B: what was said ["a quote"]`) into a sentence."""
+    head, _, description = line.partition(' ["')[0].partition(": ")
     if len(words(description)) >= 4:
         return description if description.endswith((".", "!", "?")) else f"{description}."
     spoken = one_line(head.replace(" - ", " ").replace("->", " "))
