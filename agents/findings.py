@@ -15,7 +15,7 @@ from .evidence import Name, Quote, Witness
 from .extraction import Extraction
 from .extraction_schema import GraphSchema
 from .finding import Details, GatheredClaim, GatheredEntity, GatheredRelation, books_of
-from .names import MAX_NAME, acronyms_after, one_line
+from .names import MAX_NAME, aliases_after, one_line
 
 LEAST_RECORDS = 200  # of one sort that are read of an answer, however short the chunk is
 MAX_STATEMENT = 1_000  # characters of a claim's text
@@ -200,7 +200,7 @@ class Findings:
         entity = self.entities.setdefault(name.key, GatheredEntity(name.text, kind, known))
         if known and not entity.typed:
             entity.type, entity.typed = kind, True
-        entity.aliases.update([name.alias] if name.alias else acronyms_after(name.text, self.chunk.text))
+        entity.aliases.update([name.alias] if name.alias else aliases_after(name.text, self.chunk.text))
         entity.mentions.update(name.spans)
         if quoted is not None:
             entity.mentions.add(quoted.span)

@@ -19,6 +19,11 @@ _ARTICLE = re.compile(r"(?:the|an|a) (?=.{4})", re.IGNORECASE)  # The Who keeps 
 _POSSESSIVE = re.compile(r"(?:['\u2019]s|(?<=s)['\u2019])$")
 _DOTTED = re.compile(r"(?:^|[\s(])(?:\w\.){2,9}$")
 _PARENTHESES = re.compile(r"([^()]{1,200}?) ?\(([^()]{1,200})\)")
+_PROPER = r"([^\W\d_a-z][\w.'\u2019-]{1,40}(?: [^\W\d_a-z][\w.'\u2019-]{1,40}){0,4})"
+_ALSO = re.compile(  # "(also known as X)", ", formerly X,", "(German: X)"
+    r"\s{0,3}[,(]\s{0,3}(?:(?:also|better|commonly|formerly|previously)\s(?:known as|called|written|spelled|named)\s"
+    rf"|(?:formerly|previously)\s|[A-Z][a-z]{{3,12}}:\s)(?:the\s)?{_PROPER}(?=[,;).])"
+)
 _FOLLOWING = re.compile(r"\s{0,3}\(([^()\s]{2,12})\)")
 
 
@@ -173,3 +178,13 @@ def acronyms_after(name: str, text: str) -> tuple[str, ...]:
         if match and abbreviates(match[1], name):
             found.add(match[1])
     return tuple(sorted(found))
+
+
+def aliases_after(name: str, text: str) -> tuple[str, ...]:
+    """Returns the other names that the text itself gives `name`, sorted: acronyms, and what it says in so many words.
+
+    That is `(also known as X)`, `, formerly X,`, or a language, as in `Wien (English: Vienna)`. A bare parenthesis says
+    nothing: `Wien (Vienna)` is one city, `Cambridge (Massachusetts)` names two.
+    """
+    stated = {match[1].rstrip(".") for _, end in occurrences(name, text) if (match := _ALSO.match(text, end))}
+    return tuple(sorted({*acronyms_after(name, text), *stated} - {name}))

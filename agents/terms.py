@@ -27,7 +27,7 @@ from .extraction import Extraction, FoundEntity, FoundRelation
 from .extraction_schema import DEFAULT, GraphSchema
 from .extractor import Extractor
 from .finding import books_of, ordered
-from .names import MAX_NAME, acronyms_after, name_key, occurrences
+from .names import MAX_NAME, aliases_after, name_key, occurrences
 from .state import FlowContext
 
 COOCCURS = "co-occurs with"
@@ -264,7 +264,7 @@ def _entity(term: _Term, chunk: Chunk, kind: str) -> FoundEntity:
         name=term.name,
         type=kind,
         typed=False,
-        aliases=acronyms_after(term.name, chunk.text),
+        aliases=aliases_after(term.name, chunk.text),
         mentions=ordered({_span(chunk, start, end) for start, end in term.spans}),
     )
 

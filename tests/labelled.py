@@ -14,7 +14,7 @@ from pathlib import Path
 
 from gristmill.agents.extraction import Extraction, FoundEntity
 from gristmill.agents.extraction_schema import type_key
-from gristmill.agents.names import acronyms_after, name_key, split_alias
+from gristmill.agents.names import aliases_after, name_key, split_alias
 from gristmill.evals.clustering import Clustering, compare_clusters
 from gristmill.graphs.resolution.references import reference_id
 from gristmill.storage.records import Span
@@ -55,7 +55,7 @@ def read(*names: str) -> Labelled:
                 span = Span(chunk=title, start=at, end=at + len(surface), quote=surface)
                 long, alias = split_alias(surface)
                 given = {alias} - {""} | set(match[4].split(";") if match[4] else ())
-                found[key] = _with(found.get(key), long, kind, given | set(acronyms_after(long, text)), span)
+                found[key] = _with(found.get(key), long, kind, given | set(aliases_after(long, text)), span)
             extractions.append(Extraction(chunk=title, entities=tuple(found.values())))
     return Labelled(tuple(extractions), references, truth)
 

@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from gristmill.agents.extraction import Extraction, FoundEntity, FoundRelation
+from gristmill.agents.names import aliases_after
+from gristmill.errors import ConfigError
 from gristmill.graphs.knowledge.merge import Merged, merge_resolved
 from gristmill.graphs.resolution import blocking
 from gristmill.graphs.resolution.blocking import Blocks
@@ -437,6 +439,60 @@ def test_off_merges_equal_names_alone() -> None:
         chunk("c2", ("Sea-Gen", "product"), ("MERCURY", "concept")),
     ]
     assert len(merge_resolved(made, settings=ResolutionSettings(off=True)).graph.entities) == 3
+
+
+@settings(max_examples=120, deadline=None)
+@given(
+    st.lists(st.lists(st.tuples(st.text(max_size=12), st.text(max_size=4)), max_size=4), max_size=4), st.integers(0, 4)
+)
+def test_any_text_is_a_name_and_every_id_ever_used_leads_to_an_entity(
+    given_names: list[list[tuple[str, str]]], cut: int
+) -> None:
+    made = [
+        chunk(f"c{index}", *(entity(name, type, f"c{index}", aliases=(name[::-1],)) for name, type in names))
+        for index, names in enumerate(given_names)
+    ]
+    early, late = merge_resolved(made[:cut]), merge_resolved(made)
+    assert late.books.balanced
+    assert set(late.resolution.membership.values()) == set(late.graph.entities)
+    assert {late.resolution.membership[id] for id in early.graph.entities} <= set(late.graph.entities)
+
+
+def test_embeddings_bring_up_pairs_that_no_letters_do_and_join_none() -> None:
+    references = gather(
+        [chunk("c1", ("Wien", "place")), chunk("c2", ("Vienna", "place"), ("Bern", "place"))]
+    ).references
+    ids = [reference_id(key, "place") for key in ("wien", "vienna", "bern")]
+    vectors = dict(zip(ids, ([1.0, 0.1, 0.0, 0.2], [1.0, 0.1, 0.01, 0.2], [-1.0, 0.9, 0.0, 0.1]), strict=True))
+    assert resolve(references).doubts == ()
+    found = resolve(references, vectors=vectors)
+    assert [(one.left, one.right, one.reason) for one in found.doubts] == [(*sorted(ids[:2]), "similar embedding")]
+    assert found.joins == ()
+    with pytest.raises(ConfigError, match="different lengths"):
+        resolve(references, vectors={**vectors, ids[0]: [1.0]})
+
+
+def test_a_name_in_parentheses_is_a_doubt() -> None:
+    made = [chunk("c1", ("Wien (Vienna)", "place")), chunk("c2", ("Vienna", "place"))]
+    merged = merge_resolved(made)
+    assert [one.reason for one in merged.resolution.doubts] == ["name in parentheses"]
+    assert len(merged.graph.entities) == 2
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("Wien (English: Vienna) is old.", ("Vienna",)),
+        ("Wien, also known as the City of Music, is old.", ()),
+        ("Wien (also called Vienna) is old.", ("Vienna",)),
+        ("Wien, formerly Vindobona, is old.", ("Vindobona",)),
+        ("Wien (Vienna) is old.", ()),
+        ("Wien (also known as everything that one may say) is old.", ()),
+        ("Wien (" + "also known as " * 10_000, ()),
+    ],
+)
+def test_what_a_text_says_to_be_another_name(text: str, found: tuple[str, ...]) -> None:
+    assert aliases_after("Wien", text) == found
 
 
 def test_thresholds_in_the_wrong_order_are_refused() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import re
+import uuid
 from pathlib import Path
 from typing import Any
 
@@ -185,14 +186,19 @@ async def test_the_offline_model_says_so_when_it_cannot_tell() -> None:
     assert books.failed == {}
 
 
-async def test_rulings_are_kept_in_the_run_and_read_back(tmp_path: Path) -> None:
+@pytest.mark.parametrize("database", ["sqlite", "postgres"])
+async def test_rulings_are_kept_in_the_run_and_read_back(
+    database: str, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
     rulings, _, _ = await ask(lambda _: {"decision": "same"})
-    store = RunStore.open(tmp_path / "run")
+    url = request.getfixturevalue("postgres_url") if database == "postgres" else ""
+    store = RunStore.open(tmp_path / f"run-{uuid.uuid4().hex[:12]}", url)
     kept = Rulings(store)
     await kept.add(*rulings)
     await kept.add(rulings[0].model_copy(update={"reason": "another"}))  # the same id: a repetition
     assert list(kept.all()) == rulings
-    assert [number for number, _ in kept.since(1)] == list(range(2, len(rulings) + 1))
+    numbers = [number for number, _ in kept.since()]
+    assert [one for _, one in kept.since(numbers[0], limit=1)] == rulings[1:2]
     assert kept.membership() == {}
     merged = merge_resolved(made(), rulings=rulings)
     await store.set_mark(RESOLUTION, merged.resolution.as_json())

@@ -42,6 +42,8 @@ def blocking_keys(reference: Reference, vector: Vector | None = None) -> frozens
         keys.add(f"c{form_of(alias).compact}")
     form = form_of(reference.name)
     keys |= _by_words(form) | _by_letters(form)
+    if form.qualifier:
+        keys.add(f"c{form_of(form.qualifier).compact}")
     if form.acronym:
         keys.add(f"a{form.acronym}")
     keys.update(f"a{initials}" for initials in form.initials)

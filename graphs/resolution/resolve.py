@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+from ...errors import ConfigError
 from ...storage.rulings import Ruled as Action
 from ...storage.rulings import Ruling, in_force, ordered
 from .blocking import Blocks, Vector
@@ -44,7 +45,8 @@ class Resolver:
     """A resolution that can be brought up to date.
 
     `update` takes the references that are new or changed (None for one that is gone) and all rulings; give it a
-    changed document's references, gathered anew. `entity_of` and `membership` then say what is true now.
+    changed document's references, gathered anew. `entity_of` and `membership` then say what is true now. Embeddings of
+    different lengths raise `ConfigError`.
     """
 
     def __init__(
@@ -59,6 +61,8 @@ class Resolver:
         self.scored = 0
         self.blocks = Blocks(names_only=self.settings.off)
         self._vectors = vectors
+        if len({len(vector) for vector in (vectors or {}).values()}) > 1:
+            raise ConfigError("embeddings have different lengths; make all of them with one model")
         self._scorer = Scorer(types or Types.of(near=self.settings.near_types), vectors)
         self._references: dict[str, Reference] = {}
         self._edges: dict[str, dict[str, Score]] = {}
@@ -236,6 +240,7 @@ class Resolver:
 
     def _follow(self, ruling: Ruling) -> None:
         """A part whose division was taken back, or is found no more, leads to what it was a part of."""
+        self.membership.pop(ruling.part, None)
         if ruling.left in self.membership:
             self.membership[ruling.part] = self.membership[ruling.left]
 

@@ -38,6 +38,7 @@ class Kind(StrEnum):
     SPELLING = "close spelling"
     SIMILAR = "similar letters"
     SHARED = "shared alias"
+    ASIDE = "name in parentheses"
     MEANING = "similar embedding"
     ALIAS = "stated alias"
     ACRONYM = "initials"
@@ -139,6 +140,8 @@ class Scorer:
         if left.compact != right.compact:
             scores += [self._acronym(one, other), self._person(one, other), self._part(one, other)]
             scores += [self._spelling(one, other)]
+        if _compact(left.qualifier) == right.compact or _compact(right.qualifier) == left.compact:
+            scores.append(Score(0.56 + 0.22 * self._context(one, other), Kind.ASIDE))  # Wien (Vienna), Paris (Texas)
         if one.aliases & other.aliases:
             scores.append(Score(0.5 + 0.3 * self._context(one, other), Kind.SHARED))
         scores.append(self._meaning(one, other))
@@ -321,6 +324,10 @@ def _clash(left: Form, right: Form) -> bool:
     if 1 in (len(first), len(second)):
         return first[0] != second[0]
     return damerau_levenshtein_distance(first, second) > 1
+
+
+def _compact(qualifier: str) -> str:
+    return form_of(qualifier).compact if qualifier else "?"
 
 
 def _plural(left: str, right: str) -> bool:
