@@ -85,7 +85,8 @@ class FoundRelation(Record):
 
 
 class Extraction(Record):
-    """What one chunk gave. `by` is what read it: `model`, or `terms` for the rules that need none.
+    """What one chunk gave. `by` is what read it: `model`, `terms` for the rules that need none, or `seed`: the
+    chunk is made of a seed graph's statements.
 
     `rounds` counts the calls that answered, `source_tokens` are the chunk's own. `stopped` says why no further gleaning
     round ran: `nothing_new`, `low_yield`, `limit`, or the reason code of the model error that ended it (what was found
@@ -94,7 +95,7 @@ class Extraction(Record):
     """
 
     chunk: str
-    by: Literal["model", "terms"] = "model"
+    by: Literal["model", "terms", "seed"] = "model"
     rescued: str = ""
     source_tokens: int = 0
     entities: tuple[FoundEntity, ...] = ()

@@ -312,10 +312,10 @@ def confirmed(read: Callable[[], Iterable[Extraction]], *, min_chunks: int = 2) 
     for extraction in read():
         keys = {name_key(entity.name) for entity in extraction.entities}
         counts.update(keys)
-        if extraction.by == "model":
+        if extraction.by != "terms":
             trusted |= keys
     for extraction in read():
-        if extraction.by == "model":
+        if extraction.by != "terms":
             yield extraction
             continue
         stay = {

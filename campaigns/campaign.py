@@ -68,7 +68,7 @@ class Campaign:
 
     Args:
         name: the run's name.
-        documents: files, folders and globs.
+        documents: files, folders and globs; with a seed graph (`graph={"seed": "kg.graphml"}`) they may be left out.
         flow: a StateGraph, a function that returns one, or the `module:attribute` of either; in place of the
             recipe's flow.
         planner: a planner, or its `module:attribute`; in place of the recipe's planner.
@@ -82,7 +82,7 @@ class Campaign:
     def __init__(
         self,
         name: str,
-        documents: Sequence[str | Path],
+        documents: Sequence[str | Path] = (),
         *,
         flow: Flow | Callable[[], Flow] | str = "",
         planner: Planner | str = "",

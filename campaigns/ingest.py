@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 
 from ..errors import ConfigError
+from ..graphs.exchange.seed_text import Part
 from ..storage.chunking import chunk
 from ..storage.documents import Skipped, read_documents
 from ..storage.records import Chunk, Document
 from ..storage.store import RunStore
+from .seeds import keep_statements, seed_parts
 from .shards import Shard
 from .spec import CampaignSpec
 
@@ -51,7 +54,7 @@ async def ingest(
     skipped: list[Skipped] = []
     shard = Shard.parse(spec.shard) if spec.shard else None
     takes = shard.takes if shard is not None else None
-    for document in read_documents(spec.documents, text_field=spec.text_field, takes=takes):
+    for document in read_documents(spec.documents, text_field=spec.text_field, takes=takes) if spec.documents else ():
         await asyncio.sleep(0)  # reading is work for the processor alone: between documents signals are heard
         if stopping is not None and stopping.is_set():
             return found
@@ -72,6 +75,16 @@ async def ingest(
             batch = []
     if batch:
         await store.add_documents(batch)
+    for parts in batched(seed_parts(spec, takes)):
+        if stopping is not None and stopping.is_set():
+            return found
+        await store.add_documents([(part.document, part.chunks) for part in parts])
+        await keep_statements(store, parts)
+        found.documents += len(parts)
+        found.chunks += sum(len(part.chunks) for part in parts)
+        found.tokens += sum(one.tokens for part in parts for one in part.chunks)
+        if on_document is not None:
+            on_document(parts[-1].document.name)
     if not found.chunks:
         raise nothing_read(spec, skipped)
     await store.set_mark(
@@ -84,6 +97,13 @@ async def ingest(
         },
     )
     return found
+
+
+def batched(parts: Iterable[Part]) -> Iterator[list[Part]]:
+    """Yields parts of a seed, some at a time."""
+    left = iter(parts)
+    while some := list(islice(left, BATCH)):
+        yield some
 
 
 def nothing_read(spec: CampaignSpec, skipped: Sequence[Skipped]) -> ConfigError:

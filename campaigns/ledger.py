@@ -26,8 +26,8 @@ ERROR = 160  # characters of an error in the list; --json has all of it
 class ChunkLedger(Record):
     """One chunk's line. `failed` is the reason why nothing was read, with what the model answered in `error`.
 
-    `by` is `model` or `terms`; `books` are by sort of record. Tokens are of the calls that were paid for; `cached` says
-    that some were not.
+    `by` is `model`, `terms` or `seed`; `books` are by sort of record. Tokens are of the calls that were paid for;
+    `cached` says that some were not.
     """
 
     chunk: str
@@ -77,7 +77,7 @@ class ChunkLedger(Record):
 
 
 class Ledger(Record):
-    """The sum over all chunks: `chunks = read by a model + read by rules + failed`, the failed by reason.
+    """The sum over all chunks: `chunks = read by a model + read by rules + of the seed + failed`, the failed by reason.
 
     `rescued` are chunks that the rules read because a model failed, by reason; `empty` are those that were read and
     gave nothing. The tokens are those of `measured` chunks: read by a model, with no call answered from the cache.
@@ -86,6 +86,7 @@ class Ledger(Record):
     chunks: int = 0
     by_model: int = 0
     by_terms: int = 0
+    by_seed: int = 0
     failed: dict[str, int] = Field(default_factory=dict)
     rescued: dict[str, int] = Field(default_factory=dict)
     empty: int = 0
@@ -100,7 +101,7 @@ class Ledger(Record):
     @property
     def balanced(self) -> bool:
         """Whether every chunk and every record is accounted for."""
-        read = self.by_model + self.by_terms + sum(self.failed.values())
+        read = self.by_model + self.by_terms + self.by_seed + sum(self.failed.values())
         return self.chunks == read and all(books.balanced for books in self.books.values())
 
     @property
@@ -192,6 +193,8 @@ def ledger_of(store: RunStore) -> Ledger:
 def print_ledger(console: Console, ledger: Ledger) -> None:
     """Prints the sum: what was read by whom, what became of the records, what it cost for each source token."""
     line = Text(f"{ledger.chunks} chunks = {ledger.by_model} read by a model + {ledger.by_terms} by rules")
+    if ledger.by_seed:
+        line.append(f" + {ledger.by_seed} of the seed graph")
     line.append(f" + {sum(ledger.failed.values())} failed", style="red" if ledger.failed else "")
     if not ledger.balanced:
         line.append("   THE BOOKS DO NOT BALANCE: please report this", style="bold red")

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ValidationError
 
 from ..agents.state import FlowContext
 from ..errors import ConfigError
+from ..graphs.exchange.seeds import require_seed
 from ..graphs.flows.check import builder_of, infos_of, require_flow
 from ..graphs.flows.loading import flow_of, load_flow, load_named
 from ..graphs.recipes.base import Planner
@@ -61,6 +62,8 @@ def prepare(
         ConfigError, FlowError, PromptError: what does not fit, and the mend.
     """
     require_formats(spec.export.formats)
+    if spec.graph.seed:
+        require_seed(spec.graph.seed)
     _require_prices(spec)
     prompts = PromptLibrary.of(spec.prompts)
     if not spec.recipe and not spec.flow and flow is None:

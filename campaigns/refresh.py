@@ -28,7 +28,8 @@ from ..storage.versions import (
     known_documents,
     make_current,
 )
-from .ingest import BATCH, nothing_read
+from .ingest import BATCH, batched, nothing_read
+from .seeds import keep_statements, seed_parts
 from .shards import Shard
 from .spec import CampaignSpec
 
@@ -132,7 +133,7 @@ async def _read(
     reading, known, batch = _Reading(), set(known_documents(store)), list[tuple[Document, list[Chunk]]]()
     shard = Shard.parse(spec.shard) if spec.shard else None
     takes = shard.takes if shard is not None else None
-    for document in read_documents(spec.documents, text_field=spec.text_field, takes=takes):
+    for document in read_documents(spec.documents, text_field=spec.text_field, takes=takes) if spec.documents else ():
         await asyncio.sleep(0)
         if stopping is not None and stopping.is_set():
             return None
@@ -154,6 +155,14 @@ async def _read(
             batch = []
     if batch:
         await keep_documents(store, batch)
+    for parts in batched(seed_parts(spec, takes)):
+        if stopping is not None and stopping.is_set():
+            return None
+        reading.documents += [(part.document.id, part.document.name) for part in parts]
+        new = [part for part in parts if part.document.id not in known]
+        known.update(part.document.id for part in new)
+        await keep_documents(store, [(part.document, part.chunks) for part in new])
+        await keep_statements(store, new)
     reading.documents = list(dict(reading.documents).items())
     return reading
 

@@ -42,6 +42,7 @@ class ChunkSpec(Part):
 class GraphSpec(Part):
     """How the knowledge graph is extracted: types as tables of `name = "description"`, the built-in ones when empty.
 
+    seed:           a knowledge graph of the user's own, which becomes a part of this one.
     entity_fallback, relation_fallback: what a type that is not listed becomes, the last one when empty.
     outside_pairs:  what becomes of a relation whose ends are none of its type's pairs.
     claims:         whether statements about single entities are asked for.
@@ -56,6 +57,7 @@ class GraphSpec(Part):
     resolution:     how names are put together.
     """
 
+    seed: str = ""
     entity_types: EntityTypes = ()
     relation_types: RelationTypes = ()
     entity_fallback: str = ""
@@ -130,7 +132,7 @@ class CampaignSpec(Part):
     """A whole campaign as data.
 
     name:       the run's name; the run's folder is `runs/name`.
-    documents:  files, folders and globs, relative to the campaign file.
+    documents:  files, folders and globs, relative to the campaign file; with `graph.seed` they may be left out.
     recipe:     a recipe by name; with `flow` given it may be left out, then one task is planned for each chunk.
     flow:       `module:attribute` of the user's own StateGraph, run in place of the recipe's flow.
     planner:    `module:attribute` of the user's own planner, in place of the recipe's.
@@ -146,7 +148,7 @@ class CampaignSpec(Part):
     """
 
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")
-    documents: tuple[str, ...] = Field(min_length=1)
+    documents: tuple[str, ...] = ()
     recipe: str = ""
     flow: str = ""
     planner: str = ""
@@ -177,6 +179,15 @@ class CampaignSpec(Part):
         return value
 
     @model_validator(mode="after")
+    def _has_a_source(self) -> Self:
+        if not self.documents and not self.graph.seed:
+            raise ValueError(
+                "there is nothing to work from; add documents, or a knowledge graph of your own: "
+                '[graph] seed = "kg.graphml"'
+            )
+        return self
+
+    @model_validator(mode="after")
     def _names_agree(self) -> Self:
         for role, model in self.roles.items():
             if self.models and model not in self.models:
@@ -199,7 +210,8 @@ class CampaignSpec(Part):
         """
         data = self.model_dump(mode="json", include={"recipe", "flow", "planner", "options", "seed", "chunks"})
         data["options"].pop("minimum", None)
-        return {**data, "graph": self.graph.model_dump(mode="json"), "text_field": self.text_field}
+        # A seed is read once, as documents are: another path of the same file is no other campaign.
+        return {**data, "graph": self.graph.model_dump(mode="json", exclude={"seed"}), "text_field": self.text_field}
 
 
 def make_spec(values: dict[str, Any], *, where: str = "campaign") -> CampaignSpec:
@@ -268,6 +280,9 @@ def load_spec(path: str | Path, **overrides: Any) -> CampaignSpec:
             "documents": tuple(_under(base, name) for name in spec.documents),
             "prompts": tuple(_under(base, name) for name in spec.prompts),
             "runs": runs,
+            "graph": spec.graph.model_copy(update={"seed": _under(base, spec.graph.seed)})
+            if spec.graph.seed
+            else spec.graph,
             "models": {
                 name: model.model_copy(update={"api_key_file": _under(base, model.api_key_file)})
                 if model.api_key_file
