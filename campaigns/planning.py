@@ -19,6 +19,7 @@ from ..storage.returns import is_refine
 from ..storage.store import RunStore
 from ..storage.versions import Heirs, stale_tasks
 from .coverage import Coverage
+from .yields import MARK, DrawYields
 
 if TYPE_CHECKING:  # types only: a campaign without a graph does not load networkx
     from ..graphs.knowledge.graph import KnowledgeGraph
@@ -50,6 +51,7 @@ class Plan:
         self.coverage = Coverage()
         self.extent = (len(chunks), 0 if graph is None else len(graph.entities))
         self.planned = 0
+        self._yields = DrawYields()
         stale = stale_tasks(store)
         self._heirs = Heirs(store)
         self._store = store
@@ -69,11 +71,17 @@ class Plan:
         for task, status in store.tasks():
             if not is_refine(task):
                 self.planned += 1
+                self._yields.add(task, status)
             elif status is Status.PENDING:
                 self._sent_back.append(task)
             if status is Status.PENDING or (status is Status.ACCEPTED and task.id not in stale):
                 self.coverage.add(self._heirs.today(task))
         self._resuming = self.planned > 0
+
+    @property
+    def draws(self) -> dict[str, dict[str, Any]]:
+        """What each kind of draw yields; see `DrawYields.as_mark`."""
+        return self._yields.as_mark(self._view.yields)
 
     @property
     def end(self) -> str:
@@ -114,6 +122,8 @@ class Plan:
 
     def finished(self, task: Task, status: Status) -> None:
         """Tells the plan how a task ended: what was not accepted no longer counts as covered."""
+        if not is_refine(task):
+            self._yields.ended(task, status)
         if status is not Status.ACCEPTED:
             if self._ended is None:
                 self.coverage.drop(self._heirs.today(task))
@@ -183,4 +193,6 @@ class Plan:
         self.planned += len(new)
         for task in new:
             self.coverage.add(task)
+            self._yields.add(task)
         self._queue.extend(new)
+        await self._store.set_mark(MARK, self.draws)

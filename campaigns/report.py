@@ -20,6 +20,8 @@ from ..storage.reviews import Review, decision_of
 from ..storage.samples import Samples
 from ..storage.store import Books, RunStore
 from ..storage.versions import stale_reason
+from .yields import MARK as DRAWS
+from .yields import print_yields
 
 NEAR = 200  # characters of a passage that are shown before and after what is cited
 ERROR = 240  # characters of an error in a summary; `show` has all of it
@@ -55,6 +57,7 @@ def status_of(store: RunStore) -> dict[str, Any]:
         "relations": store.count("relations"),
         "calls_kept": store.count("calls"),
         "books": books_dict(books),
+        "draws": store.mark(DRAWS),
         "people": people_dict(people.shift, books),
         "decisions": {**people.decisions, "undecided": people.undecided()},
         "reasons": [
@@ -132,6 +135,7 @@ def print_status(console: Console, status: dict[str, Any]) -> None:
         table.add_row(Text(row["status"], style=style), Text(row["reason"] or "-"), str(row["items"]), Text(example))
     if status["reasons"]:
         console.print(table)
+    print_yields(console, status["draws"])
     print_errors(console, status["errors"])
     print_rounds(console, [RoundAgreement.model_validate(one) for one in status["agreement"]])
     spent = status["spent"]

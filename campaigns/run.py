@@ -39,6 +39,7 @@ from .telemetry.exposition import Exposition
 from .telemetry.tasks import node_spans, traced
 from .telemetry.telemetry import Telemetry
 from .worker import Worker
+from .yields import MARK as DRAWS
 
 LOG = logging.getLogger(__name__)
 INTERRUPTED = Stop("interrupted", "it was interrupted; the same command goes on where it stopped")
@@ -88,6 +89,8 @@ class Run:
             return INTERRUPTED, self.ingested
 
     async def _mark(self, stop: Stop) -> None:
+        if self.plan is not None:
+            await self.store.set_mark(DRAWS, self.plan.draws)
         await self.store.set_mark("stop", {"code": stop.code, "text": stop.text})
 
     def _drain(self, progress: Progress) -> None:
