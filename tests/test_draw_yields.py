@@ -15,10 +15,13 @@ from gristmill.storage.records import Status, Task
 from gristmill.storage.store import RunStore
 
 
-async def test_a_campaign_tells_what_each_of_its_samplers_gave(corpus: Path, tmp_path: Path) -> None:
+CORPUS = Path(__file__).parent.parent / "examples" / "corpus"
+
+
+async def test_a_campaign_tells_what_each_of_its_samplers_gave(tmp_path: Path) -> None:
     chosen = Campaign(
         "graph",
-        [corpus],
+        [CORPUS],
         recipe="entigraph",
         options={
             "shares": {"pair": 1, "bridge": 1, "motif": 1},
