@@ -39,6 +39,8 @@ class Texts(Sequence[str]):
     @overload
     def __getitem__(self, place: slice) -> tuple[str, ...]: ...
     def __getitem__(self, place: int | slice) -> str | tuple[str, ...]:
+        if type(place) is int and 0 <= place < len(self.offsets) - 1:  # what is asked for by the million
+            return str(self.data[self.offsets[place] : self.offsets[place + 1]], "utf-8", ERRORS)
         if isinstance(place, slice):
             return tuple(self[one] for one in range(*place.indices(len(self))))
         count = len(self)

@@ -23,7 +23,7 @@ class BudgetOptions(Sized):
     """
 
     budget: int = Field(default=2048, ge=1)
-    max_nodes: int = Field(default=16, ge=2, le=1000)
+    max_nodes: int = Field(default=12, ge=2, le=1000)
     min_nodes: int = Field(default=2, ge=1)
     width: int = Field(default=4, ge=1, le=1000)
 
@@ -61,6 +61,7 @@ class _Growing(Sets):
     def _grown(self, root: int, chunk: int) -> list[int]:
         options, step, members_of = self._options, self._walker.step, self.graph.members
         chosen, left = [chunk], options.budget - self._tokens[chunk]
+        shown = set(members_of[chunk])
         members, open_, tried = [root], [(root, options.width)], {root}
         while open_ and len(members) < options.max_nodes:
             place = -1 if self._deep else 0
@@ -71,12 +72,13 @@ class _Growing(Sets):
                 continue
             tried.add(found)
             open_[place] = (entity, width - 1)
-            if not any(members_of.has(one, found) for one in chosen):
+            if found not in shown:
                 chunk = self._chunk(found, entity)
-                if chunk == NOWHERE or self._tokens[chunk] > left:
+                if chunk == NOWHERE or (cost := self._tokens[chunk]) > left:
                     continue
-                left -= self._tokens[chunk]
+                left -= cost
                 chosen.append(chunk)
+                shown.update(members_of[chunk])
             members.append(found)
             open_.append((found, options.width))
         self._chosen[root] = tuple(chosen)
@@ -87,8 +89,10 @@ class _Growing(Sets):
         graph, tokens = self.graph, self._tokens
         if entity != beside:
             for relation in graph.relations_between(entity, beside):
-                for chunk in graph.stated[relation][:LOOKED_AT]:
-                    if graph.chunks.has(entity, chunk):
+                place = graph.stated.offsets[relation]
+                if place < graph.stated.offsets[relation + 1]:
+                    chunk = graph.stated.ends[place]
+                    if entity in graph.members[chunk]:
                         return chunk
         row = graph.chunks[entity][:LOOKED_AT]
         return min(row, key=lambda chunk: (tokens[chunk], chunk)) if len(row) else NOWHERE

@@ -5,13 +5,14 @@ from __future__ import annotations
 from array import array
 from collections.abc import Iterable, Sequence
 from functools import cached_property, lru_cache
-from itertools import chain
+from itertools import chain, combinations, starmap
 from weakref import WeakKeyDictionary, ref
 from zlib import crc32
 
 from ..knowledge.graph import KnowledgeGraph, Link
 from ..knowledge.links import Numbers
 
+FEW = 3  # entities whose pairs are asked for one by one
 HUB = 4  # times as many links as a group has members: its row is searched then, not read
 KEPT = 4096  # entities whose partners by chunk are remembered: all pairs of a large graph would not fit
 
@@ -76,6 +77,8 @@ class Numbered:
     def relations_among(self, entities: Iterable[int]) -> list[int]:
         """Returns the relations that join two of these entities, ascending."""
         members = set(entities)
+        if len(members) <= FEW:
+            return sorted(chain.from_iterable(starmap(self.relations_between, combinations(members, 2))))
         links, between = self.links, self.relations_between
         offsets, ends = links.offsets, links.ends
         found: list[int] = []

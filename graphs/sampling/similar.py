@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Literal
 
 from jellyfish import jaro_winkler_similarity
@@ -16,10 +17,11 @@ from .numbered import Numbered
 from .roots import NONE
 from .walker import NOWHERE
 from .walks import Walks
+from .weights import uniform
 
-LEAST = {"name": 0.85, "neighbours": 0.25}
+LEAST = {"name": 0.85, "neighbours": 0.2}
 BESIDE = 6  # names before and after in the alphabet that are compared: no step compares all pairs
-TRIES = 8  # two-step walks to find one with like neighbours
+TRIES = 4  # two-step walks to find one with like neighbours
 
 
 class SimilarOptions(Linked):
@@ -27,7 +29,7 @@ class SimilarOptions(Linked):
 
     by:        `name`: Jaro-Winkler similarity of the names as they stand, or with their last word first, among names
                that are near in the alphabet; `neighbours`: the share of neighbours in common (Jaccard).
-    least:     the measure, in [0, 1], from which two are similar; 0.85 by name and 0.25 by neighbours when absent.
+    least:     the measure, in [0, 1], from which two are similar; 0.85 by name and 0.2 by neighbours when absent.
     same_type: only entities of one type are compared.
     """
 
@@ -40,7 +42,8 @@ class _Similar(Walks):
     dead_end = "nothing similar"
 
     def __init__(self, options: SimilarOptions, opening: Opening) -> None:
-        super().__init__(options, opening, 2)
+        super().__init__(options, replace(opening, weight=uniform), 2)
+        self.roots = opening.roots(options.link)  # a weight chooses where to begin; the other is who is alike
         self.least = LEAST[options.by] if options.least is None else options.least
         self.mend = f"no two entities are so alike by {options.by}: lower least from {self.least}, or same_type = false"
         self._types = opening.graph.type_codes if options.same_type else None
@@ -49,40 +52,41 @@ class _Similar(Walks):
         left, right = group
         if self._types is not None and self._types[left] != self._types[right]:
             return "other type"
-        if self.walker.joined(left, right):
-            return "joined"
-        return group if self.alike(left, right) else self.dead_end
+        if not self.alike(left, right):
+            return self.dead_end
+        return "joined" if self.walker.joined(left, right) else group
 
     def alike(self, left: int, right: int) -> bool:
         raise NotImplementedError
 
 
 class _ByNeighbours(_Similar):
-    def step(self, walk: list[int]) -> int:
-        return self.walker.step(self.walker.step(walk[0]), walk)
-
     def propose(self) -> Group | str | None:
+        """Looks at what two steps lead to. What costs least is asked first: most candidates are refused."""
         root = self.roots.pick()
         if root == NONE:
             return None
-        found: Group | str = self.dead_end
+        step, types, without = self.walker.step, self._types, (root,)
         for _ in range(TRIES):
-            other = self.step([root])
-            if other != NOWHERE and not isinstance(found := self.checked((root, other)), str):
-                return found
-        return found
+            other = step(step(root), without)
+            if other == NOWHERE or (types is not None and types[root] != types[other]):
+                continue
+            if self.alike(root, other):
+                return "joined" if self.walker.joined(root, other) else (root, other)
+        return self.dead_end
 
     def after(self, walk: list[int]) -> Sequence[int]:
         near = self.walker.near
         return sorted({two for one in near(walk[0]) for two in near(one)})
 
     def alike(self, left: int, right: int) -> bool:
-        few, many = sorted((self.walker.degree(left), self.walker.degree(right)))
+        few, many = self.walker.degree(left), self.walker.degree(right)
+        if few > many:
+            few, many = many, few
         if few < self.least * many:  # the share cannot be more than few / many: a hub's row is not even read
             return False
-        mine, theirs = set(self.walker.near(left)), self.walker.near(right)
-        shared = len(mine.intersection(theirs))
-        return shared >= self.least * (len(mine) + len(theirs) - shared)
+        shared = len(set(self.walker.near(left)).intersection(self.walker.near(right)))
+        return shared >= self.least * (few + many - shared)
 
 
 class _ByName(_Similar):
@@ -92,8 +96,15 @@ class _ByName(_Similar):
         self._orders = [_Order(opening.graph, turned=turned) for turned in (False, True)]
 
     def step(self, walk: list[int]) -> int:
-        fit = [other for other in self.after(walk) if not isinstance(self.checked((walk[0], other)), str)]
-        return self.walker.choose(fit)
+        """Takes the candidates in a shuffled order, and the first that fits."""
+        left = list(self.after(walk))
+        while left:
+            place = int(self.walker.rng.random() * len(left))
+            if not isinstance(self.checked((walk[0], left[place])), str):
+                return left[place]
+            left[place] = left[-1]
+            left.pop()
+        return NOWHERE
 
     def after(self, walk: list[int]) -> Sequence[int]:
         found: set[int] = set()
