@@ -14,7 +14,6 @@ from gristmill.graphs.sampling.engine import Yield
 from gristmill.storage.records import Status, Task
 from gristmill.storage.store import RunStore
 
-
 CORPUS = Path(__file__).parent.parent / "examples" / "corpus"
 
 

@@ -616,3 +616,33 @@ def test_draws_do_not_depend_on_the_hash_seed_nor_on_numpy() -> None:
     }
     assert len(printed) == 1
     assert len(printed.pop().splitlines()) > 600
+
+
+def test_what_is_rare_is_found_by_chance_before_it_is_looked_for_in_order() -> None:
+    """Five triangles in a long ring: one proposal in hundreds closes, and the first is not that of the first root."""
+    ring = [(number, (number + 1) % 900) for number in range(900)]
+    graph = graph_of([*ring, *((number, (number + 2) % 900) for number in range(0, 900, 180))])
+    firsts = {frozenset(next(opened("motif", graph, seed, shape="triangle")).entities) for seed in range(30)}
+    assert len(firsts) == 5
+    assert len(drawn("motif", graph, shape="triangle")) == 5
+
+
+def test_what_is_left_in_an_order_that_was_asked_for_keeps_it() -> None:
+    graph = random_graph(30, 60, 20)
+    first = [draw.entities[0] for draw in drawn("long-tail", graph, draw="ego", by="degree")]
+    assert [graph.degree(one) for one in first] == sorted(map(graph.degree, first))
+
+
+def test_a_sampler_that_gives_one_group_a_root_ends_where_all_roots_are_refused(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    graph = random_graph(60, 120, 40)
+    draws = opened("bfs", graph, budget=1)
+    assert list(draws) == []
+    assert "over budget" in draws.end
+    assert "raise budget" in draws.end
+    monkeypatch.setattr(engine, "STEPS", 20)
+    bounded = opened("bfs", graph, budget=1)
+    assert list(bounded) == []
+    assert "20 candidates in a row" in bounded.end
+    assert bounded.books.refused == {"over budget": 20}

@@ -50,9 +50,14 @@ class Sized(Linked):
 
 
 class Strategy(Protocol):
-    """One way of drawing, opened over a graph. `mend` says what to change when it finds nothing."""
+    """One way of drawing, opened over a graph.
+
+    mend:   what to change when it finds nothing.
+    finite: whether `propose` gives every group by itself and then None; else what it leaves is looked for in `rest`.
+    """
 
     mend: str
+    finite: bool
 
     def propose(self) -> Group | str | None:
         """Draws a group by chance: a group, why this try gave none, or None when chance gives no more.
@@ -150,6 +155,7 @@ class Sets:
     """The part that is common to strategies whose groups are sets of entities."""
 
     ordered = False
+    finite = False
 
     def __init__(self, graph: Numbered) -> None:
         self.graph = graph
@@ -159,6 +165,15 @@ class Sets:
 
     def draw(self, kind: str, group: Group) -> Draw:
         return Draw(self.graph, kind, group, ordered=self.ordered)
+
+
+class RootByRoot(Sets):
+    """The part that is common to strategies that give one group a root, and so come to an end."""
+
+    finite = True
+
+    def rest(self) -> Iterator[Group | str]:
+        return iter(())
 
 
 class Paths(Sets):

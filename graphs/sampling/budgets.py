@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 from pydantic import Field
 
-from .base import Opening, SamplerKind, Sets, Sized
+from .base import Opening, RootByRoot, SamplerKind, Sized
 from .draws import Draw, Group
 from .evidence import LOOKED_AT
 from .roots import NONE
@@ -28,7 +26,7 @@ class BudgetOptions(Sized):
     width: int = Field(default=4, ge=1, le=1000)
 
 
-class _Growing(Sets):
+class _Growing(RootByRoot):
     """One group a root. An entity that a chosen chunk mentions costs nothing; else its chunk is paid for.
 
     Of the chunks that would show an entity, one that states its relation to where it was found comes first, then the
@@ -102,9 +100,6 @@ class _Growing(Sets):
 
     def draw(self, kind: str, group: Group) -> Draw:
         return Draw(self.graph, kind, group, chunks=self._chosen.pop(group[0]))
-
-    def rest(self) -> Iterator[Group | str]:
-        return iter(self.propose, None)
 
 
 def _open_bfs(options: BudgetOptions, opening: Opening) -> _Growing:

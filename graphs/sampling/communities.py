@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Self
 from weakref import WeakKeyDictionary
 
@@ -11,7 +10,7 @@ from pydantic import Field, model_validator
 from ...errors import ConfigError
 from ..knowledge.communities import find_communities
 from ..knowledge.graph import KnowledgeGraph
-from .base import Opening, SamplerKind, SamplerOptions, Sets
+from .base import Opening, RootByRoot, SamplerKind, SamplerOptions
 from .draws import Group
 from .numbered import Numbered
 from .roots import NONE, Even, InOrder, Roots, Weighted
@@ -52,7 +51,7 @@ def _parts_of(graph: Numbered, seed: int, max_size: int, resolution: float) -> l
     return parts[key]
 
 
-class _Communities(Sets):
+class _Communities(RootByRoot):
     """By the mean weight of their members."""
 
     mend = "no community is so large: take a smaller min_size, or draw `ego`, which needs none"
@@ -84,9 +83,6 @@ class _Communities(Sets):
     def propose(self) -> Group | None:
         place = self._root()
         return None if place == NONE else self._parts[place]
-
-    def rest(self) -> Iterator[Group]:
-        return iter(self.propose, None)
 
 
 def _open(options: CommunityOptions, opening: Opening) -> _Communities:

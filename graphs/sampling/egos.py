@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 from pydantic import Field
 
-from .base import Opening, SamplerKind, Sets, Sized
+from .base import Opening, RootByRoot, SamplerKind, Sized
 from .draws import Group
 from .roots import NONE
 from .walker import MANY
 from .walks import WIDER
+
+ENOUGH = 8  # times the entities that there is room for: so many of a hub's are weighed
 
 
 class EgoOptions(Sized):
@@ -19,7 +19,7 @@ class EgoOptions(Sized):
     radius: int = Field(default=1, ge=1, le=10)
 
 
-class _Egos(Sets):
+class _Egos(RootByRoot):
     """One group a centre, the centre first, the rest ring by ring."""
 
     mend = f"no entity has a neighbour: {WIDER}"
@@ -37,25 +37,24 @@ class _Egos(Sets):
         members, ring = [centre], [centre]
         for _ in range(self._radius):
             known = set(members)
-            ring = self._walker.some(self._ring(ring, known), self._most - len(members))
+            room = self._most - len(members)
+            ring = self._walker.some(self._ring(ring, known, ENOUGH * room), room)
             members.extend(ring)
             if len(members) == self._most or not ring:
                 break
         return tuple(members) if len(members) > 1 else "alone"
 
-    def _ring(self, inner: list[int], known: set[int]) -> list[int]:
-        """What is next to the ring before; of a hub's neighbours only some, by chance."""
+    def _ring(self, inner: list[int], known: set[int], enough: int) -> list[int]:
+        """What is next to the ring before; of a hub's neighbours only as many as could be `enough`, by chance."""
+        enough = max(enough, MANY)
         found: set[int] = set()
         for one in inner:
             row = self._walker.near(one)
-            found.update(row if len(row) <= MANY else self._walker.sample(row, MANY))
+            found.update(row if len(row) <= enough else self._walker.sample(row, enough))
         return sorted(found - known)
 
     def key(self, group: Group) -> bytes:
         return super().key(group[:1])
-
-    def rest(self) -> Iterator[Group | str]:
-        return iter(self.propose, None)
 
 
 def _open(options: EgoOptions, opening: Opening) -> _Egos:

@@ -18,7 +18,8 @@ from .base import Strategy
 from .draws import Draw, Group
 from .weights import Weigh
 
-PATIENCE = 256  # proposals in a row that may give nothing new before what is left is looked for in order
+PATIENCE = 1024  # proposals in a row that may give nothing before what is left is looked for in order
+REPEATED = 4  # times as much does one count that was drawn before: it says that little is left
 STEPS = 200_000  # candidates in a row that may be refused before a sampler ends: about a second
 REFUSALS = 2_000  # draws in a row that a caller may refuse; each costs as much as its evidence
 ALL = "all were drawn"
@@ -75,8 +76,8 @@ class Draws(Iterator[Draw]):
         return next(self._source)
 
     def _proposed(self) -> Iterator[Draw]:
-        in_row = 0
-        while in_row < PATIENCE:
+        in_row, finite = 0, self._strategy.finite
+        while in_row < (STEPS if finite else PATIENCE):
             found = self._strategy.propose()
             if found is None:
                 break
@@ -87,7 +88,11 @@ class Draws(Iterator[Draw]):
             elif self.end:
                 return
             else:
-                in_row += 1
+                in_row += 1 if isinstance(found, str) else REPEATED
+        else:
+            if finite:
+                self._ended(f"{STEPS:,} candidates in a row gave nothing new")
+                return
         yield from self._left()
 
     def _repeated(self) -> Iterator[Draw]:
@@ -110,10 +115,7 @@ class Draws(Iterator[Draw]):
 
     def _left(self) -> Iterator[Draw]:
         """Draws what proposals did not bring."""
-        groups = self._unseen()
-        if self._weigh is not None:
-            groups = self._by_weight(groups, self._weigh)
-        for group in groups:
+        for group in self._mixed(self._unseen()):
             draw = self._taken(group)
             if draw is not None:
                 yield draw
@@ -136,15 +138,21 @@ class Draws(Iterator[Draw]):
                 self._ended(f"{STEPS:,} candidates in a row gave nothing new")
                 return
 
-    def _by_weight(self, groups: Iterator[Group], weigh: Weigh) -> Iterator[Group]:
-        """Draws from a window over the groups, by the mean weight of their entities."""
+    def _mixed(self, groups: Iterator[Group]) -> Iterator[Group]:
+        """Draws from a window over the groups, which come root by root, by the mean weight of their entities."""
         window = list(islice(groups, WINDOW))
         while window:
-            weights = [sum(max(0.0, weigh(one)) for one in group) / len(group) for group in window]
-            place = self._rng.choices(range(len(window)), weights)[0] if sum(weights) > 0.0 else 0
+            place = self._place(window)
             window[place], window[-1] = window[-1], window[place]
             yield window.pop()
             window.extend(islice(groups, 1))
+
+    def _place(self, window: list[Group]) -> int:
+        if self._weigh is not None:
+            weights = [sum(max(0.0, self._weigh(one)) for one in group) / len(group) for group in window]
+            if sum(weights) > 0.0:
+                return self._rng.choices(range(len(window)), weights)[0]
+        return int(self._rng.random() * len(window))
 
     def _taken(self, found: Group | str) -> Draw | None:
         if isinstance(found, str):

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
-from .base import Opening, SamplerKind, SamplerOptions, Sets
+from .base import Opening, RootByRoot, SamplerKind, SamplerOptions
 from .draws import Group
 from .roots import NONE
 
 
-class _Entities(Sets):
+class _Entities(RootByRoot):
     mend = "the graph has no entity; see `gristmill graph`, or change the entity types"
 
     def __init__(self, opening: Opening) -> None:
@@ -19,9 +17,6 @@ class _Entities(Sets):
     def propose(self) -> Group | None:
         root = self._root()
         return None if root == NONE else (root,)
-
-    def rest(self) -> Iterator[Group]:
-        return iter(self.propose, None)
 
 
 def _open(options: SamplerOptions, opening: Opening) -> _Entities:

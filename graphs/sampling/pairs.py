@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterator
 from zlib import crc32
 
-from .base import Linked, Opening, SamplerKind, Sets
+from .base import Linked, Opening, RootByRoot, SamplerKind
 from .draws import Draw, Group
 from .permutation import Permutation
 from .walks import WIDER, Walks
 
 
-class _EvenPairs(Sets):
+class _EvenPairs(RootByRoot):
     """All linked pairs alike: a shuffled order over the places of the links, computed and never stored."""
 
     mend = f"no relation joins two entities: {WIDER}"
@@ -37,9 +36,6 @@ class _EvenPairs(Sets):
             if self._offsets[right] > place:  # the row that it stands in lies before its own, so it is the greater
                 return (bisect_right(self._offsets, place, 0, right + 1) - 1, right)
         return None
-
-    def rest(self) -> Iterator[Group]:
-        return iter(self.propose, None)
 
 
 def _open_pairs(options: Linked, opening: Opening) -> Walks | _EvenPairs:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from math import isfinite
 from pathlib import Path
@@ -13,7 +13,7 @@ from pydantic import Field
 
 from ...errors import ConfigError
 from .anchors import Begun
-from .base import Opening, SamplerKind, Sets, Strategy
+from .base import Opening, RootByRoot, SamplerKind, Strategy
 from .draws import Group
 from .judging import read_scores
 from .numbered import Numbered
@@ -37,7 +37,7 @@ class UncertaintyOptions(Begun):
     scores: Path | None = Field(default=None)
 
 
-class _Facts(Sets):
+class _Facts(RootByRoot):
     """Two entities come once, with the best of their facts."""
 
     mend = "no fact that has a score is in this graph: make scores of this graph's relations, with `score_facts`"
@@ -60,9 +60,6 @@ class _Facts(Sets):
     def propose(self) -> Group | None:
         place = self._root()
         return None if place == NONE else self._groups[place]
-
-    def rest(self) -> Iterator[Group]:
-        return iter(self.propose, None)
 
 
 def _open(options: UncertaintyOptions, opening: Opening) -> Strategy:

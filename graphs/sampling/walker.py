@@ -10,8 +10,8 @@ from .numbered import Numbered
 from .weights import Weigh, Weight, uniform
 
 NOWHERE = -1  # no step can be made
-MANY = 128  # next steps; where there are more, only some are weighed
-WEIGHED = 64
+MANY = 48  # next steps; where there are more, only some are weighed
+WEIGHED = 16
 TRIES = 8  # blind steps that may fall on what is left out, before all that is left is listed
 
 
