@@ -167,8 +167,8 @@ def by_networkx(graph: KnowledgeGraph, rng: random.Random) -> dict[str, Callable
         "distant": distant,
         "path of 2": lambda: walk(2),
         "ego": lambda: tuple(islice(nx.ego_graph(links, rng.choice(linked), radius=1), 8)),
-        "bfs": lambda: tuple(node for _, node in islice(nx.bfs_edges(links, rng.choice(linked)), 12)),
-        "dfs": lambda: tuple(node for _, node in islice(nx.dfs_edges(links, rng.choice(linked)), 12)),
+        "bfs": lambda: tuple(node for _, node in islice(nx.bfs_edges(links, rng.choice(linked)), 10)),
+        "dfs": lambda: tuple(node for _, node in islice(nx.dfs_edges(links, rng.choice(linked)), 10)),
         "star": star,
         "triangle": triangle,
     }

@@ -21,7 +21,7 @@ class BudgetOptions(Sized):
     """
 
     budget: int = Field(default=2048, ge=1)
-    max_nodes: int = Field(default=12, ge=2, le=1000)
+    max_nodes: int = Field(default=10, ge=2, le=1000)
     min_nodes: int = Field(default=2, ge=1)
     width: int = Field(default=4, ge=1, le=1000)
 
@@ -60,8 +60,9 @@ class _Growing(RootByRoot):
         options, step, members_of = self._options, self._walker.step, self.graph.members
         chosen, left = [chunk], options.budget - self._tokens[chunk]
         shown = set(members_of[chunk])
+        tokens, most = self._tokens, options.max_nodes
         members, open_, tried = [root], [(root, options.width)], {root}
-        while open_ and len(members) < options.max_nodes:
+        while open_ and len(members) < most:
             place = -1 if self._deep else 0
             entity, width = open_[place]
             found = step(entity, tried) if width else NOWHERE
@@ -72,7 +73,7 @@ class _Growing(RootByRoot):
             open_[place] = (entity, width - 1)
             if found not in shown:
                 chunk = self._chunk(found, entity)
-                if chunk == NOWHERE or (cost := self._tokens[chunk]) > left:
+                if chunk == NOWHERE or (cost := tokens[chunk]) > left:
                     continue
                 left -= cost
                 chosen.append(chunk)
