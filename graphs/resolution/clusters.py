@@ -2,7 +2,8 @@
 
 Joins come in four steps: what was ruled; equal names; similar names, the best first, where the worst pair of the two
 clusters is not below the floor (complete linkage, with equal names as one point); short names, where only one cluster
-claims them. No join brings together what a veto or a ruling keeps apart.
+claims them. No join brings together what a ruling keeps apart, or a veto: of clusters with more than `MOST` references
+the first `MOST` by id are looked at for vetoes and for the worst pair.
 """
 
 from __future__ import annotations
