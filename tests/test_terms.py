@@ -136,6 +136,8 @@ def test_a_term_stays_when_another_chunk_confirms_it_or_a_model_found_it() -> No
     assert {one.name for one in kept[1].entities} == {"Rance Barrage", "Albert Caquot"}
     assert kept[2] == model  # Vouziers too: what a model found is not pruned
     assert all(books.balanced for one in kept for books in one.books.values())
+    strict = list(confirmed(read, min_chunks=3))
+    assert [one.name for one in strict[1].entities] == ["Albert Caquot"]  # in two chunks, and a model found it in one
     assert kept[0].entity_books.dropped["rare"] == len(found[0].entities) - 1
     assert list(confirmed(lambda: found, min_chunks=1)) == [
         one.model_copy(
