@@ -309,7 +309,11 @@ async def test_the_graph_is_the_same_whatever_the_order_of_arrival(tmp_path: Pat
     for number, order in enumerate(random.Random(3).sample(orders, 4)):
         folder = tmp_path / f"order{number}"
         folder.mkdir()
-        write(folder, other="A lamp was lit in Wells.", **{order[0]: GRAPH_TEXTS[order[0]]})
+        write(
+            folder,
+            other="Exeter is a city in Devon. Exeter Cathedral stands in Exeter.",
+            **{order[0]: GRAPH_TEXTS[order[0]]},
+        )
         await graph_campaign(folder).execute()
         for name in order[1:]:
             write(folder, **{name: GRAPH_TEXTS[name]})
