@@ -16,6 +16,7 @@ from ..agents.extractor import Extractor, extractor, with_before
 from ..agents.state import FlowContext
 from ..agents.terms import confirmed, terms_extractor
 from ..errors import AccessDenied, BudgetExceeded, ConfigError, ServerLost, StoreError
+from ..graphs.knowledge.communities import installed_method
 from ..graphs.knowledge.cooccurrence import weigh_cooccurrence
 from ..graphs.knowledge.each import for_each
 from ..graphs.knowledge.graph import KnowledgeGraph
@@ -121,8 +122,9 @@ async def build_graph(
     await store.set_mark(RESOLUTION, resolution)
     graph, summaries = await summarise(graph, context, max_tokens=spec.summary_tokens, concurrency=concurrency)
     ledger = {"chunks": len(chunks), **ledger, "summaries": summaries.model_dump(mode="json")}
+    ledger["communities"] = installed_method()  # a run that goes on elsewhere finds the same ones, or says why not
     await store.set_graph(graph.entities.values(), graph.relations.values(), ledger)
-    return graph
+    return KnowledgeGraph.load(store)
 
 
 async def _merged(

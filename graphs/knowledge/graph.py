@@ -28,6 +28,7 @@ from .stored import StoredRecords, changed
 from .texts import Texts
 
 Link = Literal["relation", "cooccurrence", "any"]
+CommunityMethod = Literal["leiden", "louvain"]
 MANY = 40  # entities of a group; of more, their links are walked instead of looking up each pair
 
 
@@ -66,6 +67,8 @@ class KnowledgeGraph:
     ) -> None:
         self.entities = entities
         self.relations = relations
+        self.community_method: CommunityMethod | None = None
+        """By which method this graph's communities are found, as its run has noted; None where nothing is noted."""
         self._columns = columns or Columns.of(entity_rows(entities.values()), relation_rows(relations.values()))
         self._partners = lru_cache(maxsize=4096)(self._count_partners)
 
@@ -99,7 +102,9 @@ class KnowledgeGraph:
                 break
         entities = StoredRecords(columns.ids, store.entity, store.stored_entities)
         relations = StoredRecords(columns.relation_ids, store.relation, store.stored_relations)
-        return cls._made(entities, relations, columns)
+        made = cls._made(entities, relations, columns)
+        made.community_method = mark.get("communities") if isinstance(mark, dict) else None
+        return made
 
     def __repr__(self) -> str:
         return f"KnowledgeGraph({len(self.ids)} entities, {len(self.relation_ids)} relations)"
@@ -302,15 +307,16 @@ class KnowledgeGraph:
 
             columns = updated(self._columns, one_batch(EntityRows, entity_rows(nodes.values())),
                               one_batch(RelationRows, relation_rows(edges.values())), gone)  # fmt: skip
-            return self._made(
-                changed(self.entities, nodes, gone, columns.ids),
-                changed(self.relations, edges, gone, columns.relation_ids),
-                columns,
-            )
-        return self._made(
-            changed(self.entities, nodes, gone, Texts.of(sorted(({*self.ids} - gone) | nodes.keys()))),
-            changed(self.relations, edges, gone, Texts.of(sorted(({*self.relation_ids} - gone) | edges.keys()))),
+            ids, relation_ids = columns.ids, columns.relation_ids
+        else:
+            columns = None
+            ids = Texts.of(sorted(({*self.ids} - gone) | nodes.keys()))
+            relation_ids = Texts.of(sorted(({*self.relation_ids} - gone) | edges.keys()))
+        made = self._made(
+            changed(self.entities, nodes, gone, ids), changed(self.relations, edges, gone, relation_ids), columns
         )
+        made.community_method = self.community_method
+        return made
 
     def with_entities(self, entities: Iterable[Entity]) -> KnowledgeGraph:
         """Returns a graph in which these entities stand in place of those with the same ids (and are added if new)."""

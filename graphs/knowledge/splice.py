@@ -66,11 +66,12 @@ class Splice:
         table[self.dropped] = -1
         return table
 
-    def column(self, old: Sequence[Any], new: Sequence[Any]) -> Array:
-        """Returns a column after the change; `new` are the values that come in."""
+    def column(self, old: Sequence[Any], new: Sequence[Any], table: Array | None = None) -> Array:
+        """Returns a column after the change, the old values by `table`'s where there is one; `new` come in."""
         array = np.asarray(old)
-        fresh = np.asarray(new, dtype=array.dtype)
-        return np.concatenate([*(fresh[b : b + 1] if a < 0 else array[a:b] for a, b in self._steps), array[:0]])
+        fresh = np.asarray(new, dtype=array.dtype if table is None else table.dtype)
+        return _copied([fresh[b : b + 1] if a < 0 else array[a:b] for a, b in self._steps],
+                       [a < 0 for a, _ in self._steps], fresh.dtype, table)  # fmt: skip
 
     def ragged(self, offsets: Numbers, sizes: Sequence[int]) -> Array:
         """Returns the offsets after the change; `sizes` are those of the rows that come in."""
@@ -89,9 +90,11 @@ class Splice:
             total = int(out[row])
         return out
 
-    def joined(self, offsets: Numbers, data: Array, new: Sequence[Array]) -> Array:
-        """Returns what stands in the rows after the change; `new` is what comes in."""
-        return np.concatenate([*self._pieces(offsets, data, new), data[:0]])
+    def joined(self, offsets: Numbers, old: Sequence[Any], new: Sequence[Array], table: Array | None = None) -> Array:
+        """Returns what stands in the rows after the change, as `column` does; `new` are the rows that come in."""
+        data = np.asarray(old)
+        dtype = data.dtype if table is None else table.dtype
+        return _copied(self._pieces(offsets, data, new), [a < 0 for a, _ in self._steps], dtype, table)
 
     def _pieces(self, offsets: Numbers, data: Array, new: Sequence[Array]) -> list[Array]:
         return [new[b] if a < 0 else data[offsets[a] : offsets[b]] for a, b in self._steps]
@@ -103,10 +106,24 @@ class Splice:
         data = b"".join(self._pieces(old.offsets, memoryview(old.data), own))
         return Texts(self.ragged(old.offsets, [len(one) for one in own]).data, data)
 
-    def rows(self, old: Rows, values: Array, new: Sequence[Array]) -> Rows:
-        """Returns rows after the change. `values` are the old rows' ends by their new numbers, `new` what comes in."""
-        ends = self.joined(old.offsets, values, new)
+    def rows(self, old: Rows, new: Sequence[Array], table: Array | None = None) -> Rows:
+        """Returns rows after the change, the old ends by `table`'s numbers where there is one."""
+        ends = self.joined(old.offsets, old.ends, new, table)
         return Rows(self.ragged(old.offsets, [len(one) for one in new]).data, ends.data)
+
+
+def _copied(pieces: Sequence[Array], fresh: Sequence[bool], dtype: Any, table: Array | None) -> Array:
+    """Returns the pieces in one, all but the fresh ones by the table: written once, to where they go."""
+    out = np.empty(sum(map(len, pieces)), dtype=dtype)
+    at = 0
+    for piece, new in zip(pieces, fresh, strict=True):
+        place = out[at : at + len(piece)]
+        if table is None or new:
+            place[:] = piece
+        else:
+            np.take(table, piece, out=place, mode="clip")  # all are in it; to raise would cost a copy
+        at += len(piece)
+    return out
 
 
 class Renumbering:
@@ -126,7 +143,8 @@ class Renumbering:
         self.ids = self.splice.texts(old, ids)
         self.numbers = self.splice.numbers()
         self.table = self.splice.table()
-        self.born = {}
+        self.born: dict[int, int] = {}
+        self._before: dict[int, int] = {}
         for number, one, place in zip(self.numbers, before, places, strict=True):
             if one is None:
                 self.born[number] = place
@@ -134,12 +152,20 @@ class Renumbering:
                 self.table[one] = number
 
     @property
-    def moved(self) -> bool:
-        """Whether any number is another than before."""
-        return bool(self.born or self.died)
+    def moves(self) -> Array | None:
+        """The table, None where all keep their numbers."""
+        return self.table if self.born or self.died else None
+
+    def new(self, number: int) -> int:
+        """Returns the new number of one that is still there."""
+        found = int(self.table[number])
+        self._before[found] = number
+        return found
 
     def old(self, number: int) -> int:
         """Returns the old number of one that was there before."""
+        if (before := self._before.get(number)) is not None:
+            return before
         return self._old.place(self.ids[number])
 
     def with_rows(self, rows: Mapping[int, Row], nothing: Row) -> tuple[Splice, list[Row]]:
@@ -152,8 +178,3 @@ class Renumbering:
         places = [self.born[one] if one in self.born else self.old(one) for one in numbers]
         stood = {place for one, place in zip(numbers, places, strict=True) if one not in self.born}
         return Splice(len(self._old), self.died | stood, places), [fresh[one] for one in numbers]
-
-
-def renamed(old: Numbers, table: Array | None) -> Array:
-    """Returns numbers by their new names; the same memory where nothing has moved."""
-    return np.asarray(old) if table is None else table[np.asarray(old)]

@@ -15,7 +15,7 @@ from ...errors import ConfigError
 from ...storage.graph import EntityRows, RelationRows
 from .columns import Columns
 from .links import Links, Numbers, Pairs, Rows
-from .splice import Array, Renumbering, Splice, renamed
+from .splice import Array, Renumbering, Splice
 from .texts import Texts
 
 NOTHING = np.zeros(0, dtype=np.int32)
@@ -39,14 +39,18 @@ class _Update:
         self.targets = self._ends(old.targets, relations.targets)
         self.weights = self.edges.splice.column(old.weights, relations.weights).data
         named = {chunk for chunks in (*entities.chunks, *relations.chunks) for chunk in chunks}
-        unknown = sorted(chunk for chunk in named if old.chunk_ids.find(chunk) is None)
-        self.chunks = Renumbering(old.chunk_ids, unknown, self._lost_chunks(_found(old.chunk_ids, named)))
+        before = {chunk: old.chunk_ids.find(chunk) for chunk in named}
+        known = {chunk: number for chunk, number in before.items() if number is not None}
+        unknown = sorted(named - known.keys())
+        self.chunks = Renumbering(old.chunk_ids, unknown, self._lost_chunks(set(known.values())))
+        self.chunk_numbers = {chunk: self.chunks.new(number) for chunk, number in known.items()}
+        self.chunk_numbers.update(zip(unknown, self.chunks.numbers, strict=True))
 
     def columns(self) -> Columns:
         old, nodes, edges = self.old, self.nodes.splice, self.edges.splice
         types, type_codes = _types(nodes, old.types, old.type_codes, self.entities.types)
         kinds, kind_codes = _types(edges, old.relation_types, old.relation_type_codes, self.relations.types)
-        table = self.chunks.table if self.chunks.moved else None
+        table = self.chunks.moves
         shown, stating = self._chunk_rows(self.entities.chunks), self._chunk_rows(self.relations.chunks)
         pairs = self._pairs()
         return Columns(
@@ -56,7 +60,7 @@ class _Update:
             type_codes=type_codes,
             mentions=nodes.column(old.mentions, self.entities.mentions).data,
             chunk_ids=self.chunks.ids,
-            chunks_by_entity=nodes.rows(old.chunks_by_entity, renamed(old.chunks_by_entity.ends, table), shown),
+            chunks_by_entity=nodes.rows(old.chunks_by_entity, shown, table),
             entities_by_chunk=self._entities_by_chunk(shown),
             relation_ids=self.edges.ids,
             sources=self.sources.data,
@@ -64,7 +68,7 @@ class _Update:
             relation_types=kinds,
             relation_type_codes=kind_codes,
             weights=self.weights,
-            chunks_by_relation=edges.rows(old.chunks_by_relation, renamed(old.chunks_by_relation.ends, table), stating),
+            chunks_by_relation=edges.rows(old.chunks_by_relation, stating, table),
             links=self._links(pairs),
             pairs=pairs,
         )
@@ -77,7 +81,7 @@ class _Update:
             if number is None:
                 raise _missing(relation, end)
             numbers.append(number)
-        ends = self.edges.splice.column(renamed(old, self.nodes.table), numbers)
+        ends = self.edges.splice.column(old, numbers, self.nodes.table)
         if len(ends) and ends.min() < 0:
             left = self.edges.ids[int(ends.argmin())]
             raise _missing(left, self.old.ids[old[self.old.relation_ids.place(left)]])
@@ -100,13 +104,13 @@ class _Update:
         return left
 
     def _chunk_rows(self, chunks: Iterable[Sequence[str]]) -> list[Array]:
-        return [np.array(sorted(_found(self.chunks.ids, some)), dtype=np.int32) for some in chunks]
+        return [np.array(sorted(map(self.chunk_numbers.__getitem__, some)), dtype=np.int32) for some in chunks]
 
     def _entities_by_chunk(self, shown: Sequence[Array]) -> Rows:
         old, gone = self.old, set(self.nodes.splice.dropped.tolist())
         rows: defaultdict[int, set[int]] = defaultdict(set)
         for chunk in {chunk for number in gone for chunk in old.chunks_by_entity[number]} - self.chunks.died:
-            rows[int(self.chunks.table[chunk])] = set()
+            rows[self.chunks.new(chunk)] = set()
         for number, chunks in zip(self.nodes.numbers, shown, strict=True):
             for chunk in chunks.tolist():
                 rows[chunk].add(number)
@@ -115,11 +119,7 @@ class _Update:
             rows[chunk].update(int(self.nodes.table[one]) for one in stood if one not in gone)
         arrays = {chunk: np.array(sorted(row), dtype=np.int32) for chunk, row in rows.items()}
         splice, new = self.chunks.with_rows(arrays, NOTHING)
-        return splice.rows(old.entities_by_chunk, renamed(old.entities_by_chunk.ends, self._node_table), new)
-
-    @property
-    def _node_table(self) -> Array | None:
-        return self.nodes.table if self.nodes.moved else None
+        return splice.rows(old.entities_by_chunk, new, self.nodes.moves)
 
     def _pairs(self) -> Pairs:
         """The pairs, with other rows for the lower ends of relations that go and come."""
@@ -138,12 +138,10 @@ class _Update:
                     rows[low].append((int(table[old.pairs.highs[place]]), int(self.edges.table[number])))
         ordered = {low: np.array(sorted(row), dtype=np.int32).reshape(-1, 2) for low, row in rows.items()}
         splice, new = self.nodes.with_rows(ordered, NOTHING.reshape(-1, 2))
-        highs = renamed(old.pairs.highs, self._node_table)
-        numbers = renamed(old.pairs.numbers, self.edges.table if self.edges.moved else None)
         return Pairs(
             splice.ragged(old.pairs.offsets, [len(row) for row in new]).data,
-            splice.joined(old.pairs.offsets, highs, [row[:, 0] for row in new]).data,
-            splice.joined(old.pairs.offsets, numbers, [row[:, 1] for row in new]).data,
+            splice.joined(old.pairs.offsets, old.pairs.highs, [row[:, 0] for row in new], self.nodes.moves).data,
+            splice.joined(old.pairs.offsets, old.pairs.numbers, [row[:, 1] for row in new], self.edges.moves).data,
         )
 
     def _links(self, pairs: Pairs) -> Links:
@@ -171,8 +169,8 @@ class _Update:
         splice, new = self.nodes.with_rows(rows, (NOTHING, np.zeros(0)))
         return Links(
             splice.ragged(old.links.offsets, [len(row) for row, _ in new]).data,
-            splice.joined(old.links.offsets, renamed(old.links.ends, self._node_table), [row for row, _ in new]).data,
-            splice.joined(old.links.offsets, np.asarray(old.links.weights), [row for _, row in new]).data,
+            splice.joined(old.links.offsets, old.links.ends, [row for row, _ in new], self.nodes.moves).data,
+            splice.joined(old.links.offsets, old.links.weights, [row for _, row in new]).data,
         )
 
     def _stood(self, before: int) -> dict[int, float]:
@@ -194,7 +192,8 @@ def _types(
     every = sorted({*names, *new})
     place = {name: number for number, name in enumerate(every)}
     table = np.array([place[name] for name in names], dtype=np.int32)
-    column = splice.column(renamed(codes, table if len(every) > len(names) else None), [place[name] for name in new])
+    moves = table if len(every) > len(names) else None
+    column = splice.column(codes, [place[name] for name in new], moves)
     used = np.bincount(column, minlength=len(every)) > 0
     if not used.all():
         column = (np.cumsum(used, dtype=np.int32) - 1)[column]

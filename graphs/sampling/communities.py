@@ -8,8 +8,8 @@ from weakref import WeakKeyDictionary
 from pydantic import Field, model_validator
 
 from ...errors import ConfigError
-from ..knowledge.communities import find_communities
-from ..knowledge.graph import KnowledgeGraph
+from ..knowledge.communities import community_numbers
+from ..knowledge.graph import CommunityMethod, KnowledgeGraph
 from .base import Opening, RootByRoot, SamplerKind, SamplerOptions
 from .draws import Group
 from .numbered import Numbered
@@ -22,12 +22,14 @@ class CommunityOptions(SamplerOptions):
     min_size, max_size: of a community; a larger one is parted again, always into connected parts.
     resolution:         of the modularity: more gives smaller ones.
     seed:               of the partition, apart from that of the draws: all samplers of a graph have the same.
+    method:             `leiden` or `louvain`; by default the one that the run noted when it built the graph.
     """
 
     min_size: int = Field(default=3, ge=2)
     max_size: int = Field(default=20, ge=2)
     resolution: float = Field(default=1.0, gt=0)
     seed: int = 0
+    method: CommunityMethod | None = None
 
     @model_validator(mode="after")
     def _sizes_fit(self) -> Self:
@@ -36,18 +38,24 @@ class CommunityOptions(SamplerOptions):
         return self
 
 
-_found: WeakKeyDictionary[KnowledgeGraph, dict[tuple[int, int, float], list[Group]]] = WeakKeyDictionary()
+_found: WeakKeyDictionary[KnowledgeGraph, dict[tuple[object, ...], list[Group]]] = WeakKeyDictionary()
 
 
-def _parts_of(graph: Numbered, seed: int, max_size: int, resolution: float) -> list[Group]:
+def _parts_of(graph: Numbered, options: CommunityOptions) -> list[Group]:
     """Returns the communities by number; they are found once a graph."""
     whole = graph.graph()
     if whole is None:
         raise ConfigError("the graph of this sampler is gone; keep it as long as samplers are opened over it")
-    parts, key = _found.setdefault(whole, {}), (seed, max_size, resolution)
+    parts = _found.setdefault(whole, {})
+    key = (options.seed, options.max_size, options.resolution, options.method)
     if key not in parts:
-        found = find_communities(whole, seed=seed, max_size=max_size, resolution=resolution)
-        parts[key] = [tuple(map(graph.number, part)) for part in found]
+        parts[key] = community_numbers(
+            whole,
+            seed=options.seed,
+            max_size=options.max_size,
+            resolution=options.resolution,
+            method=options.method,
+        )
     return parts[key]
 
 
@@ -58,7 +66,7 @@ class _Communities(RootByRoot):
 
     def __init__(self, options: CommunityOptions, opening: Opening) -> None:
         super().__init__(opening.graph)
-        parts = _parts_of(opening.graph, options.seed, options.max_size, options.resolution)
+        parts = _parts_of(opening.graph, options)
         chosen = None if opening.chosen is None else set(opening.chosen)
         self._parts = [
             part for part in parts
