@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gristmill.graphs.knowledge import links as module
+from gristmill.graphs.knowledge.coded import Coded
 from gristmill.graphs.knowledge.components import components
 from gristmill.graphs.knowledge.links import Links, Pairs, Rows, grouped
 from gristmill.graphs.knowledge.texts import Texts
@@ -109,3 +110,35 @@ def test_packed_texts_are_found_by_their_order(texts: list[str], other: str) -> 
     with pytest.raises(IndexError):
         packed[len(ordered)]
     assert packed == Texts.of(ordered) != Texts.of(ordered[1:])
+
+
+@BOTH
+@given(
+    batches=st.lists(
+        st.one_of(
+            st.lists(st.text("abc", min_size=9, max_size=9), max_size=30),
+            st.lists(st.integers(0, 5000).map("chunk-{:08}".format), max_size=30),
+            st.lists(st.text(max_size=3), max_size=5),
+        ),
+        max_size=6,
+    )
+)
+def test_texts_are_numbered_as_they_first_come(numpy: bool, batches: list[list[str]]) -> None:
+    module.HAS_NUMPY = numpy
+    coded, expected = Coded(), {}
+    for batch in batches:
+        for text in batch:
+            expected.setdefault(text, len(expected))
+        assert list(coded.number(batch)) == [expected[text] for text in batch]
+    assert coded.texts() == list(expected)
+    assert len(coded) == len(expected)
+
+
+def test_many_ids_of_one_length_keep_their_numbers_as_their_table_grows() -> None:
+    coded = Coded()
+    texts = [f"chunk-{number * 2654435761 % 2**32:08x}" for number in range(20_000)]
+    for start in range(0, len(texts), 700):
+        assert list(coded.number(texts[start : start + 700])) == list(range(start, min(start + 700, len(texts))))
+    assert list(coded.number(texts[::-1])) == list(range(len(texts)))[::-1]
+    assert list(coded.number(["of another length", texts[7]])) == [20_000, 7]
+    assert list(coded.number(texts[:3])) == [0, 1, 2]

@@ -7,13 +7,13 @@ equal columns whatever they came from: records in memory, the tables of a run, o
 from __future__ import annotations
 
 from array import array
-from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import chain
 
 from ...errors import ConfigError
 from ...storage.graph import EntityRows, RelationRows
+from .coded import Coded
 from .links import Links, Numbers, Pairs, Rows, renumbered, repeated
 from .texts import Packing, Texts
 
@@ -46,34 +46,31 @@ class Columns:
 
         Raises `ConfigError` when a relation names an entity that is not there.
         """
-        chunks = _Coded()
-        ids, names, types = Packing(), Packing(), _Coded()
+        chunks, nodes = _Column(), Coded()
+        ids, names, types = Packing(), Packing(), _Column()
         mentions, sizes = array("q"), array("q")
-        number_of: dict[str, int] = {}
         for batch in entities:
-            number_of.update(zip(batch.ids, range(len(number_of), len(number_of) + len(batch.ids)), strict=True))
+            nodes.number(batch.ids)
             ids.add(batch.ids)
             names.add(batch.names)
             types.add(batch.types)
             mentions.extend(batch.mentions)
             sizes.extend(map(len, batch.chunks))
-            chunks.add(chain.from_iterable(batch.chunks))
+            chunks.add(list(chain.from_iterable(batch.chunks)))
         shown = len(chunks.codes)
-        relation_ids, relation_types = Packing(), _Coded()
+        count, relation_ids, relation_types = len(nodes), Packing(), _Column()
         sources, targets, weights, stating = array("i"), array("i"), array("d"), array("q")
         for lines in relations:
-            try:
-                sources.extend(map(number_of.__getitem__, lines.sources))
-                targets.extend(map(number_of.__getitem__, lines.targets))
-            except KeyError:
-                raise _lost(lines, number_of) from None
+            append(sources, nodes.number(lines.sources))
+            append(targets, nodes.number(lines.targets))
+            if len(nodes) > count:
+                raise _lost(lines, set(nodes.texts()[:count]))
             relation_ids.add(lines.ids)
             relation_types.add(lines.types)
             weights.extend(lines.weights)
             stating.extend(map(len, lines.chunks))
-            chunks.add(chain.from_iterable(lines.chunks))
-        count = len(number_of)
-        del number_of
+            chunks.add(list(chain.from_iterable(lines.chunks)))
+        del nodes
         chunk_ids, chunk_codes = chunks.sorted()
         by_entity = Rows.of(repeated(sizes), chunk_codes[:shown], count)
         pairs = Pairs.of(memoryview(sources), memoryview(targets), count)
@@ -100,27 +97,32 @@ class Columns:
         )
 
 
-class _Coded:
+class _Column:
     """Texts of which many are equal, as numbers."""
 
     def __init__(self) -> None:
-        self._numbers: defaultdict[str, int] = defaultdict()
-        self._numbers.default_factory = self._numbers.__len__
+        self._coded = Coded()
         self.codes = array("i")
 
-    def add(self, texts: Iterable[str]) -> None:
-        self.codes.extend(map(self._numbers.__getitem__, texts))
+    def add(self, texts: Sequence[str]) -> None:
+        append(self.codes, self._coded.number(texts))
 
     def sorted(self) -> tuple[tuple[str, ...], Numbers]:
         """Returns the different texts in order, and for each text that was added its place there."""
-        texts = sorted(self._numbers)
+        texts = self._coded.texts()
         places = array("i", bytes(4 * len(texts)))
-        for place, text in enumerate(texts):
-            places[self._numbers[text]] = place
-        return tuple(texts), renumbered(self.codes, places)
+        order = sorted(range(len(texts)), key=texts.__getitem__)
+        for place, number in enumerate(order):
+            places[number] = place
+        return tuple(texts[number] for number in order), renumbered(self.codes, places)
 
 
-def _lost(lines: RelationRows, known: dict[str, int]) -> ConfigError:
+def append(column: array[int], numbers: Numbers) -> None:
+    """Puts 32-bit numbers behind a column, without making Python's numbers of them."""
+    column.frombytes(memoryview(numbers).cast("B"))  # type: ignore[arg-type]
+
+
+def _lost(lines: RelationRows, known: set[str]) -> ConfigError:
     for id, source, target in zip(lines.ids, lines.sources, lines.targets, strict=True):
         for end in (source, target):
             if end not in known:

@@ -194,10 +194,11 @@ def _types(
     table = np.array([place[name] for name in names], dtype=np.int32)
     moves = table if len(every) > len(names) else None
     column = splice.column(codes, [place[name] for name in new], moves)
-    used = np.bincount(column, minlength=len(every)) > 0
-    if not used.all():
-        column = (np.cumsum(used, dtype=np.int32) - 1)[column]
-    return tuple(name for name, occurs in zip(every, used.tolist(), strict=True) if occurs), column.data
+    left = {names[code] for code in set(np.asarray(codes)[splice.dropped].tolist())} - set(new)
+    unused = {name for name in left if not (column == place[name]).any()}
+    if unused:
+        column = (np.cumsum([name not in unused for name in every], dtype=np.int32) - 1)[column]
+    return tuple(name for name in every if name not in unused), column.data
 
 
 def _missing(relation: str, end: str) -> ConfigError:
