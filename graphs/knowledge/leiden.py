@@ -6,9 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 
-import numpy as np
-from graspologic_native import leiden_csr
-
+from ..numeric import np
 from .components import components
 from .links import Links
 from .splice import Array
@@ -54,6 +52,8 @@ def leiden(links: Links, *, seed: int, resolution: float, max_size: int) -> Iter
 
 
 def _labels(piece: _Piece, seed: int, resolution: float) -> Array:
+    from graspologic_native import leiden_csr  # of the extra `graph`
+
     count = len(piece.members)
     _, found = leiden_csr(piece.offsets, piece.ends, piece.weights, count, resolution=resolution, seed=seed)
     labels = np.empty(count, dtype=np.int32)

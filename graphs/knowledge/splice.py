@@ -9,8 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
-import numpy as np
-
+from ..numeric import np
 from .links import Numbers, Rows
 from .texts import Texts
 

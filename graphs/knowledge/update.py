@@ -8,17 +8,15 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
-
-import numpy as np
+from typing import Any
 
 from ...errors import ConfigError
 from ...storage.graph import EntityRows, RelationRows
+from ..numeric import np
 from .columns import Columns
 from .links import Links, Numbers, Pairs, Rows
 from .splice import Array, Renumbering, Splice
 from .texts import Texts
-
-NOTHING = np.zeros(0, dtype=np.int32)
 
 
 def updated(old: Columns, entities: EntityRows, relations: RelationRows, removed: Collection[str]) -> Columns:
@@ -104,7 +102,7 @@ class _Update:
         return left
 
     def _chunk_rows(self, chunks: Iterable[Sequence[str]]) -> list[Array]:
-        return [np.array(sorted(map(self.chunk_numbers.__getitem__, some)), dtype=np.int32) for some in chunks]
+        return [_numbers(sorted(map(self.chunk_numbers.__getitem__, some))) for some in chunks]
 
     def _entities_by_chunk(self, shown: Sequence[Array]) -> Rows:
         old, gone = self.old, set(self.nodes.splice.dropped.tolist())
@@ -117,8 +115,8 @@ class _Update:
         for chunk in rows.keys() - self.chunks.born.keys():
             stood = old.entities_by_chunk[self.chunks.old(chunk)]
             rows[chunk].update(int(self.nodes.table[one]) for one in stood if one not in gone)
-        arrays = {chunk: np.array(sorted(row), dtype=np.int32) for chunk, row in rows.items()}
-        splice, new = self.chunks.with_rows(arrays, NOTHING)
+        arrays = {chunk: _numbers(sorted(row)) for chunk, row in rows.items()}
+        splice, new = self.chunks.with_rows(arrays, _numbers(()))
         return splice.rows(old.entities_by_chunk, new, self.nodes.moves)
 
     def _pairs(self) -> Pairs:
@@ -136,8 +134,8 @@ class _Update:
             for place in range(old.pairs.offsets[before], old.pairs.offsets[before + 1]):
                 if (number := old.pairs.numbers[place]) not in gone:
                     rows[low].append((int(table[old.pairs.highs[place]]), int(self.edges.table[number])))
-        ordered = {low: np.array(sorted(row), dtype=np.int32).reshape(-1, 2) for low, row in rows.items()}
-        splice, new = self.nodes.with_rows(ordered, NOTHING.reshape(-1, 2))
+        ordered = {low: _numbers(sorted(row)).reshape(-1, 2) for low, row in rows.items()}
+        splice, new = self.nodes.with_rows(ordered, _numbers(()).reshape(-1, 2))
         return Pairs(
             splice.ragged(old.pairs.offsets, [len(row) for row in new]).data,
             splice.joined(old.pairs.offsets, old.pairs.highs, [row[:, 0] for row in new], self.nodes.moves).data,
@@ -165,8 +163,8 @@ class _Update:
                         total += self.weights[number]
                     row[other] = total
             numbers = sorted(row)
-            rows[one] = np.array(numbers, dtype=np.int32), np.array([row[number] for number in numbers])
-        splice, new = self.nodes.with_rows(rows, (NOTHING, np.zeros(0)))
+            rows[one] = _numbers(numbers), np.array([row[number] for number in numbers])
+        splice, new = self.nodes.with_rows(rows, (_numbers(()), np.zeros(0)))
         return Links(
             splice.ragged(old.links.offsets, [len(row) for row, _ in new]).data,
             splice.joined(old.links.offsets, old.links.ends, [row for row, _ in new], self.nodes.moves).data,
@@ -179,6 +177,10 @@ class _Update:
         start, stop = links.offsets[before], links.offsets[before + 1]
         near = self.nodes.table[np.asarray(links.ends)[start:stop]].tolist()
         return {one: weight for one, weight in zip(near, links.weights[start:stop], strict=True) if one >= 0}
+
+
+def _numbers(of: Sequence[Any]) -> Array:
+    return np.array(of, dtype=np.int32)
 
 
 def _found(texts: Texts, wanted: Iterable[str]) -> set[int]:
