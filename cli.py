@@ -207,9 +207,12 @@ def show(**options: Any) -> None:
 @click.option("--top", type=int, default=15, show_default=True, help="Entities in the summary, chunks in the ledger.")
 @click.option("--ledger", is_flag=True, help="List the chunks, worst first: what was found, kept, dropped, and why.")
 @click.option("--json", "as_json", is_flag=True, help="The summary or the ledger as one JSON object.")
+@click.option("--html", is_flag=True, help="Write a page that stands for itself: search, filters, passages.")
 @STORE
-def graph(**options: Any) -> None:
+def graph(html: bool, **options: Any) -> None:
     """Show or write the knowledge graph of RUN."""
+    if html:
+        _call("write", room="review.page", run=options["run"], store=options["store"], out=options["out"])
     _call("graph", **options)
 
 
