@@ -206,7 +206,9 @@ def show(**options: Any) -> None:
 @click.option("--out", type=click.Path(path_type=Path), help="File to write, for parquet a folder; else in RUN.")
 @click.option("--top", type=int, default=15, show_default=True, help="Entities in the summary, chunks in the ledger.")
 @click.option("--ledger", is_flag=True, help="List the chunks, worst first: what was found, kept, dropped, and why.")
-@click.option("--json", "as_json", is_flag=True, help="The summary or the ledger as one JSON object.")
+@click.option("--quality", is_flag=True, help="How good the graph is: noise, doubts, gaps, and when to worry.")
+@click.option("--gold", type=click.Path(path_type=Path), help="With --quality: a JSONL file that says what is right.")
+@click.option("--json", "as_json", is_flag=True, help="The summary, the ledger or the quality as one JSON object.")
 @click.option("--html", is_flag=True, help="Write a page that stands for itself: search, filters, passages.")
 @STORE
 def graph(html: bool, **options: Any) -> None:

@@ -37,6 +37,7 @@ from .fleet.overseeing import give_order, look, print_fleet, requeue
 from .folders import find_run, place_of
 from .forecast import forecast
 from .graph_files import require_graph, write_graph
+from .graph_quality import print_quality, quality_dict, quality_of_run
 from .ledger import ledger_dict, ledger_of, lines_of, print_ledger, print_lines, worst
 from .progress import Logged, progress_for
 from .report import books_dict, print_books, print_item, print_status, status_of
@@ -205,13 +206,31 @@ def show(item: str, *, run: Path | None, store: str, as_json: bool, full: bool) 
 
 
 def graph(
-    run: Path, *, store: str, format_: str, out: Path | None, top: int, ledger: bool = False, as_json: bool = False
+    run: Path,
+    *,
+    store: str,
+    format_: str,
+    out: Path | None,
+    top: int,
+    ledger: bool = False,
+    quality: bool = False,
+    gold: Path | None = None,
+    as_json: bool = False,
 ) -> int:
+    if gold and not quality:
+        raise ConfigError(f"--gold {gold} says what is right for the quality report; add --quality")
     console = open_console()
     with _reading(*find_run(run, store)) as opened:
         require_graph(opened)
         if ledger:
             _print_chunks(opened, top, as_json)
+            return 0
+        if quality:
+            report = quality_of_run(opened, gold)
+            if as_json:
+                print_json(quality_dict(report))
+            else:
+                print_quality(console, report, top)
             return 0
         if format_ != "summary":
             path = write_graph(opened, format_, out)
