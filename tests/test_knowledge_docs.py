@@ -51,3 +51,14 @@ def test_every_sampler_is_in_the_table_with_its_options() -> None:
             told.update({name: set(cells[2]) for name in cells[0]})
     common = set(SamplerOptions.model_fields)
     assert told == {name: set(kind.options.model_fields) - common for name, kind in samplers().items()}
+
+
+def test_every_test_that_the_page_names_is_there() -> None:
+    root = Path(__file__).parent
+    there = "\n".join(path.read_text(encoding="utf-8") for path in root.rglob("test_*.py"))
+    table = PAGE[PAGE.index("## What users of other tools met") :]
+    named = set(re.findall(r"`(test_\w+)`", table))
+    assert len(named) > 15
+    assert [name for name in sorted(named) if not re.search(rf"def {name}\b", there)] == []
+    files = re.findall(r"`((?:tests|benchmarks)/[\w/]+\.py)`", table)
+    assert [name for name in files if not (root.parent / name).is_file()] == []
