@@ -192,6 +192,9 @@ def test_names_of_several_things_and_contexts_with_nothing_in_common_are_homonym
         ("Mercury", 1, ["place", "substance"]),
         ("Ford", 2, ["thing"]),
     ]
+    assert quality_of(graph, Corpus(documents)).shares["homonyms"] == round(2 / 9, 4), "a context is only listed"
+    common = entity("water", "c3", "c4")
+    assert [one.name for one in homonyms_of(KnowledgeGraph([common, *cars, *rivers]), documents)] == []
     both = entity("wheel", "c3", "c4")
     assert [one.name for one in homonyms_of(KnowledgeGraph([ford, *cars, *rivers, both]), documents)] == []
     assert [one.name for one in homonyms_of(graph, {})] == ["Mercury"]

@@ -144,7 +144,7 @@ def _shape(graph: KnowledgeGraph, stats: GraphStats, sizes: Sequence[int], degre
 
 
 def _doubts(stats: GraphStats, suspects: Sequence[Suspect] | None, homonyms: Sequence[Homonym]) -> dict[str, float]:
-    shared = {id for one in homonyms for id in one.entities}
+    shared = {id for one in homonyms if len(one.entities) > 1 for id in one.entities}
     found = {} if suspects is None else {"duplicates": _share(_too_many(suspects), stats.entities)}
     return {**found, "homonyms": _share(len(shared), stats.entities)}
 

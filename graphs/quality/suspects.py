@@ -153,8 +153,8 @@ def _contexts(graph: KnowledgeGraph, number: int, documents: Mapping[str, str]) 
     """How many of an entity's documents tell of it among things of which none is in another of them; 1 for its own."""
     chunks = graph.chunks_by_entity
     name = graph.names[number]
-    if " " in name.strip() or not 2 <= chunks.size(number) <= MOST_NEAR:  # long names are seldom shared
-        return 1
+    if " " in name.strip() or not name[:1].isupper() or not 2 <= chunks.size(number) <= MOST_NEAR:
+        return 1  # long names are seldom shared, and a common noun stands in many contexts
     near: defaultdict[str, set[int]] = defaultdict(set)
     for chunk in chunks[number]:
         document = documents.get(graph.chunk_ids[chunk])
