@@ -24,6 +24,7 @@ EXTRAS = {
     "postgres": ("psycopg", "runs in PostgreSQL"),
     "pdf": ("pypdfium2", "PDF documents"),
     "parquet": ("pyarrow", "Parquet in and out"),
+    "rdf": ("rdflib", "seed graphs in RDF"),
     "metrics": ("prometheus-client", "Prometheus metrics"),
     "tracing": ("opentelemetry-sdk", "OpenTelemetry traces"),
 }
