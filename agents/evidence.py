@@ -12,9 +12,11 @@ from functools import cached_property
 
 from ..evals.grounding import locate, locate_ends
 from ..storage.records import Chunk, Span
-from .names import name_key, occurrences, split_alias, tidy, without_article
+from .names import MAX_NAME, name_key, occurrences, split_alias, tidy, without_article
 
 LONGEST_ELIDED = 1_000  # characters from the first word to the last of a quote that leaves out its middle
+LONGEST_RAW = 4 * MAX_NAME  # characters of a name that are read at all: enough to see that it is too long
+LONGER = 2  # times the chunk's length that a quote may have; more of it cannot be there
 LEAST_END = 2  # words on either side of what such a quote leaves out
 _ELISION = re.compile(r"\s*(?:\u2026|\.{3}|\[(?:\u2026|\.{3})\])\s*")
 _NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
@@ -57,12 +59,15 @@ class Witness:
 
     def name(self, raw: str) -> Name:
         """Finds a name as the model wrote it, or its long form or acronym alone, in the chunk."""
+        raw = raw[:LONGEST_RAW]
         if raw not in self._names:
             self._names[raw] = self._find(raw)
         return self._names[raw]
 
     def quote(self, text: str) -> Quote | None:
         """Finds a quote by its wording, or by both its ends when it leaves out its middle, or by alignment."""
+        if len(text) > LONGER * len(self.chunk.text):
+            return None
         found = locate(text, [self.chunk], ratio=None) or self._elided(text)
         if found is not None:
             return Quote(found, repaired=False)
@@ -98,6 +103,8 @@ class Witness:
 
     def _find(self, raw: str) -> Name:
         text, alias = split_alias(raw)
+        if len(text) > MAX_NAME:
+            return Name(name_key(text), text, alias, ())
         if not self.spans(text):  # "the enzymes" where the passage has them without the article
             text = without_article(text)
         if " " not in text and text[1:].islower() and any(span.quote.islower() for span in self.spans(text.lower())):

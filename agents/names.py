@@ -167,7 +167,9 @@ def _inside(text: str, place: int) -> bool:
 
 def _in_word(character: str) -> bool:
     # Letters of scripts that put spaces between words. Others (Chinese, Japanese, Thai, ...) have no edge to test.
-    return character == "_" or (character < "\u0e00" and character.isalnum())
+    if character == "_" or character >= "\u0e00":
+        return character == "_"
+    return character.isalnum() or unicodedata.category(character)[0] == "M"  # vowels of Hindi and Bengali are marks
 
 
 def acronyms_after(name: str, text: str) -> tuple[str, ...]:

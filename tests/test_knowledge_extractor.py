@@ -279,3 +279,4 @@ def test_where_a_name_stands() -> None:
     assert at("北京", "我在北京住") == ["北京"]
     assert at("(a|b)*", "x (a|b)* y") == ["(a|b)*"]
     assert at("yeast", "wineyeast") == []
+    assert at("दिल", "दिल्ली का दिल") == ["दिल"]  # heart, and not the head of Delhi

@@ -90,6 +90,11 @@ APART = [
     ("wave energy", "tidal energy", "concept"),
     ("Boeing 737", "Boeing 747", "product"),
     ("Monday", "Sunday", "time"),
+    ("राम कुमार", "रमा कुमारी", "person"),  # vowels that are marks behind the letter
+    ("काल", "कुल", "concept"),
+    ("เสือ", "เสื้อ", "concept"),  # tiger, shirt
+    ("タイガー", "ダイガー", "organization"),
+    ("김민수", "김민서", "person"),
 ]
 TOGETHER = [
     ("SeaGen", "Sea-Gen", "product"),
@@ -107,6 +112,7 @@ TOGETHER = [
     ("data set", "dataset", "product"),
     ("Enzymes", "enzyme", "substance"),
     ("5th Symphony", "Fifth Symphony", "work"),
+    ("مدرسة", "مدرّسة", "place"),  # marks that are seldom written
 ]
 
 
@@ -137,6 +143,11 @@ def test_not_even_with_all_context_in_common(left: str, right: str, type: str) -
 @pytest.mark.parametrize(("left", "right", "type"), TOGETHER)
 def test_what_rules_put_together(left: str, right: str, type: str) -> None:
     assert together(entity(left, type), entity(right, type, "c2"))
+
+
+def test_an_alias_without_a_letter_says_nothing_of_other_names_without_one() -> None:
+    assert not together(entity("Gala", aliases=("\U0001f389",)), entity("\U0001f38a", "concept", "c2"))
+    assert together(entity("Gala", aliases=("\U0001f389",)), entity("\U0001f389", "concept", "c2"))
 
 
 def test_one_title_with_two_types_loses_neither() -> None:

@@ -15,7 +15,15 @@ from .wordlists import IRREGULAR, LEGAL, NUMBERS, OPPOSITES, PLACED, ROMAN, ROYA
 
 _BRACKETS = re.compile(r"^([^()]{2,}?) ?\(([^()]+)\)$")
 _DOTTED = re.compile(r"^(?:\w\.){2,9}$")
-_WORD = re.compile(r"\d+(?:[.,]\d+)*|[^\W\d_]+(?:'[^\W\d_]+)?|[+#%]+")
+# Vowels of the scripts of South and South-East Asia are marks, which \w lacks: without them Rama and Rima are one.
+_VOWELS = "".join(
+    letter
+    for letter in map(chr, (*range(0x780, 0x1D00), *range(0xA800, 0xAC00)))
+    if unicodedata.category(letter) in {"Mn", "Mc"}
+)
+_LETTER = f"(?:[^\\W\\d_]|[{_VOWELS}])"
+_WORD = re.compile(rf"\d+(?:[.,]\d+)*|{_LETTER}+(?:'{_LETTER}+)?|[+#%]+")
+_OPTIONAL = "\u0780"  # below it: Latin, Greek, Cyrillic, Hebrew, Arabic, whose marks may be left out of a name
 _ORDINAL = re.compile(r"(?<=\d)(?:st|nd|rd|th)\b", re.IGNORECASE)
 _LETTERS = str.maketrans({"ø": "o", "ł": "l", "đ": "d", "æ": "ae", "œ": "oe", "ð": "d", "þ": "th", "\u0131": "i"})
 MAX_ACRONYM = 8
@@ -152,4 +160,11 @@ def _fold(text: str) -> str:
 def _fold_marks(text: str) -> str:
     if text.isascii():
         return text
-    return "".join(piece for piece in unicodedata.normalize("NFKD", text) if not unicodedata.combining(piece))
+    kept, letter = [], ""
+    for piece in unicodedata.normalize("NFKD", text):
+        if not unicodedata.combining(piece):
+            letter = piece
+        elif letter < _OPTIONAL:
+            continue
+        kept.append(piece)
+    return unicodedata.normalize("NFKC", "".join(kept))

@@ -288,7 +288,7 @@ def _stated(one: _Side, other: _Side) -> Score | None:
         short
         for short, long in ((one, other), (other, one))
         if short.reference.key in long.aliases
-        or any(short.form.compact == form_of(alias).compact for alias in long.reference.content.aliases)
+        or any(short.form.compact == form_of(alias).compact != "" for alias in long.reference.content.aliases)
     ]
     if not ways:
         return None
@@ -327,7 +327,7 @@ def _clash(left: Form, right: Form) -> bool:
 
 
 def _compact(qualifier: str) -> str:
-    return form_of(qualifier).compact if qualifier else "?"
+    return form_of(qualifier).compact or "?"
 
 
 def _plural(left: str, right: str) -> bool:
