@@ -11,7 +11,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import orjson
 
@@ -27,11 +27,15 @@ from ..storage.versions import (
     keep_documents,
     known_documents,
     make_current,
+    withdraw,
 )
 from .ingest import BATCH, batched, nothing_read
 from .seeds import keep_statements, seed_parts
 from .shards import Shard
 from .spec import CampaignSpec
+
+if TYPE_CHECKING:  # types only: a campaign without a graph does not load networkx
+    from ..graphs.knowledge.graph import KnowledgeGraph
 
 REMOVED, CHANGED = "document_removed", "evidence_changed"  # why an item is stale
 NAMED, SHOWN = 10, 3  # names of each sort that are kept for people, and that are said at once
@@ -133,16 +137,22 @@ async def _read(
     reading, known, batch = _Reading(), set(known_documents(store)), list[tuple[Document, list[Chunk]]]()
     shard = Shard.parse(spec.shard) if spec.shard else None
     takes = shard.takes if shard is not None else None
-    for document in read_documents(spec.documents, text_field=spec.text_field, takes=takes) if spec.documents else ():
+    came_of = _by_file(before)
+
+    def tells(key: str) -> bool:  # a file that cannot be read is told to every shard that has a document of it
+        return shard is None or shard.takes(key) or key in came_of
+
+    for document in read_documents(spec.documents, text_field=spec.text_field, takes=tells) if spec.documents else ():
         await asyncio.sleep(0)
         if stopping is not None and stopping.is_set():
             return None
         if on_document is not None:
             on_document(document.name)
         if isinstance(document, Skipped):
-            reading.skipped.append((document.name, document.reason, document.detail))
+            if takes is None or document.reason == "duplicate" or takes(document.name):
+                reading.skipped.append((document.name, document.reason, document.detail))
             if document.reason != "duplicate":  # a file that cannot be read for a while is not gone
-                same = [(id, name) for name, id in before.items() if _stood_for(document.name, name)]
+                same = [(before[name], name) for name in came_of.get(document.name, ())]
                 reading.documents += same
                 reading.kept += len(same)
             continue
@@ -167,17 +177,23 @@ async def _read(
     return reading
 
 
-def _stood_for(skipped: str, name: str) -> bool:
-    """Whether a document came of a file that cannot be read now: the file's own, or a row of it."""
-    return name == skipped or name.startswith(f"{skipped}#")
+def _by_file(documents: Iterable[str]) -> Mapping[str, list[str]]:
+    """The names of documents by their own, and by that of the table whose rows they are."""
+    found: defaultdict[str, list[str]] = defaultdict(list)
+    for name in documents:
+        found[name].append(name)
+        table, mark, _ = name.rpartition("#")
+        if mark:
+            found[table].append(name)
+    return dict(found)
 
 
 def _compared(before: Mapping[str, str], now: Mapping[str, str], kept: int) -> Refreshed:
     ids = set(before.values())
     added = [name for name, id in now.items() if name not in before and id not in ids]
-    changed = [name for name, id in now.items() if name in before and before[name] != id]
-    current = set(now.values())
-    removed = [name for name, id in before.items() if name not in now and id not in current]
+    changed = [name for name, id in now.items() if name in before and before[name] != id and id not in ids]
+    current, replaced = set(now.values()), set(changed)
+    removed = [name for name, id in before.items() if id not in current and name not in replaced]
     return Refreshed(
         added=len(added),
         changed=len(changed),
@@ -266,6 +282,21 @@ def _waiting(store: RunStore) -> Iterator[Task]:
     while page := store.pending(last):
         last = page[-1][0]
         yield from (task for _, task in page if not is_refine(task))
+
+
+async def withdraw_lost(store: RunStore, graph: KnowledgeGraph) -> int:
+    """Withdraws the waiting tasks that name an entity or relation which the graph does not have; returns how many.
+
+    A graph that was built anew, of other documents, has others than the one that the tasks were drawn from.
+    """
+    lost = [
+        task.id
+        for task in _waiting(store)
+        if any(id not in graph.entities for id in task.entities)
+        or any(id not in graph.relations for id in task.relations)
+    ]
+    await withdraw(store, lost)
+    return len(lost)
 
 
 def _accepted(store: RunStore, versions: Versions) -> int:

@@ -28,7 +28,7 @@ from .outcome import storable
 from .planning import Plan
 from .prepare import Prepared
 from .progress import Progress
-from .refresh import refresh
+from .refresh import refresh, withdraw_lost
 from .returns import Returns
 from .rounds import Contexts, open_round
 from .sampling import sampled
@@ -137,6 +137,8 @@ class Run:
                     )
                 except BudgetExceeded as error:
                     return Stop(error.kind, str(error))
+                if graph is not None and (lost := await withdraw_lost(self.store, graph)):
+                    progress.say(f"{lost} tasks withdrawn: what they are about is no longer in the graph")
             if self.stopping.is_set():
                 return self.why
             pool = ExactPool()

@@ -104,6 +104,11 @@ async def make_current(store: RunStore, versions: Versions) -> None:
     )
 
 
+async def withdraw(store: RunStore, tasks: Sequence[str]) -> None:
+    """Takes tasks that nobody has begun out of the plan."""
+    await store.write((WITHDRAW_TASK, [(task,) for task in tasks]))
+
+
 def stale_items(store: RunStore) -> dict[str, str]:
     """Returns the reasons of all stale items by id."""
     return dict(store.rows("SELECT item, reason FROM stale"))

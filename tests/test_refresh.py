@@ -20,7 +20,7 @@ from gristmill.campaigns.datasets import export_run
 from gristmill.campaigns.refresh import CHANGED, REMOVED, refresh
 from gristmill.campaigns.report import status_of
 from gristmill.errors import ConfigError
-from gristmill.storage.records import Item, Status
+from gristmill.storage.records import Item, Status, Task
 from gristmill.storage.reviews import Action, Review, Reviews
 from gristmill.storage.store import RunStore
 from gristmill.storage.versions import current_documents, stale_items
@@ -358,4 +358,61 @@ async def test_documents_change_in_postgresql_too(tmp_path: Path, postgres_url: 
     store = RunStore.read(report.folder, postgres_url)
     assert [chunk.text for chunk in store.chunks()] == [MARSH, MILL.replace("1820", "1826")]
     assert sorted(stale_items(store).values()) == sorted([REMOVED, CHANGED])
+    store.close_reading()
+
+
+async def test_a_file_that_cannot_be_read_stays_in_the_shard_that_has_its_text(tmp_path: Path) -> None:
+    """A text falls to a shard by its hash, an unreadable file by that of its name: mostly another shard."""
+    names = [f"mill{number}" for number in range(8)]
+    write(tmp_path, **{name: f"{MILL} It was number {name}." for name in names})
+    shards = ("1/2", "2/2")
+    for shard in shards:
+        await campaign(tmp_path, shard=shard).execute()
+    for name in names[:4]:  # links to nothing
+        (tmp_path / f"documents/{name}.txt").unlink()
+        (tmp_path / f"documents/{name}.txt").symlink_to(tmp_path / "away")
+    found, skipped = [], 0
+    for shard in shards:
+        store = RunStore.read((await campaign(tmp_path, shard=shard).execute(refresh=True)).folder)
+        found += list(current_documents(store))
+        skipped += store.mark("ingested")["skipped"].get("unreadable", 0)
+        assert not stale_items(store)
+        store.close_reading()
+    assert sorted(found) == [f"{name}.txt" for name in names]
+    assert skipped <= 4
+
+
+async def test_rows_that_move_up_are_not_changed(tmp_path: Path) -> None:
+    (tmp_path / "documents").mkdir()
+    table = tmp_path / "documents/rows.csv"
+    table.write_text("text\n" + "\n".join([MILL, PIER, MARSH]) + "\n")
+    await campaign(tmp_path).execute()
+    table.write_text("text\n" + "\n".join([PIER, MARSH]) + "\n")
+    report = await campaign(tmp_path).execute(refresh=True)
+    store = RunStore.read(report.folder)
+    found = store.mark("refreshed")
+    assert [found[key] for key in ("added", "changed", "removed", "unchanged")] == [0, 0, 1, 2]
+    assert len(stale_items(store)) == 1
+    assert report.books.planned == 3
+
+
+async def test_waiting_tasks_of_what_the_graph_lost_are_withdrawn(tmp_path: Path) -> None:
+    """The graph of other documents has other entities, though a task's own passages stand as they stood."""
+    write(tmp_path, **GRAPH_TEXTS)
+    await graph_campaign(tmp_path).execute()
+    store = RunStore.open(tmp_path / "runs/graph")
+    planned, entity = store.books().planned, store.graph()[0][0]
+    chunk = store.chunks()[0].id
+    lost = [
+        Task.of("pretraining", chunks=[chunk], entities=[entity.id, "entity-gone"], seed=1),
+        Task.of("pretraining", chunks=[chunk], entities=[entity.id], relations=["relation-gone"], seed=2),
+    ]
+    await store.plan([*lost, Task.of("pretraining", chunks=[chunk], entities=[entity.id], seed=3)])
+    await store.close()
+    report = await graph_campaign(tmp_path).execute()
+    store = RunStore.read(report.folder)
+    assert not any(store.is_planned(task.id) for task in lost)
+    assert report.books.balanced
+    assert report.books.failed == 0
+    assert report.books.planned >= planned + 1
     store.close_reading()
