@@ -64,6 +64,7 @@ class Clusters:
         self._bond = self._point
         self._scores, self._ruled, self._settings = scores, ruled, settings
         self._veto, self._rate = veto, rate
+        self._rates: dict[Pair, float] = {}
         self._joins: list[Join] = []
         self._refused: dict[Pair, Refusal] = {}
 
@@ -118,7 +119,7 @@ class Clusters:
             return why
         if point:
             return ""
-        return "" if self._worst(lefts[:MOST], rights[:MOST]) >= self._settings.floor else "chain"
+        return "chain" if self._too_far(lefts[:MOST], rights[:MOST]) else ""
 
     def _forbidden(self, lefts: Sequence[str], rights: Sequence[str]) -> str:
         """A veto between the two clusters. Of references that were ruled to be one, one that fits is enough."""
@@ -131,18 +132,28 @@ class Clusters:
                     found[bonds] = "" if ruled else self._veto(left, right)
         return next(filter(None, found.values()), "")
 
-    def _worst(self, lefts: Sequence[str], rights: Sequence[str]) -> float:
-        """The least score over the pairs of points; a point's score with another is that of its best pair."""
-        best: dict[Pair, float] = {}
-        for left in lefts:
-            for right in rights:
-                points = self._point[left], self._point[right]
-                best[points] = max(best.get(points, 0.0), self._rated(left, right))
-        return min(best.values(), default=0.0)
+    def _too_far(self, lefts: Sequence[str], rights: Sequence[str]) -> bool:
+        """Whether a pair of points is below the floor; a point's score with another is that of its best pair."""
+        floor, others = self._settings.floor, list(self._by_point(rights))
+        return any(
+            all(self._rated(left, right) < floor for left in one for right in other)
+            for one in self._by_point(lefts)
+            for other in others
+        )
+
+    def _by_point(self, ids: Sequence[str]) -> Iterable[list[str]]:
+        found: dict[str, list[str]] = {}
+        for id in ids:
+            found.setdefault(self._point[id], []).append(id)
+        return found.values()
 
     def _rated(self, left: str, right: str) -> float:
-        known = self._scores.get(_pair(left, right))
-        return self._rate(left, right) if known is None else known.value
+        pair = _pair(left, right)
+        if (known := self._scores.get(pair)) is not None:
+            return known.value
+        if pair not in self._rates:
+            self._rates[pair] = self._rate(left, right)
+        return self._rates[pair]
 
     def _join_short_names(self) -> None:
         """Joins each short name with the cluster that claims it, if no other does; until nothing changes."""
