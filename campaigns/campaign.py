@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -243,10 +243,20 @@ def _same_identity(store: RunStore, spec: CampaignSpec) -> None:
         return
     now = redact_values(spec.identity)
     (before.get("options") or {}).pop("minimum", None)  # runs of before it could change
-    changed = sorted(key for key in now if before.get(key) != now[key])
+    changed = list(_differences(before, now))
     if changed:
-        what = ", ".join(f"{key} (was {before.get(key)!r:.60}, is {now[key]!r:.60})" for key in changed)
+        what = ", ".join(f"{key} (was {was!r:.60}, is {is_!r:.60})" for key, was, is_ in changed)
         raise ConfigError(
             f"the run in {spec.folder} was started with other settings: {what}; "
             f"put them back to resume it, or give the campaign another name"
         )
+
+
+def _differences(before: Mapping[str, Any], now: Mapping[str, Any], under: str = "") -> Iterator[tuple[str, Any, Any]]:
+    """Yields (key, was, is) of the settings that differ, those of a table by their own names."""
+    for key in sorted(now):
+        was, is_ = before.get(key), now[key]
+        if isinstance(was, Mapping) and isinstance(is_, Mapping):
+            yield from _differences(was, {**dict.fromkeys(was), **is_}, f"{under}{key}.")
+        elif was != is_:
+            yield f"{under}{key}", was, is_

@@ -362,3 +362,9 @@ async def test_offline_runs_a_recipe_with_a_graph(tmp_path: Path) -> None:
     store = RunStore.read(report.folder)
     assert store.count("entities") > 20
     assert all(item.kind == "pretraining" and item.chunks and len(item.entities) >= 2 for item in store.items())
+
+
+async def test_a_changed_setting_is_named_with_both_values(tmp_path: Path) -> None:
+    await campaign(tmp_path, Scripted(answer), count=2, graph={"model_share": 0.5}).execute()
+    with pytest.raises(ConfigError, match=r"graph\.model_share \(was 0\.5, is 0\.6\); put them back"):
+        await campaign(tmp_path, Scripted(answer), graph={"model_share": 0.6}).execute()
