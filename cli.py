@@ -5,15 +5,14 @@ Commands are imported when they run, so that `gristmill --help` answers at once.
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable
-from importlib import import_module
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import click
 
-from .errors import GristmillError
+from .campaigns.options import REVIEWER, STORE, Command, edits, group_of
+from .campaigns.options import call as _call
+from .campaigns.options import seen as _seen
 
 EXAMPLES = """
 \b
@@ -27,67 +26,10 @@ Examples:
 """
 
 
-Command = TypeVar("Command", bound=Callable[..., Any])
-SEEN = (
-    click.option(
-        "--log-format", type=click.Choice(["text", "json"]), default="text", show_default=True,
-        envvar="GRISTMILL_LOG_FORMAT", help="json: one object a line on stderr and in RUN/run.log, nothing else.",
-    ),
-    click.option(
-        "--log-level", type=click.Choice(["debug", "info", "warning", "error"]), envvar="GRISTMILL_LOG_LEVEL",
-        help="What is logged; by default warning, as JSON info.",
-    ),
-    click.option(
-        "--metrics-port", type=click.IntRange(0, 65535), default=0, envvar="GRISTMILL_METRICS_PORT",
-        help="Serve Prometheus metrics on this port; local workers take the ports after it.",
-    ),
-    click.option(
-        "--metrics-host", default="127.0.0.1", show_default=True, envvar="GRISTMILL_METRICS_HOST",
-        help="Address to serve them on; whoever reaches it can read them.",
-    ),
-    click.option(
-        "--traces", is_flag=True, envvar="GRISTMILL_TRACES",
-        help="Send OpenTelemetry traces; the OTEL_ variables of the environment say where.",
-    ),
-)  # fmt: skip
-
-
-def _seen(command: Command) -> Command:
-    """Adds the options of what others see of a process: logs, metrics, traces."""
-    for option in reversed(SEEN):
-        command = option(command)
-    return command
-
-
-def _call(command: str, *, room: str = "campaigns", **options: Any) -> None:
-    """Runs `command` of a room's commands.py; an error of ours is one message on stderr and exit code 1."""
-    try:
-        code = getattr(import_module(f"{__package__}.{room}.commands"), command)(**options)
-    except GristmillError as error:
-        plain = import_module(f"{__package__}.campaigns.terminal").plain  # an error may quote what a model wrote
-        click.echo(f"gristmill: {plain(str(error))}", err=True)
-        sys.exit(1)
-    except BrokenPipeError:
-        sys.stderr.close()  # the reader has gone (`gristmill status | head`); say nothing more
-        sys.exit(141)
-    except OSError as error:  # a file that cannot be written or read, which no command has words of its own for
-        click.echo(f"gristmill: {error}; mend its path or its rights", err=True)
-        sys.exit(1)
-    except KeyboardInterrupt:
-        click.echo("gristmill: interrupted", err=True)
-        sys.exit(130)
-    sys.exit(code)
-
-
 @click.group(epilog=EXAMPLES, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(package_name="gristmill")
 def main() -> None:
     """Verified, diverse instruction data from seed documents, every item led back to its source."""
-
-
-STORE = click.option(
-    "--store", default="", help="PostgreSQL that has the run, postgresql://user@host/database; or GRISTMILL_STORE."
-)
 
 
 @main.command()
@@ -197,7 +139,16 @@ def show(**options: Any) -> None:
     _call("show", **options)
 
 
-@main.command()
+@main.group(cls=group_of("show"), short_help="Show, write or edit the knowledge graph of RUN.")
+def graph() -> None:
+    """Show or write the knowledge graph of RUN; list and decide which names are one entity.
+
+    \b
+    gristmill graph RUN              short for: gristmill graph show RUN
+    """
+
+
+@graph.command("show")
 @click.argument("run", type=click.Path(path_type=Path))
 @click.option(
     "--format", "format_", default="summary", show_default=True,
@@ -211,11 +162,64 @@ def show(**options: Any) -> None:
 @click.option("--json", "as_json", is_flag=True, help="The summary, the ledger or the quality as one JSON object.")
 @click.option("--html", is_flag=True, help="Write a page that stands for itself: search, filters, passages.")
 @STORE
-def graph(html: bool, **options: Any) -> None:
+def graph_show(html: bool, **options: Any) -> None:
     """Show or write the knowledge graph of RUN."""
     if html:
         _call("write", room="review.page", run=options["run"], store=options["store"], out=options["out"])
     _call("graph", **options)
+
+
+@graph.command("merges", short_help="List which names of RUN are one entity, and why.")
+@click.argument("run", type=click.Path(path_type=Path))
+@click.option("--entity", default="", help="Of one entity: its name, or an id that it ever had.")
+@click.option("--by", type=click.Choice(["rule", "model", "person"]), help="Who decided.")
+@click.option("--doubts", is_flag=True, help="Pairs that nothing decides, for you to decide.")
+@click.option("--refused", is_flag=True, help="Joins that a guard refused, and why.")
+@click.option("--json", "as_json", is_flag=True, help="All of it as one JSON object.")
+@STORE
+def graph_merges(**options: Any) -> None:
+    """List which names of RUN are one entity: names, score, reason, who and when; and what people and models ruled."""
+    _call("merges", room="campaigns.editing", **options)
+
+
+@graph.command("merge", short_help="Make two entities of RUN one.")
+@click.argument("run", type=click.Path(path_type=Path))
+@click.argument("left", metavar="A")
+@click.argument("right", metavar="B")
+@edits
+def graph_merge(**options: Any) -> None:
+    """Make two entities of RUN one; A and B are names, or ids that they ever had.
+
+    No campaign may be working on RUN. What is decided stands against all rules, also when the documents change.
+    """
+    _call("merge", room="campaigns.editing", **options)
+
+
+@graph.command("split", short_help="Make two entities of one of RUN.")
+@click.argument("run", type=click.Path(path_type=Path))
+@click.argument("entity")
+@click.option("--name", default="", help="The name that is another thing; with places, this name there alone.")
+@click.option("--document", "documents", multiple=True, help="A document in which it is another thing; repeatable.")
+@click.option("--chunk", "chunks", multiple=True, help="The id of a chunk in which it is another thing; repeatable.")
+@edits
+def graph_split(**options: Any) -> None:
+    """Make two entities of one: a name that does not belong to it, or a name that means another thing in some places.
+
+    No campaign may be working on RUN.
+    """
+    _call("split", room="campaigns.editing", **options)
+
+
+@graph.command("undo", short_help="Take merges and splits of RUN back.")
+@click.argument("run", type=click.Path(path_type=Path))
+@click.argument("rulings", nargs=-1, required=True, metavar="RULING...")
+@edits
+def graph_undo(**options: Any) -> None:
+    """Take rulings of RUN back, a person's or a model's; RULING is the start of an id that `graph merges` shows.
+
+    An undo is a ruling too, and can be taken back.
+    """
+    _call("undo", room="campaigns.editing", **options)
 
 
 @main.command()
@@ -251,21 +255,10 @@ def export(**options: Any) -> None:
     _call("export", **options)
 
 
-class ReviewGroup(click.Group):
-    """A group whose first word may also be a run: `gristmill review RUN` opens it, `RUN --list` lists its items."""
-
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        if args and args[0] not in self.commands:
-            verb = next((word for word in args if word in ("--list", "--show", "--decide")), "")
-            if verb:
-                args.remove(verb)
-            args = [verb[2:] or "open", *args]
-        return super().resolve_command(ctx, args)
-
-
-@main.group(cls=ReviewGroup, short_help="Review the items of RUN that the critics rejected.")
+@main.group(
+    cls=group_of("open", "--list", "--show", "--decide"),
+    short_help="Review the items of RUN that the critics rejected.",
+)
 def review() -> None:
     """Review what the critics rejected: on a web page of this machine, in the terminal, or in another tool.
 
@@ -293,9 +286,6 @@ def review_open(**options: Any) -> None:
     _call("open_", room="review", **options)
 
 
-REVIEWER = click.option(
-    "--reviewer", default="", envvar="GRISTMILL_REVIEWER", help="Who decides; by default the user's name."
-)
 FILTERS = (
     click.option(
         "--stage", type=click.Choice(["open", "skipped", "decided", "returned", "all"]), default="open",
@@ -310,7 +300,8 @@ FILTERS = (
     click.option("--kind", default="", help="The kind of item, such as qa."),
     click.option("--draw", default="", help="The kind of task that it came from."),
     click.option("--document", default="", help="The name of a document."),
-    click.option("--entity", default="", help="The id of an entity."),
+    click.option("--entity", default="", help="The id of an entity, one that it has or had."),
+    click.option("--changed", is_flag=True, help="Drawn from entities that were merged, split or lost since."),
     click.option("--round", type=click.IntRange(min=1), help="The campaign's round."),
     click.option("--score-from", type=float, help="The least score of the last draft, from here."),
     click.option("--score-to", type=float, help="The least score of the last draft, up to here."),

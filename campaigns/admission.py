@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from ..agents.state import Pool
 from ..errors import NotStored, StoreError
 from ..models.layers.meter import Lineage
+from ..storage.identities import Identities
 from ..storage.precedents import Round
 from ..storage.queue import Work
 from ..storage.records import Status, Task, Usage
@@ -95,18 +97,28 @@ def work_of(task: Task, store: RunStore, graph: KnowledgeGraph | None, round_: R
             round=round_.number,
             precedents=round_.version,
         )
-    for key in (*task.entities, *task.relations):
-        if key not in graph.entities and key not in graph.relations:
-            raise NotStored(f"the graph has no entity or relation with id '{key}'")
+    entities, relations = (_today(store, keys, graph) for keys in (task.entities, task.relations))
     return Work.model_construct(
         task=task,
         chunks=chunks,
-        entities=tuple(graph.entities[key] for key in task.entities),
-        relations=tuple(graph.relations[key] for key in task.relations),
+        entities=tuple(graph.entities[key] for key in entities),
+        relations=tuple(graph.relations[key] for key in relations),
         refinement=refinement_of(task, store),
         round=round_.number,
         precedents=round_.version,
     )
+
+
+def _today(store: RunStore, keys: Sequence[str], graph: KnowledgeGraph) -> Iterable[str]:
+    """What ids lead to now: an entity may have been merged since a task was drawn from it. Each once."""
+    away = [key for key in keys if key not in graph.entities and key not in graph.relations]
+    if not away:
+        return keys
+    now = Identities(store).today(away)
+    for key in away:
+        if now[key] not in graph.entities and now[key] not in graph.relations:
+            raise NotStored(f"the graph has no entity or relation with id '{key}'")
+    return dict.fromkeys(now.get(key, key) for key in keys)
 
 
 def _text_of(outcome: Outcome) -> str:

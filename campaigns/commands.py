@@ -22,6 +22,7 @@ from ..graphs.knowledge.graph import KnowledgeGraph
 from ..graphs.recipes.catalogue import recipe as recipe_by_name
 from ..graphs.recipes.catalogue import recipes
 from ..prompts.library import PromptLibrary
+from ..storage.changed import told
 from ..storage.records import Status
 from ..storage.returns import remakes_of
 from ..storage.reviews import Reviews
@@ -199,6 +200,7 @@ def show(item: str, *, run: Path | None, store: str, as_json: bool, full: bool) 
                 found.model_dump(mode="json")
                 | {"reviews": [one.model_dump(mode="json") for one in history]}
                 | {"made_again": [one.model_dump(mode="json") for one in made]}
+                | {"changed": [one._asdict() for one in told(opened, found.task)]}
             )
         else:
             print_item(open_console(), found, opened, full=full, history=history)

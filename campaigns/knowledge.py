@@ -6,7 +6,7 @@ Every chunk fails alone: what went wrong is booked with the chunk, and the graph
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import orjson
@@ -14,23 +14,20 @@ import orjson
 from ..agents.extraction import Extraction
 from ..agents.extractor import Extractor, extractor, with_before
 from ..agents.state import FlowContext
-from ..agents.terms import confirmed, terms_extractor
+from ..agents.terms import terms_extractor
 from ..errors import AccessDenied, BudgetExceeded, ConfigError, ServerLost, StoreError
 from ..graphs.knowledge.communities import installed_method
-from ..graphs.knowledge.cooccurrence import weigh_cooccurrence
 from ..graphs.knowledge.each import for_each
 from ..graphs.knowledge.graph import KnowledgeGraph
-from ..graphs.knowledge.merge import assemble
 from ..graphs.knowledge.summarise import summarise
 from ..graphs.resolution.judging import JudgeBooks, judge
-from ..graphs.resolution.references import gather
-from ..graphs.resolution.resolve import resolve
-from ..graphs.resolution.types import Types
+from ..storage.graph import put_entities
 from ..storage.records import Chunk, content_id
-from ..storage.rulings import RESOLUTION, Rulings, in_force
-from ..storage.store import RunStore
-from .ledger import ChunkLedger, Tally, ledger_dict, lines_of
+from ..storage.rulings import Rulings
+from ..storage.store import RunStore, mark_statement
+from .merging import Made, Material
 from .outcome import storable
+from .regraph import SUMMARIES, change_to, digest_of, known_summaries
 from .spec import GraphSpec
 
 FATAL = (AccessDenied, ServerLost, ConfigError, StoreError, BudgetExceeded)
@@ -89,7 +86,9 @@ async def build_graph(
     Raises:
         BudgetExceeded, AccessDenied, ServerLost, ConfigError, StoreError: the campaign must stop.
     """
-    if store.mark("graph") is not None:
+    if (ledger := store.mark("graph")) is not None:
+        if ledger.get("unsummarised"):
+            await _summarised(spec, store, context, concurrency, ledger)
         return KnowledgeGraph.load(store)
     done = {chunk for chunk, _, _ in store.extractions()}
     waiting = ((chunk, before) for chunk, before in with_before(chunks) if chunk.id not in done)
@@ -118,60 +117,63 @@ async def build_graph(
         raise spent[0]
     if stopping.is_set():
         return None
-    graph, resolution, ledger = await _merged(spec, store, chunks, context, concurrency)
-    await store.set_mark(RESOLUTION, resolution)
-    graph, summaries = await summarise(graph, context, max_tokens=spec.summary_tokens, concurrency=concurrency)
-    ledger = {"chunks": len(chunks), **ledger, "summaries": summaries.model_dump(mode="json")}
-    ledger["communities"] = installed_method()  # a run that goes on elsewhere finds the same ones, or says why not
-    await store.set_graph(graph.entities.values(), graph.relations.values(), ledger)
-    return KnowledgeGraph.load(store)
+    made, judged = await _made(spec, store, context, concurrency)
+    return await _kept(spec, store, made, judged, context, concurrency)
 
 
-async def _merged(
-    spec: GraphSpec, store: RunStore, chunks: Sequence[Chunk], context: FlowContext, concurrency: int
-) -> tuple[KnowledgeGraph, dict[str, Any], dict[str, Any]]:
-    """Merges what is stored; returns the graph, how its entities were resolved, and the books of all steps.
-
-    A model is asked about names in the grey zone where the campaign says so; its answers are stored as they come.
+async def _made(spec: GraphSpec, store: RunStore, context: FlowContext, concurrency: int) -> tuple[Made, JudgeBooks]:
+    """Makes the graph of what is stored. Where the campaign says so a model is asked about names in the grey zone;
+    its answers are stored as they come.
     """
-    tally = Tally(line for line in lines_of(store) if line.failed)
-    by_rules: set[str] = set()
-
-    def stored() -> Iterator[Extraction]:
-        return (Extraction.model_validate_json(body) for _, reason, body in store.extractions() if not reason)
-
-    def noted(extractions: Iterable[Extraction]) -> Iterator[Extraction]:
-        for extraction in extractions:
-            tally.add(ChunkLedger.of(extraction))
-            if extraction.by == "terms":
-                by_rules.add(extraction.chunk)
-            yield extraction
-
-    asks_rules = spec.extractor != "model" or spec.rescue
-    rulings, types = Rulings(store), Types.of(spec.types, spec.resolution.near_types)
-    documents = {chunk.id: chunk.document for chunk in chunks}
-    found = noted(confirmed(stored, min_chunks=spec.min_chunks) if asks_rules else stored())
-    gathering, judged = gather(found, documents, in_force(rulings.all())), JudgeBooks()
+    material, rulings, judged = Material(spec, store), Rulings(store), JudgeBooks()
+    gathered = await asyncio.to_thread(material.gathered, list(rulings.all()))
     if spec.resolution.use_model:
         _, judged = await judge(
-            gathering.references,
+            gathered.gathering.references,
             rulings.all(),
             context,
             text_of=lambda chunk: store.chunk(chunk).text,
             store=rulings.add,
             settings=spec.resolution,
-            types=types,
+            types=material.types,
             concurrency=concurrency,
         )
-    merged = assemble(gathering, resolve(gathering.references, rulings.all(), spec.resolution, types=types))
-    ledger = tally.ledger
-    books = {
-        "failed": ledger.failed,
-        "extraction": ledger_dict(ledger),
-        "merge": merged.books.model_dump(mode="json"),
+    return await asyncio.to_thread(material.made, list(rulings.all()), gathered), judged
+
+
+async def _kept(
+    spec: GraphSpec, store: RunStore, made: Made, judged: JudgeBooks, context: FlowContext, concurrency: int
+) -> KnowledgeGraph:
+    """Summarises what is long, and writes what is other than the stored graph."""
+    known = known_summaries(store, made.graph)
+    graph, summaries = await summarise(
+        made.graph, context, max_tokens=spec.summary_tokens, concurrency=concurrency, known=known
+    )
+    ledger = {
+        "chunks": store.count("chunks"),
+        **made.books,
         "judged": judged.model_dump(mode="json"),
+        "summaries": summaries.model_dump(mode="json"),
+        "communities": installed_method(),  # a run that goes on elsewhere finds the same ones, or says why not
     }
-    return weigh_cooccurrence(merged.graph, by_rules), merged.resolution.as_json(), books
+    cause = f"refresh:{(store.mark('refreshed') or {}).get('times', 0)}"
+    change = await asyncio.to_thread(change_to, store, made, graph, ledger, cause=cause)
+    await store.write(*change.statements)
+    return KnowledgeGraph.load(store)
+
+
+async def _summarised(
+    spec: GraphSpec, store: RunStore, context: FlowContext, concurrency: int, ledger: dict[str, Any]
+) -> None:
+    """Summarises what an edit of the graph left long: whoever edits asks no model."""
+    full, made = KnowledgeGraph.load(store), store.mark(SUMMARIES) or {}
+    known = {id: full.entities[id].description for id in made if id in full.entities}
+    graph, _ = await summarise(full, context, max_tokens=spec.summary_tokens, concurrency=concurrency, known=known)
+    new = [one for one in graph.entities.values() if one.description != full.entities[one.id].description]
+    made |= {one.id: digest_of(full.entities[one.id].description) for one in new}
+    await store.write(
+        put_entities(new), mark_statement(SUMMARIES, made), mark_statement("graph", {**ledger, "unsummarised": 0})
+    )
 
 
 def _reason(error: Exception) -> str:

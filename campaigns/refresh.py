@@ -17,6 +17,7 @@ import orjson
 
 from ..storage.chunking import chunk
 from ..storage.documents import Skipped, read_documents
+from ..storage.identities import Identities
 from ..storage.records import Chunk, Document, Task
 from ..storage.returns import is_refine
 from ..storage.store import RunStore
@@ -289,12 +290,13 @@ async def withdraw_lost(store: RunStore, graph: KnowledgeGraph) -> int:
 
     A graph that was built anew, of other documents, has others than the one that the tasks were drawn from.
     """
-    lost = [
-        task.id
-        for task in _waiting(store)
-        if any(id not in graph.entities for id in task.entities)
-        or any(id not in graph.relations for id in task.relations)
-    ]
+    lost = []
+    for task in _waiting(store):
+        away = [id for id in task.entities if id not in graph.entities]
+        away += [id for id in task.relations if id not in graph.relations]
+        now = Identities(store).today(away) if away else {}  # what was merged since is still there
+        if any(there not in graph.entities and there not in graph.relations for there in now.values()):
+            lost.append(task.id)
     await withdraw(store, lost)
     return len(lost)
 

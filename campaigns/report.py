@@ -13,6 +13,7 @@ from rich.text import Text
 
 from ..evals.agreement import Kappa, Share
 from ..evals.agreement_report import RoundAgreement, rounds_of_people
+from ..storage.changed import count_changed, told
 from ..storage.people import People, Shift
 from ..storage.records import Decision, Draft, Item, Span, Status, Verdict
 from ..storage.returns import MARKS, NOTE, REFINES, Remake, remakes_of
@@ -56,6 +57,7 @@ def status_of(store: RunStore) -> dict[str, Any]:
         "entities": store.count("entities"),
         "relations": store.count("relations"),
         "calls_kept": store.count("calls"),
+        "changed": count_changed(store),
         "books": books_dict(books),
         "draws": store.mark(DRAWS),
         "people": people_dict(people.shift, books),
@@ -125,6 +127,7 @@ def print_status(console: Console, status: dict[str, Any]) -> None:
     print_extraction(console, (status["graph"] or {}).get("extraction") or {})
     print_books(console, status["books"])
     print_people(console, status["people"])
+    print_changed(console, status["changed"])
     print_decisions(console, status["decisions"])
     table = Table(box=None, pad_edge=False, header_style="dim")
     for column in ("status", "reason", "items", "example"):
@@ -225,6 +228,13 @@ def print_people(console: Console, people: dict[str, Any]) -> None:
         console.print(Text(text, style="yellow"))
 
 
+def print_changed(console: Console, items: int) -> None:
+    """Prints how many items were drawn from entities that are others by now, when there are any."""
+    if items:
+        text = f"changed: {items} items were drawn from entities that were merged, split or lost since"
+        console.print(Text(f"{text}; `gristmill review RUN --list --changed --stage all` lists them", style="yellow"))
+
+
 def print_decisions(console: Console, decisions: dict[str, int]) -> None:
     """Prints how many items people decided, and how many wait for them, when there are any of either."""
     said = [f"{decisions[key]} {words}" for key, words in DECIDED.items() if decisions[key]]
@@ -256,6 +266,8 @@ def print_item(
     console.print()
     if (stale := STALE_WORDS.get(stale_reason(store, item.id))) is not None:
         console.print(Text(f"stale  {stale}", style="yellow"))
+    for mark in told(store, item.task):
+        console.print(Text(f"changed  {mark.text}", style="yellow"))
     why = f" because {', '.join(item.reasons)}" if item.reasons else ""
     console.print(Text(f"decision  {item.status.value}{why}", style=STYLES[item.status]))
     if item.error:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import getpass
 import sys
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -15,10 +14,12 @@ from rich.text import Text
 
 from ..campaigns.folders import find_run
 from ..campaigns.report import print_item
+from ..campaigns.reviewer import reviewer_name
 from ..campaigns.terminal import open_console, plain, print_json
 from ..errors import ConfigError, StoreError
 from ..evals.agreement_report import agreement_of
 from ..models.redact import redact
+from ..storage.changed import told
 from ..storage.records import Message
 from ..storage.returns import remakes_of
 from ..storage.reviews import Action
@@ -37,7 +38,6 @@ from .queue.known import require_known
 from .queue.query import Filters, Sort
 from .web.site import minimum_of
 
-LONGEST_NAME = 100
 MESSAGES = TypeAdapter(tuple[Message, ...])
 
 
@@ -118,6 +118,7 @@ def show(run: Path, *, item: str, full: bool, raw: bool, as_json: bool, store: s
                 print_calls(console, story.item, bodies)
             return 0
         made = remakes_of(story.item, story.history, opened)
+        changed = told(opened, story.item.task)
     print_json(
         {
             "item": story.item.model_dump(mode="json"),
@@ -125,6 +126,7 @@ def show(run: Path, *, item: str, full: bool, raw: bool, as_json: bool, store: s
             "decision": story.decision and story.decision.model_dump(mode="json"),
             "result": story.result.model_dump(mode="json"),
             "made_again": [one.model_dump(mode="json") for one in made],
+            "changed": [one._asdict() for one in changed],
             "last": story.last,
             "held_by": story.held_by,
             **(
@@ -368,13 +370,3 @@ def agreement(run: Path, *, wanted: float, as_json: bool, store: str) -> int:
     else:
         print_agreement(open_console(), report)
     return 0
-
-
-def reviewer_name(given: str) -> str:
-    """Returns who decides: as given, or this machine's user."""
-    if len(given) > LONGEST_NAME:
-        raise ConfigError(f"--reviewer has {len(given)} characters; {LONGEST_NAME} are kept at most")
-    try:
-        return given or getpass.getuser()
-    except (OSError, KeyError):  # a user id without a name, as in some containers
-        return "reviewer"

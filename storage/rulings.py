@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Self
 
 from pydantic import AwareDatetime, Field, model_validator
 
+from .identities import Identities
 from .records import Record, content_id
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ class Ruling(Record):
     merge, unsure: `left` and `right` are reference ids (any id that an entity ever had is one).
     split: the two are kept apart; or, with `documents` or `chunks` and without `right`, what was found there under the
     reference `left` becomes a reference of its own, with `part` as its id.
+    `others` are further references that a merge joins to `left`, and that a split keeps apart from `left` or the part.
     undo: takes back the ruling that `undoes` names; an undo can be undone too.
 
     `by` is `person:NAME`, or a model's name and the prompt's version. `score` is how sure, in [0, 1].
@@ -47,6 +49,7 @@ class Ruling(Record):
     action: Ruled
     left: str = ""
     right: str = ""
+    others: tuple[str, ...] = ()
     documents: tuple[str, ...] = ()
     chunks: tuple[str, ...] = ()
     reason: str = Field(default="", max_length=2000)
@@ -58,7 +61,7 @@ class Ruling(Record):
     @model_validator(mode="after")
     def _whole(self) -> Self:
         if self.action is Ruled.UNDO:
-            wrong = not self.undoes or bool(self.left or self.right)
+            wrong = not self.undoes or bool(self.left or self.right or self.others)
         elif self.action is Ruled.SPLIT and (self.documents or self.chunks):
             wrong = not self.left or bool(self.right)
         else:
@@ -79,6 +82,14 @@ class Ruling(Record):
     def part(self) -> str:
         """The id of the reference that a division makes."""
         return content_id("entity", "part", self.id)
+
+    @property
+    def pairs(self) -> tuple[tuple[str, str], ...]:
+        """The pairs of references that it decides, the lesser id first; none for an undo."""
+        if self.action is Ruled.UNDO:
+            return ()
+        one, first = (self.part, self.left) if self.divides else (self.left, self.right)
+        return tuple((one, other) if one < other else (other, one) for other in (first, *self.others) if other != one)
 
     @property
     def personal(self) -> bool:
@@ -131,9 +142,5 @@ class Rulings:
                 yield ruling
 
     def membership(self) -> Mapping[str, str]:
-        """Returns the entity of each reference that stands in another's, as the stored graph was made.
-
-        Every other id of an entity is still one. Empty before there is a graph.
-        """
-        found: dict[str, str] = (self._store.mark(RESOLUTION) or {}).get("membership", {})
-        return found
+        """Returns the entity of each id that is not its own, as the stored graph was made; see `Identities`."""
+        return Identities(self._store).membership()

@@ -31,6 +31,14 @@ CREATE TABLE entities ({order}id TEXT PRIMARY KEY, name TEXT NOT NULL, type TEXT
                        chunks TEXT NOT NULL, body TEXT NOT NULL);
 CREATE TABLE relations ({order}id TEXT PRIMARY KEY, source TEXT NOT NULL, target TEXT NOT NULL, type TEXT NOT NULL,
                         weight DOUBLE PRECISION NOT NULL, chunks TEXT NOT NULL, body TEXT NOT NULL);
+CREATE TABLE refs (id TEXT PRIMARY KEY, key TEXT NOT NULL, name TEXT NOT NULL, type TEXT NOT NULL,
+                   chunks INTEGER NOT NULL, entity TEXT NOT NULL);
+CREATE INDEX refs_key ON refs (key);
+CREATE INDEX refs_entity ON refs (entity);
+CREATE TABLE moved (id TEXT PRIMARY KEY, now TEXT NOT NULL);
+CREATE INDEX moved_now ON moved (now);
+CREATE TABLE changed (task TEXT NOT NULL, entity TEXT NOT NULL, cause TEXT NOT NULL, reason TEXT NOT NULL,
+                      PRIMARY KEY (task, entity, cause));
 CREATE TABLE rulings (seq {seq} PRIMARY KEY, id TEXT UNIQUE NOT NULL, body TEXT NOT NULL);
 CREATE TABLE tasks (seq {seq} PRIMARY KEY, id TEXT UNIQUE NOT NULL, status TEXT NOT NULL, body TEXT NOT NULL);
 CREATE INDEX tasks_status ON tasks (status, seq);
@@ -89,6 +97,16 @@ PUT_RELATION = (
 )
 FORGET_ENTITY = "DELETE FROM entities WHERE id = ?"
 FORGET_RELATION = "DELETE FROM relations WHERE id = ?"
+PUT_REF = (
+    "INSERT INTO refs (id, key, name, type, chunks, entity) VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET "
+    "key = excluded.key, name = excluded.name, type = excluded.type, chunks = excluded.chunks, entity = excluded.entity"
+)
+FORGET_REF = "DELETE FROM refs WHERE id = ?"
+MOVE = "INSERT INTO moved (id, now) VALUES (?, ?) ON CONFLICT (id) DO UPDATE SET now = excluded.now"
+MOVE_ON = "UPDATE moved SET now = ? WHERE now = ?"  # what led to an id that moves now leads on
+FORGET_MOVED = "DELETE FROM moved WHERE id = ?"
+ADD_CHANGED = "INSERT INTO changed (task, entity, cause, reason) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING"
+FORGET_CHANGED = "DELETE FROM changed WHERE cause = ?"
 ADD_TASK = "INSERT INTO tasks (id, status, body) VALUES (?, 'pending', ?) ON CONFLICT DO NOTHING"
 ADD_ITEM = (
     "INSERT INTO items (id, task, status, reason, body) SELECT ?, ?, ?, ?, ? "

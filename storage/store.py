@@ -18,6 +18,7 @@ import orjson
 from ..errors import NotStored, StoreError
 from .database import Database
 from .graph import EntityRows, RelationRows, put_entities, put_relations, stored_entity_rows, stored_relation_rows
+from .identities import today
 from .records import Chunk, Document, Entity, Item, Relation, Status, Task
 from .schema import (
     ADD_CHUNK,
@@ -42,6 +43,7 @@ from .stored import StoredChunks
 from .whereabouts import STORE_VARIABLE, join_database, open_database, read_database
 from .writer import GroupWriter
 
+GRAPH = ("entities", "relations")
 MANY = 500  # ids in one statement
 NEWEST = 2**62  # no item has a greater number
 LAST = "\U0010ffff"  # sorts behind every id that starts as asked
@@ -287,20 +289,16 @@ class RunStore:
             yield Relation.model_validate_json(body)
 
     def graph(self) -> tuple[list[Entity], list[Relation]]:
-        entities = [
-            Entity.model_validate_json(body)
-            for (body,) in self._database.rows("SELECT body FROM entities ORDER BY rowid")
-        ]
-        relations = [
-            Relation.model_validate_json(body)
-            for (body,) in self._database.rows("SELECT body FROM relations ORDER BY rowid")
-        ]
-        return entities, relations
+        entities, edges = (self._database.rows(f"SELECT body FROM {table} ORDER BY rowid") for table in GRAPH)  # noqa: S608
+        nodes = [Entity.model_validate_json(body) for (body,) in entities]
+        return nodes, [Relation.model_validate_json(body) for (body,) in edges]
 
     def entity_names(self, ids: Sequence[str]) -> dict[str, str]:
-        """Returns the names of those entities that are in the graph, by id; for few."""
-        sql = f"SELECT id, name FROM entities WHERE id IN ({', '.join('?' * len(ids))})"  # noqa: S608  # bound
-        return dict(self._database.rows(sql, *ids)) if ids else {}
+        """Returns the names of entities by id, also by one that leads to another now; of those that lead to one."""
+        now = today(self._database.rows, ids)
+        sql = f"SELECT id, name FROM entities WHERE id IN ({', '.join('?' * len(now))})"  # noqa: S608  # bound
+        names: dict[str, str] = dict(self._database.rows(sql, *now.values())) if now else {}
+        return {id: names[there] for id, there in now.items() if there in names}
 
     def facts(self, table: Literal["entities", "relations"]) -> Iterator[dict[str, Any]]:
         """Yields the stored graph's records as JSON values without what is empty: for who keeps parts of them."""
@@ -308,11 +306,11 @@ class RunStore:
             yield orjson.loads(body)
 
     def entity(self, key: str) -> Entity:
-        """Returns the entity with id `key`; raises `NotStored` when there is none."""
+        """Returns the entity that an id leads to today; raises `NotStored` when it leads to none."""
         return Entity.model_validate_json(self._one("SELECT body FROM entities WHERE id = ?", key, "entity"))
 
     def relation(self, key: str) -> Relation:
-        """Returns the relation with id `key`; raises `NotStored` when there is none."""
+        """Returns the relation that an id leads to today; raises `NotStored` when it leads to none."""
         return Relation.model_validate_json(self._one("SELECT body FROM relations WHERE id = ?", key, "relation"))
 
     # tasks and items
@@ -481,6 +479,8 @@ class RunStore:
 
     def _one(self, sql: str, key: str, noun: str) -> str:
         row = self._database.row(sql, key)
+        if row is None and noun in ("entity", "relation"):  # it may have been merged
+            row = self._database.row(sql, today(self._database.rows, (key,))[key])
         if row is None:
             raise NotStored(f"the run in {self.shown} has no {noun} with id '{key}'")
         return str(row[0])

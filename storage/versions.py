@@ -12,7 +12,9 @@ from dataclasses import dataclass, field
 
 import orjson
 
+from .identities import GONE, Identities
 from .records import Chunk, Document, Task
+from .rulings import Ruling
 from .schema import (
     ADD_SKIPPED,
     ADD_STALE,
@@ -126,22 +128,58 @@ def stale_tasks(store: RunStore) -> set[str]:
     return {task for (task,) in rows}
 
 
+def as_of_today(store: RunStore, rulings: Iterable[Ruling]) -> list[Ruling]:
+    """Returns rulings so that they hold for what stands today in place of the documents and chunks that they name.
+
+    What was decided of a document holds for its later versions, while it keeps its name; of a chunk, while some chunk
+    of the document says the same words.
+    """
+    given = list(rulings)
+    if not any(ruling.divides for ruling in given):
+        return given
+    named: defaultdict[str, list[str]] = defaultdict(list)
+    names = known_documents(store)
+    for id, name in sorted(names.items()):
+        named[name].append(id)
+    heirs = dict(store.rows("SELECT id, heir FROM chunks WHERE heir <> '' AND place IS NULL"))
+    return [
+        one.model_copy(
+            update={
+                "documents": tuple(dict.fromkeys(id for it in one.documents for id in (it, *named[names.get(it, "")]))),
+                "chunks": tuple(dict.fromkeys(id for it in one.chunks for id in (it, heirs.get(it, it)))),
+            }
+        )
+        if one.divides
+        else one
+        for one in given
+    ]
+
+
 class Heirs:
-    """Which current chunk says what a former one said, word for word, and which former ones a current one follows."""
+    """Which current chunk says what a former one said, word for word, and which former ones a current one follows.
+
+    Entities that tasks were drawn from and that were merged since stand for those of today.
+    """
 
     MOST = 64  # versions of one task that are looked for
 
     def __init__(self, store: RunStore) -> None:
         self._heir: dict[str, str] = dict(store.rows("SELECT id, heir FROM chunks WHERE heir <> '' AND place IS NULL"))
+        drawn = [entity for (entity,) in store.rows("SELECT DISTINCT entity FROM changed")]
+        self._now = {id: now for id, now in Identities(store).today(drawn).items() if id != now}
         self._former: defaultdict[str, list[str]] = defaultdict(list)
         for former, heir in sorted(self._heir.items()):
             self._former[heir].append(former)
 
     def today(self, task: Task) -> Task:
-        """Returns the task as it counts: with the current chunks in place of former ones of the same text."""
-        if not any(chunk in self._heir for chunk in task.chunks):
-            return task
-        return task.model_copy(update={"chunks": tuple(self._heir.get(chunk, chunk) for chunk in task.chunks)})
+        """Returns the task as it counts: with today's entities, and current chunks in place of former ones."""
+        update: dict[str, tuple[str, ...]] = {}
+        if any(chunk in self._heir for chunk in task.chunks):
+            update["chunks"] = tuple(self._heir.get(chunk, chunk) for chunk in task.chunks)
+        if any(entity in self._now for entity in task.entities):
+            now = dict.fromkeys(self._now.get(entity, entity) for entity in task.entities)
+            update["entities"] = tuple(entity for entity in now if entity != GONE)
+        return task.model_copy(update=update) if update else task
 
     def former(self, task: Task) -> Iterator[str]:
         """Yields the ids that the same task had when its chunks were those of former versions; few at most."""

@@ -25,8 +25,9 @@ from gristmill.models.layers.meter import Meter
 from gristmill.models.offline.model import Offline
 from gristmill.models.scripted import Scripted
 from gristmill.prompts.library import PromptLibrary
+from gristmill.storage.identities import Moves, Ref
 from gristmill.storage.records import Span
-from gristmill.storage.rulings import RESOLUTION, Ruled, Ruling, Rulings
+from gristmill.storage.rulings import Ruled, Ruling, Rulings
 from gristmill.storage.store import RunStore
 
 TEXTS = {
@@ -201,8 +202,9 @@ async def test_rulings_are_kept_in_the_run_and_read_back(
     assert [one for _, one in kept.since(numbers[0], limit=1)] == rulings[1:2]
     assert kept.membership() == {}
     merged = merge_resolved(made(), rulings=rulings)
-    await store.set_mark(RESOLUTION, merged.resolution.as_json())
     home = merged.resolution.membership
+    refs = [Ref(one.id, one.key, one.name, one.type, one.weight, home[one.id]) for one in merged.references.values()]
+    await store.write(*Moves(refs).statements())
     assert kept.membership() == {id: entity for id, entity in home.items() if id != entity}
     await store.close()
 

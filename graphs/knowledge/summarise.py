@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from pydantic import Field
@@ -60,8 +60,11 @@ async def summarise(
     role: str = "extractor",
     prompt: str = "summarise-entity",
     concurrency: int = 16,
+    known: Mapping[str, str] | None = None,
 ) -> tuple[KnowledgeGraph, SummaryBooks]:
     """Summarises each entity's description that is longer than `max_tokens`; each fails alone.
+
+    `known` are summaries by entity that were made of the same descriptions before: they are taken as they are.
 
     Descriptions that exceed `context_tokens` together are summarised in batches, and the summaries again, until one
     call holds them (map and reduce). Tokens are estimated from bytes.
@@ -76,8 +79,10 @@ async def summarise(
         raise ConfigError(
             f"max_tokens is {max_tokens} and context_tokens {context_tokens}; give at least 1, and at least twice that"
         )
-    long = [entity for entity in graph.entities.values() if tokens(entity.description) > max_tokens]
-    changed: dict[str, Entity] = {}
+    found = [entity for entity in graph.entities.values() if tokens(entity.description) > max_tokens]
+    known = known or {}
+    long = [entity for entity in found if entity.id not in known]
+    changed = {one.id: one.model_copy(update={"description": known[one.id]}) for one in found if one.id in known}
     failed: Counter[str] = Counter()
     meter = _Meter()
     words = max(20, max_tokens * 2 // 3)
@@ -119,7 +124,7 @@ async def summarise(
     await for_each(long, one, concurrency=concurrency)
     books = SummaryBooks(
         entities=len(graph.entities),
-        short=len(graph.entities) - len(long),
+        short=len(graph.entities) - len(found),
         summarised=len(changed),
         failed=dict(sorted(failed.items())),
         calls=meter.calls,

@@ -253,9 +253,9 @@ def standing(rulings: Iterable[Ruling]) -> Ruled:
     """
     last: dict[Pair, Ruling] = {}
     for ruling in in_force(rulings):
-        pair = _pair(ruling.left, ruling.part if ruling.divides else ruling.right)
-        if pair not in last or ruling.personal or not last[pair].personal:
-            last[pair] = ruling
+        for pair in ruling.pairs:
+            if pair not in last or ruling.personal or not last[pair].personal:
+                last[pair] = ruling
     merged = [(pair, one) for pair, one in last.items() if one.action is Action.MERGE]
     people = [item for item in merged if item[1].personal]
     people.sort(key=lambda item: (item[1].at, item[1].id), reverse=True)
@@ -267,7 +267,3 @@ def standing(rulings: Iterable[Ruling]) -> Ruled:
         frozenset(pair for pair, one in last.items() if one.action is Action.SPLIT),
         {pair: one.id for pair, one in last.items()},
     )
-
-
-def _pair(left: str, right: str) -> Pair:
-    return (left, right) if left < right else (right, left)

@@ -12,6 +12,7 @@ from itertools import islice
 
 import orjson
 
+from ...storage.changed import led_elsewhere
 from ...storage.records import Status
 from ...storage.store import RunStore
 
@@ -54,7 +55,16 @@ class EntityCoverage:
         self._changed: dict[str, int] = {}
         self._forget()
 
+    def forget(self) -> None:
+        """Takes everything in anew at the next look: the graph is another, and ids may lead elsewhere."""
+        self.version += 1
+        self._changing = self.version
+        for entity in self._counts:
+            self._changed[entity] = self.version
+        self._forget()
+
     def _forget(self) -> None:
+        self._now = led_elsewhere(self._store)
         self._read = 0  # the last task's number
         self._failed = 0  # tasks
         self._pending: dict[int, tuple[str, ...]] = {}
@@ -115,6 +125,8 @@ class EntityCoverage:
     def _count(self, entities: tuple[str, ...], status: str, change: int) -> None:
         if status == Status.FAILED:
             self._failed += change
+        if self._now:
+            entities = tuple(dict.fromkeys(now for id in entities if (now := self._now.get(id, id))))
         for entity in entities:
             self._counts.setdefault(entity, [0] * len(WAYS))[PLACE[status]] += change
             self._changed[entity] = self._changing

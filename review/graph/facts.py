@@ -61,8 +61,8 @@ class LinkFacts:
 
 def entity_facts(room: GraphRoom, id: str, ties: int = TIES) -> EntityFacts:
     """Returns what is known of an entity; raises `NotStored` when there is none with this id."""
-    place = room.view.place(id)
-    entity = room.store.entity(id)
+    place = room.place(id)
+    entity = room.store.entity(room.view.ids[place])
     near = room.view.near(place)
     return EntityFacts(
         node=room.node(place),
@@ -81,7 +81,7 @@ def mentions_of(room: GraphRoom, id: str, start: int) -> Passages:
 
 def link_facts(room: GraphRoom, left: str, right: str) -> LinkFacts:
     """Returns what joins two entities; raises `NotStored` when nothing does, or one is not there."""
-    ends = room.view.place(left), room.view.place(right)
+    ends = room.place(left), room.place(right)
     link = room.view.link(*ends)
     shown = [room.store.relation(id) for id in link.relations[:RELATIONS]]
     return LinkFacts(

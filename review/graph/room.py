@@ -17,6 +17,7 @@ import orjson
 from pydantic import Field
 
 from ...errors import NotStored
+from ...storage.identities import Identities
 from ...storage.records import Record
 from ...storage.store import RunStore
 from .coverage import EntityCoverage, Uses
@@ -136,6 +137,7 @@ class GraphRoom:
             # As it was before the records: a graph that is stored while they are read is read again.
             self._mark = orjson.dumps(mark)
             self._levelled = -1
+            self.coverage.forget()
         self.coverage.refresh()
         if self._levelled != self.coverage.version:
             self._level(self._view)
@@ -154,6 +156,13 @@ class GraphRoom:
     def exists(self) -> bool:
         """Whether the run has a graph by now."""
         return self._view is not None
+
+    def place(self, id: str) -> int:
+        """Returns the place of the entity that an id leads to by now; raises `NotStored` for none."""
+        try:
+            return self.view.place(id)
+        except NotStored:
+            return self.view.place(Identities(self.store).today([id])[id])
 
     def node(self, place: int) -> Node:
         """Returns one entity."""

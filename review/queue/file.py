@@ -12,7 +12,7 @@ from ...storage.sqlite import translate
 from .rows import Row
 
 FILE = "review-index.sqlite3"
-VERSION = 5
+VERSION = 6
 GRAIN = 1024  # ranks are multiples of 1/1024, which floats add and compare exactly: a place in the queue is one rank
 
 SCHEMA = """
@@ -34,6 +34,8 @@ CREATE TABLE tags (kind TEXT NOT NULL, value TEXT NOT NULL, seq INTEGER NOT NULL
 CREATE TABLE judged (reason TEXT PRIMARY KEY, decided INTEGER NOT NULL);
 CREATE TABLE events (seq INTEGER PRIMARY KEY);
 CREATE TABLE skips (reviewer TEXT NOT NULL, id TEXT NOT NULL, PRIMARY KEY (reviewer, id)) WITHOUT ROWID;
+CREATE TABLE changed (task TEXT PRIMARY KEY) WITHOUT ROWID;
+CREATE TABLE led (id TEXT PRIMARY KEY, now TEXT NOT NULL) WITHOUT ROWID;
 CREATE VIRTUAL TABLE words USING fts5 (text, content='',
                                        tokenize="unicode61 remove_diacritics 2");
 """
@@ -92,7 +94,7 @@ def _open(path: Path, run: str) -> sqlite3.Connection:
         stale.unlink(missing_ok=True)
     connection = _connect(path)
     connection.executescript(f"BEGIN;{SCHEMA}PRAGMA user_version = {VERSION};COMMIT;")
-    for name, value in (("run", run), ("items", 0), ("events", 0), ("taken", 0)):
+    for name, value in (("run", run), ("items", 0), ("events", 0), ("taken", 0), ("graph", "")):
         set_mark(connection, name, value)
     return connection
 

@@ -6,6 +6,7 @@ Nothing is decided here; the store's events are the truth.
 
 from __future__ import annotations
 
+import hashlib
 import re
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -17,6 +18,7 @@ from typing import Any
 import orjson
 
 from ...errors import ConfigError, NotStored
+from ...storage.changed import changed_tasks, led_elsewhere
 from ...storage.reviews import Reviews, decision_of
 from ...storage.store import RunStore
 from .counts import count, count_by, without
@@ -87,9 +89,25 @@ class ReviewIndex:
             taken += len(page)
             say(taken)
         self._forget_what_is_gone()
+        self._take_graph()
         while self._reviews.count() != self._mark("taken"):
             if not self._take_events():
                 break  # another process counts: what is not there yet comes with the next look
+
+    def _take_graph(self) -> None:
+        """Takes in which tasks were drawn from entities that are others by now, when the graph is another."""
+        graph = hashlib.sha256(orjson.dumps(self.store.mark("graph"))).hexdigest()
+        (known,) = self._connection.execute("SELECT value FROM marks WHERE name = 'graph'").fetchone()
+        if known == graph:
+            return
+        tasks, led = changed_tasks(self.store), led_elsewhere(self.store)  # after it: what is newer comes again
+        with self._transaction() as connection:
+            connection.execute("DELETE FROM changed")
+            connection.execute("DELETE FROM led")
+            connection.executemany("INSERT INTO changed VALUES (?)", [(task,) for task in tasks])
+            connection.executemany("INSERT INTO led VALUES (?, ?)", led.items())
+            set_mark(connection, "graph", graph)
+            self._kept = None
 
     def _take_events(self) -> bool:
         """Takes in a page of new events, or of late ones; returns whether there were any.

@@ -42,7 +42,7 @@ def _is_known(store: RunStore, name: str, value: str | int) -> bool:
     if name == "document":
         return bool(store.rows("SELECT 1 FROM documents WHERE name = ? LIMIT 1", value))
     if name == "entity":
-        return bool(store.rows("SELECT 1 FROM entities WHERE id = ? LIMIT 1", value))
+        return bool(store.entity_names([str(value)]))
     if name == "round":
         return any(one.number == value for one in rounds_of(store))
     if name == "critic":  # one that has spoken against nothing yet

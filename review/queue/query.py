@@ -11,6 +11,12 @@ from pydantic import Field
 
 from ...storage.records import Record
 
+# Items keep the ids that entities had when they were made; `led` has those that lead elsewhere by now.
+OF_ENTITY = (
+    "SELECT DISTINCT seq FROM tags, (SELECT coalesce((SELECT now FROM led WHERE id = ?), ?) AS it) "
+    "WHERE kind = 'entity' AND value IN (SELECT it UNION ALL SELECT id FROM led WHERE now = it)"
+)
+
 
 class Sort(StrEnum):
     """Orders of the queue. `TEACHES`: what a decision teaches most about the critics comes first.
@@ -39,6 +45,7 @@ class Filters(Record):
     """Which items. Empty means any; `status` is by default what the critics did not accept.
 
     `text` finds items whose messages, errors or verdicts hold all its words, the last one as a beginning.
+    `entity` is an id that it has or ever had; `changed` keeps items drawn from entities that are others by now.
     `score_from` and `score_to` bound the least score of the last draft, both included.
     """
 
@@ -50,6 +57,7 @@ class Filters(Record):
     draw: str = ""
     document: str = ""
     entity: str = ""
+    changed: bool = False
     round: int | None = Field(None, ge=1, le=1_000_000)
     score_from: float | None = Field(None, ge=0, le=1)
     score_to: float | None = Field(None, ge=0, le=1)
@@ -138,6 +146,8 @@ def plain(filters: Filters, reviewer: str = "") -> Where:
     for column in ("kind", "draw"):
         if value := getattr(filters, column):
             add(f"{column} = ?", value)
+    if filters.changed:
+        add("task IN (SELECT task FROM changed)")
     if filters.round is not None:
         add("round = ?", filters.round)
     if filters.score_from is not None:
@@ -150,9 +160,11 @@ def plain(filters: Filters, reviewer: str = "") -> Where:
 def selections(filters: Filters) -> list[Where]:
     """Returns the other filters, each as a statement that gives the items' numbers."""
     found = []
-    for tag in ("reason", "critic", "document", "entity"):
+    for tag in ("reason", "critic", "document"):
         if value := getattr(filters, tag):
             found.append(Where("SELECT seq FROM tags WHERE kind = ? AND value = ?", (tag, value)))
+    if filters.entity:
+        found.append(Where(OF_ENTITY, (filters.entity,) * 2))
     if filters.text.strip():
         found.append(Where("SELECT rowid FROM words WHERE words MATCH ?", (match(filters.text),)))
     return found

@@ -121,7 +121,7 @@ async def data(request: Request) -> Response:
 
     def ask(room: GraphRoom) -> Drawn:
         if picture.around:
-            centre = room.view.place(picture.around)
+            centre = room.place(picture.around)
             part = room.view.neighbourhood(centre, picture.depth, picture.limit or NEIGHBOURS)
         else:
             part = room.overview(picture, picture.by, picture.limit or OVERVIEW)

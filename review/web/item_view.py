@@ -13,6 +13,7 @@ from itertools import chain
 from typing import Any, TypeVar
 
 from ...errors import NotStored
+from ...storage.changed import told
 from ...storage.records import Chunk, Draft, Entity, Item, Message, Relation, Span, Verdict
 from ...storage.reviews import Action, Review
 from ...storage.store import RunStore
@@ -30,7 +31,10 @@ CITED, EVIDENCE = "cited", "evidence"  # marks: by the item, by a verdict
 
 @dataclass(frozen=True, slots=True)
 class Records:
-    """What the store knows about an item; `missing` are ids of chunks that it has not, `bodies` raw replies by key."""
+    """What the store knows about an item; `missing` are ids of chunks that it has not, `bodies` raw replies by key.
+
+    `changed` says what became of the entities that it was drawn from.
+    """
 
     story: Story
     chunks: tuple[Chunk, ...]
@@ -40,6 +44,7 @@ class Records:
     missing: tuple[str, ...] = ()
     further: int = 0
     bodies: Mapping[str, bytes] = field(default_factory=dict)
+    changed: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +111,7 @@ class ItemView:
     history: tuple[EventView, ...]
     steps: tuple[Step, ...]
     untold: str
+    changed: tuple[str, ...] = ()
 
     @property
     def marks(self) -> frozenset[str]:
@@ -146,6 +152,7 @@ def gather(desk: Desk, id: str) -> Records:
         missing=tuple(id for id in wanted[:CHUNKS] if id not in there),
         further=max(0, len(wanted) - CHUNKS),
         bodies=store.replies(keys_of(item)),
+        changed=tuple(one.text for one in told(store, item.task)),
     )
 
 
@@ -181,6 +188,7 @@ def view_of(records: Records) -> ItemView:
         ),
         steps=steps_of(item, records.bodies),
         untold=said_without(item),
+        changed=records.changed,
     )
 
 

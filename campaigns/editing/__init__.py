@@ -1,0 +1,1 @@
+"""A person edits the knowledge graph of a run: merges, splits, takes rulings back."""
