@@ -4,17 +4,15 @@
 
 The synthetic graph (`synthetic_graph.py`, the same each time) is stored as a run in a temporary folder, or in `--run`,
 where a later start finds it. Each measure runs in a process of its own, and its seconds are those of its CPU: other
-work on the machine would lengthen the clock's (they are printed too). Samples and resolution are measured by modules of
-their own where they are there: `graph_samples.rows(graph)` and `graph_resolve.rows(graph)` return (name, value, unit)
-of each figure. A table, and as the last line one JSON object with all values by name.
+work on the machine would lengthen the clock's (printed too, as `..._wall`). Samples and resolution are measured by
+`graph_samples.py` and `graph_resolve.py`: `samples_per_s_min` is the least rate of bare draws, `complete_per_s_min`
+that with ids, relations and chunks worked out. A table, and as the last line one JSON object with all values by name.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
-import importlib
-import importlib.util
 import json
 import subprocess
 import sys
@@ -23,6 +21,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from time import perf_counter, process_time
 
+import graph_resolve
+import graph_samples
 from synthetic_graph import CHUNKS_IN_DOCUMENT, fill
 
 from gristmill.graphs.knowledge.communities import community_numbers
@@ -31,8 +31,6 @@ from gristmill.storage.records import Entity, Relation, Span, content_id
 from gristmill.storage.store import RunStore
 
 Figure = tuple[str, float, str]
-MODULES = ("graph_samples", "graph_resolve")
-PARTS = ("load", "update", "communities", "networkx", *MODULES)
 
 
 class Clock:
@@ -140,12 +138,29 @@ def networkx(store: RunStore) -> Iterable[Figure]:
     return [*found, *clock.figures("networkx_tenth_communities_s")]
 
 
+def samples(store: RunStore) -> Iterable[Figure]:
+    return graph_samples.rows(KnowledgeGraph.load(store))
+
+
+def resolution(store: RunStore) -> Iterable[Figure]:
+    """Of mentions that it makes itself: which is which is known of them."""
+    return graph_resolve.rows()
+
+
+PARTS = {
+    "load": load,
+    "update": update,
+    "communities": communities,
+    "networkx": networkx,
+    "samples": samples,
+    "resolution": resolution,
+}
+
+
 def measured(part: str, folder: Path) -> list[Figure]:
     """Runs one measure in this process."""
     store = RunStore.read(folder)
-    if part in MODULES:
-        return list(importlib.import_module(part).rows(KnowledgeGraph.load(store)))
-    found = list({"load": load, "update": update, "communities": communities, "networkx": networkx}[part](store))
+    found = list(PARTS[part](store))
     if part == "update":
         store.close_reading()
         found += asyncio.run(change(folder))
@@ -179,11 +194,9 @@ def main(args: argparse.Namespace) -> None:
         found: list[Figure] = []
         print(f"{args.entities:,} entities, {args.relations:,} relations; networkx: a tenth of that", flush=True)
         for part in PARTS:
-            if part in MODULES and importlib.util.find_spec(part) is None:
-                continue
             for figure in measure(part, tenth if part == "networkx" else whole):
                 found.append(figure)
-                print(f"{figure[0]:<32} {figure[1]:>12,.2f} {figure[2]}", flush=True)
+                print(f"{figure[0]:<36} {figure[1]:>12,.2f} {figure[2]}", flush=True)
     print(json.dumps({name: round(value, 3) for name, value, _ in found}))
 
 

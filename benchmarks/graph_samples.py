@@ -15,9 +15,10 @@ from __future__ import annotations
 import argparse
 import json
 import random
+import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from itertools import islice
 from typing import Any
 
@@ -174,6 +175,62 @@ def by_networkx(graph: KnowledgeGraph, rng: random.Random) -> dict[str, Callable
     }
 
 
+def every(
+    graph: KnowledgeGraph, sources: Sources, count: int, without: Collection[str] = ()
+) -> dict[str, dict[str, float]]:
+    """Measures every strategy, with even weights and with weights by coverage on top."""
+    scores = {one: (place * 2654435761 % 1000) / 300 for place, one in enumerate(islice(graph.relation_ids, SCORED))}
+    coverage: Counter[str] = Counter(dict.fromkeys(islice(graph.ids, 0, None, 7), 3))
+    made = numbered(graph)
+    made.chunk_hashes, made.linked  # noqa: B018  # once a graph, for all samplers
+    figures: dict[str, dict[str, float]] = {}
+    for label, (name, options) in STRATEGIES.items():
+        if label in without:
+            continue
+        if name == "community":  # found once a graph; `communities_s` of the graph's own benchmark
+            next(sampler(name, **options).draws(graph, random.Random(1)))
+        for on_top, weight in (("", uniform), (" covered", by_inverse_coverage(coverage))):
+            figures[label + on_top] = told = measure(
+                lambda name=name, options=options, weight=weight: sampler(name, **options).draws(  # type: ignore[misc]
+                    graph, random.Random(1), weight=weight, sources=sources, scores=scores
+                ),
+                count,
+            )
+            print(
+                f"{label + on_top:32} first after {told['start_s']:6.2f} s, {told['draws']:7,} draws, "
+                f"bare {told['bare_per_s']:9,}/s, complete {told['complete_per_s']:8,}/s",
+                file=sys.stderr,
+                flush=True,
+            )
+    return figures
+
+
+def least(figures: Mapping[str, Mapping[str, float]]) -> dict[str, float]:
+    """The slowest of all strategies by each figure."""
+    even = [told for label, told in figures.items() if not label.endswith(" covered")]
+    covered = [told for label, told in figures.items() if label.endswith(" covered")]
+    return {
+        "samples_per_s_min": min(told["bare_per_s"] for told in even),
+        "samples_per_s_covered_min": min(told["bare_per_s"] for told in covered),
+        "complete_per_s_min": min(told["complete_per_s"] for told in even),
+        "complete_per_s_covered_min": min(told["complete_per_s"] for told in covered),
+        "start_s_max": max(told["start_s"] for told in even),
+        "start_s_covered_max": max(told["start_s"] for told in covered),
+    }
+
+
+def rows(graph: KnowledgeGraph, count: int = 100_000) -> list[tuple[str, float, str]]:
+    """What `graph.py` shows of it: (name, value, unit) of each figure. Chunks are taken ten to a document."""
+    chunks = list(graph.chunk_ids)
+    documents = {chunk: f"document-{number // 10}" for number, chunk in enumerate(chunks)}
+    figures = every(graph, Sources(documents, {chunk: 90 + n % 60 for n, chunk in enumerate(chunks)}), count)
+    slowest = [(name, value, "s CPU" if name.startswith("start") else "a CPU second") for name, value in
+               least(figures).items()]  # fmt: skip
+    each = [(f"{label.replace(' ', '_').replace(',', '')}_per_s", told["bare_per_s"], "a CPU second") for label, told in
+            figures.items()]  # fmt: skip
+    return [*slowest, ("samples_drawn_min", min(told["draws"] for told in figures.values()), "draws"), *each]
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=str(__doc__).partition("\n")[0])
     parser.add_argument("--entities", type=int, default=1_000_000)
@@ -183,42 +240,17 @@ def main() -> None:
     given = parser.parse_args()
     graph, sources = make(given.entities, given.relations)
     print(f"{graph}: {graph.links.count:,} links, {len(graph.chunk_ids):,} chunks", flush=True)
-    scores = {one: (place * 2654435761 % 1000) / 300 for place, one in enumerate(islice(graph.relation_ids, SCORED))}
-    coverage: Counter[str] = Counter(dict.fromkeys(islice(graph.ids, 0, None, 7), 3))
-    made = numbered(graph)
-    made.chunk_hashes, made.linked  # noqa: B018  # once a graph, for all samplers
-    chosen = {label: one for label, one in STRATEGIES.items() if label not in given.without}
-    figures: dict[str, dict[str, float]] = {}
-    for label, (name, options) in chosen.items():
-        if name == "community":  # found once a graph; `communities_s` of the graph's own benchmark
-            next(sampler(name, **options).draws(graph, random.Random(1)))
-        for on_top, weight in (("", uniform), (" covered", by_inverse_coverage(coverage))):
-            figures[label + on_top] = told = measure(
-                lambda name=name, options=options, weight=weight: sampler(name, **options).draws(  # type: ignore[misc]
-                    graph, random.Random(1), weight=weight, sources=sources, scores=scores
-                ),
-                given.draws,
-            )
-            print(
-                f"{label + on_top:32} first after {told['start_s']:6.2f} s, {told['draws']:7,} draws, "
-                f"bare {told['bare_per_s']:9,}/s, complete {told['complete_per_s']:8,}/s",
-                flush=True,
-            )
+    figures = every(graph, sources, given.draws, given.without)
     tenth, _ = make(given.entities // 10, given.relations // 10)
     beside = {}
     for label, draw in by_networkx(tenth, random.Random(1)).items():
         beside[label] = measure(lambda draw=draw: once(draw), given.draws // 10, whole=False)["bare_per_s"]  # type: ignore[misc]
         print(f"{label:32} networkx on a tenth: {beside[label]:,}/s", flush=True)
-    even = {label: told for label, told in figures.items() if not label.endswith(" covered")}
-    covered = [told["bare_per_s"] for label, told in figures.items() if label.endswith(" covered")]
     summary = {
         "entities": given.entities,
         "relations": given.relations,
         "draws": given.draws,
-        "samples_per_s_min": min(told["bare_per_s"] for told in even.values()),
-        "samples_per_s_covered_min": min(covered),
-        "complete_per_s_min": min(told["complete_per_s"] for told in even.values()),
-        "start_s_max": max(told["start_s"] for told in even.values()),
+        **least(figures),
         "strategies": figures,
         "networkx_on_a_tenth": beside,
     }
