@@ -382,6 +382,8 @@ def test_a_broken_taxonomy_is_named(tmp_path: Path, text: str, message: str) -> 
         ("entigraph", {"draws": {"x": {"sampler": "path"}}}, "'x', which has no share"),
         ("entigraph", {"shares": {"x": 1}, "draws": {"x": {"sampler": "paths"}}}, "did you mean 'path'"),
         ("graph-reasoning", {"shares": {"x": 1}, "draws": {"x": {"sampler": "path", "hop": 2}}}, "hop: Extra"),
+        ("entigraph", {"shares": {"x": 1}, "draws": {"x": {"sampler": "path", "repeats": True}}}, "would never end"),
+        ("graph-reasoning", {"shares": {"x": 1}, "draws": {"x": {"sampler": "ego", "label": "y"}}}, "has label"),
         ("graph-reasoning", {"shares": {"hop4": 1}}, "hop4"),
         ("graph-reasoning", {"agree": 4}, "only 3 judges"),
         ("graph-reasoning", {"minimum": {"beauty": 0.5}}, "beauty"),

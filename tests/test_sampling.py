@@ -18,7 +18,7 @@ from small_graphs import GRAPHS, graph_of, random_graph, sources_of, span
 from gristmill.errors import ConfigError
 from gristmill.graphs.knowledge.communities import find_communities
 from gristmill.graphs.knowledge.graph import KnowledgeGraph
-from gristmill.graphs.sampling import engine
+from gristmill.graphs.sampling import engine, similar
 from gristmill.graphs.sampling.base import Linked, SamplerKind, SamplerOptions, Sets
 from gristmill.graphs.sampling.catalogue import register, sampler, samplers
 from gristmill.graphs.sampling.draws import Draw
@@ -418,6 +418,22 @@ def test_a_hub_gives_every_pair_once_and_the_heavy_first() -> None:
 
 
 # no endless search, and reasons
+
+
+def test_similar_compares_no_rows_of_those_that_are_joined(monkeypatch: pytest.MonkeyPatch) -> None:
+    def compared(*_: object) -> bool:
+        raise AssertionError("all of a clique are joined, and its rows are long")
+
+    monkeypatch.setattr(similar._ByNeighbours, "alike", compared)
+    draws = opened("similar", graph_of(combinations(range(40), 2)))
+    assert list(draws) == []
+    assert "joined" in draws.end
+
+
+def test_a_chain_that_is_not_there_names_the_option_that_motifs_have() -> None:
+    draws = opened("motif", graph_of(combinations(range(10), 2)), shape="chain")
+    assert list(draws) == []
+    assert "take a smaller size" in draws.end
 
 
 def test_a_search_that_cannot_end_says_so_and_what_to_change() -> None:

@@ -23,6 +23,10 @@ from .base import PlanView
 from .room import Room
 
 WeightName = Literal["coverage", "degree", "uniform"]
+NOT_HERE = {
+    "repeats": "no recipe can use: a group that was drawn before gives no other task, and the plan would never end",
+    "label": "is the name of the draw itself",
+}
 MOST_RELATIONS = 12  # of a task; more would fill the prompt with lines and not with source text
 
 
@@ -130,7 +134,7 @@ def samplers_of(
     sampler that has its name. `link` stands where a table says none.
 
     Raises:
-        ConfigError: a share names no draw, or a table no sampler, or one without that option.
+        ConfigError: a share names no draw, or a table no sampler, or one without that option, or one of `NOT_HERE`.
     """
     tables = {**built_in, **given}
     for name in shares:
@@ -145,6 +149,9 @@ def samplers_of(
             raise ConfigError(
                 f'draws.{name} names no sampler; add sampler = "path" or another of: {", ".join(samplers())}'
             )
+        for option, why in NOT_HERE.items():
+            if option in table:
+                raise ConfigError(f"draws.{name} has {option}, which {why}; leave it out")
     for name in (name for name, share in shares.items() if share > 0):
         table = dict(tables.get(name, {}))
         kind = str(table.pop("sampler", name))

@@ -107,7 +107,9 @@ def _open(options: MotifOptions, opening: Opening) -> Strategy:
         return _Stars(options, opening, options.size)
     if options.shape == "triangle":
         return _Triangles(options, opening, 3)
-    return open_paths(PathOptions(hops=options.size - 1, chordless=True, link=options.link), opening)
+    chains = open_paths(PathOptions(hops=options.size - 1, chordless=True, link=options.link), opening)
+    chains.mend = f"no chain of {options.size} entities has no short cut: take a smaller size; or {WIDER}"
+    return chains
 
 
 MOTIF = SamplerKind("motif", "a star, a chain or a triangle", MotifOptions, _open)

@@ -52,9 +52,9 @@ class _Similar(Walks):
         left, right = group
         if self._types is not None and self._types[left] != self._types[right]:
             return "other type"
-        if not self.alike(left, right):
-            return self.dead_end
-        return "joined" if self.walker.joined(left, right) else group
+        if self.walker.joined(left, right):  # before the rows are compared, which in a clique are long and all alike
+            return "joined"
+        return group if self.alike(left, right) else self.dead_end
 
     def alike(self, left: int, right: int) -> bool:
         raise NotImplementedError
@@ -66,14 +66,16 @@ class _ByNeighbours(_Similar):
         root = self.roots.pick()
         if root == NONE:
             return None
-        step, types, without = self.walker.step, self._types, (root,)
+        step, types, without, refused = self.walker.step, self._types, (root,), self.dead_end
         for _ in range(TRIES):
             other = step(step(root), without)
             if other == NOWHERE or (types is not None and types[root] != types[other]):
                 continue
-            if self.alike(root, other):
-                return "joined" if self.walker.joined(root, other) else (root, other)
-        return self.dead_end
+            if self.walker.joined(root, other):
+                refused = "joined"
+            elif self.alike(root, other):
+                return root, other
+        return refused
 
     def after(self, walk: list[int]) -> Sequence[int]:
         near = self.walker.near
