@@ -293,3 +293,30 @@ async def test_pages_and_lists_say_what_became_of_an_entity(home: Path) -> None:
         for one in Identities(store).members(entity.id):
             assert entity.name in (await visitor.get(f"/graph?entity={one.id}")).text
         assert (await visitor.get("/?changed=true&stage=all")).status_code == 200
+
+
+def test_a_graph_in_postgresql_is_edited_too(made: Path, tmp_path: Path, postgres_url: str) -> None:
+    home = tmp_path / "home"
+    home.mkdir()
+    shutil.copytree(made / "documents", home / "documents")
+    name = f"demo-{os.getpid()}"
+    (home / "demo.toml").write_text(CAMPAIGN.format(target=2).replace('"demo"', f'"{name}"'))
+    env = {"GRISTMILL_STORE": postgres_url}
+    ran = typed("run", "demo.toml", cwd=home, **env)
+    assert ran.returncode in (0, 3), ran.stderr
+    run = f"runs/{name}"
+    store = RunStore.read(home / run, postgres_url)
+    entity = next(one.id for one in store.stored_entities() if one.name == "Holt")
+    store.close_reading()
+    said = edit(home, "merge", run, entity[:20], "Norwich", **env)
+    ruling = re.findall(r"ruling-\w+", said)[0]
+    edit(home, "split", run, "John Smith", "--document", "poet.txt", **env)
+    assert "no entity has the name" in edit(home, "merge", run, "Nobody", "Holt", code=1, **env)
+    assert ruling in edit(home, "merges", run, "--by", "person", **env)
+    store = RunStore.read(home / run, postgres_url)
+    assert graph_of(store) == anew(store)
+    assert {one.entity for one in Identities(store).all()} == {one.id for one in graph_of(store)[0]}
+    item = next(one for one in store.items() if one.task in changed_tasks(store))
+    store.close_reading()
+    assert "changed  drawn from" in typed("show", item.id, "--run", run, cwd=home, **env).stdout
+    edit(home, "undo", run, ruling, **env)

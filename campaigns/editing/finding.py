@@ -12,7 +12,7 @@ from jellyfish import jaro_winkler_similarity
 from ...agents.names import name_key
 from ...errors import ConfigError
 from ...storage.identities import Identities, Ref
-from ...storage.store import RunStore
+from ...storage.store import LAST, RunStore
 
 OFFERED = 5  # names that are offered where none fits
 NEAR_ENOUGH = 0.7
@@ -91,7 +91,10 @@ def _by_id(store: RunStore, typed: str) -> str:
     if store.rows("SELECT 1 FROM entities WHERE id = ?", there):
         return there
     rows = store.rows(
-        "SELECT DISTINCT entity FROM refs WHERE id >= ? AND id < ? ORDER BY entity LIMIT ?", typed, f"{typed}~", SHOWN
+        "SELECT DISTINCT entity FROM refs WHERE id >= ? AND id < ? ORDER BY entity LIMIT ?",
+        typed,
+        f"{typed}{LAST}",
+        SHOWN,
     )
     if len(rows) > 1:
         raise ConfigError(f"{len(rows)} entities or more have an id that begins with '{typed}'; give more of it")
