@@ -97,7 +97,7 @@ def work_of(task: Task, store: RunStore, graph: KnowledgeGraph | None, round_: R
             round=round_.number,
             precedents=round_.version,
         )
-    entities, relations = (_today(store, keys, graph) for keys in (task.entities, task.relations))
+    entities, relations = (_today(store, keys, graph, task) for keys in (task.entities, task.relations))
     return Work.model_construct(
         task=task,
         chunks=chunks,
@@ -109,16 +109,19 @@ def work_of(task: Task, store: RunStore, graph: KnowledgeGraph | None, round_: R
     )
 
 
-def _today(store: RunStore, keys: Sequence[str], graph: KnowledgeGraph) -> Iterable[str]:
-    """What ids lead to now: an entity may have been merged since a task was drawn from it. Each once."""
+def _today(store: RunStore, keys: Sequence[str], graph: KnowledgeGraph, task: Task) -> Iterable[str]:
+    """What ids lead to now: an entity may have been merged since a task was drawn from it. Each once.
+
+    What a person sent back is mended by its passages, also where the graph has lost what it was drawn from.
+    """
     away = [key for key in keys if key not in graph.entities and key not in graph.relations]
     if not away:
         return keys
     now = Identities(store).today(away)
-    for key in away:
-        if now[key] not in graph.entities and now[key] not in graph.relations:
-            raise NotStored(f"the graph has no entity or relation with id '{key}'")
-    return dict.fromkeys(now.get(key, key) for key in keys)
+    lost = {key for key in away if now[key] not in graph.entities and now[key] not in graph.relations}
+    if lost and not is_refine(task):
+        raise NotStored(f"the graph has no entity or relation with id '{min(lost)}'")
+    return dict.fromkeys(now.get(key, key) for key in keys if key not in lost)
 
 
 def _text_of(outcome: Outcome) -> str:

@@ -28,12 +28,13 @@ from .outcome import storable
 from .planning import Plan
 from .prepare import Prepared
 from .progress import Progress
-from .refresh import refresh, withdraw_lost
+from .refresh import refresh
 from .returns import Returns
 from .rounds import Contexts, open_round
 from .sampling import sampled
 from .signals import drained_by_signals
 from .spec import CampaignSpec
+from .staleness import withdraw_lost
 from .stops import Stop, Stops
 from .telemetry.exposition import Exposition
 from .telemetry.tasks import node_spans, traced

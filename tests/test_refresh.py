@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import json
 import os
 import random
 import shutil
@@ -17,8 +18,9 @@ from write_and_judge import PROMPTS, flow, judged
 
 from gristmill import Campaign, CampaignReport, ModelSpec, Request, Scripted
 from gristmill.campaigns.datasets import export_run
-from gristmill.campaigns.refresh import CHANGED, REMOVED, refresh
+from gristmill.campaigns.refresh import refresh
 from gristmill.campaigns.report import status_of
+from gristmill.campaigns.staleness import CHANGED, REMOVED
 from gristmill.errors import ConfigError
 from gristmill.storage.records import Item, Status, Task
 from gristmill.storage.reviews import Action, Review, Reviews
@@ -262,6 +264,34 @@ async def test_an_end_in_the_middle_of_reading_leaves_the_run_as_it_was(tmp_path
         await store.close()
     report = await campaign(tmp_path).execute(refresh=True)
     assert (report.people.stale, report.books.accepted) == (1, 4)
+
+
+async def test_a_row_that_takes_the_place_of_another_is_no_new_version_of_it(tmp_path: Path) -> None:
+    rows = [json.dumps({"text": text}) for text in (f"{MILL} {PIER}", PIER, MARSH)]
+    (tmp_path / "documents").mkdir()
+    table = tmp_path / "documents/coast.jsonl"
+    table.write_text("\n".join(rows))
+    await campaign(tmp_path).execute()
+    table.write_text("\n".join(rows[1:]))
+    report = await campaign(tmp_path).execute(refresh=True)
+    store = RunStore.read(report.folder)
+    assert list(stale_items(store).values()) == [REMOVED]
+    table.write_text("\n".join([*rows[1:], json.dumps({"text": "A new row on Cley."})]))
+    report = await campaign(tmp_path).execute(refresh=True)
+    assert list(stale_items(RunStore.read(report.folder)).values()) == [REMOVED]
+    assert report.books.accepted == 4
+
+
+async def test_what_a_former_version_shared_with_todays_stays_fresh_at_a_later_refresh(tmp_path: Path) -> None:
+    chunks = {"max_tokens": 16}
+    write(tmp_path, tide="\n\n".join(PARTS))
+    await campaign(tmp_path, chunks=chunks).execute()
+    write(tmp_path, tide="\n\n".join(PARTS[:2]))
+    await campaign(tmp_path, chunks=chunks).execute(refresh=True)
+    write(tmp_path, other=MARSH)
+    report = await campaign(tmp_path, chunks=chunks).execute(refresh=True)
+    assert report.people.stale == 1
+    assert texts(items_of(report)) >= set(PARTS[:2])
 
 
 async def test_what_people_accepted_goes_stale_too(tmp_path: Path) -> None:
