@@ -1,4 +1,4 @@
-"""What docs/knowledge-graph.md shows works as it stands, with the offline model."""
+"""What the pages on the knowledge graph show works as it stands, with the offline model."""
 
 from __future__ import annotations
 
@@ -13,11 +13,14 @@ from gristmill.graphs.exchange.node_link import read_json
 from gristmill.graphs.sampling.base import SamplerOptions
 from gristmill.graphs.sampling.catalogue import samplers
 
-PAGE = (Path(__file__).parent.parent / "docs" / "knowledge-graph.md").read_text(encoding="utf-8")
+DOCS = Path(__file__).parent.parent / "docs"
+PAGE = (DOCS / "knowledge-graph.md").read_text(encoding="utf-8")
+EXTRACTION = (DOCS / "graph-extraction.md").read_text(encoding="utf-8")
+SAMPLERS = (DOCS / "graph-samplers.md").read_text(encoding="utf-8")
 
 
-def block(language: str) -> str:
-    found = re.search(rf"```{language}\n(.*?)```", PAGE, re.DOTALL)
+def block(language: str, page: str = PAGE) -> str:
+    found = re.search(rf"```{language}\n(.*?)```", page, re.DOTALL)
     assert found is not None
     return found[1]
 
@@ -37,13 +40,13 @@ def test_the_program_builds_samples_and_writes_a_graph(tmp_path) -> None:
 
 
 def test_the_types_are_a_schema() -> None:
-    schema = GraphSchema.model_validate(tomllib.loads(block("toml"))["graph"])
+    schema = GraphSchema.model_validate(tomllib.loads(block("toml", EXTRACTION))["graph"])
     assert schema.entity_type("anything") == ("concept", False)
     assert schema.relation_type("ENCODES") == ("encodes", True)
 
 
 def test_every_sampler_is_in_the_table_with_its_options() -> None:
-    section = PAGE.split("\n## Samplers\n")[1].split("\n## ")[0]
+    section = SAMPLERS.split("\n## Samplers\n")[1].split("\n## ")[0]
     told = {}
     for line in section.splitlines():
         if line.startswith("| `"):
