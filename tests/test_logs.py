@@ -127,12 +127,13 @@ def test_handlers_and_levels_are_as_before_at_the_end(tmp_path: Path, capfd: pyt
 
 async def test_the_life_of_a_fleet_can_be_followed(tmp_path: Path, gristmill: Start, wire: Wire) -> None:
     key = f"sk-{CANARY}-of-the-server"
-    async with MockServer(latency=0.05, answer=accepting, key=key) as server:
+    async with MockServer(latency=0.2, answer=accepting, key=key) as server:  # long enough to tell of its progress
         path = write_campaign(tmp_path, server, 150, model={"api_key_env": "SERVER_KEY"})
         folder = run_of(path)
         options = ("--workers", "2", "--lease", LEASE, "--log-format", "json")
         command = await gristmill("run", path, *wire.options, *options, SERVER_KEY=key)
         victim = (await wire.workers(folder, 2))[0]
+        await until(lambda: f"worker {victim.name} is there" in command.err.read_text())
         await until(lambda: len(server.log) >= 60)
         os.kill(victim.pid, signal.SIGKILL)
         code, out, err = await command.ended()
@@ -156,7 +157,7 @@ async def test_the_life_of_a_fleet_can_be_followed(tmp_path: Path, gristmill: St
         ):
             assert any(wanted in one for one in said), f"nothing says '{wanted}':\n{err}"
         assert {one["worker"] for one in lines if " joins with " in one["message"]} > {victim.name}
-        assert any(one["data"]["done"] for one in lines if one["message"].endswith(" done") and "data" in one)
+        assert any(one["data"].get("done") for one in lines if one["message"].endswith(" done") and "data" in one)
         (end,) = [one["data"] for one in lines if one["message"].startswith("ended: ")]
         assert end["books"] == {
             "planned": 150, "accepted": 150, "rejected": 0, "failed": 0, "pending": 0, "balanced": True
