@@ -37,7 +37,7 @@ sys.path[:0] = [str(HERE), str(HERE.parent / "tests")]
 from mock_server import MockServer  # noqa: E402
 from redis_server import RedisServer  # noqa: E402
 
-from gristmill.evals.shared_pool import RedisPool  # noqa: E402
+from gristmill.evals.duplicates.shared import RedisPool  # noqa: E402
 from gristmill.models.fleet.budget import RedisBudget  # noqa: E402
 from gristmill.models.fleet.calls import RedisCalls  # noqa: E402
 from gristmill.models.fleet.limiter import RedisLimiter  # noqa: E402

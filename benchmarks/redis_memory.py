@@ -35,7 +35,7 @@ from typing import Any
 import orjson
 from redis_server import RedisServer
 
-from gristmill.evals.shared_pool import RedisPool
+from gristmill.evals.duplicates.shared import RedisPool
 from gristmill.models.fleet.shared import SharedLayers
 from gristmill.storage.queue import Lease, Result, Work, WorkerInfo
 from gristmill.storage.records import Chunk, Draft, Item, Message, Status, Task, Usage

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import ConfigError, NotStored
-from ..evals.duplicates import text_key
+from ..evals.duplicates.exact import text_key
 from ..graphs.recipes.catalogue import recipes
 from ..storage.datasets.card import CardInfo
 from ..storage.datasets.export import ExportReport, export

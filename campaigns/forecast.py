@@ -21,7 +21,7 @@ from typing import Any
 import orjson
 
 from ..agents.precedents import Precedents
-from ..evals.duplicates import ExactPool
+from ..evals.duplicates.exact import ExactPool
 from ..graphs.flows.runner import runner_of
 from ..graphs.recipes.base import Planner, PlanView
 from ..models.layers.meter import Meter

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, field, replace
 
 from ..agents.state import FlowContext
 from ..errors import BudgetExceeded, StoreError
-from ..evals.duplicates import ExactPool
+from ..evals.duplicates.exact import ExactPool
 from ..graphs.flows.runner import refine_runner_of, runner_of
 from ..models.layers.budget import Budget
 from ..models.layers.limiter import AnyLimiter

@@ -22,7 +22,7 @@ from gristmill.agents.state import FlowContext, FlowState, Node, info_of
 from gristmill.agents.turns import in_turn
 from gristmill.agents.variables import gather, relation_lines
 from gristmill.errors import ConfigError, FlowError, Overloaded
-from gristmill.evals.duplicates import ExactPool
+from gristmill.evals.duplicates.exact import ExactPool
 from gristmill.graphs.flows.check import require_flow
 from gristmill.graphs.flows.reference import reference_flow
 from gristmill.models.scripted import Scripted

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from gristmill.errors import ConfigError
 from gristmill.evals import folding
 from gristmill.evals.answers import exact_match, majority, normalise_answer, numeric_match, read_number, same_answer
-from gristmill.evals.duplicates import ExactPool, normalise
+from gristmill.evals.duplicates.exact import ExactPool, normalise
 from gristmill.evals.folding import fold, words
 from gristmill.evals.grounding import grounded_fraction, locate
 from gristmill.evals.language import detect_language

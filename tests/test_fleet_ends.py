@@ -30,7 +30,7 @@ from gristmill.campaigns.outcome import failure
 from gristmill.campaigns.rounds import Contexts
 from gristmill.campaigns.worker import Worker
 from gristmill.errors import AccessDenied, ConfigError, NotStored
-from gristmill.evals.duplicates import ExactPool
+from gristmill.evals.duplicates.exact import ExactPool
 from gristmill.models.layers.budget import Budget
 from gristmill.models.layers.meter import Meter
 from gristmill.prompts.library import PromptLibrary

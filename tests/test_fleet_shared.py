@@ -25,8 +25,8 @@ from gristmill.errors import (
     StoreFull,
     Unreachable,
 )
-from gristmill.evals.duplicates import ExactPool, text_key
-from gristmill.evals.shared_pool import RedisPool
+from gristmill.evals.duplicates.exact import ExactPool, text_key
+from gristmill.evals.duplicates.shared import RedisPool
 from gristmill.models.contract import Choice, Reply, Request, Sampling
 from gristmill.models.fleet.budget import RedisBudget
 from gristmill.models.fleet.calls import RedisCalls

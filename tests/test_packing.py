@@ -17,7 +17,7 @@ from gristmill.agents.extractor import extractor
 from gristmill.agents.packing import Packed, Packing, pack
 from gristmill.agents.state import FlowContext
 from gristmill.errors import ConfigError, FlowError
-from gristmill.evals.duplicates import ExactPool
+from gristmill.evals.duplicates.exact import ExactPool
 from gristmill.evals.segments import segments
 from gristmill.graphs.knowledge.build import build
 from gristmill.graphs.knowledge.graph import KnowledgeGraph

@@ -20,7 +20,7 @@ from pydantic import ValidationError
 
 from gristmill.agents.state import FlowContext
 from gristmill.errors import ConfigError
-from gristmill.evals.duplicates import ExactPool
+from gristmill.evals.duplicates.exact import ExactPool
 from gristmill.graphs.flows.check import require_flow
 from gristmill.graphs.knowledge.graph import KnowledgeGraph
 from gristmill.graphs.recipes.base import PlanView, Recipe, coverage_keys

@@ -18,7 +18,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from ...errors import ConfigError, WorkersLost
-from ...evals.shared_pool import RedisPool
+from ...evals.duplicates.shared import RedisPool
 from ...models.fleet.shared import SharedLayers
 from ...models.layers.budget import Budget, Spent
 from ...models.layers.meter import Meter

@@ -14,8 +14,8 @@ from typing import Any
 
 from ...agents.state import Pool
 from ...errors import ConfigError, StoreError
-from ...evals.duplicates import ExactPool
-from ...evals.shared_pool import RedisPool
+from ...evals.duplicates.exact import ExactPool
+from ...evals.duplicates.shared import RedisPool
 from ...graphs.flows.runner import refine_runner_of, runner_of
 from ...models.fleet.shared import SharedLayers
 from ...models.layers.budget import Allowance, Budget

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable
 
-from .folding import fold, words
+from ..folding import fold, words
 
 
 def normalise(text: str) -> str:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from itertools import islice
 
-from ..models.fleet.scripts import key_of, script
-from ..storage.redis_connection import RedisConnection
-from .duplicates import text_key
+from ...models.fleet.scripts import key_of, script
+from ...storage.redis_connection import RedisConnection
+from .exact import text_key
 
 CLAIM, END, RESTORE = (script("owner", name) for name in ("claim_text", "end_claims", "restore_texts"))
 BATCH = 500  # hashes restored by one script: about a millisecond of the server

@@ -1,0 +1,1 @@
+"""How good and how hard single items are: lengths, steps, confidence, judgements, comparisons of pairs."""
