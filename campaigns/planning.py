@@ -156,8 +156,14 @@ class Plan:
         return []
 
     def _is_planned(self, task: Task) -> bool:
-        """Whether a task was planned, also before its document changed around the passages that it is about."""
-        return self._store.is_planned(task.id) or any(map(self._store.is_planned, self._heirs.former(task)))
+        """Whether a task was planned, also before its document changed around the passages that it is about, and before
+        what it was drawn from was merged: work that is paid for is not done again under other ids.
+        """
+        return (
+            self._store.is_planned(task.id)
+            or self._heirs.has(task)
+            or any(map(self._store.is_planned, self._heirs.former(task)))
+        )
 
     async def _ask(self, room: int) -> Sequence[Task]:
         if self._drawn:

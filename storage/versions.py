@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import orjson
 
@@ -170,6 +171,7 @@ class Heirs:
         self._former: defaultdict[str, list[str]] = defaultdict(list)
         for former, heir in sorted(self._heir.items()):
             self._former[heir].append(former)
+        self._drawn = {self._work(self.today(task), now) for task, now in _changed_tasks(store)}
 
     def today(self, task: Task) -> Task:
         """Returns the task as it counts: with today's entities, and current chunks in place of former ones."""
@@ -180,6 +182,19 @@ class Heirs:
             now = dict.fromkeys(self._now.get(entity, entity) for entity in task.entities)
             update["entities"] = tuple(entity for entity in now if entity != GONE)
         return task.model_copy(update=update) if update else task
+
+    def has(self, task: Task) -> bool:
+        """Whether the same work was drawn from entities that have other ids since they were merged or split."""
+        return bool(self._drawn) and self._work(task, {}) in self._drawn
+
+    @staticmethod
+    def _work(task: Task, now: Mapping[str, str]) -> tuple[Any, ...]:
+        """What a task is about, whatever it is called: ids are sorted, for today's have another order."""
+        relations = sorted(now.get(relation, relation) for relation in task.relations)
+        return (
+            *(task.kind, tuple(sorted(task.chunks)), tuple(sorted(task.entities)), tuple(relations)),
+            *(orjson.dumps(task.attributes, option=orjson.OPT_SORT_KEYS), task.seed),
+        )
 
     def former(self, task: Task) -> Iterator[str]:
         """Yields the ids that the same task had when its chunks were those of former versions; few at most."""
@@ -198,3 +213,12 @@ class Heirs:
                     attributes=task.attributes,
                     seed=task.seed,
                 ).id
+
+
+def _changed_tasks(store: RunStore) -> Iterator[tuple[Task, Mapping[str, str]]]:
+    """Yields the tasks that were drawn from entities which are others now, with where their relations lead."""
+    rows = store.rows("SELECT body FROM tasks WHERE id IN (SELECT task FROM changed)")
+    tasks = [Task.model_validate_json(body) for (body,) in rows]
+    now = Identities(store).today(relation for task in tasks for relation in task.relations)
+    for task in tasks:
+        yield task, now

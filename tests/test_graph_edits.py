@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import random
-from collections.abc import Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from gristmill.campaigns.editing.asking import Pen, merge, require_chunks, split
 from gristmill.campaigns.editing.finding import chosen
 from gristmill.campaigns.editing.listing import decisions_of
 from gristmill.campaigns.merging import Material
+from gristmill.campaigns.planning import Plan
 from gristmill.campaigns.regraph import change_to
 from gristmill.campaigns.spec import GraphSpec
 from gristmill.errors import ConfigError
@@ -27,6 +28,7 @@ from gristmill.storage.identities import Identities
 from gristmill.storage.records import Chunk, Document, Item, Span, Status, Task, content_id
 from gristmill.storage.rulings import Ruled, Ruling, Rulings
 from gristmill.storage.store import RunStore
+from gristmill.storage.versions import Heirs
 
 ESCAPE = "\x1b[2J\x1b]0;owned\x07"
 NAMES = ["Kelling Mill", "Kelling windmill", "Holt", "James Stannard", "Jim Stannard", "NATO", "John Smith", "Cley",
@@ -357,3 +359,39 @@ def test_every_order_of_rulings_gives_the_same(tmp_path: Path) -> None:
         await store.close()
 
     asyncio.run(one())
+
+
+async def test_work_that_was_done_before_a_merge_is_not_drawn_again_after_it(tmp_path: Path) -> None:
+    """The same pair has another id once an entity of it has: it is known by where its entities lead today."""
+    store = await made_run(tmp_path, [["Kelling Mill", "Holt"], ["Cley windmill", "Holt"]])
+    mill, other, holt = ref("Kelling Mill"), ref("Cley windmill"), ref("Holt")
+    (relation,) = [one.id for one in store.graph()[1] if {one.source, one.target} == {mill, holt}]
+    chunk = store.chunks()[0].id
+
+    def about(*entities: str, relations: Sequence[str] = (relation,), seed: int = 0) -> Task:
+        return Task.of("pair", chunks=(chunk,), entities=entities, relations=tuple(relations), seed=seed)
+
+    await store.plan([about(mill, holt), about(mill, holt, relations=(), seed=7)])
+    await edited(store, merging("Kelling Mill", "Cley windmill"))
+    entity = Identities(store).today([mill])[mill]
+    assert entity == other
+    now = Identities(store).today([relation])[relation]
+    heirs = Heirs(store)
+    assert heirs.has(about(entity, holt, relations=[now]))
+    assert heirs.has(about(holt, entity, relations=[now]))
+    assert not heirs.has(about(entity, holt, relations=[now], seed=1))
+    assert not heirs.has(about(entity, holt))  # of the relation as it was, which nobody draws any more
+    drawn = [about(entity, holt, relations=[now]), about(entity, holt, relations=[now], seed=1)]
+    plan = Plan(
+        store, lambda view, room, rng, options: drawn, None,
+        chunks=store.chunks(), graph=None, seed=1, window=4, max_tasks=None,
+    )  # fmt: skip
+    given = [task async for task in _all(plan)]
+    assert [task.seed for task in given] == [0, 7, 1]
+    assert store.books().planned == 3
+    await store.close()
+
+
+async def _all(plan: Plan) -> AsyncIterator[Task]:
+    while (task := await plan.next()) is not None:
+        yield task

@@ -26,7 +26,7 @@ from gristmill.graphs.exchange.seed import Edge, Seed, local_name, words
 from gristmill.graphs.exchange.seed_text import parts_of
 from gristmill.graphs.exchange.seeds import read_seed
 from gristmill.graphs.knowledge.graph import KnowledgeGraph
-from gristmill.graphs.knowledge.merge import merge_with_books
+from gristmill.graphs.knowledge.merge import merge_resolved
 from gristmill.storage.records import Claim, Entity, Relation
 from gristmill.storage.store import RunStore
 
@@ -80,9 +80,9 @@ def offline(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def graph_of(seed: Seed, max_tokens: int = 512) -> KnowledgeGraph:
     extractions = [one for part in parts_of(seed, DEFAULT, max_tokens=max_tokens) for one in part.extractions]
-    graph, books = merge_with_books(extractions)
-    assert books.balanced
-    return graph
+    merged = merge_resolved(extractions)
+    assert merged.books.balanced
+    return merged.graph
 
 
 # formats

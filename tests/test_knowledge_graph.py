@@ -19,7 +19,7 @@ from gristmill.graphs.exchange.graphml import write_graphml
 from gristmill.graphs.exchange.node_link import read_json, write_json
 from gristmill.graphs.knowledge.build import build
 from gristmill.graphs.knowledge.graph import KnowledgeGraph
-from gristmill.graphs.knowledge.merge import merge, merge_with_books
+from gristmill.graphs.knowledge.merge import merge, merge_resolved
 from gristmill.graphs.knowledge.summarise import split, summarise, tokens
 from gristmill.graphs.resolution.references import reference_id
 from gristmill.models.contract import Request
@@ -91,10 +91,12 @@ def extractions(draw: st.DrawFn) -> list[Extraction]:
 @settings(max_examples=80, deadline=None)
 @given(extractions(), st.randoms(use_true_random=False))
 def test_the_order_of_extractions_does_not_matter_and_the_books_balance(made: list[Extraction], rng) -> None:
-    graph, books = merge_with_books(made)
+    merged = merge_resolved(made)
+    graph, books = merged.graph, merged.books
     shuffled = list(made)
     rng.shuffle(shuffled)
-    again, books_again = merge_with_books(iter(shuffled))
+    other = merge_resolved(iter(shuffled))
+    again, books_again = other.graph, other.books
     assert records(graph) == records(again)
     assert books == books_again
     assert books.balanced
@@ -138,7 +140,8 @@ def test_an_acronym_joins_the_one_name_that_introduces_it() -> None:
         FoundRelation(source="CNN", target="pooling", type="uses", mentions=(span("c2", 0, "CNN pooling"),)),
         FoundRelation(source="CNN", target="Convolutional Neural Network", type="is a"),
     ]
-    graph, books = merge_with_books([extraction("c1", [long]), extraction("c2", [short, short, other], relations)])
+    merged = merge_resolved([extraction("c1", [long]), extraction("c2", [short, short, other], relations)])
+    graph, books = merged.graph, merged.books
     entity = by_name(graph)["Convolutional Neural Network"]
     assert entity.id == reference_id("cnn", "method")  # of the references with most chunks the first by key
     assert entity.aliases == ("CNN",)
@@ -152,7 +155,8 @@ def test_an_acronym_that_two_names_claim_stays_alone_and_is_counted() -> None:
         extraction("c1", [found("Cable News Network", aliases=("CNN",))]),
         extraction("c2", [found("Convolutional Neural Network", aliases=("CNN",)), found("CNN", chunk="c2")]),
     ]
-    graph, books = merge_with_books(made)
+    merged = merge_resolved(made)
+    graph, books = merged.graph, merged.books
     assert len(graph.entities) == 3
     assert books.entities.mended == {"ambiguous_alias": 1}
 

@@ -56,12 +56,6 @@ def merge(extractions: Iterable[Extraction]) -> KnowledgeGraph:
     return merge_resolved(extractions).graph
 
 
-def merge_with_books(extractions: Iterable[Extraction]) -> tuple[KnowledgeGraph, MergeBooks]:
-    """Merges extractions into a graph and accounts for every record; see `merge_resolved`."""
-    merged = merge_resolved(extractions)
-    return merged.graph, merged.books
-
-
 def merge_resolved(
     extractions: Iterable[Extraction],
     *,
