@@ -7,7 +7,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input install -qq -
 # What the tests exercise beside the core: every extra but those that are gigabytes.
 EXTRAS = $$($(BIN)/python -c 'import tomllib; \
   extras = tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"]; \
-  print(",".join(sorted(set(extras) - {"embeddings", "vllm"})))')
+  print(",".join(sorted(set(extras) - {"sentence-transformers", "vllm"})))')
 # The stamps carry the checkout's own path: an environment does not survive being moved.
 PLACE := $(shell pwd | cksum | cut -d' ' -f1)
 CORE := .venv/.core-$(PLACE)

@@ -230,6 +230,9 @@ class MockServer:
                 words = f"Rate limit reached on {kind} per min" if self.limit.named else "slow down"
                 return 429, _error(words, "rate_limit_exceeded"), f"json {wait:.3f}"
         if path.endswith("/embeddings"):
+            content = self.answer(body) if self.answer is not None else None
+            if isinstance(content, bytes):
+                return 200, content, "json"
             vectors = [{"index": i, "embedding": _vector(text)} for i, text in enumerate(body["input"])]
             usage = {"prompt_tokens": sum(len(text) // 4 + 1 for text in body["input"])}
             return 200, orjson.dumps({"model": body["model"], "data": vectors, "usage": usage}), "json"

@@ -93,7 +93,8 @@ def _is_broken_word(text: str, space: int) -> bool:
 def words(text: str) -> list[str]:
     """Splits folded `text` into words and numbers, without punctuation; in unspaced scripts each character is one."""
     if text.isascii():  # the same words by two expressions: the novelty gate asks this of every item
-        return _ASCII_WORD.findall(_ASCII_HYPHEN.sub("", text.lower().replace("`", "'")))
+        text = text.lower().replace("`", "'")
+        return _ASCII_WORD.findall(_ASCII_HYPHEN.sub("", text) if "-" in text else text)
     return _WORD.findall(fold(text).text)
 
 

@@ -8,6 +8,7 @@ package's classes would read as fast, and refuse what other servers leave out.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from math import isfinite
 from typing import Any
 
 import orjson
@@ -241,6 +242,8 @@ def _embeddings(request: Request, body: dict[str, Any]) -> tuple[tuple[float, ..
     width = len(vectors[0])
     if not width or any(len(vector) != width for vector in vectors):
         raise BadReply("the embeddings are empty, doubled, or of different lengths")
+    if not all(isfinite(sum(vector)) for vector in vectors):
+        raise BadReply("an embedding has a value that is not finite")
     return tuple(vectors)
 
 
