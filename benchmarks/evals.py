@@ -1,0 +1,73 @@
+"""What diversity, selection, steering and the report cost: every `evals_PART.py` of this folder, one after the other.
+
+    python benchmarks/evals.py [--only gate metrics ...]
+
+A part is a file with a function `rows()` that returns (name, value, unit) for each measure; it runs in a process of its
+own, so that the most memory it had is its own. A table, and as the last line one JSON object: first the names that the
+project is held to (`WANTED`; null where no part measured them), then all others.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+FOLDER = Path(__file__).parent
+PARTS = ("gate", "metrics", "select", "contam", "steering", "report")
+WANTED = (
+    "minhash_items_per_s",
+    "minhash_gb",
+    "vendi_s",
+    "kmq_s",
+    "semantic_s",
+    "report_s",
+    "steering_calls_ratio",
+)
+
+
+def there() -> list[str]:
+    """The parts whose file is in this folder."""
+    return [part for part in PARTS if (FOLDER / f"evals_{part}.py").is_file()]
+
+
+def measured(part: str) -> list[tuple[str, float, str]]:
+    """Runs one part in a process of its own; what it prints of its own goes to stderr."""
+    command = [sys.executable, __file__, "--part", part]
+    said = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
+    *shown, last = said.splitlines()
+    print("\n".join(shown), file=sys.stderr) if shown else None
+    return [(name, value, unit) for name, value, unit in json.loads(last)]
+
+
+def main(parts: list[str]) -> int:
+    found: dict[str, float] = {}
+    failed = []
+    for part in parts:
+        print(f"-- {part}", flush=True)
+        try:
+            rows = measured(part)
+        except subprocess.CalledProcessError as error:
+            failed.append(part)
+            print(f"evals_{part}.py ended with {error.returncode}", flush=True)
+            continue
+        for name, value, unit in rows:
+            found[name] = round(value, 6)
+            print(f"{name:<36} {value:>14,.3f} {unit}", flush=True)
+    wanted = {name: found.pop(name, None) for name in WANTED}
+    print(json.dumps({**wanted, **found}))
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--only", nargs="+", choices=PARTS, help="these parts; all that are there otherwise")
+    parser.add_argument("--part", help=argparse.SUPPRESS)
+    given = parser.parse_args()
+    if given.part:
+        print(json.dumps(importlib.import_module(f"evals_{given.part}").rows()))
+    else:
+        sys.exit(main(given.only or there()))
