@@ -11,6 +11,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any
 
+from ..numeric import np
 from . import links as arrays
 from .links import Numbers
 
@@ -51,9 +52,6 @@ class _Table:
     """ASCII texts of one length in open addressing: each slot has a number or -1."""
 
     def __init__(self, width: int) -> None:
-        import numpy as np  # of the extra `graph`
-
-        self._np = np
         self._width = width
         self.count = 0
         self._keys = np.zeros((1024, -(-max(1, width) // 8)), dtype=np.uint64)
@@ -65,7 +63,6 @@ class _Table:
         joined = "".join(texts)
         if not self._width or not joined.isascii() or set(map(len, texts)) != {self._width}:
             return None
-        np = self._np
         padded = np.zeros((len(texts), self._keys.shape[1] * 8), dtype=np.uint8)
         padded[:, : self._width] = np.frombuffer(joined.encode(), dtype=np.uint8).reshape(-1, self._width)
         keys = padded.view(np.uint64)
@@ -87,13 +84,12 @@ class _Table:
         return numbers
 
     def texts(self) -> list[str]:
-        rows = self._keys[: self.count].view(self._np.uint8)[:, : self._width]
+        rows = self._keys[: self.count].view(np.uint8)[:, : self._width]
         whole = rows.tobytes().decode("ascii")
         return [whole[start : start + self._width] for start in range(0, len(whole), self._width or 1)]
 
     def _hashed(self, keys: Array) -> Array:
         """Mixes the words of each text (the constants and shifts of splitmix64)."""
-        np = self._np
         mixed = np.full(len(keys), 0x9E3779B97F4A7C15, dtype=np.uint64)
         for word in range(keys.shape[1]):
             mixed = (mixed ^ keys[:, word]) * np.uint64(0xBF58476D1CE4E5B9)
@@ -102,7 +98,7 @@ class _Table:
         return mixed ^ (mixed >> np.uint64(29))
 
     def _find(self, keys: Array, hashes: Array) -> Array | None:
-        np, last = self._np, self._np.uint64(len(self._slots) - 1)
+        last = np.uint64(len(self._slots) - 1)
         found = np.full(len(keys), -1, dtype=np.int32)
         asked, slot = np.arange(len(keys)), (hashes & last).astype(np.int64)
         for _ in range(ROUNDS):
@@ -118,7 +114,7 @@ class _Table:
 
     def _add(self, keys: Array, hashes: Array) -> bool:
         """Takes in texts that are not there yet."""
-        np, first, count = self._np, self.count, self.count + len(keys)
+        first, count = self.count, self.count + len(keys)
         if count > len(self._keys):
             room = 1 << (count * 2 - 1).bit_length()
             self._keys = np.concatenate([self._keys, np.zeros((room - len(self._keys), keys.shape[1]), np.uint64)])
@@ -130,7 +126,7 @@ class _Table:
         return self._place(np.arange(first, count, dtype=np.int32))
 
     def _place(self, numbers: Array) -> bool:
-        np, last = self._np, self._np.uint64(len(self._slots) - 1)
+        last = np.uint64(len(self._slots) - 1)
         slot = (self._hashes[numbers] & last).astype(np.int64)
         for _ in range(ROUNDS):
             free = self._slots[slot] < 0

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from array import array
 from collections import Counter
-from typing import Any
 
+from ..numeric import np
 from . import links as arrays
 from .links import Links, Numbers
 
@@ -13,9 +13,7 @@ from .links import Links, Numbers
 def components(links: Links) -> Numbers:
     """Returns for each number the smallest number that it is connected with, itself where there is none smaller."""
     if arrays.HAS_NUMPY:
-        import numpy as np
-
-        return _by_numpy(np, links)
+        return _by_numpy(links)
     labels = array("i", [-1]) * len(links)
     for start in range(len(links)):
         if labels[start] >= 0:
@@ -35,7 +33,7 @@ def component_sizes(links: Links) -> list[int]:
     return list(Counter(components(links)).values())
 
 
-def _by_numpy(np: Any, links: Links) -> Numbers:
+def _by_numpy(links: Links) -> Numbers:
     """Each takes the smallest label of its neighbours and of its label's label, until nothing changes.
 
     Labels halve their way at each step (Shiloach and Vishkin 1982), so the rounds are few: the logarithm of the size.

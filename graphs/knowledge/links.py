@@ -11,9 +11,11 @@ from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from importlib.util import find_spec
-from typing import Any
+
+from ..numeric import np
 
 HAS_NUMPY = find_spec("numpy") is not None  # found, not imported: a campaign without a graph need not load it
+SEARCHED = 12  # numbers of a row that are read in the time of looking one up
 
 Numbers = Sequence[int]
 
@@ -26,8 +28,6 @@ def grouped(keys: Numbers, count: int) -> tuple[Numbers, Numbers]:
         `order[offsets[k]:offsets[k + 1]]`.
     """
     if HAS_NUMPY:
-        import numpy as np
-
         values = np.asarray(keys, dtype=np.int64)
         offsets = np.zeros(count + 1, dtype=np.int64)
         np.cumsum(np.bincount(values, minlength=count), out=offsets[1:])
@@ -47,8 +47,6 @@ def grouped(keys: Numbers, count: int) -> tuple[Numbers, Numbers]:
 def repeated(counts: Numbers) -> Numbers:
     """Returns each place as many times as `counts` says there, ascending."""
     if HAS_NUMPY:
-        import numpy as np
-
         return np.repeat(np.arange(len(counts)), np.asarray(counts)).data
     return memoryview(array("q", [place for place, count in enumerate(counts) for _ in range(count)]))
 
@@ -56,8 +54,6 @@ def repeated(counts: Numbers) -> Numbers:
 def renumbered(values: Numbers, table: Numbers) -> Numbers:
     """Returns `table[value]` for each value, as 32-bit numbers."""
     if HAS_NUMPY:
-        import numpy as np
-
         looked_up: Numbers = np.asarray(table, dtype=np.int32)[np.asarray(values)].data
         return looked_up
     return memoryview(array("i", map(table.__getitem__, values)))
@@ -86,8 +82,6 @@ class Rows:
     def sizes(self) -> Numbers:
         """How many numbers each row has."""
         if HAS_NUMPY:
-            import numpy as np
-
             return np.diff(np.asarray(self.offsets)).data
         return memoryview(array("q", map(int.__sub__, self.offsets[1:], self.offsets)))
 
@@ -108,6 +102,13 @@ class Rows:
     def has(self, key: int, value: int) -> bool:
         """Tells whether a row has a number, in the logarithm of its length."""
         return self._place(key, value) >= 0
+
+    def among(self, key: int, values: set[int]) -> set[int]:
+        """Returns which of these numbers a row has; a long row is searched for each, not read."""
+        start, stop = self.offsets[key], self.offsets[key + 1]
+        if stop - start <= SEARCHED * len(values):
+            return values.intersection(self.ends[start:stop])
+        return {value for value in values if self._place(key, value) >= 0}
 
     def _place(self, key: int, value: int) -> int:
         stop = self.offsets[key + 1]
@@ -133,9 +134,7 @@ class Links(Rows):
     def joining(cls, pairs: Pairs, weights: Sequence[float]) -> Links:
         """Makes the links that relations of such weights give: those of equal pairs add up in the relations' order."""
         if HAS_NUMPY:
-            import numpy as np
-
-            return cls(*_linked_by_numpy(np, pairs, weights))
+            return cls(*_linked_by_numpy(pairs, weights))
         rows: list[dict[int, float]] = [{} for _ in range(len(pairs.offsets) - 1)]
         for low, row in enumerate(rows):
             for place in range(pairs.offsets[low], pairs.offsets[low + 1]):
@@ -179,8 +178,6 @@ class Pairs:
     def of(cls, sources: Numbers, targets: Numbers, count: int) -> Pairs:
         """Makes the pairs of relations, `sources[i]` with `targets[i]`, that join `count` numbers."""
         if HAS_NUMPY:
-            import numpy as np
-
             source, target = np.asarray(sources, np.int64), np.asarray(targets, np.int64)
             low, high = np.minimum(source, target), np.maximum(source, target)
             order = np.argsort(low * count + high, kind="stable")
@@ -201,7 +198,7 @@ class Pairs:
         return self.numbers[first : bisect_right(self.highs, high, first, stop)]
 
 
-def _linked_by_numpy(np: Any, pairs: Pairs, weights: Sequence[float]) -> tuple[Numbers, Numbers, Sequence[float]]:
+def _linked_by_numpy(pairs: Pairs, weights: Sequence[float]) -> tuple[Numbers, Numbers, Sequence[float]]:
     count = len(pairs.offsets) - 1
     highs = np.asarray(pairs.highs)
     lows = np.repeat(np.arange(count, dtype=highs.dtype), np.diff(np.asarray(pairs.offsets)))
@@ -223,8 +220,6 @@ def _linked_by_numpy(np: Any, pairs: Pairs, weights: Sequence[float]) -> tuple[N
 def _sorted_pairs(keys: Numbers, values: Numbers, count: int) -> tuple[Numbers, Numbers]:
     """Returns CSR offsets, and values ascending within each key, each once."""
     if HAS_NUMPY:
-        import numpy as np
-
         smaller = np.asarray(values, np.int64)
         width = int(smaller.max()) + 1 if len(smaller) else 1
         both = np.asarray(keys, np.int64) * width + smaller

@@ -47,14 +47,12 @@ class Draw:
 
     @property
     def entities(self) -> tuple[str, ...]:
-        ids = self.graph.ids
-        return tuple([ids[number] for number in self.numbers])
+        return self.graph.ids.take(self.numbers)
 
     @property
     def bridged(self) -> tuple[str, ...]:
         """The entities with those between them by which they were found."""
-        ids = self.graph.ids
-        return tuple([ids[number] for number in self.through])
+        return self.graph.ids.take(self.through)
 
     @property
     def relation_numbers(self) -> Group:
@@ -64,15 +62,13 @@ class Draw:
 
     @property
     def relations(self) -> tuple[str, ...]:
-        ids = self.graph.relation_ids
-        return tuple([ids[number] for number in self.relation_numbers])
+        return self.graph.relation_ids.take(self.relation_numbers)
 
     @property
     def chunks(self) -> tuple[str, ...]:
         if self._chunks is None:
             self._chunks = self._shown(0)
-        ids = self.graph.chunk_ids
-        return tuple([ids[number] for number in self._chunks])
+        return self.graph.chunk_ids.take(self._chunks)
 
     def evidence(self, seed: int = 0) -> tuple[str, ...]:
         """Returns the chunks that this seed chooses where several show as much; seed 0 chooses `chunks`.
@@ -81,13 +77,11 @@ class Draw:
         """
         if seed == 0 or self._held:
             return self.chunks
-        ids = self.graph.chunk_ids
-        return tuple([ids[number] for number in self._shown(seed)])
+        return self.graph.chunk_ids.take(self._shown(seed))
 
     def _shown(self, seed: int) -> Group:
         members = sorted(self.through)
-        ids = self.graph.ids
-        salt = crc32("\n".join([ids[number] for number in members]).encode(), seed)
+        salt = crc32(self.graph.ids.joined(members, b"\n"), seed)
         return evidence(self.graph, members, self.relation_numbers, salt)
 
     def __eq__(self, other: object) -> bool:

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from array import array
+from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from functools import cached_property, lru_cache
-from itertools import chain, combinations, starmap
+from itertools import chain
 from weakref import WeakKeyDictionary, ref
 from zlib import crc32
 
 from ..knowledge.graph import KnowledgeGraph, Link
-from ..knowledge.links import Numbers
+from ..knowledge.links import SEARCHED, Numbers
 
-FEW = 3  # entities whose pairs are asked for one by one
-HUB = 4  # times as many links as a group has members: its row is searched then, not read
 KEPT = 4096  # entities whose partners by chunk are remembered: all pairs of a large graph would not fit
 
 
@@ -28,17 +27,18 @@ class Numbered:
 
     def __init__(self, graph: KnowledgeGraph) -> None:
         self.graph = ref(graph)  # weak: this is kept as long as the graph is, and would keep it for ever
-        self.ids: Sequence[str] = graph.ids
-        self.names: Sequence[str] = graph.names
+        self.ids = graph.ids
+        self.names = graph.names
         self.types = graph.types
         self.type_codes = graph.type_codes
-        self.chunk_ids: Sequence[str] = graph.chunk_ids
-        self.relation_ids: Sequence[str] = graph.relation_ids
+        self.chunk_ids = graph.chunk_ids
+        self.relation_ids = graph.relation_ids
         self.sources, self.targets = graph.sources, graph.targets
         self.links = graph.links
         self.chunks = graph.chunks_by_entity
         self.members = graph.entities_by_chunk_number
         self.stated = graph.chunks_by_relation
+        self.pairs = graph.pairs
         self.relations_between = graph.pairs.between
         self._number, self._relation = graph.ids.find, graph.relation_ids.find
         self._partners = lru_cache(maxsize=KEPT)(self._find_partners)
@@ -76,20 +76,21 @@ class Numbered:
 
     def relations_among(self, entities: Iterable[int]) -> list[int]:
         """Returns the relations that join two of these entities, ascending."""
-        members = set(entities)
-        if len(members) <= FEW:
-            return sorted(chain.from_iterable(starmap(self.relations_between, combinations(members, 2))))
-        links, between = self.links, self.relations_between
-        offsets, ends = links.offsets, links.ends
+        members = sorted(set(entities))
+        offsets, highs, numbers = self.pairs.offsets, self.pairs.highs, self.pairs.numbers
         found: list[int] = []
-        for left in members:
-            start, stop = offsets[left], offsets[left + 1]
-            if stop - start > HUB * len(members):  # ask for each member instead of reading a hub's row
-                others = [one for one in members if one > left and links.has(left, one)]
-            else:
-                others = [one for one in members.intersection(ends[start:stop]) if one > left]
-            for right in others:
-                found.extend(between(left, right))
+        for place, low in enumerate(members):
+            start, stop = offsets[low], offsets[low + 1]
+            others: Iterable[int] = members[place + 1 :]
+            if start == stop or not others:
+                continue
+            if stop - start <= SEARCHED * (len(members) - place - 1):  # else a hub's row is not read
+                others = set(highs[start:stop]).intersection(others)
+            for high in others:
+                at = bisect_left(highs, high, start, stop)
+                while at < stop and highs[at] == high:
+                    found.append(numbers[at])
+                    at += 1
         found.sort()
         return found
 

@@ -7,7 +7,7 @@ from collections.abc import Container, Sequence
 
 from ..knowledge.graph import Link
 from .numbered import Numbered
-from .weights import Weigh, Weight, uniform
+from .weights import Bounded, Weigh, Weight, uniform
 
 NOWHERE = -1  # no step can be made
 MANY = 48  # next steps; where there are more, only some are weighed
@@ -18,7 +18,7 @@ TRIES = 8  # blind steps that may fall on what is left out, before all that is l
 class Walker:
     """Reads a graph by one kind of link; `rng` makes its choices."""
 
-    __slots__ = ("_blind", "_ends", "_offsets", "_random", "graph", "link", "near", "rng", "weigh")
+    __slots__ = ("_blind", "_ends", "_most", "_offsets", "_random", "graph", "link", "near", "rng", "weigh")
 
     def __init__(self, graph: Numbered, link: Link, weight: Weight, rng: random.Random) -> None:
         self.graph = graph
@@ -27,6 +27,7 @@ class Walker:
         self.weigh: Weigh = weight(graph)
         self.near = graph.links.__getitem__ if link == "relation" else self._partners
         self._blind = weight is uniform
+        self._most = weight.most if isinstance(weight, Bounded) else 0.0
         self._random = rng.random
         self._offsets, self._ends = graph.links.offsets, graph.links.ends
 
@@ -55,7 +56,17 @@ class Walker:
         return self.choose(self.near(entity), without)
 
     def choose(self, options: Sequence[int], without: Container[int] = ()) -> int:
-        """Returns one of the options by weight (of some of them, where there are many), `NOWHERE` for none."""
+        """Returns one of the options by weight, `NOWHERE` for none.
+
+        Under a bounded weight one is drawn by chance and taken as often as it weighs of the bound. Where that takes
+        none, and under other weights, all are weighed; where there are many, some of them.
+        """
+        if self._most:
+            chance, weigh, count, most = self._random, self.weigh, len(options), self._most
+            for _ in range(TRIES if count else 0):
+                one = options[int(chance() * count)]
+                if one not in without and chance() * most < weigh(one):
+                    return one
         if len(options) > MANY:
             left = [one for one in self.sample(options, WEIGHED) if one not in without]
             if left:

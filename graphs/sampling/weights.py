@@ -5,8 +5,11 @@ from __future__ import annotations
 import random
 from array import array
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from math import prod
 
 from ..knowledge.links import Numbers
+from ..knowledge.texts import ERRORS
 from .numbered import Numbered
 
 Weigh = Callable[[int], float]
@@ -30,14 +33,35 @@ def by_degree(graph: Numbered) -> Weigh:
     return lambda number: 1.0 + offsets[number + 1] - offsets[number]
 
 
+@dataclass(frozen=True)
+class Bounded:
+    """A weight that is never more than `most`: one of many is then drawn by it without weighing the others."""
+
+    open: Weight
+    most: float
+
+    def __call__(self, graph: Numbered) -> Weigh:
+        return self.open(graph)
+
+
 def by_inverse_coverage(coverage: Mapping[str, int]) -> Weight:
     """Makes a weight of 1 / (1 + n), n being how many items `coverage` has for the entity id at that moment."""
 
     def weight(graph: Numbered) -> Weigh:
-        ids, count = graph.ids, coverage.get
-        return lambda number: 1.0 / (1 + max(0, count(ids[number], 0)))
+        ids, count, width = graph.ids, coverage.get, graph.ids.width
+        data = ids.data
 
-    return weight
+        def weigh(number: int) -> float:
+            covered = count(str(data[number * width : number * width + width], "utf-8", ERRORS))
+            return 1.0 / (1 + covered) if covered and covered > 0 else 1.0
+
+        def weigh_any(number: int) -> float:
+            covered = count(ids[number])
+            return 1.0 / (1 + covered) if covered and covered > 0 else 1.0
+
+        return weigh if width else weigh_any
+
+    return Bounded(weight, 1.0)
 
 
 def by_id(function: Callable[[str], float]) -> Weight:
@@ -67,7 +91,8 @@ def product(*weights: Weight) -> Weight:
 
         return weigh
 
-    return weight
+    bounds = [one.most for one in several if isinstance(one, Bounded)]
+    return Bounded(weight, prod(bounds)) if len(bounds) == len(several) else weight
 
 
 class Pool:

@@ -1,0 +1,87 @@
+"""Weights: what comes first, on top of any sampler, read as they change."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from itertools import islice
+
+import pytest
+from drawing import drawn, opened
+from small_graphs import graph_of, random_graph
+
+from gristmill.graphs.knowledge.graph import KnowledgeGraph
+from gristmill.graphs.sampling.numbered import numbered
+from gristmill.graphs.sampling.walker import MANY, NOWHERE, Walker
+from gristmill.graphs.sampling.weights import Bounded, Weight, by_degree, by_id, by_inverse_coverage, product, uniform
+
+
+@pytest.fixture(scope="module")
+def graph() -> KnowledgeGraph:
+    return random_graph(24, 34, 10)
+
+
+def test_weights_steer_the_first_draws() -> None:
+    graph = random_graph(50, 60, 20)
+    hub = max(graph.ids, key=lambda one: (graph.degree(one), one))
+    first = Counter(next(opened("entity", graph, seed, by_degree)).entities[0] for seed in range(3000))
+    expected = (1 + graph.degree(hub)) / sum(1 + graph.degree(one) for one in graph.ids)
+    assert first[hub] / 3000 == pytest.approx(expected, rel=0.25)
+    even = Counter(next(opened("entity", graph, seed)).entities[0] for seed in range(3000))
+    assert max(even.values()) < 2 * 3000 / 50
+    links = Counter(frozenset(next(opened("pair", graph, seed)).entities) for seed in range(3000))
+    assert len(links) == graph.links.count
+    assert max(links.values()) < 2 * 3000 / graph.links.count
+
+
+@pytest.mark.parametrize("name", ["pair", "triple", "path", "ego", "bfs", "community", "motif"])
+def test_coverage_stands_on_top_of_any_sampler_and_is_read_live(name: str) -> None:
+    graph = random_graph(200, 420, 60)
+    options = {"max_nodes": 3} if name in ("ego", "bfs") else {"size": 3} if name == "motif" else {}
+    coverage: Counter[str] = Counter()
+
+    def spread(weight: Weight, count: Counter[str]) -> int:
+        for draw in islice(opened(name, graph, 4, weight, repeats=True, **options), 150):
+            for entity in draw.entities:
+                count[entity] += 1
+                coverage[entity] += 20
+        return sum(times * times for times in count.values())
+
+    assert spread(product(uniform, by_inverse_coverage(coverage)), Counter()) < spread(uniform, Counter())
+
+
+def test_weights_multiply_and_are_made_of_functions_of_ids(graph: KnowledgeGraph) -> None:
+    only = by_id(lambda one: float(one == "e007"))
+    assert drawn("entity", graph, 1, only)[0].entities == ("e007",)
+    heavy = product(by_degree, only)
+    assert drawn("entity", graph, 1, heavy)[0].entities == ("e007",)
+    assert product(uniform, uniform) is uniform
+
+
+def test_a_hub_gives_every_pair_once_and_the_heavy_first() -> None:
+    graph = graph_of([(0, leaf) for leaf in range(1, 400)])
+    weight = by_id(lambda one: {"e000": 1e6}.get(one, 50.0 if one < "e100" else 1.0))
+    pairs = [max(draw.entities) for draw in drawn("pair", graph, 1, weight)]
+    assert sorted(pairs) == list(graph.ids[1:])
+    assert sum(leaf < "e100" for leaf in pairs[:100]) > 60  # 25 if drawn evenly
+
+
+@pytest.mark.parametrize(("leaves", "times"), [(6, 30), (40, 30), (300, 1)])
+def test_a_step_by_coverage_is_as_likely_as_it_weighs(leaves: int, times: int) -> None:
+    """Also where all but one of many is covered, so that what is drawn by chance is mostly put back."""
+    graph = graph_of([(0, leaf) for leaf in range(1, leaves + 1)])
+    fresh = leaves // 2 if leaves > MANY else 1
+    coverage = {f"e{leaf:03}": times for leaf in range(1, leaves - fresh + 1)}
+    steps = Walker(numbered(graph), "relation", by_inverse_coverage(coverage), random.Random(3))
+    found = Counter(steps.step(0) for _ in range(6000))
+    share = sum(count for leaf, count in found.items() if leaf > leaves - fresh) / 6000
+    assert share == pytest.approx(fresh / (fresh + (leaves - fresh) / (1 + times)), rel=0.06)
+    assert steps.step(0, set(range(1, leaves))) == leaves
+    assert steps.step(0, set(range(1, leaves + 1))) == NOWHERE
+
+
+def test_a_product_is_bounded_where_its_parts_are() -> None:
+    covered = by_inverse_coverage({})
+    assert isinstance(product(covered, covered), Bounded)
+    assert product(uniform, covered) is covered
+    assert not isinstance(product(covered, by_degree), Bounded)
