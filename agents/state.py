@@ -105,6 +105,7 @@ class FlowContext:
     ) -> Reply:
         """Renders `prompt`, asks `role`'s model, and returns the reply, parsed when the prompt names a schema.
 
+        A prompt of one `## text` is gone on with (a raw completion), any other is answered as a chat.
         `task` gives the seed and the books their line. `shown` are precedents that stand before the prompt's question.
         Raises `PromptError`, `FlowError`, `ModelError` or `BudgetExceeded`.
         """
@@ -113,12 +114,17 @@ class FlowContext:
         if sampling is None:
             sampling = Sampling(
                 temperature=template.temperature,
+                top_p=template.top_p,
                 max_tokens=template.max_tokens,
+                stop=template.stop,
                 seed=None if task is None else task.seed,
             )
+        text = template.is_text
         return await self.model(role).complete(
             Request(
-                messages=_led(template.render(variables), lead),
+                kind="completion" if text else "chat",
+                messages=() if text else _led(template.render(variables), lead),
+                text=lead + template.render_text(variables) if text else "",
                 schema=template.schema,
                 sampling=sampling,
                 prompt=prompt,

@@ -85,7 +85,7 @@ async def ingest(
         found.tokens += sum(one.tokens for part in parts for one in part.chunks)
         if on_document is not None:
             on_document(parts[-1].document.name)
-    if not found.chunks:
+    if not found.chunks and (spec.documents or spec.graph.seed):
         raise nothing_read(spec, skipped)
     await store.set_mark(
         "ingested",

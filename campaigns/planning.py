@@ -9,15 +9,16 @@ from __future__ import annotations
 import asyncio
 import random
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..errors import ConfigError, GristmillError
-from ..graphs.recipes.base import Planner, PlanView
+from ..graphs.recipes.base import WAIT, Planner, PlanView
 from ..storage.records import Chunk, Status, Task
 from ..storage.returns import is_refine
 from ..storage.store import RunStore
 from ..storage.versions import Heirs, stale_tasks
+from .accepted import AcceptedItems
 from .coverage import Coverage
 from .yields import MARK, DrawYields
 
@@ -60,7 +61,14 @@ class Plan:
         self._window = window
         self._max_tasks = None if max_tasks is None else max_tasks + len(stale)  # their places are made again
         self._rng = random.Random(seed)  # noqa: S311  # reproducible draws are the point, nothing secret hangs on it
-        self._view = PlanView(chunks=chunks, graph=graph, coverage=self.coverage.counts, is_planned=store.is_planned)
+        self._view = PlanView(
+            chunks=chunks,
+            graph=graph,
+            coverage=self.coverage.counts,
+            is_planned=store.is_planned,
+            meta=self._meta,
+            accepted=AcceptedItems(store),
+        )
         self._queue: deque[Task] = deque()
         self._sent_back: deque[Task] = deque()
         self._after = 0
@@ -88,6 +96,8 @@ class Plan:
         """Says why there are no more tasks."""
         if self._max_tasks is not None and self.planned >= self._max_tasks:
             return f"all {self.planned} tasks are done that max_tasks allows; raise it to go on"
+        if not self._exhausted:
+            return "the planner waits for a task to end, and none is left that could"
         return "every task that the recipe draws is done"
 
     async def next(self) -> Task | None:
@@ -130,8 +140,11 @@ class Plan:
             else:  # a planner in another thread looks at the counts
                 self._ended.append(task)
 
-    async def _draw(self, room: int) -> list[Task]:
-        """Asks the planner for new tasks; an empty list says that there are none left.
+    def _meta(self, chunk: Chunk) -> Mapping[str, Any]:
+        return self._store.document(chunk.document).meta
+
+    async def _draw(self, room: int) -> Sequence[Task]:
+        """Asks the planner for new tasks; none says that there are none left, `WAIT` that there will be.
 
         A planner that draws by chance and does not look at what is planned draws after a restart what it drew before:
         it is asked as often as it takes to get past that.
@@ -145,6 +158,8 @@ class Plan:
             except Exception as error:  # a user's planner may raise anything
                 name = getattr(self._planner, "__name__", repr(self._planner))
                 raise ConfigError(f"planner '{name}' raised {type(error).__name__}: {error}; mend it") from error
+            if tasks is WAIT:
+                return WAIT
             if not distinct:
                 break
             new = [task for task in distinct.values() if not self._is_planned(task)]
@@ -193,7 +208,7 @@ class Plan:
             return
         new = await self._draw(room)
         if not new:
-            self._exhausted = True
+            self._exhausted = new is not WAIT
             return
         await self._store.plan(new)
         self.planned += len(new)

@@ -15,7 +15,7 @@ from ..errors import ConfigError
 from ..graphs.exchange.seeds import require_seed
 from ..graphs.flows.check import builder_of, infos_of, require_flow
 from ..graphs.flows.loading import flow_of, load_flow, load_named
-from ..graphs.recipes.base import Planner
+from ..graphs.recipes.base import SOURCES, Planner, Recipe
 from ..graphs.recipes.catalogue import recipe as recipe_by_name
 from ..models.contract import Model
 from ..models.factory import build, wrap
@@ -81,6 +81,8 @@ def prepare(
                 f"recipe '{chosen.name}' plans tasks but has no flow of its own; write one (docs/flows.md) and give "
                 'flow = "my_flow:build"'
             )
+    if planner is None and not spec.planner:
+        _require_source(spec, chosen)
     if planner is None:
         planner = _load_planner(spec.planner) if spec.planner else chosen.planner
     bound = frozenset(spec.roles) | frozenset(spec.models) | frozenset(given)
@@ -104,6 +106,16 @@ def roles_of(flow: Flow) -> frozenset[str]:
     """Returns the roles that a flow's nodes say they ask."""
     infos = (info for node in builder_of(flow).nodes.values() for info in infos_of(node))
     return frozenset(info.role for info in infos if info.role)
+
+
+def _require_source(spec: CampaignSpec, chosen: Recipe) -> None:
+    """Raises `ConfigError` for a recipe that works from documents and gets none."""
+    if spec.documents or spec.graph.seed or not chosen.needs & SOURCES:
+        return
+    raise ConfigError(
+        f"there is nothing to work from: recipe '{chosen.name}' needs {', '.join(sorted(chosen.needs & SOURCES))}; "
+        'add documents, or a knowledge graph of your own: [graph] seed = "kg.graphml"'
+    )
 
 
 def _require_prices(spec: CampaignSpec) -> None:

@@ -132,7 +132,8 @@ class CampaignSpec(Part):
     """A whole campaign as data.
 
     name:       the run's name; the run's folder is `runs/name`.
-    documents:  files, folders and globs, relative to the campaign file; with `graph.seed` they may be left out.
+    documents:  files, folders and globs, relative to the campaign file; with `graph.seed`, or for a recipe
+                that starts from nothing, they may be left out.
     recipe:     a recipe by name; with `flow` given it may be left out, then one task is planned for each chunk.
     flow:       `module:attribute` of the user's own StateGraph, run in place of the recipe's flow.
     planner:    `module:attribute` of the user's own planner, in place of the recipe's.
@@ -177,15 +178,6 @@ class CampaignSpec(Part):
         if isinstance(value, str | os.PathLike):
             raise ValueError(f"must be a list, write [{str(value)!r}]")
         return value
-
-    @model_validator(mode="after")
-    def _has_a_source(self) -> Self:
-        if not self.documents and not self.graph.seed:
-            raise ValueError(
-                "there is nothing to work from; add documents, or a knowledge graph of your own: "
-                '[graph] seed = "kg.graphml"'
-            )
-        return self
 
     @model_validator(mode="after")
     def _names_agree(self) -> Self:

@@ -1,8 +1,10 @@
 """Loads and renders prompt templates.
 
-A template is a Markdown file: YAML front matter (`description`, `schema`, optional `temperature`, `max_tokens`), then a
-`## system` and a `## user` part, each Jinja text. Templates are operator files only: rendering is sandboxed, immutable
-and strict, and text from documents or models enters as values, wrapped by the `data` filter, never as template source.
+A template is a Markdown file: YAML front matter (`description`, `schema`, optional `temperature`, `top_p`,
+`max_tokens`, `stop`), then a `## system` and a `## user` part, each Jinja text; or one `## text` part, which a model
+goes on with as it stands, without a chat template (base models). Templates are operator files only: rendering is
+sandboxed, immutable and strict, and text from documents or models enters as values, wrapped by the `data` filter, never
+as template source.
 """
 
 from __future__ import annotations
@@ -27,7 +29,8 @@ from . import schemas
 
 BUILT_IN = Path(__file__).parent
 NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
-PART = re.compile(r"^## (system|user)[ \t]*$", re.MULTILINE)
+PART = re.compile(r"^## (system|user|text)[ \t]*$", re.MULTILINE)
+TEXT = "text"  # the part that is no message
 
 
 def data(value: object) -> str:
@@ -57,7 +60,8 @@ _ENVIRONMENT = _environment()
 class Prompt:
     """A template ready to render. `version` is the hash of its file, `variables` are the names that it reads.
 
-    A part that reads no variable, as most `system` parts, is a message already.
+    A part that reads no variable, as most `system` parts, is a message already. `sampling` is what the front matter
+    says of how to draw an answer.
     """
 
     name: str
@@ -68,7 +72,24 @@ class Prompt:
     variables: frozenset[str]
     schema: type[BaseModel] | None = None
     temperature: float | None = None
+    top_p: float | None = None
     max_tokens: int | None = None
+    stop: tuple[str, ...] = ()
+
+    @property
+    def is_text(self) -> bool:
+        """Whether a model goes on with the text as it stands, in place of answering messages."""
+        return self.parts[0][0] == TEXT
+
+    def render_text(self, variables: Mapping[str, Any]) -> str:
+        """Renders the text that a model is to go on with, exactly as the template has it.
+
+        The line break behind `## text` and the last one of the file are not part of it: `{{ "\\n" }}` is, at its end.
+
+        Raises:
+            PromptError: a variable is missing, or the template fails; names both.
+        """
+        return self.render(variables)[0].content
 
     def render(self, variables: Mapping[str, Any]) -> tuple[Message, ...]:
         """Renders the messages.
@@ -78,7 +99,7 @@ class Prompt:
         """
         try:
             return tuple(
-                part if isinstance(part, Message) else Message(role=role, content=part.render(variables).strip())
+                part if isinstance(part, Message) else _message(role, part.render(variables))
                 for role, part in self.parts
             )
         except UndefinedError as error:
@@ -135,7 +156,9 @@ def read_prompt(path: Path) -> Prompt:
     header, body = _split_front_matter(source, path)
     pieces = PART.split(body)
     if len(pieces) < 3 or pieces[0].strip():
-        raise PromptError(f"prompt file {path} needs a line '## system' or '## user' before its text")
+        raise PromptError(f"prompt file {path} needs a line '## system', '## user' or '## text' before its text")
+    if TEXT in pieces[1::2] and len(pieces) > 3:
+        raise PromptError(f"prompt file {path} has '## text' beside another part; a text to go on with stands alone")
     parts: list[tuple[str, Template | Message]] = []
     variables: set[str] = set()
     for role, text in zip(pieces[1::2], pieces[2::2], strict=True):
@@ -143,7 +166,7 @@ def read_prompt(path: Path) -> Prompt:
             read = meta.find_undeclared_variables(_ENVIRONMENT.parse(text))
             template = _ENVIRONMENT.from_string(text)
             fixed = not read and "{" not in text
-            parts.append((role, Message(role=role, content=template.render().strip()) if fixed else template))
+            parts.append((role, _message(role, template.render()) if fixed else template))
             variables |= read
         except TemplateSyntaxError as error:
             raise PromptError(f"prompt file {path}, '{role}' part, line {error.lineno}: {error.message}") from error
@@ -154,7 +177,12 @@ def read_prompt(path: Path) -> Prompt:
             raise PromptError(
                 f"prompt file {path} names schema '{schema_name}', which prompts/schemas.py does not have"
             )
-    known = {"description", "temperature", "max_tokens"}
+    if schema is not None and pieces[1] == TEXT:
+        raise PromptError(f"prompt file {path} names a schema, and a text that a model goes on with cannot keep to one")
+    stop = header.get("stop", [])
+    if not isinstance(stop, list) or not all(isinstance(mark, str) and mark for mark in stop):
+        raise PromptError(f'prompt file {path} has stop: {stop!r}; give a list of texts, such as ["\\n\\n"]')
+    known = {"description", "temperature", "top_p", "max_tokens", "stop"}
     if unknown := set(header) - known:
         raise PromptError(
             f"prompt file {path} has unknown front matter {', '.join(sorted(unknown))}; known are "
@@ -169,8 +197,15 @@ def read_prompt(path: Path) -> Prompt:
         variables=frozenset(variables),
         schema=schema,
         temperature=header.get("temperature"),
+        top_p=header.get("top_p"),
         max_tokens=header.get("max_tokens"),
+        stop=tuple(stop),
     )
+
+
+def _message(role: str, text: str) -> Message:
+    """A message has no blanks around it; a text to go on with is as it stands, since a blank at its end counts."""
+    return Message(role=role, content=text.removeprefix("\n") if role == TEXT else text.strip())
 
 
 def _split_front_matter(source: str, path: Path) -> tuple[dict[str, Any], str]:

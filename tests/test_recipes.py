@@ -433,7 +433,7 @@ def test_the_tables_of_the_documentation_are_valid_campaign_keys() -> None:
 
 
 def test_the_planner_and_the_flow_of_the_documentation_work() -> None:
-    planner, bridges, flow = blocks("python")
+    planner, bridges, children, flow = blocks("python")
     names: dict[str, Any] = {}
     exec(planner, names)  # the page's own code
     books = Books(dataclasses.replace(recipe("rows"), planner=names["personas"]))
@@ -444,6 +444,9 @@ def test_the_planner_and_the_flow_of_the_documentation_work() -> None:
     drawn = Books(dataclasses.replace(recipe("rows"), planner=names["bridges"]))
     assert [task.kind for task in drawn.plan_all()] == ["meeting-path"]
     assert drawn.view.yields["meeting-path"].drawn == 1
+    exec(children, names)
+    family = Books(dataclasses.replace(recipe("rows"), planner=names["children"]))
+    assert [task.kind for task in family.plan_all()] == ["seed"] * len(family.view.chunks)  # nothing is accepted here
     exec(flow, names)
     names["flow"].compile()
 

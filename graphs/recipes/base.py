@@ -10,12 +10,12 @@ import random
 from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from itertools import islice
-from typing import TYPE_CHECKING, Any
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from pydantic import BaseModel, ConfigDict
 
-from ...storage.records import Chunk, Task
+from ...storage.records import Chunk, Item, Task
 from ...storage.returns import MARKS
 from ..sampling.sources import Sources
 
@@ -36,6 +36,37 @@ def _never(_: str) -> bool:
     return False
 
 
+def _nothing(_: Chunk) -> Mapping[str, Any]:
+    return {}
+
+
+class Accepted(Protocol):
+    """The items that are accepted so far, as a planner sees them: live, read from the store as they are asked for."""
+
+    def __len__(self) -> int: ...
+
+    def newest(self, count: int) -> list[Item]:
+        """Returns at most `count` items, the newest first."""
+        ...
+
+    def sample(self, rng: random.Random, count: int) -> list[Item]:
+        """Returns at most `count` different items, each as likely as any other."""
+        ...
+
+
+class NothingAccepted:
+    """An `Accepted` without an item: a view that no campaign made."""
+
+    def __len__(self) -> int:
+        return 0
+
+    def newest(self, count: int) -> list[Item]:
+        return []
+
+    def sample(self, rng: random.Random, count: int) -> list[Item]:
+        return []
+
+
 @dataclass(frozen=True)
 class PlanView:
     """What a planner sees. A campaign makes one view and keeps it: the mappings are live and grow as it runs.
@@ -45,6 +76,8 @@ class PlanView:
     coverage:   how many accepted and pending tasks touch a chunk id, an entity id or a cell (see `coverage_keys`);
                 an absent key counts as 0.
     is_planned: whether a task id was planned before, in this process or an earlier one.
+    meta:       chunk → the other columns of the row that it is from (JSON values); empty for what is no row.
+    accepted:   the items that are accepted so far.
     yields:     what each sampler gave so far, by its label: a recipe enters the books of those that it opens.
     draws:      the open iterators of `lazily`; no planner of a user needs it.
     """
@@ -53,8 +86,10 @@ class PlanView:
     graph: KnowledgeGraph | None = None
     coverage: Mapping[str, int] = field(default_factory=dict)
     is_planned: Callable[[str], bool] = _never
+    meta: Callable[[Chunk], Mapping[str, Any]] = _nothing
+    accepted: Accepted = field(default_factory=NothingAccepted, repr=False, compare=False)
     yields: MutableMapping[str, Yield] = field(default_factory=dict, repr=False, compare=False)
-    draws: MutableMapping[Any, Iterator[Task]] = field(default_factory=dict, repr=False, compare=False)
+    draws: MutableMapping[Any, Iterator[Task | None]] = field(default_factory=dict, repr=False, compare=False)
 
     @cached_property
     def sources(self) -> Sources:
@@ -63,14 +98,25 @@ class PlanView:
 
 
 Planner = Callable[[PlanView, int, random.Random, Any], Sequence[Task]]
-"""`(view, count, rng, options) -> tasks`: at most `count` tasks that are new, none twice; empty when exhausted.
+"""`(view, count, rng, options) -> tasks`: at most `count` tasks that are new, none twice; empty when exhausted, `WAIT`
+when there is nothing to draw before a task that is planned has ended (a planner that works from accepted items).
 
 Deterministic for a fresh view and an rng of the same seed. It costs as much as the tasks it returns, not as much as
 all tasks that there could be.
 """
 
-Draws = Callable[[PlanView, random.Random, Any], Iterator[Task]]
-"""`(view, rng, options) -> iterator of tasks`: finite, lazy; a task that was planned before may come again."""
+
+class Wait(tuple[Task, ...]):
+    """The type of `WAIT`: no task now, and no end."""
+
+    __slots__ = ()
+
+
+WAIT: Final = Wait()
+
+Draws = Callable[[PlanView, random.Random, Any], Iterator[Task | None]]
+"""`(view, rng, options) -> iterator of tasks`: finite, lazy; a task that was planned before may come again. None says
+that nothing is to be drawn before a task has ended; the iterator is asked again then."""
 
 
 def lazily(draws: Draws) -> Planner:
@@ -82,7 +128,7 @@ def lazily(draws: Draws) -> Planner:
 
     def plan(view: PlanView, count: int, rng: random.Random, options: Any) -> Sequence[Task]:
         if count <= 0:
-            return []
+            return ()
         if plan not in view.draws:
             view.draws[plan] = _new_only(draws(view, rng, options), view.is_planned)
         return _distinct(view.draws[plan], count)
@@ -92,18 +138,19 @@ def lazily(draws: Draws) -> Planner:
     return plan
 
 
-def _new_only(tasks: Iterator[Task], is_planned: Callable[[str], bool]) -> Iterator[Task]:
-    return (task for task in tasks if not is_planned(task.id))
+def _new_only(tasks: Iterator[Task | None], is_planned: Callable[[str], bool]) -> Iterator[Task | None]:
+    return (task for task in tasks if task is None or not is_planned(task.id))
 
 
-def _distinct(tasks: Iterator[Task], count: int) -> list[Task]:
+def _distinct(tasks: Iterator[Task | None], count: int) -> Sequence[Task]:
     """Takes `count` tasks of different ids: a batch is not planned before it is returned, so it may hold a repeat."""
     batch: dict[str, Task] = {}
-    while len(batch) < count:
-        more = list(islice(tasks, count - len(batch)))
-        if not more:
+    for task in tasks:
+        if task is None:
+            return list(batch.values()) or WAIT
+        batch[task.id] = task
+        if len(batch) == count:
             break
-        batch.update((task.id, task) for task in more)
     return list(batch.values())
 
 
@@ -123,6 +170,24 @@ def coverage_keys(task: Task) -> tuple[str, ...]:
     return (*task.chunks, *task.entities, cell("draw", task.kind), *cells)
 
 
+NEEDS: Mapping[str, str] = MappingProxyType(
+    {
+        "documents": "documents to work from",
+        "graph": "the knowledge graph, which the campaign builds from the documents",
+        "seeds": "items to start from, one a row",
+        "labels": "a label on each row",
+        "base model": "a model that goes on with raw text",
+        "logprobs": "a server that gives log-probabilities",
+        "several models": "more than one model",
+        "code runner": "programs run in a sandbox",
+    }
+)
+"""What a recipe may need, and what that means."""
+
+SOURCES = frozenset({"documents", "graph", "seeds", "labels"})
+"""The needs that a campaign's documents meet."""
+
+
 @dataclass(frozen=True)
 class Recipe:
     """A planner and a flow under a name.
@@ -130,7 +195,8 @@ class Recipe:
     name:    what the campaign file says, e.g. `grounded-qa`.
     paper:   the paper it follows, empty for none; the recipe's module says what is faithful to it and what is not.
     gives:   the kind of its items: `qa`, `reasoning`, `pretraining`; `sft` where the user's flow decides.
-    needs:   a subset of {"documents", "graph"}; a campaign builds the knowledge graph only for recipes that need it.
+    needs:   a subset of `NEEDS`: a campaign builds the knowledge graph only for recipes that need it, and asks for
+             documents only where they, seeds or labels are needed.
     roles:   the roles that its flow asks, each bound to a model by the campaign.
     options: the pydantic model of its options; every field has a default.
     planner: see `Planner`.

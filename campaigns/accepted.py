@@ -1,0 +1,63 @@
+"""The accepted items of a run as planners see them: live, a few at a time, whatever their number."""
+
+from __future__ import annotations
+
+import random
+
+from ..storage.records import Item, Status
+from ..storage.store import RunStore
+
+TRIES = 8  # draws of a row's number for each item wanted, before the rows are looked through
+
+
+class AcceptedItems:
+    """Implements `graphs.recipes.base.Accepted` over the store of a run.
+
+    Items that are stale since their documents changed are left out of neither count nor draws: they are good examples
+    still. What people accepted or rejected later is not known here.
+    """
+
+    def __init__(self, store: RunStore) -> None:
+        self._store = store
+        self._counted = self._until = 0
+
+    def __len__(self) -> int:
+        ((count, last),) = self._store.rows(
+            "SELECT count(*), coalesce(max(seq), 0) FROM items WHERE status = ? AND seq > ?",
+            Status.ACCEPTED.value,
+            self._until,
+        )
+        self._counted += int(count)
+        self._until = max(self._until, int(last))
+        return self._counted
+
+    def newest(self, count: int) -> list[Item]:
+        """Returns at most `count` items, the newest first."""
+        rows = self._store.rows(
+            "SELECT body FROM items WHERE status = ? ORDER BY seq DESC LIMIT ?", Status.ACCEPTED.value, max(0, count)
+        )
+        return [Item.model_validate_json(body) for (body,) in rows]
+
+    def sample(self, rng: random.Random, count: int) -> list[Item]:
+        """Returns at most `count` different items, each as likely as any other, in no order.
+
+        Numbers of rows are drawn until enough of them are accepted items; where few are, all numbers are read.
+        """
+        ((last,),) = self._store.rows("SELECT coalesce(max(seq), 0) FROM items")
+        found: dict[int, str] = {}
+        for _ in range(TRIES * count):
+            if len(found) == count:
+                break
+            if (body := self._body(number := rng.randint(1, max(1, last)))) is not None:
+                found[number] = body
+        if len(found) < count:
+            rows = self._store.rows("SELECT seq FROM items WHERE status = ? ORDER BY seq", Status.ACCEPTED.value)
+            left = [number for (number,) in rows if number not in found]
+            for number in rng.sample(left, min(count - len(found), len(left))):
+                if (body := self._body(number)) is not None:
+                    found[number] = body
+        return [Item.model_validate_json(body) for body in found.values()]
+
+    def _body(self, number: int) -> str | None:
+        rows = self._store.rows("SELECT body FROM items WHERE seq = ? AND status = ?", number, Status.ACCEPTED.value)
+        return str(rows[0][0]) if rows else None
