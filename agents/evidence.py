@@ -6,11 +6,12 @@ Knows no answer and no schema. What is handed back is always the chunk's own cha
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 from ..evals.grounding import locate, locate_ends
+from ..evals.segments import segments
 from ..storage.records import Chunk, Span
 from .names import MAX_NAME, name_key, occurrences, split_alias, tidy, without_article
 
@@ -18,7 +19,9 @@ LONGEST_ELIDED = 1_000  # characters from the first word to the last of a quote 
 LONGEST_RAW = 4 * MAX_NAME  # characters of a name that are read at all: enough to see that it is too long
 LONGER = 2  # times the chunk's length that a quote may have; more of it cannot be there
 LEAST_END = 2  # words on either side of what such a quote leaves out
+ANCHOR = 7  # words; a quote of so few is the beginning of what it quotes, which goes on to the end of its sentence
 _ELISION = re.compile(r"\s*(?:\u2026|\.{3}|\[(?:\u2026|\.{3})\])\s*")
+_TRAILING = re.compile(r"(?:\u2026|\.{3}|\[(?:\u2026|\.{3})\])[\"'\u201d\u2019]?\s*$")
 _NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
 _COMMAS = re.compile(r"\d{1,3}(?:,\d{3})+(?:\.\d+)?")
 _POINTS = re.compile(r"\d{1,3}(?:\.\d{3}){2,}(?:,\d+)?")
@@ -56,6 +59,7 @@ class Witness:
         self.chunk = chunk
         self.before = before
         self._names: dict[str, Name] = {}
+        self._quotes: dict[tuple[str, tuple[str, ...]], Quote | None] = {}
 
     def name(self, raw: str) -> Name:
         """Finds a name as the model wrote it, or its long form or acronym alone, in the chunk."""
@@ -64,15 +68,50 @@ class Witness:
             self._names[raw] = self._find(raw)
         return self._names[raw]
 
-    def quote(self, text: str) -> Quote | None:
-        """Finds a quote by its wording, or by both its ends when it leaves out its middle, or by alignment."""
+    def quote(self, text: str, names: Sequence[Name] = ()) -> Quote | None:
+        """Finds a quote by its wording, or by both its ends when it leaves out its middle, or by alignment.
+
+        A quote of at most `ANCHOR` words, or with `…` at its end, is the beginning of what it quotes: the span goes on
+        to the end of the sentence, and begins with the sentence where the names of what it states stand before. Where
+        such words stand several times, the first place counts whose sentence has most of `names`.
+        """
         if len(text) > LONGER * len(self.chunk.text):
             return None
-        found = locate(text, [self.chunk], ratio=None) or self._elided(text)
-        if found is not None:
+        key = (text, tuple(name.key for name in names))
+        if key not in self._quotes:
+            self._quotes[key] = self._located(text, names)
+        return self._quotes[key]
+
+    def _located(self, text: str, names: Sequence[Name]) -> Quote | None:
+        if (begun := self._begun(text)) and (places := list(occurrences(begun, self.chunk.text))):
+            return Quote(self._sentence(places, names), repaired=False)
+        found = locate(text, [self.chunk], ratio=None)
+        if found is not None and (begun or _TRAILING.search(text)):
+            found = self._sentence([(found.start, found.end)], names)
+        if found := found or self._elided(text):
             return Quote(found, repaired=False)
         found = locate(text, [self.chunk])
         return None if found is None else Quote(found, repaired=True)
+
+    def _begun(self, text: str) -> str:
+        """Returns the words of an anchor, "" for a quote that is none."""
+        words = tidy(_TRAILING.sub("", text))
+        return words if 2 <= len(words.split()) <= ANCHOR and not _ELISION.search(words) else ""
+
+    def _sentence(self, places: Sequence[tuple[int, int]], names: Sequence[Name]) -> Span:
+        """The place whose sentence has most of the names, with the rest of the sentence."""
+
+        def reach(place: tuple[int, int]) -> tuple[int, int]:
+            touched = [one for one in segments(self.chunk.text) if one[0] < place[1] and place[0] < one[1]]
+            return (min(place[0], touched[0][0]), max(place[1], touched[-1][1])) if touched else place
+
+        def within(start: int, end: int) -> int:
+            return sum(any(start <= span.start and span.end <= end for span in name.spans) for name in names)
+
+        place = max(places, key=lambda one: (within(*reach(one)), -one[0]))
+        start, end = reach(place)
+        start = start if within(start, end) > within(place[0], end) else place[0]
+        return self.span(start, end) if end - start <= LONGEST_ELIDED else self.span(*place)
 
     def value(self, text: str) -> str:
         """Returns the chunk's own characters of a short value, on one line; "" when it is not there."""

@@ -6,7 +6,7 @@ question between rounds: the names found so far go back into the same prompt, an
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Protocol
 
 import sentencex  # type: ignore[import-untyped]  # the package ships no types
@@ -15,9 +15,9 @@ from ..errors import AccessDenied, ConfigError, ModelError, SchemaMismatch, Serv
 from ..prompts.schemas import ExtractedGraph
 from ..storage.chunking import count_tokens
 from ..storage.records import Chunk, Usage
+from .batches import Batch
 from .extraction import Extraction
 from .extraction_schema import DEFAULT, GraphSchema
-from .findings import Findings
 from .state import FlowContext
 
 NEAR = 8  # characters of text before a chunk that are read for each token that is wanted of it
@@ -27,6 +27,14 @@ class Extractor(Protocol):
     """Reads one chunk. `before` is the chunk before it in its document, None when there is none."""
 
     async def __call__(self, chunk: Chunk, context: FlowContext, before: Chunk | None = None) -> Extraction: ...
+
+
+class BatchExtractor(Protocol):
+    """Reads several chunks of a document at once; `before` is the chunk before the first of them."""
+
+    async def __call__(
+        self, chunks: Sequence[Chunk], context: FlowContext, before: Chunk | None = None
+    ) -> tuple[Extraction, ...]: ...
 
 
 def extractor(
@@ -39,7 +47,7 @@ def extractor(
     claims: bool = True,
     context_tokens: int = 0,
 ) -> Extractor:
-    """Makes an extractor.
+    """Makes an extractor, which reads one chunk in one call.
 
     Args:
         schema: the types to look for.
@@ -55,6 +63,34 @@ def extractor(
         the gleaning and is named in `Extraction.stopped`, unless access is denied or a budget is spent, which is
         raised.
     """
+    read = batch_extractor(
+        schema=schema,
+        role=role,
+        prompt=prompt,
+        max_gleanings=max_gleanings,
+        min_yield=min_yield,
+        claims=claims,
+        context_tokens=context_tokens,
+    )
+
+    async def extract(chunk: Chunk, context: FlowContext, before: Chunk | None = None) -> Extraction:
+        (found,) = await read((chunk,), context, before)
+        return found
+
+    return extract
+
+
+def batch_extractor(
+    *,
+    schema: GraphSchema = DEFAULT,
+    role: str = "extractor",
+    prompt: str = "extract-graph",
+    max_gleanings: int = 1,
+    min_yield: float = 0.2,
+    claims: bool = True,
+    context_tokens: int = 0,
+) -> BatchExtractor:
+    """Makes what reads several chunks in one call, as `extractor` reads one; arguments and errors are the same."""
     if max_gleanings < 0:
         raise ConfigError(f"max_gleanings is {max_gleanings}; give 0 for one answer a chunk, or a positive number")
     if not 0 <= min_yield <= 1:
@@ -78,14 +114,22 @@ def extractor(
             )
         return reply.parsed, reply.usage, reply.model
 
-    async def extract(chunk: Chunk, context: FlowContext, before: Chunk | None = None) -> Extraction:
-        nearby = end_of(before, chunk, context_tokens)
-        findings = Findings(chunk, schema, before="\n".join([*chunk.headings, nearby]), claims=claims)
+    async def extract(
+        chunks: Sequence[Chunk], context: FlowContext, before: Chunk | None = None
+    ) -> tuple[Extraction, ...]:
+        nearby = end_of(before, chunks[0], context_tokens)
+        batch = Batch(chunks, schema, nearby=nearby, claims=claims)
         usage, rounds, first, model, stopped = Usage(), 0, 0, "", "limit"
-        variables = {"passage": chunk.text, "headings": list(chunk.headings), "before": nearby, **fixed}
+        variables = {
+            "passage": batch.passage,
+            "passages": batch.texts,
+            "headings": shared_headings(chunks),
+            "before": nearby,
+            **fixed,
+        }
         while rounds <= max_gleanings:
             try:
-                answer, cost, model = await ask(context, {**variables, "found": findings.names()})
+                answer, cost, model = await ask(context, {**variables, "found": batch.names()})
             except (AccessDenied, ServerLost):
                 raise
             except ModelError as error:
@@ -94,14 +138,21 @@ def extractor(
                 stopped = error.reason
                 break
             rounds, usage = rounds + 1, usage + cost
-            brought = findings.add(answer)
+            brought = batch.add(answer)
             first = first or brought
             if not brought or brought < min_yield * first:
                 stopped = "low_yield" if brought else "nothing_new"
                 break
-        return findings.finish(rounds=rounds, stopped=stopped, usage=usage, model=model)
+        return batch.finish(rounds=rounds, stopped=stopped, usage=usage, model=model)
 
     return extract
+
+
+def shared_headings(chunks: Sequence[Chunk]) -> list[str]:
+    """Returns the headings above all of the chunks; those within them stand in their texts."""
+    first, *rest = (chunk.headings for chunk in chunks)
+    depth = next((at for at, title in enumerate(first) if any(title not in one[at : at + 1] for one in rest)), None)
+    return list(first[:depth])
 
 
 def end_of(before: Chunk | None, chunk: Chunk, tokens: int) -> str:
@@ -123,9 +174,11 @@ def end_of(before: Chunk | None, chunk: Chunk, tokens: int) -> str:
     return " ".join(words)
 
 
-def with_before(chunks: Iterable[Chunk]) -> Iterator[tuple[Chunk, Chunk | None]]:
-    """Yields each chunk with the one before it in its document; the chunks of a document come in their order."""
-    last: Chunk | None = None
+def with_before(chunks: Iterable[Chunk], last: Chunk | None = None) -> Iterator[tuple[Chunk, Chunk | None]]:
+    """Yields each chunk with the one before it in its document; the chunks of a document come in their order.
+
+    `last` is the chunk before the first.
+    """
     for chunk in chunks:
         follows = last is not None and last.document == chunk.document and last.index == chunk.index - 1
         yield chunk, last if follows else None

@@ -38,6 +38,7 @@ class Findings:
         self.relations: dict[tuple[str, str, str], GatheredRelation] = {}
         self.claims: dict[tuple[str, str], GatheredClaim] = {}
         self.counts: dict[str, Counter[str]] = {sort: Counter() for sort in ("entities", "relations", "claims")}
+        self.said: dict[str, str] = {}  # name key → type, of entities that the answers list for other chunks
         # An answer of ten thousand records is no reading of a passage: four characters are about a token.
         self.limit = max(LEAST_RECORDS, len(chunk.text) // 4)
 
@@ -99,7 +100,7 @@ class Findings:
         if not name.key or len(name.text) > MAX_NAME:
             counts["dropped:long_name" if name.key else "dropped:empty_name"] += 1
             return
-        quoted = self.witness.quote(found.quote)
+        quoted = self.witness.quote(found.quote, (name,))
         if not name.spans and quoted is None:
             counts["dropped:ungrounded"] += 1
             return
@@ -127,7 +128,7 @@ class Findings:
         if source.key == target.key:
             counts["dropped:self_relation"] += 1
             return
-        quoted = self.witness.quote(found.quote)
+        quoted = self.witness.quote(found.quote, (source, target))
         if not all(self._can_stand(name, quoted) for name in (source, target)):
             counts["dropped:missing_endpoint"] += 1
             return
@@ -157,7 +158,8 @@ class Findings:
 
     def _add_claim(self, found: ExtractedClaim) -> None:
         counts = self.counts["claims"]
-        name, quoted = self.witness.name(found.entity), self.witness.quote(found.quote)
+        name = self.witness.name(found.entity)
+        quoted = self.witness.quote(found.quote, (name,))
         if quoted is None:
             counts["dropped:ungrounded" if found.quote.strip() else "dropped:no_quote"] += 1
             return
@@ -217,7 +219,7 @@ class Findings:
         self.counts["entities"]["created"] += 1
         if not name.spans:  # the quote is all that the chunk has of it: "it was founded in 1998"
             self.counts["entities"]["mended:from_context"] += 1
-        self._entity(name, "", None if name.spans else quoted).listed = False
+        self._entity(name, self.said.get(name.key, ""), None if name.spans else quoted).listed = False
 
     def _between(self, source: Name, target: Name) -> Span | None:
         """The shortest span that has both names, for a relation whose own quote is not in the text."""

@@ -6,13 +6,14 @@ Every chunk fails alone: what went wrong is booked with the chunk, and the graph
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import orjson
 
+from ..agents.batches import batches
 from ..agents.extraction import Extraction
-from ..agents.extractor import Extractor, extractor, with_before
+from ..agents.extractor import BatchExtractor, batch_extractor, with_before
 from ..agents.state import FlowContext
 from ..agents.terms import terms_extractor
 from ..errors import AccessDenied, BudgetExceeded, ConfigError, ServerLost, StoreError
@@ -30,16 +31,26 @@ from .outcome import storable
 from .regraph import SUMMARIES, change_to, digest_of, known_summaries
 from .spec import GraphSpec
 
+Batched = tuple[tuple[Chunk, ...], Chunk | None]
 FATAL = (AccessDenied, ServerLost, ConfigError, StoreError, BudgetExceeded)
 ERROR, RAW = 500, 4_000  # characters that are kept of what a failed chunk's error says, and of the answer
 
 
-def reader(spec: GraphSpec) -> Extractor:
-    """Makes what reads a chunk as the campaign says: a model, rules, or either by the chunk's or document's hash."""
-    by_rules = terms_extractor(schema=spec.types)
+def reader(spec: GraphSpec) -> BatchExtractor:
+    """Makes what reads chunks as the campaign says: a model, rules, or either by the chunk's or document's hash.
+
+    Chunks that are read together are all of one reader (`batches_of`).
+    """
+    read_one = terms_extractor(schema=spec.types)
+
+    async def by_rules(
+        chunks: Sequence[Chunk], context: FlowContext, before: Chunk | None = None
+    ) -> tuple[Extraction, ...]:
+        return tuple([await read_one(chunk, context) for chunk in chunks])
+
     if spec.extractor == "terms":
         return by_rules
-    by_model = extractor(
+    by_model = batch_extractor(
         schema=spec.types,
         max_gleanings=spec.max_gleanings,
         min_yield=spec.min_yield,
@@ -47,20 +58,31 @@ def reader(spec: GraphSpec) -> Extractor:
         context_tokens=spec.context_tokens,
     )
 
-    async def read(chunk: Chunk, context: FlowContext, before: Chunk | None = None) -> Extraction:
-        if spec.extractor == "mixed" and not is_of_share(spec, chunk):
-            return await by_rules(chunk, context, before)
+    async def read(
+        chunks: Sequence[Chunk], context: FlowContext, before: Chunk | None = None
+    ) -> tuple[Extraction, ...]:
+        if spec.extractor == "mixed" and not is_of_share(spec, chunks[0]):
+            return await by_rules(chunks, context)
         try:
-            return await by_model(chunk, context, before)
+            return await by_model(chunks, context, before)
         except FATAL:
             raise
         except Exception as error:
-            if not spec.rescue:
+            if not spec.rescue or len(chunks) > 1:
                 raise
-            found = await by_rules(chunk, context, before)
-            return found.model_copy(update={"rescued": _reason(error)})
+            found = await by_rules(chunks, context)
+            return tuple(one.model_copy(update={"rescued": _reason(error)}) for one in found)
 
     return read
+
+
+def batches_of(spec: GraphSpec, chunks: Iterable[Chunk]) -> Iterator[Batched]:
+    """Yields the chunks that are read together, each with the chunk before: one for one where rules read them."""
+    for batch, before in batches(chunks, 0 if spec.extractor == "terms" else spec.call_tokens):
+        if spec.extractor == "mixed" and not all(is_of_share(spec, chunk) for chunk in batch):
+            yield from (((chunk,), last) for chunk, last in with_before(batch, before))
+        else:
+            yield batch, before
 
 
 def is_of_share(spec: GraphSpec, chunk: Chunk) -> bool:
@@ -91,26 +113,32 @@ async def build_graph(
             await _summarised(spec, store, context, concurrency, ledger)
         return KnowledgeGraph.load(store)
     done = {chunk for chunk, _, _ in store.extractions()}
-    waiting = ((chunk, before) for chunk, before in with_before(chunks) if chunk.id not in done)
+    waiting = batches_of(spec, chunks)
     read = reader(spec)
 
     spent: list[BudgetExceeded] = []
 
-    async def one(pair: tuple[Chunk, Chunk | None]) -> None:
-        chunk, before = pair
-        if stopping.is_set() or spent:
+    async def one(batch: Batched) -> None:
+        pairs = [(chunk, before) for chunk, before in with_before(*batch) if chunk.id not in done]
+        if stopping.is_set() or spent or not pairs:
             return
+        waits = tuple(chunk for chunk, _ in pairs)
         try:
-            body, reason = (await read(chunk, context, before)).model_dump_json(), ""
+            found = await read(waits, context, pairs[0][1])
+            await store.add_extractions({extraction.chunk: extraction.model_dump_json() for extraction in found})
         except BudgetExceeded as error:  # what is in flight is paid for: it may end
             spent.append(error)
             return
         except FATAL:
             raise
         except Exception as error:  # a user's model may raise anything; it costs this chunk and no other
-            body, reason = _said(error), _reason(error)
-        await store.add_extraction(chunk.id, body, reason=reason)
-        on_chunk(chunk.id)
+            if len(waits) > 1:  # what cannot be read together may be readable alone
+                for chunk, before in pairs:
+                    await one(((chunk,), before))
+                return
+            await store.add_extraction(waits[0].id, _said(error), reason=_reason(error))
+        for chunk in waits:
+            on_chunk(chunk.id)
 
     await for_each(waiting, one, concurrency=concurrency)
     if spent:

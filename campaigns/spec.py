@@ -52,6 +52,8 @@ class GraphSpec(Part):
     min_chunks:     a term that only the rules found stays when this many chunks have it.
     max_gleanings:  how often at most a chunk is asked for what was missed; none follows one that brought less than
                     `min_yield` of the first answer.
+    call_tokens:    how many tokens of chunks that follow each other in a document a model reads in one call; a larger
+                    chunk is read alone, as each is with 0.
     context_tokens: how much of the chunk before is shown, for what pronouns and short names mean.
     summary_tokens: entities whose descriptions are longer together are summarised.
     resolution:     how names are put together.
@@ -71,6 +73,7 @@ class GraphSpec(Part):
     min_chunks: int = Field(default=2, ge=1)
     max_gleanings: int = Field(default=1, ge=0, le=10)
     min_yield: float = Field(default=0.2, ge=0, le=1)
+    call_tokens: int = Field(default=1024, ge=0, le=32_000)
     context_tokens: int = Field(default=0, ge=0, le=4000)
     summary_tokens: int = Field(default=300, ge=50, le=3000)
     resolution: ResolutionSettings = ResolutionSettings()

@@ -6,9 +6,11 @@ defaulted to an empty value. Quotes are verbatim text from the source; a caller 
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
+
+from .rows import Shape
 
 
 class Answer(BaseModel):
@@ -18,35 +20,47 @@ class Answer(BaseModel):
 
 
 class ExtractedEntity(Answer):
-    name: str = Field(min_length=1)
-    type: str
+    """On the wire `[name, type, description, "attribute: value", ...]`."""
+
+    name: str = ""
+    type: str = ""
     description: str = ""
     quote: str = ""
     attributes: list[str] = Field(default_factory=list)
 
 
 class ExtractedRelation(Answer):
-    source: str = Field(min_length=1)
-    target: str = Field(min_length=1)
-    type: str
-    description: str = ""
+    """On the wire `[source, target, type, quote, "qualifier: value", ...]`."""
+
+    source: str = ""
+    target: str = ""
+    type: str = ""
     quote: str = ""
+    description: str = ""
     qualifiers: list[str] = Field(default_factory=list)
 
 
 class ExtractedClaim(Answer):
-    entity: str = Field(min_length=1)
-    text: str = ""
+    """On the wire `[entity, quote, "qualifier: value", ...]`."""
+
+    entity: str = ""
     quote: str = ""
+    text: str = ""
     qualifiers: list[str] = Field(default_factory=list)
 
 
-class ExtractedGraph(Answer):
-    """Answers `extract-graph`. Attributes and qualifiers are `name: value`: the shortest form without free keys."""
+ENTITY: Final = Shape(places=("name", "type", "description"), named=("quote",), rest="attributes")
+RELATION: Final = Shape(places=("source", "target", "type", "quote"), named=("description",), rest="qualifiers")
+CLAIM: Final = Shape(places=("entity", "quote"), named=("text",), rest="qualifiers")
 
-    entities: list[ExtractedEntity]
-    relations: list[ExtractedRelation]
-    claims: list[ExtractedClaim] = Field(default_factory=list)
+
+class ExtractedGraph(Answer):
+    """Answers `extract-graph`, in rows (`prompts/rows.py`); details are `name: value`."""
+
+    # A record without a name is no error here: extraction drops and counts it, and keeps the others.
+    entities: Annotated[list[ExtractedEntity], *ENTITY.rows]
+    relations: Annotated[list[ExtractedRelation], *RELATION.rows] = Field(default_factory=list)
+    claims: Annotated[list[ExtractedClaim], *CLAIM.rows] = Field(default_factory=list)
 
 
 class Summary(Answer):

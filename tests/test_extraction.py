@@ -180,7 +180,7 @@ def test_a_claim_keeps_the_sources_figures_and_its_qualifiers() -> None:
     assert claim.qualifiers == {"amount": "19,144 bases"}
     assert [span.quote for span in claim.mentions] == [
         "TP53 lies on chromosome 17p13.1 and has 19,144 bases",
-        "has 19,144 bases",
+        "TP53 lies on chromosome 17p13.1 and has 19,144 bases.",  # three words are the beginning of what they quote
     ]
     assert (found.claim_books.merged, found.detail_books.merged) == (1, 1)
     assert found.detail_books.dropped == {"ungrounded": 1}
@@ -225,7 +225,7 @@ def test_numbers_are_compared_as_numbers() -> None:
 def test_a_description_with_a_figure_from_elsewhere_gives_way_to_the_quote() -> None:
     made_up = {"name": "TP53", "type": "gene", "description": "A gene of 20,000 bases.", "quote": "has 19,144 bases"}
     found = read({"entities": [made_up]})
-    assert found.entities[0].descriptions == ("has 19,144 bases",)
+    assert found.entities[0].descriptions == ("TP53 lies on chromosome 17p13.1 and has 19,144 bases.",)
     assert found.entity_books.mended == {"ungrounded_figure": 1}
 
 
@@ -273,7 +273,7 @@ def test_a_name_that_only_the_context_has_is_kept_with_its_quote_and_counted() -
     before = "Biology\nThe Basel Institute studied cancer."
     listed = {"name": "Basel Institute", "type": "other", "quote": "a study of 12 000 samples found"}
     found = read({"entities": [listed]}, before=before)
-    assert [span.quote for span in found.entities[0].mentions] == ["a study of 12 000 samples found"]
+    assert [span.quote for span in found.entities[0].mentions] == ["a study of 12 000 samples found."]
     assert found.entity_books.mended == {"from_context": 1}
     # Without a quote in the chunk, context alone makes nothing.
     assert read({"entities": [listed | {"quote": ""}]}, before=before).entity_books.dropped == {"ungrounded": 1}

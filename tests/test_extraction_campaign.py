@@ -225,7 +225,7 @@ async def test_a_campaign_shows_the_context_before_a_chunk(tmp_path: Path) -> No
             recipe="entigraph",
             models={"default": ModelSpec(model="offline"), "reader": model},
             roles={"extractor": "reader"},
-            graph={"context_tokens": 40, "max_gleanings": 0},
+            graph={"context_tokens": 40, "max_gleanings": 0, "call_tokens": 0},
             chunks={"max_tokens": 100},
             max_tasks=1,
             runs=str(tmp_path),
@@ -234,6 +234,59 @@ async def test_a_campaign_shows_the_context_before_a_chunk(tmp_path: Path) -> No
     with_context = [body for body in bodies if "km from Brittany" in body.split("The passage:")[0]]
     assert len(bodies) > 3
     assert len(with_context) == len(bodies) - 1  # the first chunk has none before it
+
+
+@pytest.mark.parametrize("call_tokens", [0, 250, 1024])
+async def test_chunks_read_together_give_what_they_give_alone(tmp_path: Path, call_tokens: int) -> None:
+    parts = [f"Part {n}. The Rance lies {n} km from Brittany. Dinan has {n + 500} boats." for n in range(60)]
+    (document,) = books(tmp_path / "texts", ["\n\n".join(parts)])
+    calls: list[str] = []
+
+    def answer(body: dict[str, Any]) -> str | bytes:
+        passage = passage_in(body)
+        calls.append(passage)
+        here = [(n, part) for n, part in enumerate(parts) if part in passage]
+        if any(n == 30 for n, _ in here) and len(here) > 4:
+            return '{"entities": [["Rance", "pla'  # too much for it together, and fine alone
+        relations = [
+            ["Rance", "Brittany", "located in", " ".join(part.split()[:6]), f"far: {n} km"] for n, part in here
+        ]
+        claims = [["Dinan", f"Dinan has {n + 500} boats.", f"amount: {n + 500} boats"] for n, _ in here]
+        return json.dumps(
+            {"entities": [["Rance", "place"], ["Dinan", "place"]], "relations": relations, "claims": claims}
+        )
+
+    async with MockServer(answer=answer) as server:
+        model = ModelSpec(model="openai_api/mock", base_url=server.url, repairs=0)
+        campaign = Campaign(
+            "graph", [document], recipe="entigraph",
+            models={"default": ModelSpec(model="offline"), "reader": model}, roles={"extractor": "reader"},
+            graph={"max_gleanings": 0, "call_tokens": call_tokens}, chunks={"max_tokens": 60}, max_tasks=1,
+            runs=str(tmp_path),
+        )  # fmt: skip
+        report = await campaign.execute()
+    _, relations, ledger = stored(report)
+    (relation,) = [one for one in relations if one.type == "located in"]
+    quotes = {span.quote for span in relation.mentions}
+    assert len(quotes) == len(parts)  # each in the chunk that has it
+    assert ledger.balanced
+    assert not ledger.failed
+    assert ledger.books["relations"].found == ledger.books["claims"].found == len(parts)
+    assert not ledger.books["relations"].dropped
+    assert not ledger.books["claims"].dropped
+    if call_tokens == 0:
+        assert len(calls) == ledger.chunks
+    else:
+        assert len(calls) < ledger.chunks
+    assert ledger.source_tokens == sum(line.source_tokens for line in lines_read(report))
+
+
+def lines_read(report: CampaignReport) -> list[Any]:
+    store = RunStore.read(report.folder)
+    try:
+        return list(lines_of(store))
+    finally:
+        store.close_reading()
 
 
 def test_keys_of_types_that_are_wrong_are_named_with_their_mend() -> None:

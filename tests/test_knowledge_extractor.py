@@ -120,7 +120,14 @@ async def test_types_are_mapped_to_the_schema_or_its_fallback() -> None:
     assert found.entity_books.mended["unknown_type"] == 1
     assert found.relation_books.mended["unknown_type"] == 1
     asked = model.requests[0].variables
-    assert set(asked) == {"passage", "headings", "before", "entity_types", "relation_types", "claims", "found"}
+    assert set(asked) == {
+        "passage",
+        "passages",
+        "headings",
+        "before",
+        "found",
+        *("entity_types", "relation_types", "claims"),
+    }
     assert asked["entity_types"][0] == {"name": "Person", "description": "", "attributes": ()}
     assert asked["headings"] == ["Biology", "Enzymes"]
 

@@ -19,7 +19,7 @@ from gristmill.models.offline.questions import answer_of, candidates
 from gristmill.models.offline.reading import read
 from gristmill.models.wire import decode
 from gristmill.prompts.library import PromptLibrary
-from gristmill.prompts.schemas import Answer, Judgement, Proposal
+from gristmill.prompts.schemas import Answer, ExtractedGraph, Judgement, Proposal
 from gristmill.storage.chunking import chunk
 from gristmill.storage.documents import read_documents
 from gristmill.storage.records import Document
@@ -151,7 +151,14 @@ async def test_embeddings_see_spelling() -> None:
 
 async def ask(prompt: str, **variables: Any) -> dict[str, Any]:
     schema = PromptLibrary().get(prompt).schema
-    reply = await Offline().complete(Request(prompt=prompt, variables={**VARIABLES, **variables}, schema=schema))
+    given = {**VARIABLES, **variables}
+    if prompt == "extract-graph" and "passages" not in variables:
+        del given["passages"]
+    reply = await Offline().complete(Request(prompt=prompt, variables=given, schema=schema))
+    assert schema is not None
+    parsed = schema.model_validate_json(reply.text)
+    if isinstance(parsed, ExtractedGraph):  # on the wire its records are rows
+        return {sort: [vars(one) for one in getattr(parsed, sort)] for sort in ("entities", "relations", "claims")}
     answer: dict[str, Any] = orjson.loads(reply.text)
     return answer
 

@@ -45,8 +45,22 @@ _FLIPPED = {"causes", "uses", "prevents", "affects", "has_part"}  # "X is caused
 
 
 def extract(variables: Mapping[str, Any]) -> ExtractedGraph:
-    """Answers `extract-graph`; with `found`, only what is not in that list, and relations that name it."""
-    reading = read(str(variables["passage"]))
+    """Answers `extract-graph`; with `found`, only what is not in that list, and relations that name it.
+
+    Passages that are read together are read as each would be alone.
+    """
+    answers = [_extract(passage, variables) for passage in texts(variables.get("passages"))]
+    if not answers:
+        return _extract(str(variables["passage"]), variables)
+    return ExtractedGraph(
+        entities=[one for answer in answers for one in answer.entities],
+        relations=[one for answer in answers for one in answer.relations],
+        claims=[one for answer in answers for one in answer.claims],
+    )
+
+
+def _extract(passage: str, variables: Mapping[str, Any]) -> ExtractedGraph:
+    reading = read(passage)
     found = {_key(name) for name in texts(variables.get("found"))}
     entity_types = _types(variables.get("entity_types"))
     relation_types = _types(variables.get("relation_types"))
