@@ -25,6 +25,7 @@ from ..graphs.resolution.judging import JudgeBooks, judge
 from ..storage.graph import put_entities
 from ..storage.records import Chunk, content_id
 from ..storage.rulings import Rulings
+from ..storage.schema import ADD_EXTRACTION
 from ..storage.store import RunStore, mark_statement
 from .merging import Made, Material
 from .outcome import storable
@@ -125,7 +126,7 @@ async def build_graph(
         waits = tuple(chunk for chunk, _ in pairs)
         try:
             found = await read(waits, context, pairs[0][1])
-            await store.add_extractions({extraction.chunk: extraction.model_dump_json() for extraction in found})
+            await store.write((ADD_EXTRACTION, [(one.chunk, "", one.model_dump_json()) for one in found]))
         except BudgetExceeded as error:  # what is in flight is paid for: it may end
             spent.append(error)
             return

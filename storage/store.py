@@ -237,10 +237,6 @@ class RunStore:
         """Stores what one chunk gave (JSON), or, with `reason`, why it gave nothing."""
         await self.write((ADD_EXTRACTION, [(chunk, reason, body)]))
 
-    async def add_extractions(self, bodies: Mapping[str, str]) -> None:
-        """Stores what chunks gave that were read together, by chunk id, in one transaction."""
-        await self.write((ADD_EXTRACTION, [(chunk, "", body) for chunk, body in bodies.items()]))
-
     def extractions(self) -> Iterator[tuple[str, str, str]]:
         """Yields (chunk id, reason or "", body) in the order of the chunks."""
         yield from self._database.stream(
