@@ -158,7 +158,7 @@ class Loop:
                     self._plan.take_back(task)
                 return self._stop
             if task is None:
-                return None if self._running else Stop("exhausted", self._plan.end)
+                return None if self._running else self._plan.stop
             self._start(task)
         return None
 
@@ -197,7 +197,7 @@ class Loop:
             if outcome is None:
                 self._plan.take_back(task)
                 return
-            self._plan.finished(task, outcome.status)
+            self._plan.finished(task, outcome.status, outcome.items)
             self._stops.count(outcome.status, outcome.reason, refined=is_refine(task))
             self._returns.ended(task)
             self._on_outcome(task, outcome)

@@ -14,12 +14,16 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import ConfigError, GristmillError
 from ..graphs.recipes.base import WAIT, Planner, PlanView
-from ..storage.records import Chunk, Status, Task
+from ..storage.records import Chunk, Item, Status, Task
 from ..storage.returns import is_refine
 from ..storage.store import RunStore
 from ..storage.versions import Heirs, stale_tasks
 from .accepted import AcceptedItems
 from .coverage import Coverage
+from .steering.ends import mark_of, stop_of
+from .steering.outcomes import ended_tasks, novelty_of
+from .steering.steering import Counts, Steering
+from .stops import Stop
 from .yields import MARK, DrawYields
 
 if TYPE_CHECKING:  # types only: a campaign without a graph does not load networkx
@@ -34,7 +38,7 @@ class Plan:
 
     `coverage` counts accepted and pending tasks by chunk, entity and cell, live: planners weigh by its counts.
     `extent` is how many chunks and entities there are. `planned` counts what the planner drew, and not what people sent
-    back.
+    back. With `steering` it looks at more of what the planner draws than it plans.
     """
 
     def __init__(
@@ -48,6 +52,7 @@ class Plan:
         seed: int,
         window: int,
         max_tasks: int | None,
+        steering: Steering | None = None,
     ) -> None:
         self.coverage = Coverage()
         self.extent = (len(chunks), 0 if graph is None else len(graph.entities))
@@ -58,14 +63,16 @@ class Plan:
         self._store = store
         self._planner = planner
         self._options = options
-        self._window = window
+        self._steering = steering
+        self._window = window if steering is None else steering.spec.window
         self._max_tasks = None if max_tasks is None else max_tasks + len(stale)  # their places are made again
         self._rng = random.Random(seed)  # noqa: S311  # reproducible draws are the point, nothing secret hangs on it
+        counts = self.coverage.counts
         self._view = PlanView(
             chunks=chunks,
             graph=graph,
-            coverage=self.coverage.counts,
-            is_planned=store.is_planned,
+            coverage=counts if steering is None else Counts(counts, steering.waiting),
+            is_planned=self._is_taken,
             meta=self._meta,
             accepted=AcceptedItems(store),
         )
@@ -77,13 +84,20 @@ class Plan:
         self._drawn = False
         self._ended: list[Task] | None = None
         for task, status in store.tasks():
+            counts_now = status is not Status.ACCEPTED or task.id not in stale
             if not is_refine(task):
                 self.planned += 1
                 self._yields.add(task, status)
+                if steering is not None:
+                    steering.books.plan(steering.books.of(self._heirs.today(task)), status, counts=counts_now)
             elif status is Status.PENDING:
                 self._sent_back.append(task)
-            if status is Status.PENDING or (status is Status.ACCEPTED and task.id not in stale):
+            if counts_now and status in (Status.PENDING, Status.ACCEPTED):
                 self.coverage.add(self._heirs.today(task))
+        if steering is not None and self.planned:
+            for task, _, novelty in ended_tasks(store):
+                if novelty is not None:
+                    steering.books.learn(self._heirs.today(task), novelty)
         self._resuming = self.planned > 0
 
     @property
@@ -92,13 +106,19 @@ class Plan:
         return self._yields.as_mark(self._view.yields)
 
     @property
-    def end(self) -> str:
+    def stop(self) -> Stop:
         """Says why there are no more tasks."""
         if self._max_tasks is not None and self.planned >= self._max_tasks:
-            return f"all {self.planned} tasks are done that max_tasks allows; raise it to go on"
+            return Stop("exhausted", f"all {self.planned} tasks are done that max_tasks allows; raise it to go on")
         if not self._exhausted:
-            return "the planner waits for a task to end, and none is left that could"
-        return "every task that the recipe draws is done"
+            return Stop("exhausted", "the planner waits for a task to end, and none is left that could")
+        every = Stop("exhausted", "every task that the recipe draws is done")
+        return every if self._steering is None else stop_of(self._steering, every)
+
+    @property
+    def steering(self) -> dict[str, Any] | None:
+        """What is known of cells, as a mark; None where nothing steers."""
+        return None if self._steering is None else mark_of(self._steering)
 
     async def next(self) -> Task | None:
         """Returns the next task, or None when there will be no more."""
@@ -112,6 +132,8 @@ class Plan:
         new = [task for task in tasks if not self._store.is_planned(task.id)]
         if not new:
             return
+        if self._max_tasks is not None:
+            new = new[: self._max_tasks - self.planned]
         await self._store.plan(new)
         for task in new:
             self.coverage.add(task)
@@ -130,10 +152,12 @@ class Plan:
         """Puts a task that was not run back to the front."""
         (self._sent_back if is_refine(task) else self._queue).appendleft(task)
 
-    def finished(self, task: Task, status: Status) -> None:
-        """Tells the plan how a task ended: what was not accepted no longer counts as covered."""
+    def finished(self, task: Task, status: Status, items: Sequence[Item] = ()) -> None:
+        """Tells the plan how a task ended, and with what: what was not accepted no longer counts as covered."""
         if not is_refine(task):
             self._yields.ended(task, status)
+            if self._steering is not None:
+                self._steering.ended(self._heirs.today(task), status, novelty_of(items))
         if status is not Status.ACCEPTED:
             if self._ended is None:
                 self.coverage.drop(self._heirs.today(task))
@@ -143,15 +167,25 @@ class Plan:
     def _meta(self, chunk: Chunk) -> Mapping[str, Any]:
         return self._store.document(chunk.document).meta
 
-    async def _draw(self, room: int) -> Sequence[Task]:
+    @property
+    def walks(self) -> bool:
+        """Whether the planner keeps iterators in its view, and begins anew when they are gone."""
+        return bool(self._view.draws)
+
+    def reopen(self) -> None:
+        """Has a planner that `walks` begin anew."""
+        self._view.draws.clear()
+        self._drawn = False  # it walks past all that is planned
+
+    async def candidates(self, count: int) -> Sequence[Task]:
         """Asks the planner for new tasks; none says that there are none left, `WAIT` that there will be.
 
         A planner that draws by chance and does not look at what is planned draws after a restart what it drew before:
         it is asked as often as it takes to get past that.
         """
-        for _ in range(ASKED_AGAIN + self.planned // room):
+        for _ in range(ASKED_AGAIN + self.planned // count):
             try:
-                tasks = await self._ask(room)
+                tasks = await self._ask(count)
                 distinct = {task.id: task for task in tasks}
             except GristmillError:
                 raise
@@ -163,8 +197,6 @@ class Plan:
             if not distinct:
                 break
             new = [task for task in distinct.values() if not self._is_planned(task)]
-            if self._max_tasks is not None:
-                new = new[: self._max_tasks - self.planned]
             if new:
                 return new
             await asyncio.sleep(0)
@@ -175,19 +207,22 @@ class Plan:
         what it was drawn from was merged: work that is paid for is not done again under other ids.
         """
         return (
-            self._store.is_planned(task.id)
+            self._is_taken(task.id)
             or self._heirs.has(task)
             or any(map(self._store.is_planned, self._heirs.former(task)))
         )
 
-    async def _ask(self, room: int) -> Sequence[Task]:
+    def _is_taken(self, task: str) -> bool:
+        return self._store.is_planned(task) or (self._steering is not None and self._steering.holds(task))
+
+    async def _ask(self, count: int) -> Sequence[Task]:
         if self._drawn:
-            return self._planner(self._view, room, self._rng, self._options)
+            return self._planner(self._view, count, self._rng, self._options)
         # The first draw walks past all that is planned, or finds communities: seconds for a large run. It happens in
         # a thread, so that signals are heard. Later draws are short, and run between tasks.
         self._ended = []
         try:
-            return await asyncio.to_thread(self._planner, self._view, room, self._rng, self._options)
+            return await asyncio.to_thread(self._planner, self._view, count, self._rng, self._options)
         finally:
             self._drawn = True
             ended, self._ended = self._ended, None
@@ -206,10 +241,12 @@ class Plan:
         room = self._window if self._max_tasks is None else min(self._window, self._max_tasks - self.planned)
         if room <= 0 or self._exhausted:
             return
-        new = await self._draw(room)
+        new = await (self.candidates(room) if self._steering is None else self._steering.draw(room, self))
         if not new:
             self._exhausted = new is not WAIT
             return
+        if self._max_tasks is not None:
+            new = new[: self._max_tasks - self.planned]
         await self._store.plan(new)
         self.planned += len(new)
         for task in new:

@@ -21,6 +21,8 @@ from ..storage.reviews import Review, decision_of
 from ..storage.samples import Samples
 from ..storage.store import Books, RunStore
 from ..storage.versions import stale_reason
+from .steering.ends import MARK as STEERING
+from .steering.ends import print_steering
 from .yields import MARK as DRAWS
 from .yields import print_yields
 
@@ -60,6 +62,7 @@ def status_of(store: RunStore) -> dict[str, Any]:
         "changed": count_changed(store),
         "books": books_dict(books),
         "draws": store.mark(DRAWS),
+        "steering": store.mark(STEERING),
         "people": people_dict(people.shift, books),
         "decisions": {**people.decisions, "undecided": people.undecided()},
         "reasons": [
@@ -139,6 +142,7 @@ def print_status(console: Console, status: dict[str, Any]) -> None:
     if status["reasons"]:
         console.print(table)
     print_yields(console, status["draws"])
+    print_steering(console, status["steering"])
     print_errors(console, status["errors"])
     print_rounds(console, [RoundAgreement.model_validate(one) for one in status["agreement"]])
     spent = status["spent"]

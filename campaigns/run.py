@@ -35,6 +35,8 @@ from .sampling import sampled
 from .signals import drained_by_signals
 from .spec import CampaignSpec
 from .staleness import withdraw_lost
+from .steering.ends import MARK as STEERING
+from .steering.opening import open_steering
 from .stops import Stop, Stops
 from .telemetry.exposition import Exposition
 from .telemetry.tasks import node_spans, traced
@@ -92,6 +94,7 @@ class Run:
     async def _mark(self, stop: Stop) -> None:
         if self.plan is not None:
             await self.store.set_mark(DRAWS, self.plan.draws)
+            await self.store.set_mark(STEERING, self.plan.steering)
         await self.store.set_mark("stop", {"code": stop.code, "text": stop.text})
 
     def _drain(self, progress: Progress) -> None:
@@ -146,6 +149,7 @@ class Run:
             # Both read as much as the run is large, so they do it in a thread, where signals do not wait for them.
             if self.fleet is None or not self.fleet.redis:  # over Redis the texts that are taken stand there
                 await pool.restore(await asyncio.to_thread(lambda: list(self.store.claims())))
+            steering = await asyncio.to_thread(open_steering, self.spec.steer, self.store, graph, seed=self.spec.seed)
             self.plan = plan = await asyncio.to_thread(
                 Plan,
                 self.store,
@@ -156,6 +160,7 @@ class Run:
                 seed=self.spec.seed,
                 window=max(64, 2 * self.spec.concurrency),
                 max_tasks=self.spec.max_tasks,
+                steering=steering,
             )
             if self.stopping.is_set():
                 return self.why

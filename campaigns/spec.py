@@ -16,6 +16,7 @@ from ..graphs.resolution.settings import ResolutionSettings
 from ..models.redact import redact
 from ..models.spec import ModelSpec
 from .shards import Shard
+from .steering.spec import SteerSpec
 
 LONGEST_NAME = 100
 
@@ -174,6 +175,7 @@ class CampaignSpec(Part):
     stop: StopSpec = StopSpec()
     export: ExportSpec = ExportSpec()
     precedents: PrecedentSpec = PrecedentSpec()
+    steer: SteerSpec = SteerSpec()
 
     @field_validator("documents", "prompts", mode="before")
     @classmethod

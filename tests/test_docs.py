@@ -134,6 +134,7 @@ PARTS: dict[str, type[BaseModel]] = {
     "`[stop]`": specs.StopSpec,
     "`[export]`": specs.ExportSpec,
     "`[precedents]`": specs.PrecedentSpec,
+    "`[steer]`": specs.SteerSpec,
 }
 
 

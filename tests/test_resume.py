@@ -212,7 +212,7 @@ class Tasks:
         self.drawn += 1
         return Task.of("chunk", seed=self.drawn)
 
-    def finished(self, task: Task, status: Status) -> None:
+    def finished(self, task: Task, status: Status, items: object) -> None:
         pass
 
 

@@ -1,0 +1,122 @@
+"""Keeps what is known of every cell, task by task: counts from the plan, novelty from what ends in the books."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from ...storage.records import Status, Task
+from .cells import Cell, Cells, Dimension
+from .spec import SteerSpec
+
+Known = list[tuple[Dimension, list[Cell]]]
+"""A task's cells, by dimension."""
+
+MARGIN = 0.02  # a share that is missed by no more is met
+ENOUGH = 20  # tasks of a dimension before a share is said to be missed
+
+
+class CellBooks:
+    """All cells that a task or a candidate fell into. `saturated` are the names of those that are."""
+
+    def __init__(self, spec: SteerSpec, cells: Cells) -> None:
+        self.saturated: dict[str, Cell] = {}
+        self.revived = False
+        self._spec = spec
+        self._names = cells
+        self._cells: dict[str, Cell] = {}
+        self._dimensions: dict[str, Dimension] = {}
+        self._shared: dict[str, float] = {}
+        for name, share in spec.shares.items():
+            dimension = name.partition("=")[0]
+            self._shared[dimension] = self._shared.get(dimension, 0.0) + share
+
+    def __len__(self) -> int:
+        return len(self._cells)
+
+    def of(self, task: Task) -> Known:
+        """Returns the cells of a task; new ones are opened."""
+        found: Known = []
+        known, dimensions = self._cells, self._dimensions
+        for name, cells in self._names.of(task):
+            dimension = dimensions.get(name) or self._dimension(name)
+            found.append((dimension, [known.get(cell) or self._opened(cell, dimension) for cell in cells]))
+        return found
+
+    def _dimension(self, name: str) -> Dimension:
+        rest = max(0.0, 1.0 - self._shared[name]) if name in self._shared else None
+        return self._dimensions.setdefault(name, Dimension(name, rest))
+
+    def measure(self) -> None:
+        """Sets the level of every dimension: a batch is about to be chosen."""
+        for dimension in self._dimensions.values():
+            dimension.measure()
+
+    def _opened(self, name: str, dimension: Dimension) -> Cell:
+        cell = self._cells[name] = Cell(name, dimension)
+        cell.weight = self._spec.weights.get(name, 1.0)
+        cell.share = self._spec.shares.get(name)
+        cell.most = self._spec.at_most.get(name)
+        return cell
+
+    def plan(self, known: Known, status: Status = Status.PENDING, *, counts: bool = True) -> None:
+        """Counts a planned task; see `Cell.planned`."""
+        for dimension, cells in known:
+            for cell in cells:
+                cell.planned(status, counts=counts)
+            if counts and status in (Status.PENDING, Status.ACCEPTED):
+                dimension.change(cells, 1)
+
+    def end(self, task: Task, status: Status) -> None:
+        """Counts how a pending task ended."""
+        for dimension, cells in self.of(task):
+            for cell in cells:
+                cell.ended(status)
+            if status is not Status.ACCEPTED:
+                dimension.change(cells, -1)
+
+    def learn(self, task: Task, novelty: float) -> None:
+        """Takes in how new an ended task was.
+
+        Of what it lacks the weakest of its cells takes all the blame, others as much as they are weak beside it: a cell
+        is not spent because it was drawn together with one that is.
+        """
+        cells = [cell for _, some in self.of(task) for cell in some]
+        weakest = max((1.0 - cell.mean for cell in cells), default=0.0)
+        spec = self._spec
+        for cell, blame in [(cell, (1.0 - cell.mean) / weakest if weakest else 1.0) for cell in cells]:
+            cell.novelty.add(novelty, blame, spec.memory)
+            cell.mean = cell.novelty.mean
+            spent = cell.novelty.seen >= spec.after and cell.mean < spec.threshold
+            if spent != cell.saturated:
+                cell.saturated = spent
+                if spent:
+                    self.saturated[cell.name] = cell
+                else:
+                    self.saturated.pop(cell.name, None)
+                    self.revived = True
+
+    def forget(self, known: Known) -> None:
+        """Closes cells of a candidate that was passed over, where nothing else is known of them."""
+        for _, cells in known:
+            for cell in cells:
+                cell.waiting -= 1
+                if not cell.waiting and not cell.tried:
+                    self._cells.pop(cell.name, None)
+
+    def missed(self) -> list[str]:
+        """Says which quotas the recipe did not meet so far: cells by name, and what they have."""
+        told: list[str] = []
+        for name, share in sorted(self._spec.shares.items()):
+            dimension = self._dimensions.get(name.partition("=")[0])
+            has = self._cells[name].live if name in self._cells else 0
+            tasks = 0 if dimension is None else dimension.tasks
+            if tasks >= ENOUGH and has / tasks < share - MARGIN:
+                told.append(f"{name} has {has / tasks:.0%} of {tasks} tasks, not {share:.0%}")
+        return told + [f"{name} was never drawn" for name in self._unseen()]
+
+    def _unseen(self) -> Iterable[str]:
+        named = dict.fromkeys((*self._spec.weights, *self._spec.at_most))
+        return (name for name in named if self._spec.weights.get(name, 1.0) > 0 and not self._was_drawn(name))
+
+    def _was_drawn(self, name: str) -> bool:
+        return name in self._cells and (self._cells[name].tried > 0 or self._cells[name].waiting > 0)

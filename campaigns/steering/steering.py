@@ -1,0 +1,313 @@
+"""Stands between the plan and its planner: looks at more candidates than are wanted and chooses the most promising.
+
+A candidate's worth is that of its cells: those that few tasks touch, that are wanted, and whose newest items were new.
+It is chosen greedily with the counts of what was chosen before, so one batch is spread. What is not chosen waits in a
+buffer of a few times the window; it is not planned, so it costs nothing and a restart draws it again.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections import Counter, deque
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Protocol
+
+from ...graphs.recipes.base import WAIT, coverage_keys
+from ...storage.records import Status, Task
+from .books import CellBooks, Known
+from .cells import Cells
+from .spec import SteerSpec
+
+PATIENCE = 10_000  # candidates in a row that may not be drawn, after which the planner is taken to have no other
+LOOKS = 16  # times that more candidates are looked at where all are ahead of their share
+RESTING = 64  # candidates of saturated cells that are kept to try them again
+STEP = 8.0  # a share that is far behind or ahead counts so many times as one that is met, at most
+
+
+class Source(Protocol):
+    """Where candidates come from: the plan, which asks the planner.
+
+    `walks` says that the planner begins anew after `reopen` and then gives all again that was not planned.
+    """
+
+    @property
+    def walks(self) -> bool: ...
+
+    async def candidates(self, count: int) -> Sequence[Task]:
+        """Returns new tasks, about `count` of them; none when there are no more, `WAIT` when there are none yet."""
+        ...
+
+    def reopen(self) -> None: ...
+
+
+class Candidate:
+    """A task that a planner drew, and its cells."""
+
+    __slots__ = ("known", "order", "task", "worth")
+
+    def __init__(self, task: Task, known: Known, order: int) -> None:
+        self.task = task
+        self.known = known
+        self.order = order
+        self.worth = 0.0
+
+
+class Counts(Mapping[str, int]):
+    """What planners weigh by while some of what they drew waits: planned tasks and waiting ones together."""
+
+    def __init__(self, planned: Mapping[str, int], waiting: Mapping[str, int]) -> None:
+        self._planned, self._waiting = planned, waiting
+
+    def __getitem__(self, key: str) -> int:
+        return self._planned.get(key, 0) + self._waiting.get(key, 0)
+
+    def get(self, key: str, default: Any = 0) -> Any:
+        return self._planned.get(key, 0) + self._waiting.get(key, 0) or default
+
+    def __contains__(self, key: object) -> bool:
+        return key in self._planned or key in self._waiting
+
+    def __iter__(self) -> Iterator[str]:
+        yield from self._planned
+        yield from (key for key in self._waiting if key not in self._planned)
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+
+class Steering:
+    """Chooses among what a planner draws.
+
+    `books` knows the cells. `waiting` counts the candidates of the buffer by `coverage_keys`, live.
+    """
+
+    def __init__(self, spec: SteerSpec, cells: Cells) -> None:
+        self.spec = spec
+        self.books = CellBooks(spec, cells)
+        self.waiting: Counter[str] = Counter()
+        self.barred: Counter[str] = Counter()
+        self._buffer: list[Candidate] = []
+        self._resting: deque[Candidate] = deque()
+        self._held: set[str] = set()  # ids of the buffer and of what rests: a planner must not draw them again
+        self._refused: set[str] = set()  # ids that may not be drawn, of a planner that would give them for ever
+        self._walks = False
+        self._order = self._barren = self._passed = 0
+        self._planned = 0  # since the planner began, or began again
+        self._vain = 0  # batches in a row that had nothing but candidates ahead of their share
+        self._credit = 0.0
+        self._dry = self._told_to_wait = False
+
+    def holds(self, task: str) -> bool:
+        """Whether a task is no news: it waits, or it was refused."""
+        return task in self._held or task in self._refused
+
+    @property
+    def waits(self) -> bool:
+        """Whether there may be more to draw once tasks end that are in flight."""
+        return self._told_to_wait or bool(self._buffer)
+
+    def ended(self, task: Task, status: Status, novelty: float | None) -> None:
+        """Takes in how a planned task ended, and how new what it gave was where its end says so."""
+        self.books.end(task, status)
+        if novelty is not None:
+            self.books.learn(task, novelty)
+
+    async def draw(self, room: int, source: Source) -> Sequence[Task]:
+        """Returns at most `room` tasks, the most promising first; none when there are no more, `WAIT` when there may be
+        once tasks have ended that are in flight."""
+        self._credit = min(self._credit + self.spec.exploration * room, float(RESTING))
+        tries = min(int(self._credit), len(self._resting), room - 1)
+        chosen: list[Candidate] = []
+        for _ in range(max(1, LOOKS >> self._vain)):
+            await self._look(room, source)
+            chosen += self._choose(room - tries - len(chosen))
+            if len(chosen) >= room - tries or self._dry or self._told_to_wait or not self._make_room(room):
+                break
+        self._vain = 0 if chosen else self._vain + 1
+        if not chosen:
+            chosen = self._choose(room - tries, beyond_shares=True)
+        if chosen and tries > 0:
+            chosen += self._try_again(tries)
+        self._trim(room)
+        return [one.task for one in chosen] or (WAIT if self.waits else ())
+
+    async def _look(self, room: int, source: Source) -> None:
+        """Fills the buffer up to `spread` candidates for each place."""
+        full = room * self.spec.spread
+        self._dry = self._dry and not self._worth_beginning_again
+        self._told_to_wait = False
+        while len(self._buffer) < full and not self._dry:
+            drawn = await source.candidates(full - len(self._buffer))
+            self._walks = source.walks
+            if drawn is WAIT:
+                self._told_to_wait = True
+                return
+            for task in drawn:
+                self._take(task)
+            if drawn:
+                self._dry = self._barren >= PATIENCE
+            elif self._worth_beginning_again:
+                source.reopen()
+                self.books.revived = False
+                self._planned = self._passed = 0
+            else:
+                self._dry = True
+
+    @property
+    def _worth_beginning_again(self) -> bool:
+        """Whether a planner that begins anew would give what was passed over, or barred and is no more."""
+        return self._walks and (self.books.revived or (self._planned > 0 and self._passed > 0))
+
+    def _take(self, task: Task) -> None:
+        """Puts a candidate into the buffer, or aside where it may not be drawn."""
+        one = Candidate(task, self.books.of(task), self._order)
+        self._order += 1
+        for _, cells in one.known:
+            for cell in cells:
+                cell.waiting += 1
+        if why := _barred(one.known):
+            self._barren += 1
+            self._put_aside(one, why)
+            return
+        self._barren = 0
+        self._held.add(task.id)
+        self._buffer.append(one)
+        self.waiting.update(coverage_keys(task))
+
+    def _put_aside(self, one: Candidate, why: str) -> None:
+        """Keeps a candidate of a saturated cell for a while, to try it again; others go."""
+        self.barred[why] += 1
+        if why == "saturated" and self.spec.exploration:
+            self._held.add(one.task.id)
+            self._resting.append(one)
+            if len(self._resting) <= RESTING:
+                return
+            one = self._resting.popleft()
+        self._held.discard(one.task.id)
+        if not self._walks:
+            self._refused.add(one.task.id)
+        self.books.forget(one.known)
+
+    def _choose(self, room: int, *, beyond_shares: bool = False) -> list[Candidate]:
+        """Takes the best candidates out of the buffer, each seen beside those before it."""
+        self.books.measure()
+        heap: list[tuple[float, int, Candidate]] = []
+        for one in self._buffer:
+            if why := _barred(one.known):  # since it was drawn
+                self._uncount(one)
+                self._put_aside(one, why)
+            else:
+                one.worth = self._worth(one.known)
+                heap.append((-one.worth, one.order, one))
+        heapq.heapify(heap)
+        chosen: list[Candidate] = []
+        left: list[Candidate] = []
+        while heap and len(chosen) < room:
+            best = heap[0][2]
+            worth = self._worth(best.known)
+            if worth < best.worth:  # something like it was chosen meanwhile
+                best.worth = worth
+                heapq.heapreplace(heap, (-worth, best.order, best))
+                continue
+            heapq.heappop(heap)
+            if _is_full(best.known) or (not beyond_shares and _is_ahead(best.known)):
+                left.append(best)
+                continue
+            self._uncount(best)
+            self._settle(best)
+            chosen.append(best)
+        self._buffer = [*left, *(one for _, _, one in heap)]
+        return chosen
+
+    def _try_again(self, tries: int) -> list[Candidate]:
+        """Takes candidates of saturated cells, those that rest longest first."""
+        chosen: list[Candidate] = []
+        while self._resting and len(chosen) < tries:
+            one = self._resting.popleft()
+            if _barred(one.known) in ("", "saturated") and not _is_full(one.known):
+                self._settle(one)
+                chosen.append(one)
+                self._credit -= 1
+            else:
+                self._held.discard(one.task.id)
+                self.books.forget(one.known)
+        return chosen
+
+    def _settle(self, one: Candidate) -> None:
+        """Counts a candidate as planned."""
+        self._held.discard(one.task.id)
+        self.books.plan(one.known)
+        self._planned += 1
+        for _, cells in one.known:
+            for cell in cells:
+                cell.waiting -= 1
+
+    def _uncount(self, one: Candidate) -> None:
+        for key in coverage_keys(one.task):
+            self.waiting[key] -= 1
+            if self.waiting[key] <= 0:
+                del self.waiting[key]
+
+    def _worth(self, known: Known) -> float:
+        """What a candidate promises: its rarity, each dimension alike, times the novelty of its least novel cell."""
+        novelty, rarity, power = 1.0, 0.0, self.spec.rarity
+        for dimension, cells in known:
+            level, part = dimension.level, 0.0
+            for cell in cells:
+                if cell.mean < novelty:
+                    novelty = cell.mean
+                if cell.share is None:
+                    part += (cell.weight * level / (cell.count + 1.0)) ** power
+                else:
+                    part += min(STEP, max(1 / STEP, cell.share * (dimension.tasks + 1) / (cell.count + 1.0)))
+            rarity += part / len(cells)
+        return novelty * rarity
+
+    def _make_room(self, room: int) -> bool:
+        """Passes over most candidates that are ahead of their share; tells whether to look for others."""
+        ahead = [one for one in self._buffer if _is_ahead(one.known)]
+        if not self._walks or len(ahead) <= room:
+            return False
+        gone = set(map(id, ahead[room:]))
+        self._keep([one for one in self._buffer if id(one) not in gone])
+        return True
+
+    def _trim(self, room: int) -> None:
+        """Passes over the least of what waits, so that the buffer fills with what is worth more.
+
+        Only where a planner that begins again would give them once more: no task is lost that another would not find.
+        """
+        most = room * (self.spec.spread - 1) // 2
+        if self._walks and not self._dry and len(self._buffer) > most:
+            self._keep(heapq.nsmallest(most, self._buffer, key=lambda one: (-one.worth, one.order)))
+
+    def _keep(self, kept: list[Candidate]) -> None:
+        ids = {id(one) for one in kept}
+        for one in self._buffer:
+            if id(one) not in ids:
+                self._uncount(one)
+                self._held.discard(one.task.id)
+                self.books.forget(one.known)
+                self._passed += 1
+        self._buffer = kept
+
+
+def _barred(known: Known) -> str:
+    """Says why a candidate may not be drawn: a cell that nobody wants, that is full, or that is saturated."""
+    for _, cells in known:
+        for cell in cells:
+            if cell.weight == 0:
+                return "weight"
+            if cell.most is not None and cell.accepted >= cell.most:
+                return "at_most"
+    return "saturated" if any(cell.saturated for _, cells in known for cell in cells) else ""
+
+
+def _is_full(known: Known) -> bool:
+    """Whether a cell has all that it may have, should what is pending be accepted."""
+    return any(cell.most is not None and cell.live >= cell.most for _, cells in known for cell in cells)
+
+
+def _is_ahead(known: Known) -> bool:
+    """Whether a candidate waits until others of a dimension have their share."""
+    return any(dimension.is_ahead(cells) for dimension, cells in known)
