@@ -70,17 +70,37 @@ class Pool(Protocol):
         ...
 
 
+class Guard(Protocol):
+    """A check that a campaign sets up once, for every draft of every flow; see `agents.guards`.
+
+    `name` signs its verdicts. `version` differs where two guards of one name may decide differently, so that machines
+    of a fleet can compare theirs.
+    """
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def version(self) -> str: ...
+
+    async def judge(self, draft: Draft) -> Verdict:
+        """Returns the verdict on a draft: accept, or else with reasons."""
+        ...
+
+
 @dataclass(frozen=True)
 class FlowContext:
     """What nodes find in `runtime.context`: models by role (`default` stands in), prompts, and the pool.
 
-    `precedents` are decisions of people that critics are shown; None where there are none.
+    `precedents` are decisions of people that critics are shown; None where there are none. `guards` are what the
+    campaign checks every draft for.
     """
 
     models: Mapping[str, Model]
     prompts: PromptLibrary = field(default_factory=PromptLibrary)
     pool: Pool | None = None
     precedents: Precedents | None = None
+    guards: tuple[Guard, ...] = ()
 
     def model(self, role: str) -> Model:
         """Returns the model bound to `role`, or the one bound to `default`; raises `FlowError` when neither is."""

@@ -10,7 +10,7 @@ from typing import Any, cast
 from langgraph.graph import StateGraph
 from pydantic import BaseModel, ValidationError
 
-from ..agents.state import FlowContext
+from ..agents.state import FlowContext, Guard
 from ..errors import ConfigError
 from ..graphs.exchange.seeds import require_seed
 from ..graphs.flows.check import builder_of, infos_of, require_flow
@@ -28,6 +28,7 @@ from ..models.replicas import Router
 from ..models.tracing import Tracer
 from ..prompts.library import PromptLibrary
 from ..storage.datasets.export import require_formats
+from .guards import guards_of
 from .spec import CampaignSpec, plain_message
 
 Flow = StateGraph[Any, Any, Any, Any]
@@ -35,7 +36,10 @@ Flow = StateGraph[Any, Any, Any, Any]
 
 @dataclass(frozen=True)
 class Prepared:
-    """A campaign that can run. `kind` is what its items train; `roles` are those that its flow and its graph ask."""
+    """A campaign that can run. `kind` is what its items train; `roles` are those that its flow and its graph ask.
+
+    `guards` judge every draft.
+    """
 
     flow: Flow
     planner: Planner
@@ -44,6 +48,7 @@ class Prepared:
     needs_graph: bool
     roles: frozenset[str]
     prompts: PromptLibrary
+    guards: tuple[Guard, ...] = ()
 
 
 def prepare(
@@ -99,7 +104,7 @@ def prepare(
             roles |= {"resolver"}
             prompts.get("same-entity")
     _require_asked(spec.roles, roles, found)
-    return Prepared(found, planner, options, chosen.gives, needs_graph, roles, prompts)
+    return Prepared(found, planner, options, chosen.gives, needs_graph, roles, prompts, guards_of(spec))
 
 
 def roles_of(flow: Flow) -> frozenset[str]:
@@ -214,7 +219,7 @@ async def check_models(spec: CampaignSpec, prepared: Prepared) -> None:
 
 def context_of(prepared: Prepared, models: Mapping[str, Model]) -> FlowContext:
     """Makes the context that flows and extractors run in."""
-    return FlowContext(models=models, prompts=prepared.prompts)
+    return FlowContext(models=models, prompts=prepared.prompts, guards=prepared.guards)
 
 
 def _options(model: type[BaseModel], values: Mapping[str, Any], name: str) -> BaseModel:

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from ..agents.extraction_schema import DEFAULT, EntityType, EntityTypes, GraphSchema, RelationType, RelationTypes
 from ..errors import ConfigError
+from ..evals.contamination.settings import ContaminationSettings
 from ..graphs.resolution.settings import ResolutionSettings
 from ..models.redact import redact
 from ..models.spec import ModelSpec
@@ -176,6 +177,7 @@ class CampaignSpec(Part):
     export: ExportSpec = ExportSpec()
     precedents: PrecedentSpec = PrecedentSpec()
     steer: SteerSpec = SteerSpec()
+    contamination: ContaminationSettings = ContaminationSettings()
 
     @field_validator("documents", "prompts", mode="before")
     @classmethod
@@ -280,6 +282,9 @@ def load_spec(path: str | Path, **overrides: Any) -> CampaignSpec:
             "graph": spec.graph.model_copy(update={"seed": _under(base, spec.graph.seed)})
             if spec.graph.seed
             else spec.graph,
+            "contamination": spec.contamination.model_copy(
+                update={"sets": tuple(_under(base, name) for name in spec.contamination.sets)}
+            ),
             "models": {
                 name: model.model_copy(update={"api_key_file": _under(base, model.api_key_file)})
                 if model.api_key_file

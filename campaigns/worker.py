@@ -13,6 +13,7 @@ from ..models.context import TASK
 from ..models.layers.meter import Meter
 from ..models.tracing import Tracer
 from ..storage.queue import Work
+from .guards import judged
 from .outcome import Outcome, code_of, failure, failure_of, in_round, outcome_of
 from .refining import VersionsPool, first_state
 from .rounds import Contexts
@@ -81,7 +82,7 @@ class Worker:
         usage, lineage = self._meter.take(task.id)
         if failed is None:
             try:
-                return outcome_of(task, state, self._kind, usage, lineage)
+                return await judged(outcome_of(task, state, self._kind, usage, lineage), context.guards)
             except Exception as error:  # the flow left something that is no draft, no verdict, no decision
                 failed = error
         if isinstance(failed, GraphRecursionError):

@@ -98,6 +98,14 @@ def words(text: str) -> list[str]:
     return _WORD.findall(fold(text).text)
 
 
+def located_words(text: str) -> list[tuple[str, int, int]]:
+    """Returns the words of `text` as `words` does, each with where it stands: `text[start:end]` folds to it."""
+    folded = fold(text)
+    return [
+        (found[0], folded.starts[found.start()], folded.ends[found.end() - 1]) for found in _WORD.finditer(folded.text)
+    ]
+
+
 def joined(before: str, after: str) -> bool:
     """True when two neighbouring characters belong to one word, so that a match must not begin or end between them."""
     return before.isalnum() and after.isalnum() and _spaced(before) and _spaced(after)

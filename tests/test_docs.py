@@ -31,6 +31,7 @@ from gristmill.campaigns.spec import CampaignSpec, make_spec
 from gristmill.campaigns.telemetry.metrics import METRICS
 from gristmill.cli import EXAMPLES, main
 from gristmill.errors import GristmillError, ModelError
+from gristmill.evals.contamination.settings import ContaminationSettings
 from gristmill.graphs.recipes.catalogue import recipes
 from gristmill.graphs.resolution.settings import ResolutionSettings
 from gristmill.models.spec import ModelSpec
@@ -135,6 +136,7 @@ PARTS: dict[str, type[BaseModel]] = {
     "`[export]`": specs.ExportSpec,
     "`[precedents]`": specs.PrecedentSpec,
     "`[steer]`": specs.SteerSpec,
+    "`[contamination]`": ContaminationSettings,
 }
 
 

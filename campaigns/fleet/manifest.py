@@ -36,6 +36,7 @@ def manifest_of(spec: CampaignSpec, prepared: Prepared) -> dict[str, Any]:
         "nodes": {name: _digest(_source(node.runnable)) for name, node in sorted(nodes.items())},
         "prompts": {name: prepared.prompts.get(name).version for name in sorted(prompts)},
         "kind": prepared.kind,
+        "guards": {guard.name: guard.version for guard in prepared.guards},
     }
 
 

@@ -17,6 +17,7 @@ from collections.abc import Sequence
 
 from langgraph.graph import END, START, StateGraph
 
+from ...agents.guards import guarded
 from ...agents.state import FlowContext, FlowState, Node
 from ...agents.turns import in_turn
 from ...errors import FlowError
@@ -51,7 +52,8 @@ def reference_flow(
     Args:
         proposer: writes `proposal`, or sets `decision` to reject and ends the task unpaid; None starts at once.
         generator: appends a draft.
-        verifiers: cheap checks that append verdicts; several run in one step, until one rejects.
+        verifiers: cheap checks that append verdicts; they run in one step, the campaign's guards first, until one
+            rejects.
         critic: appends a verdict and writes `decision` and `reasons`; None accepts what the verifiers let pass.
         refiner: appends the next draft and counts `round`; None makes every revision a rejection.
         max_rounds: refinements a task may have; a revision after the last one is a rejection with its reasons.
@@ -66,8 +68,7 @@ def reference_flow(
         raise FlowError(f"max_rounds is {max_rounds}; it must lie between 0 and {MOST_ROUNDS}")
     refines = refiner is not None and max_rounds > 0
     judged = SETTLE if critic is None else CRITICISE
-    checks = (verifiers,) if callable(verifiers) else tuple(verifiers)
-    checked = VERIFY if checks else GENERATE
+    checks = (guarded(), verifiers) if callable(verifiers) else (guarded(), *verifiers)
 
     flow = Flow(FlowState, context_schema=FlowContext)
     flow.add_node(GENERATE, generator)
@@ -79,16 +80,15 @@ def reference_flow(
         flow.add_node(PROPOSE, proposer)
         flow.add_edge(START, PROPOSE)
         flow.add_conditional_edges(PROPOSE, after_proposal, [GENERATE, END])
-    if checks:
-        flow.add_node(VERIFY, in_turn(*checks))
-        flow.add_edge(GENERATE, VERIFY)
+    flow.add_node(VERIFY, in_turn(*checks))
+    flow.add_edge(GENERATE, VERIFY)
     route = after_checks(judged, refine=refines, max_rounds=max_rounds)
-    flow.add_conditional_edges(checked, route, list(dict.fromkeys([judged, SETTLE, *([REFINE] if refines else [])])))
+    flow.add_conditional_edges(VERIFY, route, list(dict.fromkeys([judged, SETTLE, *([REFINE] if refines else [])])))
     if critic is not None:
         flow.add_node(CRITICISE, critic)
         ends = [END, SETTLE, *([REFINE] if refines else [])]
         flow.add_conditional_edges(CRITICISE, after_critic(refine=refines, max_rounds=max_rounds), ends)
     if refiner is not None and refines:
         flow.add_node(REFINE, refiner)
-        flow.add_edge(REFINE, VERIFY if checks else judged)
+        flow.add_edge(REFINE, VERIFY)
     return flow

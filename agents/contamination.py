@@ -1,0 +1,72 @@
+"""The contamination gate: a draft that repeats a row of the user's evaluation sets is rejected before it costs more."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from typing import Any
+
+from langgraph.runtime import Runtime
+
+from ..evals.contamination.loaded import digest_of, index_of
+from ..evals.contamination.ngrams import COMMON, WORDS
+from ..evals.contamination.sources import EvalSet, eval_sets
+from ..evals.contamination.texts import texts_of
+from ..storage.records import Decision, Draft, Verdict
+from .state import FlowContext, FlowState, Node, describe
+from .variables import last_draft
+
+CONTAMINATED = "contaminated"
+_SHOWN = 3
+_LONGEST_TEXT = 500
+
+
+class ContaminationGuard:
+    """Rejects drafts that share `n` words in a row with a row of the sets. Implements `agents.guards.Guard`.
+
+    The verdict's text names set, row, column and both spans of the longest matches.
+    """
+
+    name = "contamination"
+
+    def __init__(
+        self, sets: Iterable[str | os.PathLike[str] | EvalSet], *, n: int = WORDS, common: int = COMMON
+    ) -> None:
+        """Reads the sets; raises `ConfigError` as `index_of` does."""
+        found = eval_sets(sets)
+        self.index = index_of(found, n=n, common=common)
+        self.version = f"{digest_of(found)}-{n}-{common}"
+
+    async def judge(self, draft: Draft) -> Verdict:
+        matches = [match for cell in texts_of(draft) for match in self.index.matches(cell, most=_SHOWN)]
+        if not matches:
+            return Verdict(by=self.name, draft=draft.index, decision=Decision.ACCEPT)
+        worst = sorted(matches, key=lambda match: (-match.words, -match.score))[:_SHOWN]
+        return Verdict(
+            by=self.name,
+            draft=draft.index,
+            decision=Decision.REJECT,
+            reasons=(CONTAMINATED,),
+            text="; ".join(match.described for match in worst)[:_LONGEST_TEXT],
+        )
+
+
+def contamination(*sets: str | os.PathLike[str] | EvalSet, n: int = WORDS, common: int = COMMON) -> Node:
+    """Returns a node that rejects drafts which repeat a row of the evaluation sets (reason `contaminated`).
+
+    A campaign's key `contamination.sets` does the same for any flow; this one is for a flow that brings sets of its
+    own.
+
+    Raises:
+        ConfigError: a set is not there, is not readable, or has no text.
+    """
+    guard = ContaminationGuard(sets, n=n, common=common)
+
+    @describe(reads=("drafts",), writes=("verdicts", "decision", "reasons"))
+    async def compare(state: FlowState, runtime: Runtime[FlowContext]) -> dict[str, Any]:
+        verdict = await guard.judge(last_draft(state))
+        if verdict.decision is Decision.ACCEPT:
+            return {"verdicts": [verdict]}
+        return {"verdicts": [verdict], "decision": verdict.decision, "reasons": verdict.reasons}
+
+    return compare

@@ -1,0 +1,32 @@
+"""What a campaign says of contamination, as data."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from .ngrams import COMMON, WORDS
+
+
+class ContaminationSettings(BaseModel):
+    """Which evaluation sets no item may repeat. Without `sets` nothing is compared.
+
+    sets:    files and folders, relative to the campaign file; `set.jsonl:question,answer` names the columns.
+    n:       words in a row that an item must not share with a row of them.
+    common:  runs of about half as many words that more than this many texts of the sets have are phrases, not evidence.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    sets: tuple[str, ...] = ()
+    n: int = Field(default=WORDS, ge=5, le=100)
+    common: int = Field(default=COMMON, ge=1)
+
+    @field_validator("sets", mode="before")
+    @classmethod
+    def _one_is_a_list(cls, value: Any) -> Any:
+        if isinstance(value, str | Path):
+            raise ValueError(f"must be a list, write [{str(value)!r}]")
+        return value

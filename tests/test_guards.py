@@ -1,0 +1,135 @@
+"""Guards of a campaign: no flow gets round them, the critic is not paid, and a fleet agrees on them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from processes import Start
+from write_and_judge import PROMPTS, flow, judge, judged, rows, write
+
+from gristmill import Campaign, Draft, Message, Request, Scripted, Verdict, reference_flow
+from gristmill.agents.contamination import contamination
+from gristmill.campaigns.fleet.manifest import manifest_of, require_same
+from gristmill.campaigns.guards import guards_of
+from gristmill.campaigns.guards import judged as judged_by
+from gristmill.campaigns.outcome import Outcome
+from gristmill.campaigns.spec import load_spec, make_spec
+from gristmill.errors import ConfigError
+from gristmill.storage.records import Decision, Item, Status
+from gristmill.storage.store import RunStore
+
+LEAKED = "Explain: Row 3: the tide turns the wheel of the old mill twice a day, and the miller sleeps by the moon."
+
+
+def answer(request: Request) -> Any:
+    if request.role != "generator":
+        return judged()
+    if "Row 3:" in request.variables["passage"]:
+        return LEAKED.upper()
+    return f"Explain: {request.variables['passage']}"
+
+
+def benchmark(folder: Path) -> Path:
+    (folder / "bench.jsonl").write_text(json.dumps({"question": LEAKED, "answer": "tides"}) + "\n")
+    return folder / "bench.jsonl"
+
+
+def campaign(folder: Path, model: Scripted, **values: Any) -> Campaign:
+    rows(folder, 8)
+    defaults = {"flow": flow(), "prompts": [str(PROMPTS)], "runs": str(folder / "runs")}
+    found = {"contamination": {"sets": [str(benchmark(folder))]}, **defaults, **values}
+    return Campaign("test", [folder / "rows.jsonl"], models={"default": model}, **found)
+
+
+async def test_a_flow_of_the_users_own_does_not_get_round_the_gate(tmp_path: Path) -> None:
+    report = await campaign(tmp_path, Scripted(answer)).execute()
+    assert report.reasons == {("accepted", ""): 7, ("rejected", "contaminated"): 1}
+    (item,) = RunStore.read(report.folder).items(Status.REJECTED)
+    verdict = item.verdicts[-1]
+    assert (verdict.by, verdict.reasons) == ("contamination", ("contaminated",))
+    size = len(LEAKED) - 1
+    assert verdict.text == f"22 words of messages.0[0:{size}] stands in bench.jsonl #1 question[0:{size}]"
+    accepted = next(RunStore.read(report.folder).items(Status.ACCEPTED))
+    assert [one.by for one in accepted.verdicts][-1] == "contamination"
+
+
+async def test_the_reference_flow_does_not_pay_the_critic_for_it(tmp_path: Path) -> None:
+    model = Scripted(answer)
+    built = reference_flow(proposer=None, generator=write, critic=judge)
+    report = await campaign(tmp_path, model, flow=built).execute()
+    assert report.reasons == {("accepted", ""): 7, ("rejected", "contaminated"): 1}
+    assert sum(request.role == "critic" for request in model.requests) == 7
+    (item,) = RunStore.read(report.folder).items(Status.REJECTED)
+    assert [verdict.by for verdict in item.verdicts] == ["contamination"]
+
+
+async def test_an_objection_that_a_flow_passes_over_still_counts(tmp_path: Path) -> None:
+    spec = make_spec({"name": "x", "documents": ["d"], "contamination": {"sets": [str(benchmark(tmp_path))]}})
+    guards = guards_of(spec)
+    draft = Draft(index=0, by="g", messages=(Message(role="user", content=LEAKED),))
+    verdict = await guards[0].judge(draft)
+    item = Item(id="i", task="t", kind="sft", status=Status.ACCEPTED, drafts=(draft,), verdicts=(verdict,))
+    found = await judged_by(Outcome(Status.ACCEPTED, (item,)), guards)
+    assert (found.status, found.reason) == (Status.REJECTED, "contaminated")
+    assert len(found.items[0].verdicts) == 1
+    clean = draft.model_copy(update={"index": 1, "messages": (Message(role="user", content="The sea."),)})
+    item = item.model_copy(update={"drafts": (draft, clean)})
+    found = await judged_by(Outcome(Status.ACCEPTED, (item,)), guards)
+    assert found.status is Status.ACCEPTED
+    assert found.items[0].verdicts[-1] == Verdict(by="contamination", draft=1, decision=Decision.ACCEPT)
+
+
+async def test_a_node_brings_sets_of_its_own(tmp_path: Path) -> None:
+    node = contamination(benchmark(tmp_path), n=6)
+    draft = Draft(index=0, by="g", messages=(Message(role="user", content="wheel of the old mill twice"),))
+    update = await node({"drafts": [draft]}, None)  # type: ignore[arg-type]  # it reads no context
+    assert update["decision"] is Decision.REJECT
+    assert update["reasons"] == ("contaminated",)
+
+
+def test_sets_are_meant_from_the_campaign_files_folder(tmp_path: Path) -> None:
+    benchmark(tmp_path)
+    path = tmp_path / "tides.toml"
+    path.write_text('name = "t"\ndocuments = ["d"]\n[contamination]\nsets = ["bench.jsonl:question"]\n')
+    assert guards_of(load_spec(path))
+    with pytest.raises(ConfigError, match="must be a list"):
+        make_spec({"name": "t", "documents": ["d"], "contamination": {"sets": "bench.jsonl"}})
+
+
+def test_machines_with_other_sets_do_not_work_together(tmp_path: Path) -> None:
+    here = campaign(tmp_path, Scripted(answer))
+    one = manifest_of(here.spec, here.prepare())
+    require_same(one, manifest_of(here.spec, here.prepare()))
+    with benchmark(tmp_path).open("a") as file:
+        file.write(json.dumps({"question": "one more " * 10}) + "\n")
+    with pytest.raises(ConfigError, match="guards 'contamination'"):
+        require_same(one, manifest_of(here.spec, here.prepare()))
+
+
+async def test_a_fleet_has_the_gate_at_its_workers(tmp_path: Path, gristmill: Start) -> None:
+    (tmp_path / "docs").mkdir()
+    text = "The mill of Elsing was built in 1842. It turns with the tide twice a day. Its wheel is twelve metres wide."
+    (tmp_path / "docs" / "mill.md").write_text(f"# Mill\n\n{text}\n")
+    path = tmp_path / "tides.toml"
+    body = 'name = "tides"\ndocuments = ["docs"]\nrecipe = "grounded-qa"\n[models.default]\nmodel = "offline"\n'
+    path.write_text(body)
+    code, _, err = await (await gristmill("run", path)).ended()
+    assert code == 0, err
+    made = list(RunStore.read(tmp_path / "runs/tides").items(Status.ACCEPTED))
+    assert made
+    questions = [{"question": message.content} for item in made for message in item.messages]
+    (tmp_path / "bench.jsonl").write_text("".join(json.dumps(row) + "\n" for row in questions))
+    body = body.replace('"tides"', '"again"') + '[contamination]\nsets = ["bench.jsonl"]\nn = 5\n'
+    path.write_text(body)
+    code, out, err = await (await gristmill("run", path, "--workers", "2")).ended()
+    items = RunStore.read(tmp_path / "runs/again").items()
+    assert "contaminated" in {reason for item in items for reason in item.reasons}
+    (tmp_path / "bench.jsonl").unlink()
+    path.write_text(body.replace('"again"', '"third"'))
+    code, out, err = await (await gristmill("run", path, "--workers", "2")).ended()
+    assert code == 1, (out, err)
+    assert "bench.jsonl" in err + out
+    assert "no such file or folder is here" in err + out
