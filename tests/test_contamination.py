@@ -286,7 +286,7 @@ def test_no_item_and_items_without_text(tmp_path: Path) -> None:
     path = of_jsonl(tmp_path)
     none = contamination_report([], [path])
     assert none.figures[0].value is None
-    assert none.figures[0].note == "there is no item"
+    assert none.figures[0].note == "nothing to measure"
     blank = contamination_report(["", " ", {}, "\ud800 \x00"], [path])
     assert (blank.figures[0].value, blank.figures[0].of) == (0.0, 4)
 

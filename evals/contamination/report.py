@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 from itertools import islice
 
 from ...storage.records import Item
-from ..agreement import share
 from ..figure import Figure
+from ..intervals import share_figure
 from .loaded import index_of
 from .match import Match
 from .ngrams import COMMON, WORDS, NgramIndex
@@ -61,9 +61,9 @@ def contamination_report(
     found = _Found()
     for place, one in enumerate(items):
         found.take(one.id if isinstance(one, Item) else str(place), one, index)
-    figures = [_share_of("contaminated", len(found.items), found.count)]
+    figures = [share_figure("contaminated", len(found.items), found.count)]
     for books in index.books:
-        figures.append(_share_of(f"contaminated.{books.name}", found.by_set[books.name], found.count))
+        figures.append(share_figure(f"contaminated.{books.name}", found.by_set[books.name], found.count))
         rows = found.rows.get(books.name, set())
         figures.append(Figure(f"leaked_rows.{books.name}", len(rows), "rows", of=books.rows))
     return Contamination(
@@ -98,14 +98,6 @@ class _Found:
         room = min(_OF_ITEM, MOST_MATCHES - len(self.matches))
         self.cut |= len(matches) > room
         self.matches += [replace(match, item=id) for match in islice(matches, room)]
-
-
-def _share_of(name: str, count: int, of: int) -> Figure:
-    """The share of the items, with its Wilson interval: items are taken for a sample of what the campaign makes."""
-    if not of:
-        return Figure(name, None, "share", note="there is no item")
-    found = share(count, of)
-    return Figure(name, found.value, "share", found.low, found.high, of)
 
 
 def _notes(index: NgramIndex, found: _Found) -> Iterable[str]:

@@ -39,7 +39,7 @@ class EvalSet:
         if not path.exists():
             raise ConfigError(
                 f"evaluation set '{written}': no such file or folder is here; give a file "
-                f"({', '.join(SUFFIXES)}, also {PACKED}) or a folder of such files, on every machine that works on the run"
+                f"({', '.join(SUFFIXES)}, also {PACKED}) or a folder of such, on every machine that works on the run"
             )
         return cls(path.name or str(path), path, columns)
 
