@@ -28,7 +28,7 @@ from ..storage.records import Usage
 from ..storage.store import Books, RunStore
 from .fleet.fleet import Fleet
 from .ingest import Ingested
-from .prepare import Flow, Prepared, bind, check_models, context_of, prepare
+from .prepare import Flow, Prepared, bind, check_models, context_of, prepare, require_draws
 from .progress import Progress
 from .report import people_of
 from .run import Run
@@ -127,7 +127,10 @@ class Campaign:
         for role, name in self.spec.roles.items():
             if name not in names:
                 raise ConfigError(f"roles.{role}: no model is called '{name}'; there are {', '.join(sorted(names))}")
-        return prepare(self.spec, flow=self._flow, planner=self._planner, given=self.models)
+        prepared = prepare(self.spec, flow=self._flow, planner=self._planner, given=self.models)
+        if self._planner is None and not self.spec.planner:
+            require_draws(self.spec, prepared.options)
+        return prepared
 
     def run(
         self,

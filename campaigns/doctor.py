@@ -14,7 +14,7 @@ from rich.text import Text
 from ..errors import GristmillError
 from ..models.probe import probe
 from ..storage.redis_health import Health, redis_health
-from .prepare import prepare
+from .prepare import prepare, require_draws
 from .spec import CampaignSpec
 
 EXTRAS = {
@@ -89,6 +89,8 @@ def _disk(folder: Path) -> Health:
 def _campaign(spec: CampaignSpec) -> Health:
     try:
         prepared = prepare(spec)
+        if not spec.planner:
+            require_draws(spec, prepared.options)
     except GristmillError as error:
         return Health(name="campaign", ok=False, detail=str(error))
     roles = ", ".join(sorted(prepared.roles)) or "none named"

@@ -15,8 +15,10 @@ from ..errors import ConfigError
 from ..graphs.exchange.seeds import require_seed
 from ..graphs.flows.check import builder_of, infos_of, require_flow
 from ..graphs.flows.loading import flow_of, load_flow, load_named
-from ..graphs.recipes.base import SOURCES, Planner, Recipe
+from ..graphs.recipes.base import SOURCES, Options, Planner, Recipe
 from ..graphs.recipes.catalogue import recipe as recipe_by_name
+from ..graphs.resolution.types import Types
+from ..graphs.sampling.base import Foreseen
 from ..models.contract import Model
 from ..models.factory import build, wrap
 from ..models.layers.budget import Allowance
@@ -98,6 +100,7 @@ def prepare(
         if spec.graph.extractor != "terms":
             roles |= {"extractor"}
         spec.graph.types.check()
+        Types.check_near(spec.graph.types, spec.graph.resolution.near_types)
         for name in ("extract-graph", "summarise-entity"):
             prompts.get(name)
         if spec.graph.resolution.use_model:
@@ -105,6 +108,18 @@ def prepare(
             prompts.get("same-entity")
     _require_asked(spec.roles, roles, found)
     return Prepared(found, planner, options, chosen.gives, needs_graph, roles, prompts, guards_of(spec))
+
+
+def require_draws(spec: CampaignSpec, options: BaseModel) -> None:
+    """Raises `ConfigError` when a sampler of the recipe asks for what the graph cannot have, or for a file that is not
+    there. Only where tasks are planned: workers have no such files."""
+    if isinstance(options, Options):
+        foreseen = Foreseen(tuple(kind.name for kind in spec.graph.types.entity_types))
+        for name, one in options.samplers().items():
+            try:
+                one.check(foreseen)
+            except ConfigError as error:
+                raise ConfigError(f"draws.{name}: {error}" if name != one.kind.name else str(error)) from error
 
 
 def roles_of(flow: Flow) -> frozenset[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import os
 import tomllib
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -209,7 +210,8 @@ class CampaignSpec(Part):
         """
         data = self.model_dump(mode="json", include={"recipe", "flow", "planner", "options", "seed", "chunks"})
         data["options"].pop("minimum", None)
-        # A seed is read once, as documents are: another path of the same file is no other campaign.
+        # Another path of the same file is no other campaign.
+        data["options"] = with_files(data["options"], lambda name: Path(name).name)
         return {**data, "graph": self.graph.model_dump(mode="json", exclude={"seed"}), "text_field": self.text_field}
 
 
@@ -278,6 +280,7 @@ def load_spec(path: str | Path, **overrides: Any) -> CampaignSpec:
         update={
             "documents": tuple(_under(base, name) for name in spec.documents),
             "prompts": tuple(_under(base, name) for name in spec.prompts),
+            "options": with_files(spec.options, lambda name: _under(base, name)),
             "runs": runs,
             "graph": spec.graph.model_copy(update={"seed": _under(base, spec.graph.seed)})
             if spec.graph.seed
@@ -297,6 +300,26 @@ def load_spec(path: str | Path, **overrides: Any) -> CampaignSpec:
 
 def _under(base: Path, name: str | os.PathLike[str]) -> str:
     return os.path.normpath(base / Path(name).expanduser())
+
+
+def with_files(options: Mapping[str, Any], change: Callable[[str], str]) -> dict[str, Any]:
+    """Returns a recipe's options with what `change` makes of each file that they name: `taxonomy`, and the `scores` of
+    draws, at any depth."""
+    changed = dict(options)
+    if isinstance(taxonomy := options.get("taxonomy"), str | os.PathLike):
+        changed["taxonomy"] = change(os.fspath(taxonomy))
+    if isinstance(draws := options.get("draws"), Mapping):
+        changed["draws"] = {name: _with_scores(table, change) for name, table in draws.items()}
+    return changed
+
+
+def _with_scores(table: Any, change: Callable[[str], str]) -> Any:
+    if not isinstance(table, Mapping):
+        return table
+    changed = {key: _with_scores(value, change) for key, value in table.items()}
+    if isinstance(scores := table.get("scores"), str | os.PathLike):
+        changed["scores"] = change(os.fspath(scores))
+    return changed
 
 
 def _listed(names: Any) -> str:

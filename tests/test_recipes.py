@@ -381,7 +381,11 @@ def test_a_broken_taxonomy_is_named(tmp_path: Path, text: str, message: str) -> 
         ("entigraph", {"shares": {"x": 1}, "draws": {"x": {"hops": 2}}}, "draws.x names no sampler"),
         ("entigraph", {"draws": {"x": {"sampler": "path"}}}, "'x', which has no share"),
         ("entigraph", {"shares": {"x": 1}, "draws": {"x": {"sampler": "paths"}}}, "did you mean 'path'"),
-        ("graph-reasoning", {"shares": {"x": 1}, "draws": {"x": {"sampler": "path", "hop": 2}}}, "hop: Extra"),
+        (
+            "graph-reasoning",
+            {"shares": {"x": 1}, "draws": {"x": {"sampler": "path", "hop": 2}}},
+            "mean 'hops'",
+        ),
         ("entigraph", {"shares": {"x": 1}, "draws": {"x": {"sampler": "path", "repeats": True}}}, "would never end"),
         ("graph-reasoning", {"shares": {"x": 1}, "draws": {"x": {"sampler": "ego", "label": "y"}}}, "has label"),
         ("graph-reasoning", {"shares": {"hop4": 1}}, "hop4"),

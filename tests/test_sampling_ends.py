@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from itertools import combinations
+from pathlib import Path
 
 import pytest
 from drawing import drawn, opened
@@ -12,8 +13,10 @@ from small_graphs import graph_of, random_graph, sources_of
 from gristmill.errors import ConfigError
 from gristmill.graphs.knowledge.graph import KnowledgeGraph
 from gristmill.graphs.sampling import engine, similar
+from gristmill.graphs.sampling.base import Foreseen
 from gristmill.graphs.sampling.catalogue import sampler
 from gristmill.graphs.sampling.sources import Sources
+from gristmill.storage.records import Entity
 
 
 @pytest.fixture(scope="module")
@@ -95,7 +98,8 @@ def test_a_meeting_path_keeps_to_two_documents(graph: KnowledgeGraph) -> None:
     ("name", "options", "says"),
     [
         ("paths", {}, "did you mean 'path'"),
-        ("path", {"hop": 2}, "hop: Extra inputs are not permitted .*hops"),
+        ("path", {"hop": 2}, "sampler 'path': hop: no such option; did you mean 'hops'"),
+        ("path", {"zebra": 2}, r"zebra: no such option \(options are: .*hops"),
         ("path", {"hops": 0}, "hops"),
         ("ego", {"max_nodes": 1}, "max_nodes"),
         ("community", {"max_size": 1}, "max_size"),
@@ -107,6 +111,8 @@ def test_a_meeting_path_keeps_to_two_documents(graph: KnowledgeGraph) -> None:
         ("anchor", {"types": ["x"], "draw": ""}, "no sampler is called ''"),
         ("long-tail", {"draw": "path", "options": {"hop": 1}}, "sampler 'path': hop"),
         ("uncertainty", {"draw": "bfs", "options": {"budget": 0}}, "budget"),
+        ("anchor", {"types": ["x"], "options": {"repeats": True}}, "options of 'ego' has repeats, .* beside draw"),
+        ("long-tail", {"options": {"label": "rare"}}, "options of 'entity' has label"),
         ("entity", {"link": "any"}, "link"),
     ],
 )
@@ -145,3 +151,47 @@ def test_a_sampler_that_gives_one_group_a_root_ends_where_all_roots_are_refused(
     assert list(bounded) == []
     assert "20 candidates in a row" in bounded.end
     assert bounded.books.refused == {"over budget": 20}
+
+
+def test_a_path_of_one_step_is_not_told_to_take_fewer() -> None:
+    draws = opened("path", KnowledgeGraph([Entity(id="a", name="a", type="thing")]), hops=1)
+    assert list(draws) == []
+    assert "fewer hops" not in draws.end
+    assert "link = 'any'" in draws.end
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "says"),
+    [
+        ("anchor", {"types": ("person",)}, ""),
+        ("anchor", {"types": ("persons",)}, "no entity can have that type; did you mean 'person'"),
+        (
+            "anchor",
+            {"types": ("place", "zebra")},
+            r"types has 'zebra', .*\(the types .* are: person, place\)",
+        ),
+        ("anchor", {"types": ("place",), "draw": "anchor", "options": {"types": ("plaice",)}}, "plaice"),
+        ("long-tail", {"draw": "uncertainty"}, "sampler 'uncertainty' draws facts by their scores and has none"),
+        ("uncertainty", {}, "option scores .* `score_facts` makes them"),
+        ("uncertainty", {"scores": "nowhere.jsonl"}, "scores 'nowhere.jsonl' cannot be read"),
+        ("path", {}, ""),
+    ],
+)
+def test_what_no_graph_can_have_is_told_before_there_is_one(name: str, options, says: str) -> None:
+    foreseen = Foreseen(("person", "place"))
+    if not says:
+        sampler(name, **options).check(foreseen)
+        return
+    with pytest.raises(ConfigError, match=says):
+        sampler(name, **options).check(foreseen)
+
+
+def test_scores_are_read_before_there_is_a_graph(tmp_path: Path) -> None:
+    foreseen, scores = Foreseen(("person",)), tmp_path / "scores.jsonl"
+    scores.write_text("")
+    with pytest.raises(ConfigError, match="has no score"):
+        sampler("uncertainty", scores=scores).check(foreseen)
+    scores.write_text('{"fact": "r1", "score": 0.5}\n')
+    sampler("uncertainty", scores=scores, draw="ego").check(foreseen)
+    with pytest.raises(ConfigError, match="plaice"):
+        sampler("uncertainty", scores=scores, draw="anchor", options={"types": ["plaice"]}).check(foreseen)

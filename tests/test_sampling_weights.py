@@ -12,6 +12,7 @@ from small_graphs import graph_of, random_graph
 
 from gristmill.graphs.knowledge.graph import KnowledgeGraph
 from gristmill.graphs.sampling.numbered import numbered
+from gristmill.graphs.sampling.roots import NONE, Weighted
 from gristmill.graphs.sampling.walker import MANY, NOWHERE, Walker
 from gristmill.graphs.sampling.weights import Bounded, Weight, by_degree, by_id, by_inverse_coverage, product, uniform
 
@@ -85,3 +86,28 @@ def test_a_product_is_bounded_where_its_parts_are() -> None:
     assert isinstance(product(covered, covered), Bounded)
     assert product(uniform, covered) is covered
     assert not isinstance(product(covered, by_degree), Bounded)
+
+
+def test_roots_by_a_bounded_weight_are_as_likely_as_by_reading_all_and_follow_what_changes() -> None:
+    graph = numbered(graph_of([(0, leaf) for leaf in range(1, 21)]))
+    coverage: dict[str, int] = {f"e{number:03}": number % 4 for number in range(21)}
+    weight = by_inverse_coverage(coverage)
+    weigh = weight(graph)
+    total = sum(map(weigh, range(21)))
+    for most in (0.0, 1.0):
+        roots = Weighted(range(21), weigh, random.Random(2), most)
+        found = Counter(roots.pick() for _ in range(20_000))
+        assert all(found[one] / 20_000 == pytest.approx(weigh(one) / total, rel=0.15) for one in range(21))
+        coverage["e005"] = 10**9
+        assert Counter(roots.pick() for _ in range(2000))[5] == 0
+        coverage["e005"] = 1
+
+
+@pytest.mark.parametrize("zeros", [0, 15, 21])
+def test_roots_by_a_bounded_weight_are_taken_once_each_and_weightless_ones_last(zeros: int) -> None:
+    roots = Weighted(range(21), lambda number: float(number >= zeros), random.Random(2), 1.0)
+    taken = list(iter(roots.take, NONE))
+    assert sorted(taken) == list(range(21))
+    assert set(taken[: 21 - zeros]) == set(range(zeros, 21))
+    assert roots.pick() == NONE
+    assert Weighted((), lambda number: 1.0, random.Random(2), 1.0).take() == NONE

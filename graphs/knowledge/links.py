@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_left, bisect_right
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from importlib.util import find_spec
 
 from ..numeric import np
@@ -196,6 +196,15 @@ class Pairs:
         start, stop = self.offsets[low], self.offsets[low + 1]
         first = bisect_left(self.highs, high, start, stop)
         return self.numbers[first : bisect_right(self.highs, high, first, stop)]
+
+    def each(self, left: int, right: int) -> Iterator[int]:
+        """Yields the relations that join two numbers, ascending: for whoever needs the first that fits."""
+        low, high = (left, right) if left <= right else (right, left)
+        stop, highs = self.offsets[low + 1], self.highs
+        place = bisect_left(highs, high, self.offsets[low], stop)
+        while place < stop and highs[place] == high:
+            yield self.numbers[place]
+            place += 1
 
 
 def _linked_by_numpy(pairs: Pairs, weights: Sequence[float]) -> tuple[Numbers, Numbers, Sequence[float]]:

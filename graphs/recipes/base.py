@@ -24,12 +24,17 @@ if TYPE_CHECKING:  # types only: a planner draws without networkx or langgraph b
 
     from ..knowledge.graph import KnowledgeGraph
     from ..sampling.engine import Yield
+    from ..sampling.sampler import Sampler
 
 
 class Options(BaseModel):
     """Base of a recipe's options: frozen, and an unknown key is an error (a typo must not be silently ignored)."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+    def samplers(self) -> Mapping[str, Sampler]:
+        """Returns the samplers that the planner draws by, by name: a campaign checks them before it spends."""
+        return {}
 
 
 def _never(_: str) -> bool:
@@ -89,7 +94,7 @@ class PlanView:
     meta: Callable[[Chunk], Mapping[str, Any]] = _nothing
     accepted: Accepted = field(default_factory=NothingAccepted, repr=False, compare=False)
     yields: MutableMapping[str, Yield] = field(default_factory=dict, repr=False, compare=False)
-    draws: MutableMapping[Any, Iterator[Task | None]] = field(default_factory=dict, repr=False, compare=False)
+    draws: MutableMapping[Any, Walk] = field(default_factory=dict, repr=False, compare=False)
 
     @cached_property
     def sources(self) -> Sources:
@@ -119,39 +124,67 @@ Draws = Callable[[PlanView, random.Random, Any], Iterator[Task | None]]
 that nothing is to be drawn before a task has ended; the iterator is asked again then."""
 
 
+WATCHED = 4096
+ROUNDS = 16
+PATIENCE = 1000  # repeats that are let pass before any are counted
+
+
 def lazily(draws: Draws) -> Planner:
     """Turns a generator of tasks into a planner; usable as a decorator.
 
     The iterator stays open in the view from call to call, so a plan of a million tasks is walked once and never
-    stands in memory. A resumed campaign has a fresh view: the walk starts over and skips what is planned.
+    stands in memory. A resumed campaign has a fresh view: the walk starts over and skips what is planned. A generator
+    without end that gives the same tasks again and again counts as exhausted, see `Walk`.
     """
 
     def plan(view: PlanView, count: int, rng: random.Random, options: Any) -> Sequence[Task]:
         if count <= 0:
             return ()
         if plan not in view.draws:
-            view.draws[plan] = _new_only(draws(view, rng, options), view.is_planned)
-        return _distinct(view.draws[plan], count)
+            view.draws[plan] = Walk(draws(view, rng, options), view.is_planned)
+        return view.draws[plan].take(count)
 
     plan.__doc__ = draws.__doc__
     plan.__name__ = draws.__name__
     return plan
 
 
-def _new_only(tasks: Iterator[Task | None], is_planned: Callable[[str], bool]) -> Iterator[Task | None]:
-    return (task for task in tasks if task is None or not is_planned(task.id))
+class Walk:
+    """An open generator of tasks, of which those are taken that are new.
 
+    It ends where the generator does, or goes round: where, since the last new task, each of the tasks that came was
+    seen `ROUNDS` times on average. A generator may draw with replacement, and would then never end.
+    """
 
-def _distinct(tasks: Iterator[Task | None], count: int) -> Sequence[Task]:
-    """Takes `count` tasks of different ids: a batch is not planned before it is returned, so it may hold a repeat."""
-    batch: dict[str, Task] = {}
-    for task in tasks:
-        if task is None:
-            return list(batch.values()) or WAIT
-        batch[task.id] = task
-        if len(batch) == count:
-            break
-    return list(batch.values())
+    def __init__(self, tasks: Iterator[Task | None], is_planned: Callable[[str], bool]) -> None:
+        self._tasks = tasks
+        self._is_planned = is_planned
+        self._watched: set[str] = set()
+        self._again = 0
+
+    def take(self, count: int) -> Sequence[Task]:
+        """Takes `count` tasks of different ids that were not planned before, fewer when there are no more now."""
+        batch: dict[str, Task] = {}  # not planned before it is returned, so it may hold a repeat
+        for task in self._tasks:
+            if task is None:
+                return list(batch.values()) or WAIT
+            if task.id not in batch and not self._is_planned(task.id):
+                batch[task.id] = task
+                self._watched.clear()
+                self._again = 0
+            elif self._goes_round(task.id):
+                break
+            if len(batch) == count:
+                break
+        return list(batch.values())
+
+    def _goes_round(self, task: str) -> bool:
+        """Notes a task that is not new; of more than `WATCHED` different ones the first stand for all."""
+        if task in self._watched:
+            self._again += 1
+        elif len(self._watched) < WATCHED:
+            self._watched.add(task)
+        return self._again > ROUNDS * len(self._watched) + PATIENCE
 
 
 def cell(attribute: str, value: object) -> str:

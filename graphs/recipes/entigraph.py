@@ -29,6 +29,7 @@ from ...agents.verifiers import length
 from ...storage.records import Decision, Task
 from ..flows.reference import Flow, reference_flow
 from ..knowledge.graph import Link
+from ..sampling.sampler import Sampler
 from .base import Options, PlanView, Recipe, lazily
 from .groups import WeightName, graph_of, group_rng, opened, require_some, samplers_of, task_of, weight_of, within
 from .room import Room
@@ -79,15 +80,19 @@ class EntiGraphOptions(Options):
     def _draws_are_known(self) -> Self:
         """Raises `ConfigError` before anything is spent."""
         Shares("draw", self.shares, {})
-        samplers_of(self.shares, self.draws, DRAWS, self.link)
+        self.samplers()
         return self
+
+    def samplers(self) -> dict[str, Sampler]:
+        """Returns the sampler of each draw that has a share."""
+        return samplers_of(self.shares, self.draws, DRAWS, self.link)
 
 
 @lazily
 def plan_entigraph(view: PlanView, rng: random.Random, options: EntiGraphOptions) -> Iterator[Task]:
     """Draws groups by their shares until all are exhausted; a next pass gives each group its next form."""
     graph = graph_of(view, NAME)
-    chosen = samplers_of(options.shares, options.draws, DRAWS, options.link)
+    chosen = options.samplers()
     shares = Shares("draw", options.shares, view.coverage)
     weight = weight_of(options.weight, view)
     room = Room(view, graph, options.context_tokens)

@@ -38,6 +38,7 @@ from ..flows.reference import Flow, reference_flow
 from ..knowledge.graph import Link
 from ..sampling.draws import Draw
 from ..sampling.engine import REFUSALS, Refuse
+from ..sampling.sampler import Sampler
 from .base import Options, PlanView, Recipe, lazily
 from .groups import WeightName, graph_of, group_rng, opened, require_some, samplers_of, task_of, weight_of, within
 from .room import Room
@@ -99,18 +100,22 @@ class GraphReasoningOptions(Options):
     def _names_are_known(self) -> Self:
         """Raises `ConfigError` before anything is spent."""
         Shares("draw", self.all_shares, {})
-        samplers_of(self.all_shares, self.draws, DRAWS, self.link)
+        self.samplers()
         shares_of(self.judges, self.minimum)
         if self.agree is not None and self.agree > len(self.judges):
             raise ConfigError(f"agree is {self.agree}; there are only {len(self.judges)} judges")
         return self
+
+    def samplers(self) -> dict[str, Sampler]:
+        """Returns the sampler of each draw that has a share."""
+        return samplers_of(self.all_shares, self.draws, DRAWS, self.link)
 
 
 @lazily
 def plan_graph_reasoning(view: PlanView, rng: random.Random, options: GraphReasoningOptions) -> Iterator[Task]:
     """Draws combinations of knowledge points, each relation type by its share, until all are exhausted."""
     graph = graph_of(view, NAME)
-    chosen = samplers_of(options.all_shares, options.draws, DRAWS, options.link)
+    chosen = options.samplers()
     shares = Shares("draw", options.all_shares, view.coverage)
     room = Room(view, graph, options.context_tokens)
     refuse, weight = within(options.max_chunks, room), weight_of(options.weight, view)

@@ -33,7 +33,10 @@ MOST_RELATIONS = 12  # of a task; more would fill the prompt with lines and not 
 def graph_of(view: PlanView, recipe: str) -> KnowledgeGraph:
     """Returns the view's graph; raises `ConfigError` when the campaign built none, or an empty one."""
     if view.graph is None:
-        raise ConfigError(f"recipe '{recipe}' draws from a knowledge graph and the campaign has none; build it first")
+        raise ConfigError(
+            f"'{recipe}' draws from a knowledge graph, and this campaign builds none, as its recipe reads none; "
+            f'beside a planner of your own name one that does: recipe = "entigraph" or "graph-reasoning"'
+        )
     if not len(view.graph.ids):
         raise ConfigError(
             f"recipe '{recipe}' draws from the knowledge graph, which is empty: no entity was found in the documents; "
@@ -170,11 +173,18 @@ def opened(
     weight: Weight,
     refuse: Refuse,
 ) -> dict[str, Draws]:
-    """Opens samplers, each with a random source of its own, so that none disturbs the others; enters their books."""
+    """Opens samplers, each with a random source of its own, so that none disturbs the others; enters their books.
+
+    One for which the graph lacks something, such as any entity of an anchor's types, gives nothing and says why: what
+    the others draw is not lost for it.
+    """
     draws = {}
     for name, one in chosen.items():
         seed = random.Random(rng.getrandbits(64))  # noqa: S311  # reproducible draws
-        draws[name] = one.draws(graph, seed, weight=weight, sources=view.sources, refuse=refuse)
+        try:
+            draws[name] = one.draws(graph, seed, weight=weight, sources=view.sources, refuse=refuse)
+        except ConfigError as error:
+            draws[name] = Draws.none(name, str(error))
         view.yields[name] = draws[name].books
     return draws
 

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from enum import IntEnum
 
 from ...agents.extraction_schema import DEFAULT, GraphSchema, type_key
+from ...errors import ConfigError
 
 # Each line: types that extractors give to one and the same thing.
 NEAR: tuple[frozenset[str], ...] = tuple(
@@ -50,6 +52,24 @@ class Types:
 
     fallback: str
     near: tuple[frozenset[str], ...] = NEAR
+
+    @staticmethod
+    def check_near(schema: GraphSchema, near: Iterable[Sequence[str]]) -> None:
+        """Raises `ConfigError` for a line of fewer than two types, or a type that the schema has not."""
+        known = {type_key(kind.name): kind.name for kind in schema.entity_types}
+        for line in near:
+            for name in line:
+                if type_key(name) not in known:
+                    meant = get_close_matches(type_key(name), known, n=1)
+                    mend = f"; did you mean '{known[meant[0]]}'?" if meant else ""
+                    raise ConfigError(
+                        f"graph.resolution.near_types has '{name:.80}', which is no entity type of this graph{mend} "
+                        f"(there are: {', '.join(known.values())})"
+                    )
+            if len({type_key(name) for name in line}) < 2:
+                raise ConfigError(
+                    f"graph.resolution.near_types has {list(line)}; a line needs two types that one thing may have"
+                )
 
     @classmethod
     def of(cls, schema: GraphSchema = DEFAULT, near: Iterable[Sequence[str]] = ()) -> Types:

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from array import array
 from dataclasses import replace
+from difflib import get_close_matches
 from typing import Any, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
 from ...errors import ConfigError
-from .base import Linked, Opening, SamplerKind, Strategy
+from .base import Foreseen, Linked, Opening, SamplerKind, SamplerOptions, Strategy
 from .registry import sampler, samplers
 from .sampler import Sampler
+
+OUTER = SamplerOptions.model_fields.keys()  # what holds for the draws as a whole
 
 
 class Begun(Linked):
@@ -34,15 +37,36 @@ class Begun(Linked):
 
     def inner(self) -> Sampler:
         """Returns the other sampler; raises `ConfigError` when there is none, or it has no such options."""
+        for option in OUTER & self.options.keys():
+            raise ConfigError(
+                f"options of '{self.draw}' has {option}, which is ignored there; give {option} beside draw and options"
+            )
         kind = samplers().get(self.draw)
         linked = kind is not None and "link" in kind.options.model_fields
         return sampler(self.draw, **({"link": self.link, **self.options} if linked else self.options))
+
+
+def check_inner(options: Begun, foreseen: Foreseen) -> None:
+    """Checks the sampler that another one begins."""
+    options.inner().check(foreseen)
 
 
 class AnchorOptions(Begun):
     """Options of `anchor`: the entity types to begin at."""
 
     types: tuple[str, ...] = Field(min_length=1)
+
+
+def _check_anchor(options: AnchorOptions, foreseen: Foreseen) -> None:
+    for name in options.types:
+        if name not in foreseen.types:
+            near = get_close_matches(name.casefold(), foreseen.types, n=1)
+            meant = f"; did you mean '{near[0]}'?" if near else ""
+            raise ConfigError(
+                f"sampler 'anchor': types has '{name}', and no entity can have that type{meant} "
+                f"(the types of this graph are: {', '.join(foreseen.types)})"
+            )
+    check_inner(options, foreseen)
 
 
 def _open_anchor(options: AnchorOptions, opening: Opening) -> Strategy:
@@ -57,7 +81,8 @@ def _open_anchor(options: AnchorOptions, opening: Opening) -> Strategy:
     return options.inner().open(replace(opening, chosen=anchors))
 
 
-ANCHOR = SamplerKind("anchor", "another sampler, begun at entities of some types", AnchorOptions, _open_anchor)
+ANCHOR = SamplerKind("anchor", "another sampler, begun at entities of some types", AnchorOptions, _open_anchor,
+                     _check_anchor)  # fmt: skip
 
 
 class LongTailOptions(Begun):
@@ -81,4 +106,4 @@ def _open_long_tail(options: LongTailOptions, opening: Opening) -> Strategy:
 
 
 LONG_TAIL = SamplerKind("long-tail", "another sampler, begun at the rarest entities first", LongTailOptions,
-                        _open_long_tail)  # fmt: skip
+                        _open_long_tail, check_inner)  # fmt: skip

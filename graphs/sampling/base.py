@@ -18,7 +18,7 @@ from .numbered import Numbered
 from .roots import Even, InOrder, Roots, Weighted
 from .sources import Sources
 from .walker import Walker
-from .weights import Weight, uniform
+from .weights import Bounded, Weight, uniform
 
 
 class SamplerOptions(BaseModel):
@@ -111,7 +111,8 @@ class Opening:
             return InOrder(numbers)
         if self.weight is uniform:
             return Even(numbers, self.rng)
-        return Weighted(numbers, self.weight(self.graph), self.rng)
+        most = self.weight.most if isinstance(self.weight, Bounded) else 0.0
+        return Weighted(numbers, self.weight(self.graph), self.rng, most)
 
     def _candidates(self, link: Link | None) -> Numbers:
         graph = self.graph
@@ -139,16 +140,30 @@ class Opening:
 
 
 @dataclass(frozen=True)
+class Foreseen:
+    """What is known of a graph before it is built: the names of the entity types that it can have."""
+
+    types: tuple[str, ...]
+
+
+def _nothing(options: Any, foreseen: Foreseen) -> None:
+    pass
+
+
+@dataclass(frozen=True)
 class SamplerKind:
     """A way of drawing under a name.
 
-    open: options, opening → a strategy. Raises `ConfigError` when the graph or the sources lack what it needs.
+    open:  options, opening → a strategy. Raises `ConfigError` when the graph or the sources lack what it needs.
+    check: options, foreseen → nothing. Raises `ConfigError` for what no such graph can have: a campaign asks before
+           anything is spent. It may read files that the options name.
     """
 
     name: str
     summary: str
     options: type[SamplerOptions]
     open: Callable[[Any, Opening], Strategy]
+    check: Callable[[Any, Foreseen], None] = _nothing
 
 
 class Sets:

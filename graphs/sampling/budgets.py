@@ -42,6 +42,7 @@ class _Growing(RootByRoot):
         self._walker = opening.walker(options.link)
         self._root = opening.root_by_root(options.link)
         self._tokens = opening.need_sources(name, "the tokens of the chunks").tokens_of(opening.graph)
+        self._stated_from, self._stated_in = opening.graph.stated.offsets, opening.graph.stated.ends
         self._chosen: dict[int, Group] = {}  # by root, until the draw is made
 
     def propose(self) -> Group | str | None:
@@ -87,11 +88,11 @@ class _Growing(RootByRoot):
         """Returns the chunk that is to show an entity, `NOWHERE` when none does."""
         graph, tokens = self.graph, self._tokens
         if entity != beside:
-            for relation in graph.relations_between(entity, beside):
-                place = graph.stated.offsets[relation]
-                if place < graph.stated.offsets[relation + 1]:
-                    chunk = graph.stated.ends[place]
-                    if entity in graph.members[chunk]:
+            for relation in graph.pairs.each(entity, beside):
+                place = self._stated_from[relation]
+                if place < self._stated_from[relation + 1]:
+                    chunk = self._stated_in[place]
+                    if graph.members.has(chunk, entity):
                         return chunk
         row = graph.chunks[entity][:LOOKED_AT]
         return min(row, key=lambda chunk: (tokens[chunk], chunk)) if len(row) else NOWHERE

@@ -70,7 +70,16 @@ class Draws(Iterator[Draw]):
         self._repeats = repeats
         self._seen: set[bytes] = set()
         self._refused = 0  # by the caller, in a row
-        self._source = self._proposed() if not repeats else self._repeated()
+        self._source: Iterator[Draw] = self._proposed() if not repeats else self._repeated()
+
+    @classmethod
+    def none(cls, kind: str, why: str) -> Draws:
+        """Makes the draws of a sampler that cannot be opened."""
+        made = cls.__new__(cls)
+        made.kind, made.books, made.end = kind, Yield(), f"{kind}: nothing can be drawn: {why}"
+        made.books.refused[why] = 1
+        made._source = iter(())
+        return made
 
     def __next__(self) -> Draw:
         return next(self._source)

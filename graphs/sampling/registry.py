@@ -48,6 +48,9 @@ def sampler(name: str, **options: Any) -> Sampler:
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(str(part) for part in first["loc"]) or "options"
-        raise ConfigError(
-            f"sampler '{name}': {place}: {first['msg']} (options are: {', '.join(kind.options.model_fields)})"
-        ) from error
+        known = f"(options are: {', '.join(kind.options.model_fields)})"
+        if first["type"] == "extra_forbidden":
+            near = get_close_matches(place, kind.options.model_fields, n=1)
+            meant = f"; did you mean '{near[0]}'?" if near else ""
+            raise ConfigError(f"sampler '{name}': {place}: no such option{meant} {known}") from error
+        raise ConfigError(f"sampler '{name}': {place}: {first['msg']} {known}") from error

@@ -11,6 +11,7 @@ from .permutation import Permutation
 from .weights import Pool, Weigh
 
 NONE = -1  # there is no root left
+PUT_BACK = 64  # roots in a row that may be, before all weights are read
 
 
 class Roots(Protocol):
@@ -59,28 +60,52 @@ class Even:
 
 
 class Weighted:
-    """Roots by weight; reading all weights takes about a second for a million."""
+    """Roots by weight; reading all weights takes about a second for a million.
 
-    def __init__(self, numbers: Numbers, weigh: Weigh, rng: random.Random) -> None:
+    Of a weight that is never more than `most` none is read before it is drawn: a root is drawn by chance and taken as
+    often as it weighs of the bound, which is as likely. Only where that takes none are all weights read.
+    """
+
+    def __init__(self, numbers: Numbers, weigh: Weigh, rng: random.Random, most: float = 0.0) -> None:
         self._numbers = numbers
-        self._pool = Pool(numbers, weigh, rng)
+        self._weigh, self._most = weigh, most
+        self._rng = rng
+        self._gone: set[int] = set()  # places, until there is a pool
+        self._pool = None if most else Pool(numbers, weigh, rng)
         self._order = Permutation(len(numbers), rng)
 
     def __len__(self) -> int:
         return len(self._numbers)
 
     def pick(self) -> int:
-        return self._numbers[self._pool.pick()] if len(self._pool) else NONE
+        place = self._place()
+        return NONE if place == NONE else self._numbers[place]
 
     def take(self) -> int:
-        if not len(self._pool):
+        place = self._place()
+        if place == NONE:
             return NONE
-        place = self._pool.pick()
-        self._pool.remove(place)
+        if self._pool is None:
+            self._gone.add(place)
+        else:
+            self._pool.remove(place)
         return self._numbers[place]
 
     def __iter__(self) -> Iterator[int]:
         return (self._numbers[place] for place in self._order)
+
+    def _place(self) -> int:
+        if self._pool is None:
+            numbers, chance, count, most = self._numbers, self._rng.random, len(self._numbers), self._most
+            for _ in range(PUT_BACK if count else 0):
+                place = int(chance() * count)
+                if place not in self._gone and chance() * most < self._weigh(numbers[place]):
+                    return place
+            self._pool = Pool(numbers, self._weigh, self._rng)
+            for place in self._gone:
+                self._pool.remove(place)
+            self._gone.clear()
+        return self._pool.pick() if len(self._pool) else NONE
 
 
 class InOrder:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ..knowledge.graph import KnowledgeGraph
-from .base import Opening, SamplerKind, SamplerOptions, Strategy
+from .base import Foreseen, Opening, SamplerKind, SamplerOptions, Strategy
 from .engine import Draws, Refuse
 from .numbered import numbered
 from .sources import Sources
@@ -27,6 +27,10 @@ class Sampler:
     def label(self) -> str:
         """What its draws are called."""
         return self.options.label or self.kind.name
+
+    def check(self, foreseen: Foreseen) -> None:
+        """Raises `ConfigError` for what a graph of this kind cannot have, before there is one; see `SamplerKind`."""
+        self.kind.check(self.options, foreseen)
 
     def open(self, opening: Opening) -> Strategy:
         """Opens the bare strategy, for samplers that build on others."""

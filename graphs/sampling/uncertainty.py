@@ -12,8 +12,8 @@ from typing import ClassVar, Literal
 from pydantic import Field
 
 from ...errors import ConfigError
-from .anchors import Begun
-from .base import Opening, RootByRoot, SamplerKind, Strategy
+from .anchors import Begun, check_inner
+from .base import Foreseen, Opening, RootByRoot, SamplerKind, Strategy
 from .draws import Group
 from .judging import read_scores
 from .numbered import Numbered
@@ -62,15 +62,27 @@ class _Facts(RootByRoot):
         return None if place == NONE else self._groups[place]
 
 
+NO_SCORES = (
+    "sampler 'uncertainty' draws facts by their scores and has none; give {where} with a file that `write_scores` "
+    "wrote; `score_facts` makes them of a run's graph"
+)
+
+
+def _check(options: UncertaintyOptions, foreseen: Foreseen) -> None:
+    if options.scores is None:
+        raise ConfigError(NO_SCORES.format(where='the option scores = "scores.jsonl"'))
+    if not read_scores(options.scores):
+        raise ConfigError(f"sampler 'uncertainty': scores '{options.scores}' has no score; `score_facts` makes them")
+    if options.draw:
+        check_inner(options, foreseen)
+
+
 def _open(options: UncertaintyOptions, opening: Opening) -> Strategy:
     scores = opening.scores
     if not scores and options.scores is not None:
         scores = read_scores(options.scores)
     if not scores:
-        raise ConfigError(
-            "sampler 'uncertainty' draws facts by their scores and has none; give draws(..., scores=...), or the "
-            "option scores with a file that `write_scores` wrote; `score_facts` makes them"
-        )
+        raise ConfigError(NO_SCORES.format(where="draws(..., scores=...), or the option scores"))
     facts = _facts(opening, scores, chosen=None if opening.chosen is None else frozenset(opening.chosen))
     facts.sort(key=lambda fact: (fact[1] if options.order == "lowest" else -fact[1], fact[0]))
     if not options.draw:
@@ -116,4 +128,5 @@ def _firsts(facts: list[tuple[Group, float]]) -> list[tuple[Group, float]]:
     return list(firsts.items())
 
 
-UNCERTAINTY = SamplerKind("uncertainty", "facts by a score each: those a model knows least", UncertaintyOptions, _open)
+UNCERTAINTY = SamplerKind("uncertainty", "facts by a score each: those a model knows least", UncertaintyOptions, _open,
+                          _check)  # fmt: skip

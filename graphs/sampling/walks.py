@@ -111,10 +111,9 @@ class PathOptions(Linked):
 
 
 class _Paths(Paths, Walks):
-    mend = f"take fewer hops; or {WIDER}"
-
     def __init__(self, options: PathOptions, opening: Opening) -> None:
         Walks.__init__(self, options, opening, options.hops + 1)
+        self.mend = f"take fewer hops; or {WIDER}" if options.hops > 1 else Walks.mend
         self._chordless = options.chordless
 
     def checked(self, group: Group) -> Group | str:
