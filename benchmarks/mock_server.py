@@ -264,7 +264,10 @@ class MockServer:
         return misshapen(fault.partition(":")[2], reply) if fault.startswith("shape") else reply
 
     def _completion(self, body: dict[str, Any], raw: bytes, fault: str) -> bytes:
-        text = f" and so on {_mark(raw)}"
+        content = self.answer(body) if self.answer is not None else None
+        if isinstance(content, bytes):
+            return content
+        text = content if content is not None else f" and so on {_mark(raw)}"
         choice = {"index": 0, "text": text, "finish_reason": "length" if fault == "length" else "stop"}
         return self._reply(body, raw, [] if fault == "empty" else [choice])
 

@@ -149,3 +149,64 @@ class Solution(Answer):
     reasoning: str = ""
     answer: str = Field(min_length=1)
     evidence: list[str] = Field(default_factory=list)
+
+
+class RubricScore(Answer):
+    name: str
+    reason: str = ""
+    value: float
+
+
+class RubricScores(Answer):
+    """Answers `score-by-rubric`: one score a criterion, on the rubric's own scale."""
+
+    scores: list[RubricScore]
+
+
+class Comparison(Answer):
+    """Answers `compare-two-texts`."""
+
+    reason: str = ""
+    better: Literal["first", "second", "tie"]
+
+
+class Difference(Answer):
+    name: str = Field(min_length=1)
+    description: str = ""
+
+
+class Differences(Answer):
+    """Answers `name-differences`."""
+
+    criteria: list[Difference]
+
+
+class Group(Answer):
+    reason: str = ""
+    members: list[int]
+
+
+class Groups(Answer):
+    """Answers `group-texts`. `members` are the numbers that the texts were shown with, from 1."""
+
+    groups: list[Group]
+
+
+class GroupCheck(Answer):
+    """Answers `check-group`."""
+
+    reason: str = ""
+    valid: bool
+
+
+class ShortAnswer(Answer):
+    """Answers `answer-question`: the final answer alone."""
+
+    answer: str = Field(min_length=1)
+
+
+class AnswerCheck(Answer):
+    """Answers `check-answer`."""
+
+    reason: str = ""
+    verdict: Literal["correct", "incorrect", "unsure"]

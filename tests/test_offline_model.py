@@ -76,6 +76,20 @@ VARIABLES: dict[str, Any] = {
     "problem": "Explain how the Forth Bridge and the Tay Bridge are connected.",
     "reasoning": "Both are bridges in Scotland.",
     "judge": "relevance",
+    "criteria": [
+        {
+            "name": "clarity",
+            "question": "Is it clear?",
+            "description": "",
+            "anchors": [{"score": "1", "said": "no"}, {"score": "5", "said": "yes"}],
+        }
+    ],
+    "criterion": "clarity",
+    "first": "The Forth Bridge is a cantilever bridge in Scotland.",
+    "second": "A bridge.",
+    "texts": ["The Forth Bridge is red.", "The Tay Bridge is long."],
+    "claim": "Both are bridges.",
+    "framing": "doubt",
     "entries": [
         {
             "name": "Forth Bridge",
@@ -375,6 +389,9 @@ async def test_hostile_text_of_100_kb_costs_less_than_a_second(name: str) -> Non
         "evidence": [text[:1_000], text],
         "quote": text[:5_000],
         "reasoning": text,
+        "texts": [text] * 3,
+        "first": text,
+        "second": text[1:],
         "entries": [
             {"name": text[:500], "type": text[:50], "evidence": [text, text]},
             {"name": text, "descriptions": [text]},

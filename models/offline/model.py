@@ -23,6 +23,7 @@ from . import (
     extraction,
     identity,
     judging,
+    measuring,
     passage_judging,
     passages,
     problem_judging,
@@ -47,6 +48,13 @@ RULES: dict[str, tuple[Rule, frozenset[str]]] = {
     "write-problem": (problems.write, frozenset({"passages", "points"})),
     "solve-problem": (problems.solve, frozenset({"passages", "points", "problem"})),
     "judge-problem": (lambda v, seed: problem_judging.judge(v), frozenset({"passages", "points", "problem", "answer"})),
+    "score-by-rubric": (lambda v, seed: measuring.score(v), frozenset({"criteria", "text"})),
+    "compare-two-texts": (lambda v, seed: measuring.compare(v), frozenset({"first", "second"})),
+    "name-differences": (lambda v, seed: measuring.differences(v), frozenset({"texts"})),
+    "group-texts": (lambda v, seed: measuring.group(v), frozenset({"texts"})),
+    "check-group": (lambda v, seed: measuring.check_group(v), frozenset({"texts"})),
+    "answer-question": (lambda v, seed: measuring.answer(v), frozenset({"question"})),
+    "check-answer": (lambda v, seed: measuring.check_answer(v), frozenset({"question", "answer"})),
 }
 """Prompt name → the rule that answers it and the variables that the rule cannot do without."""
 
