@@ -6,7 +6,7 @@ Every chunk fails alone: what went wrong is booked with the chunk, and the graph
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import orjson
@@ -20,7 +20,7 @@ from ..errors import AccessDenied, BudgetExceeded, ConfigError, ServerLost, Stor
 from ..graphs.knowledge.communities import installed_method
 from ..graphs.knowledge.each import for_each
 from ..graphs.knowledge.graph import KnowledgeGraph
-from ..graphs.knowledge.summarise import summarise
+from ..graphs.knowledge.summarise import SummaryBooks, summarise
 from ..graphs.resolution.judging import JudgeBooks, judge
 from ..storage.graph import put_entities
 from ..storage.records import Chunk, content_id
@@ -113,7 +113,7 @@ async def build_graph(
         if ledger.get("unsummarised"):
             await _summarised(spec, store, context, concurrency, ledger)
         return KnowledgeGraph.load(store)
-    done = {chunk for chunk, _, _ in store.extractions()}
+    done = {chunk for (chunk,) in store.rows("SELECT chunk FROM extractions")}
     waiting = batches_of(spec, chunks)
     read = reader(spec)
 
@@ -155,18 +155,19 @@ async def _made(spec: GraphSpec, store: RunStore, context: FlowContext, concurre
     its answers are stored as they come.
     """
     material, rulings, judged = Material(spec, store), Rulings(store), JudgeBooks()
+    if not spec.resolution.use_model:
+        return await asyncio.to_thread(material.brought_up, list(rulings.all())), judged
     gathered = await asyncio.to_thread(material.gathered, list(rulings.all()))
-    if spec.resolution.use_model:
-        _, judged = await judge(
-            gathered.gathering.references,
-            rulings.all(),
-            context,
-            text_of=lambda chunk: store.chunk(chunk).text,
-            store=rulings.add,
-            settings=spec.resolution,
-            types=material.types,
-            concurrency=concurrency,
-        )
+    _, judged = await judge(
+        gathered.gathering.references,
+        rulings.all(),
+        context,
+        text_of=lambda chunk: store.chunk(chunk).text,
+        store=rulings.add,
+        settings=spec.resolution,
+        types=material.types,
+        concurrency=concurrency,
+    )
     return await asyncio.to_thread(material.made, list(rulings.all()), gathered), judged
 
 
@@ -178,6 +179,8 @@ async def _kept(
     graph, summaries = await summarise(
         made.graph, context, max_tokens=spec.summary_tokens, concurrency=concurrency, known=known
     )
+    if made.scope is not None:
+        summaries = _of_all(summaries, made, store.mark(SUMMARIES) or {})
     ledger = {
         "chunks": store.count("chunks"),
         **made.books,
@@ -189,6 +192,14 @@ async def _kept(
     change = await asyncio.to_thread(change_to, store, made, graph, ledger, cause=cause)
     await store.write(*change.statements)
     return KnowledgeGraph.load(store)
+
+
+def _of_all(part: SummaryBooks, made: Made, before: Mapping[str, str]) -> SummaryBooks:
+    """The books of all entities, of which a part was made anew: the others are as they were."""
+    scope, entities = made.scope.entities if made.scope else frozenset(), made.resolution.counts["entities"]
+    summarised = part.summarised + len(before.keys() - scope)
+    short = entities - summarised - sum(part.failed.values())
+    return part.model_copy(update={"entities": entities, "summarised": summarised, "short": short})
 
 
 async def _summarised(

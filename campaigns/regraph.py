@@ -7,19 +7,21 @@ others now, and whatever led to it. A kill leaves all of it or nothing.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import orjson
 
 from ..graphs.knowledge.graph import KnowledgeGraph
+from ..graphs.knowledge.renewal import Scope
+from ..graphs.resolution.lookup import Lookup
 from ..graphs.resolution.regrouping import Regrouping
 from ..storage.changed import Changed, Drawn, How, caused, drawn
 from ..storage.changed import statements as marking
 from ..storage.graph import put_entities, put_relations
-from ..storage.identities import GONE, Identities, Moves, Ref
-from ..storage.records import Relation, Status, content_id
+from ..storage.identities import GONE, MANY, Identities, Moves, Ref
+from ..storage.records import Entity, Relation, Status, content_id
 from ..storage.rulings import RESOLUTION
 from ..storage.schema import FORGET_ENTITY, FORGET_RELATION, WITHDRAW_TASK, Statement
 from ..storage.store import RunStore, mark_statement
@@ -89,23 +91,23 @@ def change_to(
 ) -> Change:
     """Compares what is stored with `graph`, which is `made.graph` with some descriptions summarised.
 
-    Reads the whole stored graph, and the tasks where an entity is another than before. `cause` is what tasks are marked
-    with, a ruling's id or `refresh:N`; `taken_back` are rulings that no longer stand, whose marks go.
+    Reads what `made.scope` names, the whole stored graph where it has none, and the tasks where an entity is another
+    than before. `cause` is what tasks are marked with, a ruling's id or `refresh:N`; `taken_back` are rulings that no
+    longer stand, whose marks go.
     """
-    identities = Identities(store)
-    refs = {ref.id: ref for ref in identities.all()}
-    moved = identities.moved()
+    before, scope = _Before.of(store, made.scope), made.scope
+    entities = _Rows(store, "entities", put_entities(_own(graph.entities, before.entities)), before.entities)
+    relations = _Rows(store, "relations", put_relations(graph.relations.values()), before.relations)
     regrouping = Regrouping(
-        {id: ref.entity for id, ref in refs.items()},
+        {id: ref.entity for id, ref in before.refs.items()},
         made.resolution.membership,
-        moved=moved,
+        moved=before.moved,
         divisions=made.divisions,
         weights={id: reference.weight for id, reference in made.references.items()},
+        elsewhere=before.elsewhere,
     )
-    entities = _Rows(store, "entities", put_entities(graph.entities.values()))
-    relations = _Rows(store, "relations", put_relations(graph.relations.values()))
-    moves = _moves(made, graph, refs, moved, regrouping, relations.gone)
-    tasks = _tasks(store, graph, moves.moved, regrouping, cause, caused(store, taken_back), refs)
+    moves = _moves(store, made, graph, before, regrouping, relations.gone)
+    tasks = _tasks(store, graph, moves.moved, regrouping, cause, caused(store, taken_back), before)
     touched = Touched(
         entities=len(entities.put[1]),
         relations=len(relations.put[1]),
@@ -114,7 +116,8 @@ def change_to(
         withdrawn=len(tasks.withdrawn),
     )
     full = made.graph.entities
-    summaries = {
+    summaries = {} if scope is None else _without(store.mark(SUMMARIES) or {}, scope.entities)
+    summaries |= {
         id: digest_of(full[id].description)
         for id, entity in graph.entities.items()
         if entity.description != full[id].description
@@ -129,52 +132,92 @@ def change_to(
         (WITHDRAW_TASK, [(task,) for task in tasks.withdrawn]),
         mark_statement(RESOLUTION, _without_membership(made)),
         mark_statement(SUMMARIES, summaries),
+        *made.kept,
         mark_statement("graph", {**ledger, "touched": _counts(touched)}),
     )
     return Change(statements, touched, regrouping)
 
 
-class _Rows:
-    """One table as it is and as it shall be: `put` is what is new or other, `gone` the bodies of what goes, by id."""
+@dataclass(frozen=True)
+class _Before:
+    """The stored identities, those in the scope of a change; `entities` and `relations` are None where that is all."""
 
-    def __init__(self, store: RunStore, table: str, wanted: Statement) -> None:
+    refs: Mapping[str, Ref]
+    moved: Mapping[str, str]
+    elsewhere: Mapping[str, str]
+    entities: frozenset[str] | None = None
+    relations: frozenset[str] | None = None
+
+    @classmethod
+    def of(cls, store: RunStore, scope: Scope | None) -> _Before:
+        identities = Identities(store)
+        if scope is None:
+            return cls({ref.id: ref for ref in identities.all()}, identities.moved(), {})
+        moved = identities.moved_of([*scope.references, *scope.relations])
+        elsewhere = Lookup(identities.known)
+        return cls(identities.of(scope.references), moved, elsewhere, scope.entities, scope.relations)
+
+    def stands(self, store: RunStore, relation: str) -> bool:
+        """Whether a relation outside the scope is there."""
+        if self.relations is None or relation in self.relations:
+            return False
+        return bool(store.rows("SELECT 1 FROM relations WHERE id = ?", relation))
+
+
+class _Rows:
+    """One table as it is and as it shall be: `put` is what is new or other, `gone` the bodies of what goes, by id.
+
+    With `ids` it looks at these alone.
+    """
+
+    def __init__(self, store: RunStore, table: str, wanted: Statement, ids: Collection[str] | None = None) -> None:
         sql, rows = wanted
         new = {row[0]: row for row in rows}
         self.gone: dict[str, str] = {}
+        for id, body in _bodies(store, table, ids):
+            row = new.get(id)
+            if row is None:
+                self.gone[id] = body
+            elif row[-1] == body:
+                del new[id]
+        self.put: Statement = (sql, list(new.values()))
+
+
+def _bodies(store: RunStore, table: str, ids: Collection[str] | None) -> Iterator[tuple[str, str]]:
+    if ids is None:
         last = ""
         page = f"SELECT id, body FROM {table} WHERE id > ? ORDER BY id LIMIT 2000"  # noqa: S608  # one of two
         while found := store.rows(page, last):
             last = found[-1][0]
-            for id, body in found:
-                row = new.get(id)
-                if row is None:
-                    self.gone[id] = body
-                elif row[-1] == body:
-                    del new[id]
-        self.put: Statement = (sql, list(new.values()))
+            yield from found
+        return
+    wanted = sorted(ids)
+    for start in range(0, len(wanted), MANY):
+        some = wanted[start : start + MANY]
+        yield from store.rows(f"SELECT id, body FROM {table} WHERE id IN ({', '.join('?' * len(some))})", *some)  # noqa: S608
 
 
 def _moves(
+    store: RunStore,
     made: Made,
     graph: KnowledgeGraph,
-    refs: Mapping[str, Ref],
-    moved: Mapping[str, str],
+    before: _Before,
     regrouping: Regrouping,
     gone_relations: Mapping[str, str],
 ) -> Moves:
-    membership = made.resolution.membership
+    membership, refs = made.resolution.membership, before.refs
     new = {id: Ref(id, one.key, one.name, one.type, one.weight, membership[id]) for id, one in made.references.items()}
     away = {id: membership.get(id) or regrouping.heirs[id] for id in refs.keys() - new.keys()}
     for id, body in sorted(gone_relations.items()):
         relation = Relation.model_validate_json(body)
         ends = [regrouping.leads(end) for end in (relation.source, relation.target)]
         successor = content_id("relation", *ends, relation.type)
-        away[id] = successor if successor in graph.relations else GONE
+        away[id] = successor if successor in graph.relations or before.stands(store, successor) else GONE
     return Moves(
         refs=[ref for id, ref in sorted(new.items()) if refs.get(id) != ref],
         forgotten=sorted(refs.keys() - new.keys()),
         moved=away,
-        back=sorted(id for id in moved if id in new or id in graph.relations),
+        back=sorted(id for id in before.moved if id in new or id in graph.relations),
     )
 
 
@@ -191,16 +234,18 @@ def _tasks(
     regrouping: Regrouping,
     cause: str,
     unmarked: set[tuple[str, str]],
-    refs: Mapping[str, Ref],
+    before: _Before,
 ) -> _Tasks:
     """What becomes of tasks; of `unmarked` pairs the mark goes with its ruling, for they are what they were."""
-    if not refs or not (regrouping.touched or GONE in away.values()):
+    if not before.refs or not (regrouping.touched or GONE in away.values()):
         return _Tasks()
     marks: list[Changed] = []
     withdrawn: list[str] = []
     for task in drawn(store):
         hows = {entity: how for entity in dict.fromkeys(task.entities) if (how := regrouping.how(entity)) is not None}
-        if task.status == Status.PENDING and task.planned and _impossible(task, hows, graph, away, regrouping):
+        concerned = bool(hows) or not away.keys().isdisjoint(task.relations)
+        pending = task.status == Status.PENDING and task.planned
+        if concerned and pending and _impossible(task, hows, graph, away, regrouping):
             withdrawn.append(task.task)
             continue
         marks += [
@@ -224,6 +269,14 @@ def _impossible(
     return any(
         set(task.chunks).isdisjoint(graph.chunks_of(now[entity])) for entity, how in hows.items() if how is How.SPLIT
     )
+
+
+def _own(entities: Mapping[str, Entity], scope: frozenset[str] | None) -> Iterator[Entity]:
+    return (one for id, one in entities.items() if scope is None or id in scope)
+
+
+def _without(marks: Mapping[str, str], ids: frozenset[str]) -> dict[str, str]:
+    return {id: value for id, value in marks.items() if id not in ids}
 
 
 def _without_membership(made: Made) -> dict[str, Any]:

@@ -118,6 +118,23 @@ class Identities:
         """Returns where ids lead that are no references and no relations any more: to one of these, or `GONE`."""
         return dict(self._store.rows("SELECT id, now FROM moved"))
 
+    def moved_of(self, ids: Iterable[str]) -> dict[str, str]:
+        """Returns of `moved` those that are among some ids, or lead to one."""
+        found: dict[str, str] = {}
+        wanted = list(dict.fromkeys(ids))
+        for start in range(0, len(wanted), MANY):
+            some = wanted[start : start + MANY]
+            marks = ", ".join("?" * len(some))
+            for column in ("id", "now"):
+                found |= dict(self._store.rows(f"SELECT id, now FROM moved WHERE {column} IN ({marks})", *some))  # noqa: S608  # bound
+        return found
+
+    def known(self, ids: Iterable[str]) -> dict[str, str]:
+        """Returns the entities that ids lead to; those that nobody knows, or that lead to nothing, are left out."""
+        found = self.today(ids)
+        own = self.of(id for id, now in found.items() if id == now)
+        return {id: now for id, now in found.items() if now != GONE and (id != now or id in own)}
+
     def _refs(self, where: str, *values: str) -> list[Ref]:
         rows = self._store.rows(f"SELECT {COLUMNS} FROM refs {where}", *values)  # noqa: S608  # from this module
         return [Ref(*row) for row in rows]

@@ -15,7 +15,7 @@ from ..errors import StoreError
 Rows = Sequence[tuple[Any, ...]]
 Statement = tuple[str, Rows]
 
-VERSION = 5
+VERSION = 6
 
 SCHEMA = """
 CREATE TABLE marks (name TEXT PRIMARY KEY, value TEXT NOT NULL);
@@ -24,7 +24,7 @@ CREATE INDEX documents_place ON documents (place);
 CREATE TABLE skipped (name TEXT PRIMARY KEY, reason TEXT NOT NULL, detail TEXT NOT NULL);
 CREATE TABLE chunks (id TEXT PRIMARY KEY, document TEXT NOT NULL, body TEXT NOT NULL, place BIGINT,
                      heir TEXT NOT NULL DEFAULT '');
-CREATE INDEX chunks_place ON chunks (place);
+CREATE INDEX chunks_place ON chunks (place, id);
 CREATE INDEX chunks_document ON chunks (document);
 CREATE TABLE extractions (chunk TEXT PRIMARY KEY, reason TEXT NOT NULL, body TEXT NOT NULL);
 CREATE TABLE entities ({order}id TEXT PRIMARY KEY, name TEXT NOT NULL, type TEXT NOT NULL, mentions INTEGER NOT NULL,
@@ -35,6 +35,17 @@ CREATE TABLE refs (id TEXT PRIMARY KEY, key TEXT NOT NULL, name TEXT NOT NULL, t
                    chunks INTEGER NOT NULL, entity TEXT NOT NULL);
 CREATE INDEX refs_key ON refs (key);
 CREATE INDEX refs_entity ON refs (entity);
+CREATE TABLE found (id TEXT PRIMARY KEY, card TEXT NOT NULL, rest TEXT NOT NULL);
+CREATE TABLE stated (source TEXT NOT NULL, target TEXT NOT NULL, type TEXT NOT NULL, relation TEXT NOT NULL,
+                     records INTEGER NOT NULL, body TEXT NOT NULL, PRIMARY KEY (source, target, type));
+CREATE INDEX stated_target ON stated (target);
+CREATE INDEX stated_relation ON stated (relation);
+CREATE TABLE blocks (key TEXT NOT NULL, ref TEXT NOT NULL, PRIMARY KEY (key, ref));
+CREATE INDEX blocks_ref ON blocks (ref);
+CREATE TABLE likely (one TEXT NOT NULL, other TEXT NOT NULL, value DOUBLE PRECISION NOT NULL, kind TEXT NOT NULL,
+                     veto TEXT NOT NULL, short TEXT NOT NULL, PRIMARY KEY (one, other));
+CREATE INDEX likely_other ON likely (other);
+CREATE TABLE taken (chunk TEXT PRIMARY KEY, keys TEXT NOT NULL);
 CREATE TABLE moved (id TEXT PRIMARY KEY, now TEXT NOT NULL);
 CREATE INDEX moved_now ON moved (now);
 CREATE TABLE changed (task TEXT NOT NULL, entity TEXT NOT NULL, cause TEXT NOT NULL, reason TEXT NOT NULL,
@@ -84,6 +95,8 @@ ADD_EXTRACTION = (
     "INSERT INTO extractions (chunk, reason, body) VALUES (?, ?, ?) "
     "ON CONFLICT (chunk) DO UPDATE SET reason = excluded.reason, body = excluded.body"
 )
+# An extraction that is made again is another than the one that the kept rows were made of: they are not used any more.
+UNKEEP = "UPDATE marks SET value = 'null' WHERE name = 'kept' AND EXISTS (SELECT 1 FROM taken WHERE chunk = ?)"
 # Beside an entity's or a relation's body stand the columns that a graph is loaded from (`storage/graph.py`).
 PUT_ENTITY = (
     "INSERT INTO entities (id, name, type, mentions, chunks, body) VALUES (?, ?, ?, ?, ?, ?) "

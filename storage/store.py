@@ -7,33 +7,30 @@ stores it does nothing unless the task is still pending. Reads are short and by 
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import astuple, dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Self
 
 import orjson
 
 from ..errors import NotStored, StoreError
 from .database import Database
-from .graph import EntityRows, RelationRows, put_entities, put_relations, stored_entity_rows, stored_relation_rows
+from .graph_tables import GraphTables
 from .identities import today
-from .records import Chunk, Document, Entity, Item, Relation, Status, Task
+from .records import Chunk, Document, Item, Status, Task
 from .schema import (
     ADD_CHUNK,
     ADD_CLAIM,
     ADD_DOCUMENT,
-    ADD_EXTRACTION,
     ADD_ITEM,
     ADD_SKIPPED,
     ADD_TASK,
     DECIDED,
     EMPTY,
     END_TASK,
-    FORGET_ENTITY,
     FORGET_FAILED,
-    FORGET_RELATION,
     KEEP_CALL,
     RETRY_TASK,
     SET_MARK,
@@ -43,7 +40,6 @@ from .stored import StoredChunks
 from .whereabouts import STORE_VARIABLE, join_database, open_database, read_database
 from .writer import GroupWriter
 
-GRAPH = ("entities", "relations")
 MANY = 500  # ids in one statement
 NEWEST = 2**62  # no item has a greater number
 LAST = "\U0010ffff"  # sorts behind every id that starts as asked
@@ -73,7 +69,7 @@ class Books:
         return self.planned == self.accepted + self.rejected + self.failed + self.pending
 
 
-class RunStore:
+class RunStore(GraphTables):
     """A run, opened. `open` and `join` write; `read` only looks, also while another process writes.
 
     `folder` is the run's folder on this machine. `store` is the URL of a PostgreSQL database, which may hold the run
@@ -230,88 +226,6 @@ class RunStore:
             raise StoreError(f"no table is called '{table}'")
         ((count,),) = self._database.rows(f"SELECT count(*) FROM {table} {COUNTED[table]}")  # noqa: S608  # from COUNTED
         return int(count)
-
-    # the graph
-
-    async def add_extraction(self, chunk: str, body: str, *, reason: str = "") -> None:
-        """Stores what one chunk gave (JSON), or, with `reason`, why it gave nothing."""
-        await self.write((ADD_EXTRACTION, [(chunk, reason, body)]))
-
-    def extractions(self) -> Iterator[tuple[str, str, str]]:
-        """Yields (chunk id, reason or "", body) in the order of the chunks."""
-        yield from self._database.stream(
-            "SELECT e.chunk, e.reason, e.body FROM extractions e JOIN chunks c ON c.id = e.chunk "
-            "WHERE c.place >= 0 ORDER BY c.place"
-        )
-
-    async def set_graph(self, entities: Iterable[Entity], relations: Iterable[Relation], ledger: Any) -> None:
-        """Replaces the stored graph, in one transaction."""
-        await self.write(
-            (EMPTY.format("entities"), [(1,)]),
-            (EMPTY.format("relations"), [(1,)]),
-            put_entities(entities),
-            put_relations(relations),
-            mark_statement("graph", ledger),
-        )
-
-    async def change_graph(
-        self,
-        ledger: Any,
-        *,
-        entities: Iterable[Entity] = (),
-        relations: Iterable[Relation] = (),
-        removed: Collection[str] = (),
-    ) -> None:
-        """Changes the stored graph where it changed, in one transaction: `KnowledgeGraph.updated` for the tables.
-
-        `removed` are ids of entities and relations that go; a record takes the place of the one with its id.
-        """
-        await self.write(
-            (FORGET_ENTITY, [(id,) for id in removed]),
-            (FORGET_RELATION, [(id,) for id in removed]),
-            put_entities(entities),
-            put_relations(relations),
-            mark_statement("graph", ledger),
-        )
-
-    def graph_rows(self) -> tuple[Iterator[EntityRows], Iterator[RelationRows]]:
-        """Returns the stored graph column by column, by id: what a graph is loaded from, without the records."""
-        return stored_entity_rows(self._database), stored_relation_rows(self._database)
-
-    def stored_entities(self) -> Iterator[Entity]:
-        """Yields the entities of the stored graph, by id."""
-        for (body,) in self._database.stream("SELECT body FROM entities ORDER BY id"):
-            yield Entity.model_validate_json(body)
-
-    def stored_relations(self) -> Iterator[Relation]:
-        """Yields the relations of the stored graph, by id."""
-        for (body,) in self._database.stream("SELECT body FROM relations ORDER BY id"):
-            yield Relation.model_validate_json(body)
-
-    def graph(self) -> tuple[list[Entity], list[Relation]]:
-        entities, edges = (self._database.rows(f"SELECT body FROM {table} ORDER BY rowid") for table in GRAPH)  # noqa: S608
-        nodes = [Entity.model_validate_json(body) for (body,) in entities]
-        return nodes, [Relation.model_validate_json(body) for (body,) in edges]
-
-    def entity_names(self, ids: Sequence[str]) -> dict[str, str]:
-        """Returns the names of entities by id, also by one that leads to another now; of those that lead to one."""
-        now = today(self._database.rows, ids)
-        sql = f"SELECT id, name FROM entities WHERE id IN ({', '.join('?' * len(now))})"  # noqa: S608  # bound
-        names: dict[str, str] = dict(self._database.rows(sql, *now.values())) if now else {}
-        return {id: names[there] for id, there in now.items() if there in names}
-
-    def facts(self, table: Literal["entities", "relations"]) -> Iterator[dict[str, Any]]:
-        """Yields the stored graph's records as JSON values without what is empty: for who keeps parts of them."""
-        for (body,) in self._database.stream(f"SELECT body FROM {table} ORDER BY id"):  # noqa: S608  # one of two
-            yield orjson.loads(body)
-
-    def entity(self, key: str) -> Entity:
-        """Returns the entity that an id leads to today; raises `NotStored` when it leads to none."""
-        return Entity.model_validate_json(self._one("SELECT body FROM entities WHERE id = ?", key, "entity"))
-
-    def relation(self, key: str) -> Relation:
-        """Returns the relation that an id leads to today; raises `NotStored` when it leads to none."""
-        return Relation.model_validate_json(self._one("SELECT body FROM relations WHERE id = ?", key, "relation"))
 
     # tasks and items
 

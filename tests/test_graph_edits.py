@@ -119,7 +119,7 @@ def by_place(entity: str, *, documents: Sequence[int] = (), chunks: Sequence[int
         return split_places(
             pen,
             chosen(desk.store, entity),
-            desk.gathered.gathering.references,
+            desk.references,
             name=name,
             documents=[every[number].document for number in documents],
             chunks=[every[number].id for number in chunks],

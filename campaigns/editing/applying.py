@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from ...errors import ConfigError
 from ...graphs.knowledge.summarise import tokens
+from ...graphs.resolution.kept import cards
+from ...graphs.resolution.references import Reference
+from ...storage.identities import Identities
+from ...storage.kept import KEPT, KeptRows
 from ...storage.records import Entity
 from ...storage.rulings import ADD, Ruled, Ruling, Rulings
 from ...storage.schema import Statement
 from ...storage.store import RunStore
-from ..merging import Gathered, Made, Material
-from ..regraph import Change, Touched, change_to, known_summaries
+from ..merging import Made, Material
+from ..regraph import SUMMARIES, Change, Touched, change_to, known_summaries
 from ..spec import GraphSpec
-from .asking import Pen, divisions
+from .asking import Pen
 
 
 @dataclass(frozen=True)
@@ -40,14 +45,13 @@ class Desk:
         self.rulings = list(Rulings(store).all())
         self.spec = GraphSpec.model_validate((store.mark("campaign") or {}).get("graph", {}))
         self.material = Material(self.spec, store)
-        self._gathered: Gathered | None = None
 
-    @property
-    def gathered(self) -> Gathered:
-        """The references as they are now; every extraction is read once."""
-        if self._gathered is None:
-            self._gathered = self.material.gathered(self.rulings)
-        return self._gathered
+    @cached_property
+    def references(self) -> Mapping[str, Reference]:
+        """The references with their chunks, as they are now."""
+        if self.store.mark(KEPT) is not None:
+            return cards(KeptRows(self.store))
+        return self.material.gathered(self.rulings).gathering.references
 
     async def edit(self, who: str, note: str, asked: Asked) -> Edited:
         """Makes the rulings, and all that follows from them, durable together.
@@ -57,16 +61,15 @@ class Desk:
         """
         made = asked(self, Pen(who, note, self.rulings))
         rulings = [*self.rulings, *made]
-        same = divisions(self.store, rulings) == divisions(self.store, self.rulings)
-        graph = self.material.made(rulings, self.gathered if same else None)
+        graph = self.material.brought_up(rulings)
         _require(made, graph)
         change, long = self._change(graph, made)
         await self.store.write(_logged(made), *change.statements)
         self.rulings = rulings
-        self._gathered = None
+        vars(self).pop("references", None)
         about = dict.fromkeys(_about(made, self.rulings))
         became = list(dict.fromkeys(there for id in about if (there := change.regrouping.leads(id))))
-        return Edited(made, [graph.graph.entities[id] for id in became], change.touched, long)
+        return Edited(made, [self.store.entity(id) for id in became], change.touched, long)
 
     def _change(self, made: Made, rulings: Sequence[Ruling]) -> tuple[Change, int]:
         known = known_summaries(self.store, made.graph)
@@ -77,15 +80,28 @@ class Desk:
         )
         long = [one for one in graph.entities.values() if one.id not in known and tokens(one.description) > self._most]
         before = self.store.mark("graph") or {}
+        unsummarised = len(long)
+        if made.scope is not None:
+            unsummarised += before.get("unsummarised", 0) - self._long_before(made.scope.entities)
         ledger = {
             **before,
             **made.books,
-            "unsummarised": len(long),
+            "unsummarised": unsummarised,
             "edits": before.get("edits", 0) + 1,  # who keeps the graph in memory sees by the ledger that it is another
         }
         undone = [ruling.undoes for ruling in rulings if ruling.action is Ruled.UNDO]
         cause = min((ruling.id for ruling in rulings), default="")
-        return change_to(self.store, made, graph, ledger, cause=cause, taken_back=undone), len(long)
+        return change_to(self.store, made, graph, ledger, cause=cause, taken_back=undone), unsummarised
+
+    def _long_before(self, entities: Iterable[str]) -> int:
+        """How many of some entities have a long description as they are stored, which nobody has summarised."""
+        summarised = self.store.mark(SUMMARIES) or {}
+        there = Identities(self.store).of(entities)
+        return sum(
+            id not in summarised and tokens(self.store.entity(id).description) > self._most
+            for id, ref in there.items()
+            if ref.entity == id
+        )
 
     @property
     def _most(self) -> int:

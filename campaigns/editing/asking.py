@@ -11,9 +11,9 @@ from ...errors import ConfigError
 from ...graphs.resolution.references import Reference
 from ...graphs.resolution.resolve import standing
 from ...storage.records import content_id
-from ...storage.rulings import PERSON, Ruled, Ruling, in_force, ordered
+from ...storage.rulings import PERSON, Ruled, Ruling, ordered
 from ...storage.store import RunStore
-from ...storage.versions import as_of_today, current_documents, known_documents
+from ...storage.versions import current_documents, known_documents
 from .finding import LONGEST, Chosen
 
 
@@ -161,12 +161,6 @@ def require_chunks(typed: Iterable[str], places: Mapping[str, str]) -> tuple[str
             )
         found.append(some[0])
     return tuple(dict.fromkeys(found))
-
-
-def divisions(store: RunStore, rulings: Iterable[Ruling]) -> frozenset[tuple[Any, ...]]:
-    """Returns what parts references among rulings: where two sets have the same, what is gathered is the same."""
-    found = as_of_today(store, in_force(rulings))
-    return frozenset((one.part, one.left, one.documents, one.chunks, one.at) for one in found if one.divides)
 
 
 def _apart(pen: Pen, number: int, one: str, rest: Sequence[str]) -> Ruling:

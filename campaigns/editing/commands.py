@@ -65,7 +65,7 @@ def split(
         return split_places(
             pen,
             found,
-            desk.gathered.gathering.references,
+            desk.references,
             name=storable(name),
             documents=require_documents(desk.store, map(storable, documents)),
             chunks=require_chunks(chunks, places),

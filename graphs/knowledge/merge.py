@@ -7,20 +7,24 @@ references are one entity is decided in `graphs/resolution`; here entities are m
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from ...agents.extraction import Books, Extraction
 from ...agents.extraction_schema import DEFAULT, GraphSchema
+from ...storage.kept import Triple
 from ...storage.records import Entity, Record, Relation, content_id
 from ...storage.rulings import Ruling, in_force
 from ..resolution.forms import form_of
-from ..resolution.references import Found, Gathering, Reference, gather, ranked
+from ..resolution.found import Found, ranked
+from ..resolution.references import LOOSE, Gathering, Reference, gather
 from ..resolution.resolve import resolve
 from ..resolution.scoring import Kind
 from ..resolution.settings import Resolution, ResolutionSettings
 from ..resolution.types import Types
 from .graph import KnowledgeGraph
+
+Placed = tuple[str, Triple | None]  # a relation's id with its ends and type; or a reason for dropping, and None
 
 
 class MergeBooks(Record):
@@ -43,12 +47,16 @@ class MergeBooks(Record):
 
 @dataclass(frozen=True)
 class Merged:
-    """A graph with its books, the references it was made of, by id, and how they were resolved."""
+    """A graph with its books, the references it was made of, by id, and how they were resolved.
+
+    `places` says of all that joins two references in one way which relation has it, or why none has.
+    """
 
     graph: KnowledgeGraph
     books: MergeBooks
     references: Mapping[str, Reference]
     resolution: Resolution
+    places: Mapping[Triple, str]
 
 
 def merge(extractions: Iterable[Extraction]) -> KnowledgeGraph:
@@ -88,7 +96,8 @@ def assemble(gathering: Gathering, resolution: Resolution) -> Merged:
     for id, reference in sorted(gathering.references.items()):
         groups[resolution.membership[id]].append(reference)
     entities = {id: entity_of(id, members) for id, members in groups.items()}
-    relations, relation_books = _relations(gathering, resolution.membership)
+    places = {triple: place(gathering, triple, resolution.membership.get) for triple in gathering.relations}
+    relations, relation_books = _relations(gathering, places)
     ambiguous = sum(1 for one in resolution.refused if one.why == "ambiguous" and one.reason == Kind.ALIAS)
     dropped = {"empty_name": gathering.nameless} if gathering.nameless else {}
     books = MergeBooks(
@@ -103,7 +112,7 @@ def assemble(gathering: Gathering, resolution: Resolution) -> Merged:
         relations=relation_books,
     )
     graph = KnowledgeGraph(entities.values(), relations)
-    return Merged(graph, books, gathering.references, resolution)
+    return Merged(graph, books, gathering.references, resolution, {triple: id for triple, (id, _) in places.items()})
 
 
 def entity_of(id: str, members: Sequence[Reference]) -> Entity:
@@ -148,33 +157,52 @@ def _description(found: Found) -> str:
     return "\n".join(ranked(found.descriptions))
 
 
-def _relations(gathering: Gathering, membership: Mapping[str, str]) -> tuple[list[Relation], Books]:
+def place(gathering: Gathering, triple: Triple, entity_of: Callable[[str], str | None]) -> Placed:
+    """Returns which relation of the graph has what joins two references in one way: its id, its ends and its type.
+
+    None has it where an end is no entity, or both ends are one: then the reason for dropping stands in place of the id.
+    `entity_of` knows the entity of every reference.
+    """
+    source, target, kind = triple
+    ends = [gathering.end(end) for end in (source, target)]
+    if LOOSE in (source, target):
+        return "empty_name", None
+    if not all(ends):
+        return "missing_endpoint", None
+    key = str(entity_of(ends[0])), str(entity_of(ends[1])), kind
+    return ("self_relation", None) if key[0] == key[1] else (content_id("relation", *key), key)
+
+
+def relation_of(id: str, key: Triple, parts: Iterable[Found]) -> Relation:
+    """Makes the relation of all that states it."""
+    found = Found()
+    for part in parts:
+        found.absorb(part)
+    return Relation(
+        id=id,
+        source=key[0],
+        target=key[1],
+        type=key[2],
+        description=_description(found),
+        weight=float(len(found.chunks)),
+        mentions=found.spans(),
+        qualifiers=found.attributes(),
+        grounded=bool(found.grounded),
+    )
+
+
+def _relations(
+    gathering: Gathering, places: Mapping[Triple, tuple[str, Triple | None]]
+) -> tuple[list[Relation], Books]:
     dropped: Counter[str] = Counter()
-    kept: defaultdict[tuple[str, str, str], Found] = defaultdict(Found)
-    for (source, target, kind), found in gathering.relations.items():
-        ends = [gathering.end(end) for end in (source, target)]
-        if "key:" in (source, target):
-            dropped["empty_name"] += found.found
-        elif not all(ends):
-            dropped["missing_endpoint"] += found.found
-        elif membership[ends[0]] == membership[ends[1]]:
-            dropped["self_relation"] += found.found
+    kept: defaultdict[tuple[str, Triple], list[Found]] = defaultdict(list)
+    for triple, found in gathering.relations.items():
+        id, key = places[triple]
+        if key is None:
+            dropped[id] += found.found
         else:
-            kept[membership[ends[0]], membership[ends[1]], kind].absorb(found)
+            kept[id, key].append(found)
     total = sum(found.found for found in gathering.relations.values())
-    relations = [
-        Relation(
-            id=content_id("relation", *key),
-            source=key[0],
-            target=key[1],
-            type=key[2],
-            description=_description(found),
-            weight=float(len(found.chunks)),
-            mentions=found.spans(),
-            qualifiers=found.attributes(),
-            grounded=found.grounded,
-        )
-        for key, found in kept.items()
-    ]
+    relations = [relation_of(id, key, parts) for (id, key), parts in kept.items()]
     merged = total - len(relations) - dropped.total()
     return relations, Books(found=total, kept=len(relations), merged=merged, dropped=dict(sorted(dropped.items())))

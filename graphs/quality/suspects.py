@@ -15,7 +15,8 @@ from ...agents.extraction_schema import type_key
 from ...agents.names import name_key
 from ...storage.records import Entity, Record
 from ..knowledge.graph import KnowledgeGraph
-from ..resolution.references import Found, Reference
+from ..resolution.found import Found
+from ..resolution.references import Reference
 from ..resolution.resolve import resolve
 from ..resolution.scoring import Kind
 from ..resolution.settings import Doubt, Join, Refusal, ResolutionSettings

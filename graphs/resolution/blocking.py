@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import random
 from bisect import bisect_left, insort
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, MutableMapping, Sequence
 from functools import lru_cache
 from itertools import combinations
 
@@ -96,9 +96,9 @@ class Blocks:
     def __init__(self, *, names_only: bool = False) -> None:
         """With `names_only` just equal names are a pair."""
         self._names_only = names_only
-        self._members: dict[str, set[str]] = {}
-        self._keys: dict[str, frozenset[str]] = {}
-        self._order: dict[str, tuple[str, str]] = {}
+        self._members: MutableMapping[str, set[str]] = {}
+        self._keys: MutableMapping[str, frozenset[str]] = {}
+        self._order: MutableMapping[str, tuple[str, str]] = {}
         self._sorted: dict[str, list[tuple[str, str]]] = {}  # of oversized blocks that were asked for
 
     def __len__(self) -> int:
@@ -146,6 +146,10 @@ class Blocks:
         found.discard(id)
         return found
 
+    def keys_of(self, id: str) -> frozenset[str]:
+        """Returns the keys of a reference, none of one that is not there."""
+        return self._keys.get(id, frozenset())
+
     def pairs(self) -> Iterator[tuple[str, str]]:
         """Yields every candidate pair, the lesser id first; one that shares several blocks comes several times."""
         for key, members in self._members.items():
@@ -187,8 +191,12 @@ class Blocks:
 
     def _in_order(self, key: str) -> list[tuple[str, str]]:
         if key not in self._sorted:
+            self._look_up(self._members[key])
             self._sorted[key] = sorted(map(self._order.__getitem__, self._members[key]))
         return self._sorted[key]
+
+    def _look_up(self, ids: Iterable[str]) -> None:
+        """Is told which references' letters are compared next."""
 
 
 def _vector_of(reference: Reference, vectors: Mapping[str, Vector] | None) -> Vector | None:

@@ -21,7 +21,8 @@ from ...prompts.schemas import SameEntity
 from ...storage.records import Record, Span, Usage, content_id
 from ...storage.rulings import Ruled, Ruling, in_force
 from ..knowledge.each import for_each
-from .references import Reference, ranked
+from .found import ranked
+from .references import Reference
 from .resolve import resolve
 from .settings import Doubt, ResolutionSettings
 from .types import Types

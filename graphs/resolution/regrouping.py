@@ -26,14 +26,17 @@ class Regrouping:
         moved: Mapping[str, str],
         divisions: Iterable[Ruling] = (),
         weights: Mapping[str, int] | None = None,
+        elsewhere: Mapping[str, str] | None = None,
     ) -> None:
         """`before` and `after` map references to entities; `after` may have undone parts too.
 
         `moved` says where ids lead that were no references before, `divisions` are the rulings in force that part one.
-        `weights` are the references' chunks: the heaviest that is left inherits the ids of those that went.
+        `weights` are the references' chunks: the heaviest that is left inherits the ids of those that went. Where the
+        two are parts of larger partitions, `elsewhere` has the entities of all other ids: they are what they were.
         """
         self._before, self._after, self._moved = dict(before), after, moved
         self._weights = weights or {}
+        self._elsewhere = {} if elsewhere is None else elsewhere  # a lookup is empty before it is asked
         parts = {ruling.part: ruling.left for ruling in divisions if ruling.divides}
         for part in parts:
             if part not in before and part in after and (home := self._origin(part, parts)):
@@ -76,7 +79,7 @@ class Regrouping:
 
     def led(self, id: str) -> str:
         """Returns the entity that an id led to before, `GONE` for none."""
-        return self._before.get(id) or self._before.get(self._moved.get(id, GONE), GONE)
+        return self._led_here(id) or self._stands(id)
 
     def leads(self, id: str) -> str:
         """Returns the entity that an id leads to now, `GONE` for none."""
@@ -88,19 +91,28 @@ class Regrouping:
         ):
             if one in self._after:
                 return self._after[one]
-        return GONE
+        return self._stands(id)
 
     def how(self, id: str) -> How | None:
         """Returns what became of the entity that an id led to before; None where it is what it was, or was gone."""
-        was, now = self.led(id), self.leads(id)
+        was = self._led_here(id)
         if not was:
             return None
+        now = self.leads(id)
         if not now:
             return How.GONE
         before, after = self._was.get(was, set()), self._is.get(now, set())
         if before - after:
             return How.SPLIT
         return How.MERGED if after - before else None
+
+    def _led_here(self, id: str) -> str:
+        return self._before.get(id) or self._before.get(self._moved.get(id, GONE), GONE)
+
+    def _stands(self, id: str) -> str:
+        """The entity of an id that neither partition knows."""
+        known = id in self._before or id in self._after or id in self._moved
+        return GONE if known else self._elsewhere.get(id, GONE)
 
     @cached_property
     def touched(self) -> frozenset[str]:

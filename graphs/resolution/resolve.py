@@ -7,7 +7,7 @@ candidate pairs changed with them. That gives the same as starting from nothing 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, MutableMapping, Sequence
 
 from ...errors import ConfigError
 from ...storage.rulings import Ruled as Action
@@ -64,8 +64,10 @@ class Resolver:
         if len({len(vector) for vector in (vectors or {}).values()}) > 1:
             raise ConfigError("embeddings have different lengths; make all of them with one model")
         self._scorer = Scorer(types or Types.of(near=self.settings.near_types), vectors)
-        self._references: dict[str, Reference] = {}
-        self._edges: dict[str, dict[str, Score]] = {}
+        self.touched: set[str] = set()
+        """The references whose pairs were scored anew by the last update."""
+        self._references: MutableMapping[str, Reference] = {}
+        self._edges: MutableMapping[str, dict[str, Score]] = {}
         self._ruled = Ruled({}, frozenset(), {})
         self._ruled_edges: dict[str, set[str]] = {}
         self._rulings: Sequence[Ruling] = ()
@@ -100,6 +102,10 @@ class Resolver:
                 self._follow(ruling)
         return decided
 
+    def scores(self, id: str) -> Mapping[str, Score]:
+        """Returns the pairs of a reference that may be one with it, by the other's id."""
+        return self._edges.get(id, {})
+
     def resolution(self) -> Resolution:
         """Returns all that is decided now, sorted."""
         components = self._components.values()
@@ -129,7 +135,8 @@ class Resolver:
     def _take(self, changed: Mapping[str, Reference | None]) -> set[str]:
         """Brings references, blocks and edges up to date; returns the ids whose edges may be other than before."""
         present = {id: one for id, one in changed.items() if one is not None}
-        if not self._references:
+        if self._is_empty:
+            self.touched = set(present)
             self._references.update(present)
             self.blocks.fill(present.values(), self._vectors)
             self._score_all()
@@ -144,15 +151,28 @@ class Resolver:
             else:
                 touched |= self.blocks.put(reference, self._vectors)
                 self._references[id] = reference
+        self.touched = touched
         around = set(touched)
         for id in sorted(touched):
             around |= self._unlink(id)
-        for id in sorted(touched):
-            if id in self._references:
-                for partner in self.blocks.partners(id):
-                    if partner > id or partner not in touched:
-                        self._score(id, partner)
+        pairs = [
+            (id, partner)
+            for id in sorted(touched)
+            if id in self._references
+            for partner in sorted(self.blocks.partners(id))
+            if partner > id or partner not in touched
+        ]
+        self._look_up({id for pair in pairs for id in pair})
+        for pair in pairs:
+            self._score(*pair)
         return around
+
+    @property
+    def _is_empty(self) -> bool:
+        return not self._references
+
+    def _look_up(self, ids: Iterable[str]) -> None:
+        """Is told which references are compared next."""
 
     def _score_all(self) -> None:
         seen: dict[str, set[str]] = {}
