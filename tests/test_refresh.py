@@ -8,6 +8,9 @@ import json
 import os
 import random
 import shutil
+import signal
+import subprocess
+import sys
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -446,3 +449,39 @@ async def test_waiting_tasks_of_what_the_graph_lost_are_withdrawn(tmp_path: Path
     assert report.books.failed == 0
     assert report.books.planned >= planned + 1
     store.close_reading()
+
+
+KILLED = """
+import asyncio, os, signal, sys
+from pathlib import Path
+
+sys.path.insert(0, sys.argv[2])
+from test_refresh import graph_campaign
+from gristmill.campaigns import knowledge
+
+knowledge.change_to = lambda *_, **__: os.kill(os.getpid(), signal.SIGKILL)
+asyncio.run(graph_campaign(Path(sys.argv[1])).execute(refresh=True))
+"""
+
+
+async def test_kill_9_between_the_documents_and_their_graph_is_mended_by_the_next_start(tmp_path: Path) -> None:
+    notes = {f"note{number}": f"Harbour {number} lies near Kelling Mill." for number in range(10)}
+    write(tmp_path, **GRAPH_TEXTS, **notes)
+    await graph_campaign(tmp_path).execute()
+    changed = {**GRAPH_TEXTS, "pier": "Cromer Pier burned in 1993. Cromer Pier has a theatre."}
+    write(tmp_path, **changed)
+    child = [sys.executable, "-c", KILLED, str(tmp_path), str(Path(__file__).parent)]
+    ended = await asyncio.to_thread(subprocess.run, child, capture_output=True, check=False, timeout=120)
+    assert ended.returncode == -signal.SIGKILL, ended.stderr.decode()
+    store = RunStore.read(tmp_path / "runs/graph")
+    assert store.mark("graph") is None
+    assert any("1993" in chunk.text for chunk in store.chunks())
+    store.close_reading()
+
+    report = await graph_campaign(tmp_path).execute()  # not asked to read anything
+    assert report.books.balanced
+    whole = tmp_path / "whole"
+    whole.mkdir()
+    write(whole, **changed, **notes)
+    await graph_campaign(whole).execute()
+    assert graph_of(tmp_path) == graph_of(whole)

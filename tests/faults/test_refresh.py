@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
-from harness import CALLS, CONCURRENCY, accepting, assert_accounted, completed, run_of, write_campaign
+from harness import CALLS, CONCURRENCY, Wire, accepting, assert_accounted, completed, run_of, write_campaign
 from mock_server import MockServer
 from processes import Start, until
 
@@ -51,4 +51,29 @@ async def test_kill_9_in_a_refresh_leaves_the_old_documents_or_the_new_ones(tmp_
         assert len(server.asked) == planned * CALLS
         store = RunStore.read(run_of(path))
         assert len(current_documents(store)) == COUNT
+        store.close_reading()
+
+
+async def test_a_fleet_whose_coordinator_is_killed_in_a_refresh_makes_what_changed_and_no_more(
+    tmp_path: Path, gristmill: Start, wire: Wire
+) -> None:
+    fleet = (*wire.options, "--workers", "2", "--lease", "3")
+    async with MockServer(latency=0.05, answer=accepting) as server:
+        path = write_campaign(tmp_path, server, COUNT)
+        assert f"planned {COUNT} = accepted {COUNT}" in await completed(await gristmill("run", path, *fleet))
+        asked = len(server.asked)
+        change_rows(tmp_path)
+        command = await gristmill("run", path, *fleet, "--refresh")
+        await until(lambda: len(server.asked) > asked + CHANGED // 2)  # its workers are at what changed
+        await command.killed()
+        out = await completed(await gristmill("run", path, *fleet, "--refresh"))
+        planned = COUNT + CHANGED
+        assert f"planned {planned} = accepted {planned}" in out
+        assert f"stale: {CHANGED} accepted items" in out
+        assert len(server.asked) == planned * CALLS  # of each call one kind: nothing old was made again
+        store = RunStore.read(run_of(path))
+        assert {"closes" in chunk.text for chunk in store.chunks()[-CHANGED:]} == {True}
+        assert len(current_documents(store)) == len(store.chunks()) == COUNT
+        assert len(stale_items(store)) == CHANGED
+        assert store.books().balanced
         store.close_reading()
