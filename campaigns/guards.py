@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from ..agents.contamination import ContaminationGuard
 from ..agents.guards import verdicts_of
+from ..agents.personal_data import PersonalDataGuard
 from ..agents.state import Guard
 from ..storage.records import Decision, Status
 from .outcome import Outcome
@@ -13,11 +14,13 @@ from .spec import CampaignSpec
 
 
 def guards_of(spec: CampaignSpec) -> tuple[Guard, ...]:
-    """Builds a campaign's guards; raises `ConfigError` for an evaluation set that cannot be read."""
+    """Builds a campaign's guards; raises `ConfigError` for a set that cannot be read, or an extra that is missing."""
     guards: list[Guard] = []
     if spec.contamination.sets:
         asked = spec.contamination
         guards.append(ContaminationGuard(asked.sets, n=asked.n, common=asked.common))
+    if spec.pii.find:
+        guards.append(PersonalDataGuard(spec.pii))
     return tuple(guards)
 
 

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from ..agents.extraction_schema import DEFAULT, EntityType, EntityTypes, GraphSchema, RelationType, RelationTypes
 from ..errors import ConfigError
+from ..evals.contamination.scan import ScanSettings
 from ..evals.contamination.settings import ContaminationSettings
 from ..graphs.resolution.settings import ResolutionSettings
 from ..models.redact import redact
@@ -179,6 +180,7 @@ class CampaignSpec(Part):
     precedents: PrecedentSpec = PrecedentSpec()
     steer: SteerSpec = SteerSpec()
     contamination: ContaminationSettings = ContaminationSettings()
+    pii: ScanSettings = ScanSettings()
 
     @field_validator("documents", "prompts", mode="before")
     @classmethod
