@@ -31,6 +31,7 @@ from gristmill.campaigns.spec import CampaignSpec, make_spec
 from gristmill.campaigns.telemetry.metrics import METRICS
 from gristmill.cli import EXAMPLES, main
 from gristmill.errors import GristmillError, ModelError
+from gristmill.evals.contamination.scan import ScanSettings
 from gristmill.evals.contamination.settings import ContaminationSettings
 from gristmill.graphs.recipes.catalogue import recipes
 from gristmill.graphs.resolution.settings import ResolutionSettings
@@ -137,6 +138,7 @@ PARTS: dict[str, type[BaseModel]] = {
     "`[precedents]`": specs.PrecedentSpec,
     "`[steer]`": specs.SteerSpec,
     "`[contamination]`": ContaminationSettings,
+    "`[pii]`": ScanSettings,
 }
 
 
