@@ -8,6 +8,7 @@ from typing import Any
 
 from langgraph.runtime import Runtime
 
+from ..evals.contamination.alike import near_texts
 from ..evals.contamination.loaded import digest_of, index_of
 from ..evals.contamination.ngrams import COMMON, WORDS
 from ..evals.contamination.sources import EvalSet, eval_sets
@@ -22,23 +23,33 @@ _LONGEST_TEXT = 500
 
 
 class ContaminationGuard:
-    """Rejects drafts that share `n` words in a row with a row of the sets. Implements `agents.guards.Guard`.
+    """Rejects drafts that repeat a row of the sets. Implements `agents.state.Guard`.
 
+    They share `n` words in a row with it or, where `near` is a threshold, have its wording but for single words.
     The verdict's text names set, row, column and both spans of the longest matches.
     """
 
     name = "contamination"
 
     def __init__(
-        self, sets: Iterable[str | os.PathLike[str] | EvalSet], *, n: int = WORDS, common: int = COMMON
+        self,
+        sets: Iterable[str | os.PathLike[str] | EvalSet],
+        *,
+        n: int = WORDS,
+        common: int = COMMON,
+        near: float = 0.0,
     ) -> None:
-        """Reads the sets; raises `ConfigError` as `index_of` does."""
+        """Reads the sets; raises `ConfigError` as `index_of` does. `near` is a threshold, 0 for none."""
         found = eval_sets(sets)
         self.index = index_of(found, n=n, common=common)
-        self.version = f"{digest_of(found)}-{n}-{common}"
+        self.near = near_texts(self.index, near) if near else None
+        self.version = f"{digest_of(found)}-{n}-{common}-{near:g}"
 
     async def judge(self, draft: Draft) -> Verdict:
-        matches = [match for cell in texts_of(draft) for match in self.index.matches(cell, most=_SHOWN)]
+        cells = texts_of(draft)
+        matches = [match for cell in cells for match in self.index.matches(cell, most=_SHOWN)]
+        if not matches and self.near is not None:
+            matches = [match for cell in cells for match in self.near.matches(cell)]
         if not matches:
             return Verdict(by=self.name, draft=draft.index, decision=Decision.ACCEPT)
         worst = sorted(matches, key=lambda match: (-match.words, -match.score))[:_SHOWN]
@@ -51,7 +62,9 @@ class ContaminationGuard:
         )
 
 
-def contamination(*sets: str | os.PathLike[str] | EvalSet, n: int = WORDS, common: int = COMMON) -> Node:
+def contamination(
+    *sets: str | os.PathLike[str] | EvalSet, n: int = WORDS, common: int = COMMON, near: float = 0.0
+) -> Node:
     """Returns a node that rejects drafts which repeat a row of the evaluation sets (reason `contaminated`).
 
     A campaign's key `contamination.sets` does the same for any flow; this one is for a flow that brings sets of its
@@ -60,7 +73,7 @@ def contamination(*sets: str | os.PathLike[str] | EvalSet, n: int = WORDS, commo
     Raises:
         ConfigError: a set is not there, is not readable, or has no text.
     """
-    guard = ContaminationGuard(sets, n=n, common=common)
+    guard = ContaminationGuard(sets, n=n, common=common, near=near)
 
     @describe(reads=("drafts",), writes=("verdicts", "decision", "reasons"))
     async def compare(state: FlowState, runtime: Runtime[FlowContext]) -> dict[str, Any]:

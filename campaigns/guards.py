@@ -18,7 +18,7 @@ def guards_of(spec: CampaignSpec) -> tuple[Guard, ...]:
     guards: list[Guard] = []
     if spec.contamination.sets:
         asked = spec.contamination
-        guards.append(ContaminationGuard(asked.sets, n=asked.n, common=asked.common))
+        guards.append(ContaminationGuard(asked.sets, n=asked.n, common=asked.common, near=asked.near))
     if spec.pii.find:
         guards.append(PersonalDataGuard(spec.pii))
     return tuple(guards)

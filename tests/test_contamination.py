@@ -18,6 +18,7 @@ from pyarrow import parquet
 
 from gristmill import Draft, Message
 from gristmill.errors import ConfigError
+from gristmill.evals.contamination.alike import semantic_contamination
 from gristmill.evals.contamination.loaded import digest_of, index_of
 from gristmill.evals.contamination.ngrams import NgramIndex
 from gristmill.evals.contamination.reading import SetBooks, read_set
@@ -25,6 +26,7 @@ from gristmill.evals.contamination.report import contamination_report
 from gristmill.evals.contamination.sources import EvalSet, eval_sets
 from gristmill.evals.contamination.texts import Cell, cells_of, texts_of
 from gristmill.evals.folding import located_words, words
+from gristmill.evals.vectors.hashed import HashedEmbedder
 
 QUESTION = (
     "A tide gauge at the harbour of Port Elsing recorded a mean spring range of four metres and a neap range of "
@@ -405,3 +407,38 @@ def test_a_large_set_agrees_with_a_plain_search(tmp_path: Path) -> None:
             item[5:5] = row[at : at + size]
         plain = any(tuple(item[at : at + 13]) in there for at in range(len(item) - 12))
         assert bool(index.matches(Cell("", " ".join(item)))) == plain
+
+
+# rows that an item is like
+
+
+def changed(text: str, every: int) -> str:
+    return " ".join("other" if at % every == every - 1 else word for at, word in enumerate(text.split()))
+
+
+def test_wording_with_words_changed_is_near_and_no_run(tmp_path: Path) -> None:
+    told = " ".join(f"word{number}" for number in range(96))
+    path = lines(tmp_path / "near.jsonl", [{"q": told}, {"q": QUESTION}])
+    item = changed(told, 12)
+    assert contamination_report([item], [path]).figures[0].value == 0.0
+    (match,) = contamination_report(
+        [item, "nothing like it at all, said the miller of the tide"], [path], near=0.5
+    ).matches
+    assert (match.kind, match.item, match.row, match.words) == ("near", "0", "#1", 0)
+    assert 0.5 <= match.score < 0.8
+    assert (match.start, match.end, match.row_end) == (0, len(item), len(told))
+    assert "is like near.jsonl #1 q[0:" in match.described
+    assert contamination_report([item], [path], near=0.95).matches == ()
+
+
+async def test_matches_by_vectors_count_in_the_report(tmp_path: Path) -> None:
+    path = lines(tmp_path / "semantic.jsonl", [{"q": QUESTION, "answer": "one half"}])
+    items = [f"Q: {QUESTION[::-1]}", changed(QUESTION, 6), "", "the sea"]
+    found = await semantic_contamination(items, [path], HashedEmbedder(), threshold=0.6)
+    assert [(one.item, one.kind, one.row) for one in found] == [("1", "semantic", "#1")]
+    report = contamination_report(items, [path], also=found)
+    assert report.items == ("1",)
+    assert report.figures[0].value == 0.25
+    assert await semantic_contamination([], [path], HashedEmbedder()) == []
+    with pytest.raises(ValueError, match="threshold is 2"):
+        await semantic_contamination(items, [path], HashedEmbedder(), threshold=2)

@@ -90,11 +90,23 @@ async def test_a_node_brings_sets_of_its_own(tmp_path: Path) -> None:
     assert update["reasons"] == ("contaminated",)
 
 
+async def test_the_gate_may_look_for_near_rows(tmp_path: Path) -> None:
+    words = LEAKED.split()
+    words[9] = "sea"
+    draft = Draft(index=0, by="g", messages=(Message(role="user", content=" ".join(words)),))
+    settings = {"sets": [str(benchmark(tmp_path))], "n": 20}
+    for near, decision in ((0.0, Decision.ACCEPT), (0.6, Decision.REJECT)):
+        values = {"name": "x", "documents": ["d"], "contamination": {**settings, "near": near}}
+        assert (await guards_of(make_spec(values))[0].judge(draft)).decision is decision
+
+
 def test_sets_are_meant_from_the_campaign_files_folder(tmp_path: Path) -> None:
     benchmark(tmp_path)
     path = tmp_path / "tides.toml"
     path.write_text('name = "t"\ndocuments = ["d"]\n[contamination]\nsets = ["bench.jsonl:question"]\n')
     assert guards_of(load_spec(path))
+    with pytest.raises(ConfigError, match=r"contamination\.near: is 0\.1; give 0 for none"):
+        make_spec({"name": "t", "documents": ["d"], "contamination": {"near": 0.1}})
     with pytest.raises(ConfigError, match="must be a list"):
         make_spec({"name": "t", "documents": ["d"], "contamination": {"sets": "bench.jsonl"}})
 

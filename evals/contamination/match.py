@@ -45,5 +45,6 @@ class Match:
             what = f"{self.words} words"
         else:
             what = f"{'wording' if self.kind == 'near' else 'meaning'} {self.score:.2f}"
-        spans = f"[{self.start}:{self.end}] stands in {self.set} {self.row} {self.column}"
+        how = "stands in" if self.words else "is like"
+        spans = f"[{self.start}:{self.end}] {how} {self.set} {self.row} {self.column}"
         return f"{what} of {self.place or 'the text'}{spans}[{self.row_start}:{self.row_end}]"

@@ -60,6 +60,7 @@ class NgramIndex:
         self.books: list[SetBooks] = []
         self.short_texts = 0  # of the sets: shorter than n words, compared as a whole
         self.left_out = 0  # of the sets: too short to be compared, or standing in too many rows
+        self.repeated: set[int] = set()  # the texts of those that stand in too many rows
         self._blocks = _Postings(common)
         self._wholes = _Postings(REPEATED)
         self._lengths: set[int] = set()
@@ -97,6 +98,7 @@ class NgramIndex:
                 self._blocks.add(_hashes(found, self.block)[:: self.stride], number)
         repeated = [number for number, rows in seen.values() if rows > REPEATED]
         self.left_out += len(repeated)
+        self.repeated.update(repeated)
         self._blocks.leave_out(repeated)
         self._wholes.leave_out(repeated)
 

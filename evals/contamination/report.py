@@ -11,6 +11,7 @@ from itertools import islice
 from ...storage.records import Item
 from ..figure import Figure
 from ..intervals import share_figure
+from .alike import NearTexts, near_texts
 from .loaded import index_of
 from .match import Match
 from .ngrams import COMMON, WORDS, NgramIndex
@@ -48,19 +49,28 @@ def contamination_report(
     *,
     n: int = WORDS,
     common: int = COMMON,
+    near: float = 0.0,
+    also: Iterable[Match] = (),
 ) -> Contamination:
     """Compares items, or any texts, with evaluation sets.
 
-    An item is named by its id, a text by its place in `items`, from "0". Cost: reading the sets (about 10,000 rows of
-    100 words a second), then about 10,000 items a second; both are streamed.
+    An item is named by its id, a text by its place in `items`, from "0". `near` looks for rows this alike where no run
+    is shared, 0 for none; `also` are matches that were found by other means, such as `semantic_contamination`'s: they
+    count too. Cost: reading the sets (about 10,000 rows of 100 words a second), then about 10,000 items a second; both
+    are streamed.
 
     Raises:
         ConfigError: a set is not there, is not readable, or has no text; numpy (the extra `evals`) is not installed.
     """
     index = index_of(eval_sets(sets), n=n, common=common)
+    alike = near_texts(index, near) if near else None
+    others: dict[str, list[Match]] = {}
+    for match in also:
+        others.setdefault(match.item, []).append(match)
     found = _Found()
     for place, one in enumerate(items):
-        found.take(one.id if isinstance(one, Item) else str(place), one, index)
+        id = one.id if isinstance(one, Item) else str(place)
+        found.take(id, _matches(one, index, alike) + others.get(id, []))
     figures = [share_figure("contaminated", len(found.items), found.count)]
     for books in index.books:
         figures.append(share_figure(f"contaminated.{books.name}", found.by_set[books.name], found.count))
@@ -76,6 +86,14 @@ def contamination_report(
     )
 
 
+def _matches(one: Texts, index: NgramIndex, alike: NearTexts | None) -> list[Match]:
+    cells = texts_of(one)
+    runs = [match for cell in cells for match in index.matches(cell, most=None)]
+    if runs or alike is None:
+        return runs
+    return [match for cell in cells for match in alike.matches(cell)]
+
+
 class _Found:
     def __init__(self) -> None:
         self.count = self.short = 0
@@ -85,9 +103,8 @@ class _Found:
         self.rows: dict[str, set[str]] = {}
         self.cut = False
 
-    def take(self, id: str, one: Texts, index: NgramIndex) -> None:
+    def take(self, id: str, matches: list[Match]) -> None:
         self.count += 1
-        matches = [match for cell in texts_of(one) for match in index.matches(cell, most=None)]
         if not matches:
             return
         self.items.append(id)
