@@ -23,6 +23,7 @@ Examples:
   gristmill status runs/my-campaign     the books, and why items were rejected
   gristmill show ITEM --run runs/my-campaign
   gristmill export runs/my-campaign --format alpaca --format huggingface
+  gristmill select runs/my-campaign --strategy k-means-quality --count 1000
 """
 
 
@@ -253,6 +254,36 @@ def export(**options: Any) -> None:
     Several runs, such as the shards of one campaign, become one dataset; a text that two of them have is in it once.
     """
     _call("export", **options)
+
+
+@main.command(short_help="Write the best part of RUN as a dataset.")
+@click.argument("runs", nargs=-1, required=True, metavar="RUN...", type=click.Path(path_type=Path))
+@click.option("--strategy", required=True, help="random, quality, k-means-quality, balance, ...; see docs/evals.md.")
+@click.option("--count", required=True, type=click.IntRange(min=1), help="Items to choose.")
+@click.option("--option", "options", multiple=True, metavar="KEY=VALUE", help="An option of the strategy; repeatable.")
+@click.option("--seed", type=int, default=0, show_default=True, help="The same seed chooses the same items.")
+@click.option("--score", default="mean", show_default=True, help="Quality: a critic's score by name, or their mean.")
+@click.option("--feedback", default="", help="Score that k-means-quality-iterative learns from: more of what has more.")
+@click.option("--cell", "cells", multiple=True, help="For balance: an attribute of items, such as kind; repeatable.")
+@click.option("--examples", type=click.Path(path_type=Path), help="For zip-fit: texts or JSON Lines of what you want.")
+@click.option(
+    "--embedder", default="hashed", show_default=True,
+    help="hashed (wording only), sentence-transformers:MODEL, openai_api/MODEL, or none.",
+)  # fmt: skip
+@click.option("--base-url", default="", help="The embedding server, http://host:port/v1.")
+@click.option("--api-key-env", default="", help="Environment variable that has its key.")
+@click.option("--format", "formats", multiple=True, help="As for export; may be repeated.")
+@click.option("--out", help="Folder to write to, by default RUN/selected/STRATEGY; or s3://bucket/folder.")
+@click.option("--validation", type=float, help="Share of items held out, split by document.")
+@click.option("--license", "license_", help="Licence named on the dataset card.")
+@click.option("--json", "as_json", is_flag=True, help="What was chosen and how it measures, as one JSON object.")
+@STORE
+def select(**options: Any) -> None:
+    """Choose some of the accepted items of RUN by a strategy, and write them as datasets.
+
+    Prints how the choice measures beside one of as many items by chance.
+    """
+    _call("select", room="campaigns.selecting", **options)
 
 
 @main.group(

@@ -8,7 +8,7 @@ format or a split says so.
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -42,6 +42,19 @@ class Exported:
     report: ExportReport
     books: Books
     uploaded: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Narrowed:
+    """Which accepted items are taken, by id; what the card says of it, and the text of `selection.json`."""
+
+    ids: frozenset[str]
+    said: Mapping[str, str]
+    record: str
+
+
+Narrow = Callable[[Iterable[Item], Path], Narrowed]
+"""All items, and a folder for what is needed for a while → those that are taken."""
 
 
 class Items:
@@ -136,6 +149,17 @@ class Items:
         raise NotStored(f"no chunk with id '{chunk}' is in {', '.join(map(str, self._folders))}")
 
 
+@dataclass(frozen=True)
+class _Some:
+    """Items without the accepted ones that were not chosen; may be iterated again."""
+
+    items: Items
+    ids: frozenset[str]
+
+    def __iter__(self) -> Iterator[Item]:
+        return (item for item in self.items if item.status is not Status.ACCEPTED or item.id in self.ids)
+
+
 def export_run(
     folder: Path,
     *,
@@ -165,11 +189,13 @@ def export_runs(
     validation: float | None = None,
     license_: str | None = None,
     part_mb: int | None = None,
+    narrow: Narrow | None = None,
 ) -> Exported:
     """Writes the items of the runs in `folders` as one dataset; what is not given is taken from the first's campaign.
 
     `out` is a folder or the URL of one (`s3://bucket/folder`): then it is written beside the first run, and uploaded.
-    `store` is the URL of the PostgreSQL that has the runs which no folder here has in SQLite.
+    `store` is the URL of the PostgreSQL that has the runs which no folder here has in SQLite. `narrow` chooses among
+    the accepted items; the others are not told of.
 
     Raises:
         ConfigError: several runs and no `out`, nothing is accepted yet, an unknown format, or a place that cannot be
@@ -203,14 +229,20 @@ def export_runs(
             with disk_errors(target), _beside(target) as spool:
                 items = Items(folders, store, Repeats(Path(spool)))
                 items.find_repeats()
+        narrowed = None
+        if narrow is not None:
+            with disk_errors(target), _beside(target) as spool:
+                narrowed = narrow(items, Path(spool))
+        card = _card(campaigns, spec, license_, books.pending)
         report = export(
-            items,
+            items if narrowed is None else _Some(items, narrowed.ids),
             documents_of=items.documents_of,
             decision_on=items.decision_on,
             out=target,
             formats=tuple(formats) or spec.formats,
             validation=spec.validation if validation is None else validation,
-            card=_card(campaigns, spec, license_, books.pending),
+            card=card if narrowed is None else replace(card, selection=narrowed.said),
+            selection="" if narrowed is None else narrowed.record,
             part_bytes=(part_mb or spec.part_mb) * 1_000_000,
         )
         notes = [*report.notes, *_notes(items.repeated, campaigns)]

@@ -68,7 +68,7 @@ def test_help_answers_without_loading_the_framework() -> None:
 
 
 def test_every_command_has_help(tmp_path: Path) -> None:
-    for command in ("init", "run", "status", "show", "graph", "flow", "export", "doctor"):
+    for command in ("init", "run", "status", "show", "graph", "flow", "export", "select", "doctor"):
         done = gristmill(command, "--help", cwd=tmp_path)
         assert done.returncode == 0
         assert "Usage:" in done.stdout

@@ -61,7 +61,8 @@ FEATURES: list[dict[str, Any]] = [
 class CardInfo:
     """What the items themselves do not say. `license` is a Hugging Face identifier, such as `cc-by-4.0`.
 
-    `pending` counts tasks that have no item yet; `languages` are ISO 639 codes.
+    `pending` counts tasks that have no item yet; `languages` are ISO 639 codes; `selection` says how the items were
+    chosen from more, in words by name.
     """
 
     name: str = "dataset"
@@ -70,6 +71,7 @@ class CardInfo:
     languages: tuple[str, ...] = ()
     description: str = ""
     pending: int = 0
+    selection: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass
@@ -141,6 +143,9 @@ def card_text(
         "## Rows\n",
         _table("split", "rows", counts),
         f"{_inline(note)}\n",
+        "## Selection\n" if info.selection else "",
+        "The rows are a part of the items that were accepted.\n" if info.selection else "",
+        _table("what", "how", info.selection) if info.selection else "",
         "## Items by status\n",
         _table("status", "items", dict(sorted(statuses.items()))),
         "## Decided by people\n" if tally.people else "",

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from difflib import get_close_matches
@@ -33,6 +33,7 @@ FORMATS = (*SHAPES, "dpo", "rejects")
 whole records of all items that were not accepted, with what a person decided on them."""
 
 SPANS_BOTH_SIDES = "spans_both_sides"
+SELECTION = "selection.json"
 _SIDES: tuple[Side, Side] = ("train", "validation")
 
 
@@ -66,6 +67,7 @@ def export(
     card: CardInfo | None = None,
     part_bytes: int = PART_BYTES,
     decision_on: DecisionOn = lambda item: None,
+    selection: str = "",
 ) -> ExportReport:
     """Writes `items` into `out` in each of `formats`; all files appear together at the end, or none do.
 
@@ -80,6 +82,7 @@ def export(
         card: what the dataset card says besides what the items tell.
         decision_on: what a person decided on an item, which is already as `storage.reviews.reviewed` left it. Asked
             about each item while it is read, in both readings.
+        selection: the text of `OUT/selection.json`, which says how the items were chosen; there is none when empty.
         part_bytes: a file that has reached this size goes on in another: then they are `train-00000.jsonl`, ...
 
     Raises:
@@ -112,7 +115,7 @@ def export(
         run = _Export(out, tuple(dict.fromkeys(formats)), split, documents_of, decision_on, output, rejections)
         for item in again:
             run.take(item)
-        return run.finish(tally, card or CardInfo(), total)
+        return run.finish(tally, card or CardInfo(), total, {out / SELECTION: selection} if selection else {})
 
 
 def require_formats(formats: Sequence[str]) -> None:
@@ -221,8 +224,8 @@ class _Export:
             self.put("dpo", side, pair)
             self.unpaired.discard(better.id)
 
-    def finish(self, tally: Tally, card: CardInfo, total: int) -> ExportReport:
-        texts = {}
+    def finish(self, tally: Tally, card: CardInfo, total: int, beside: Mapping[Path, str]) -> ExportReport:
+        texts = dict(beside)
         if "huggingface" in self.formats:
             counts = self.counts["huggingface"]
             # A side without rows is not listed: the library `datasets` refuses to open a folder that has one.
@@ -238,6 +241,7 @@ class _Export:
             self.left_out["dpo"]["no_pair"] += len(self.unpaired)
         # Validation files of an earlier export go first: at no moment may one lie beside a train file of another split.
         stale = [self.path(name, "validation") for name in self.formats if name != "rejects"]
+        stale.append(self.out / SELECTION)
         written = self.output.commit(texts, stale)
         empty = [name for name, counts in self.counts.items() if not counts.total()]
         notes = [
