@@ -31,7 +31,7 @@ class KCenter(Options):
 
 
 def _pick(options: KCenter, pool: Pool, count: int, rng: Rng) -> Picked:
-    """O(n N d), one pass over the vectors for each item chosen: 1,000 of 100,000 x 384 in about 20 s on two cores."""
+    """O(n N d), one pass over the vectors for each item chosen: 154 MB are read an item at 100,000 x 384."""
     vectors = held(pool.all_vectors, options.in_memory)
     first = int(rng.integers(pool.size)) if options.start == "random" else _central(vectors)
     places = np.empty(count, dtype=np.int64)
