@@ -2,9 +2,10 @@
 
     python benchmarks/evals.py [--only gate metrics ...]
 
-A part is a file with a function `rows()` that returns (name, value, unit) for each measure; it runs in a process of its
-own, so that the most memory it had is its own. A table, and as the last line one JSON object: first the names that the
-project is held to (`WANTED`; null where no part measured them), then all others.
+A part is a file with a function `rows()` that returns (name, value, unit) for each measure, or `figures()` that
+returns values by name; it runs in a process of its own, so that the most memory it had is its own. A table, and as the
+last line one JSON object: first the names that the project is held to (`WANTED`; null where no part measured them),
+then all others.
 """
 
 from __future__ import annotations
@@ -17,7 +18,6 @@ import sys
 from pathlib import Path
 
 FOLDER = Path(__file__).parent
-PARTS = ("gate", "metrics", "select", "contam", "steering", "report")
 WANTED = (
     "minhash_items_per_s",
     "minhash_gb",
@@ -31,7 +31,7 @@ WANTED = (
 
 def there() -> list[str]:
     """The parts whose file is in this folder."""
-    return [part for part in PARTS if (FOLDER / f"evals_{part}.py").is_file()]
+    return sorted(path.stem.removeprefix("evals_") for path in FOLDER.glob("evals_*.py"))
 
 
 def measured(part: str) -> list[tuple[str, float, str]]:
@@ -39,8 +39,17 @@ def measured(part: str) -> list[tuple[str, float, str]]:
     command = [sys.executable, __file__, "--part", part]
     said = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
     *shown, last = said.splitlines()
-    print("\n".join(shown), file=sys.stderr) if shown else None
+    if shown:
+        print("\n".join(shown), file=sys.stderr)
     return [(name, value, unit) for name, value, unit in json.loads(last)]
+
+
+def rows_of(part: str) -> list[tuple[str, float, str]]:
+    """What one part measures, in this process."""
+    module = importlib.import_module(f"evals_{part}")
+    if hasattr(module, "rows"):
+        return list(module.rows())
+    return [(name, value, "") for name, value in module.figures().items()]
 
 
 def main(parts: list[str]) -> int:
@@ -64,10 +73,10 @@ def main(parts: list[str]) -> int:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--only", nargs="+", choices=PARTS, help="these parts; all that are there otherwise")
+    parser.add_argument("--only", nargs="+", choices=there(), help="these parts; all that are there otherwise")
     parser.add_argument("--part", help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.part:
-        print(json.dumps(importlib.import_module(f"evals_{given.part}").rows()))
+        print(json.dumps(rows_of(given.part)))
     else:
         sys.exit(main(given.only or there()))

@@ -209,6 +209,17 @@ def test_rouge_l_steps_over_the_surrogates() -> None:
     assert value(rouge_l_nearest(texts)[0]) == 0.0
 
 
+def test_rouge_l_of_long_texts_draws_fewer_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gristmill.evals.diversity.overlap.WORK", 2e6)
+    texts = made(600, shortest=70, longest=90)
+    for against in (None, made(600, seed=1, shortest=70, longest=90)):
+        mean, _ = rouge_l_nearest(texts, against)
+        assert mean.of == 100
+        assert "100 of 600 texts drawn; the nearest of" in mean.note
+        assert 0 < value(mean) < 1  # never its own nearest
+        assert mean.low is not None
+
+
 # all at once
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from statistics import fmean
 from typing import Any
 
@@ -20,7 +20,9 @@ GROUP, GROUPS = 200, 20
 NOVEL = 0.7  # Self-Instruct keeps an instruction whose ROUGE-L with every other one is below this
 SAMPLE = 500  # texts whose nearest relation is looked for
 BLOCK = 2_000  # relations at once: 500 x 2,000 likenesses are 4 MB
-LONGEST = 2_000  # words of a text that ROUGE-L reads: the time of a comparison grows with the product of both lengths
+LONGEST = 500  # words of a text that ROUGE-L reads: the time of a comparison grows with the product of both lengths
+WORK, FEWEST = 6e9, 100  # blocks of 64 words times words, about 16 s; texts that are asked about however long they are
+GROUPED = 1_000_000  # words that self-BLEU reads, about 6 s
 ALONE = "one text has no other to be like"
 
 process = Lazy("rapidfuzz.process", "rapidfuzz", "evals")
@@ -32,7 +34,8 @@ def self_bleu(texts: Wording | Sequence[str], *, group: int = GROUP, groups: int
 
     Zhu et al. 2018 (Texygen, arXiv:1802.01886); sentence BLEU as sacrebleu works it out (Post 2018, arXiv:1804.08771:
     exponential smoothing, effective order, nearest reference length), over folded words. More references make BLEU
-    higher, so groups are of one size, `group`, whatever the set's: up to `groups` of them, disjoint, drawn by `seed`.
+    higher, so groups are of one size, `group`, whatever the set's: up to `groups` of them, disjoint, drawn by `seed`;
+    fewer of long texts, so that a million words are read, but two at least.
 
     Unit: share in [0, 1]; high is repetitive. Student's interval over groups; a set of fewer than two groups is
     measured whole, without an interval, and does not compare with others. Cost: linear in words; 4,000 texts of 60
@@ -46,6 +49,8 @@ def self_bleu(texts: Wording | Sequence[str], *, group: int = GROUP, groups: int
     wording = Wording.of(texts)
     if len(wording.texts) < 2:
         return Figure("self_bleu", None, "share", note=ALONE if wording.texts else "no text with a word")
+    mean_words = sum(map(len, wording.words)) / len(wording.words)
+    groups = max(min(groups, 2), min(groups, int(GROUPED / (group * mean_words))))
     values = [fmean(_bleus(part.words)) for part in wording.groups(group, groups, seed)]
     size = (
         f"{len(values)} groups of {group} texts" if len(values) > 1 else f"all {len(wording.texts)} texts as one group"
@@ -73,25 +78,32 @@ def rouge_l_nearest(
         `rouge_l_nearest` (mean likeness to the nearest, Student's interval) and `rouge_l_novel` (share, Wilson's), over
         `sample` drawn texts, each against every relation. Without intervals where all texts were measured.
 
-    Cost: `sample` times the number of relations, about 0.1 µs a pair of 60 words: 500 against 100,000 take about 6 s.
-    Only the first 2,000 words of a text are read; the note says of how many texts that cut something.
+    Cost: `sample` times the number of relations, about 0.15 µs a pair of 60 words: 500 against 100,000 take 8 s. Of
+    longer texts fewer are drawn, 100 at least, and then fewer relations; only the first 500 words of a text are read.
+    The note says each of them.
     """
     if not 0 < novel <= 1:
         raise ConfigError(f"ROUGE-L novelty has the threshold {novel}; give one above 0 and up to 1, usually {NOVEL}")
     wording = Wording.of(texts)
     pool = wording if against is None else Wording.of(against)
-    drawn = (
-        list(range(len(wording.texts))) if sample >= len(wording.texts) else _drawn(len(wording.texts), sample, seed)
-    )
-    missing = "no text with a word" if not drawn else ALONE if against is None else "nothing to compare with"
-    if not drawn or len(pool.texts) < (2 if against is None else 1):
+    if not wording.texts or len(pool.texts) < (2 if against is None else 1):
+        missing = (
+            "no text with a word" if not wording.texts else ALONE if against is None else "nothing to compare with"
+        )
         return [Figure(name, None, "share", note=missing) for name in ("rouge_l_nearest", "rouge_l_novel")]
-    nearest = _nearest([wording.words[at] for at in drawn], pool.words, drawn if against is None else None)
-    whole = len(drawn) == len(wording.texts)
+    drawn, relations = _afforded(wording, pool, min(sample, len(wording.texts)), seed)
+    places = {} if against is not None else {place: row for row, place in enumerate(drawn)}
+    nearest = _nearest(
+        [wording.words[at] for at in drawn],
+        [pool.words[at] for at in relations],
+        {number: places[at] for number, at in enumerate(relations) if at in places},
+    )
+    whole = len(drawn) == len(wording.texts) and len(relations) == len(pool.texts)
     cut = sum(len(found) > LONGEST for found in pool.words)
     note = "; ".join(
         filter(None, [
-            "" if whole else f"{len(drawn)} of {len(wording.texts):,} texts drawn",
+            "" if len(drawn) == len(wording.texts) else f"{len(drawn)} of {len(wording.texts):,} texts drawn",
+            "" if len(relations) == len(pool.texts) else f"the nearest of {len(relations):,} drawn ones",
             wording.note,
             f"{cut:,} texts cut at {LONGEST:,} words" if cut else "",
         ])
@@ -103,28 +115,39 @@ def rouge_l_nearest(
     return [mean, share_figure("rouge_l_novel", below, len(nearest), note=note)]
 
 
-def _drawn(count: int, sample: int, seed: int) -> list[int]:
-    chosen: list[int] = np.random.default_rng(seed).choice(count, size=sample, replace=False).tolist()
+def _afforded(wording: Wording, pool: Wording, sample: int, seed: int) -> tuple[list[int], list[int]]:
+    """The places of the texts to ask about and of their relations: fewer of long ones, so that time is bounded."""
+    rng = np.random.default_rng(seed)
+    blocks = sum(min(len(found), LONGEST) // 64 + 1 for found in wording.words) / len(wording.words)
+    words = sum(min(len(found), LONGEST) for found in pool.words)
+    asked = min(sample, max(FEWEST, int(WORK / (blocks * words))))
+    compared = min(len(pool.words), max(2, int(len(pool.words) * WORK / (asked * blocks * words))))
+    return _drawn(rng, len(wording.words), asked), _drawn(rng, len(pool.words), compared)
+
+
+def _drawn(rng: Any, count: int, sample: int) -> list[int]:
+    if sample >= count:
+        return list(range(count))
+    chosen: list[int] = np.sort(rng.choice(count, size=sample, replace=False)).tolist()
     return chosen
 
 
-def _nearest(left: Sequence[list[str]], right: Sequence[list[str]], own: Sequence[int] | None) -> list[float]:
-    """The highest ROUGE-L of each of `left` with any of `right`, but for the one at its `own` place."""
+def _nearest(left: Sequence[list[str]], right: Sequence[list[str]], own: Mapping[int, int]) -> list[float]:
+    """The highest ROUGE-L of each of `left` with any of `right`; `own` has which row a place of `right` itself is."""
     code: dict[str, int] = {}
     rows = ["".join(_letter(code.setdefault(word, len(code) + 1)) for word in found[:LONGEST]) for found in left]
     # a word that no row has can match nothing, so all of these are one letter that no row has
     letters = {word: _letter(number) for word, number in code.items()}
     other = _letter(0)
     best = np.zeros(len(rows), dtype=np.float32)
-    places = {} if own is None else {place: row for row, place in enumerate(own)}
     for start in range(0, len(right), BLOCK):
         block = [
             "".join([letters.get(word, other) for word in found[:LONGEST]]) for found in right[start : start + BLOCK]
         ]
         likeness: Any = process.cdist(rows, block, scorer=indel.normalized_similarity, dtype=np.float32, workers=-1)
         for place in range(start, start + len(block)):
-            if place in places:
-                likeness[places[place], place - start] = 0.0
+            if place in own:
+                likeness[own[place], place - start] = 0.0
         np.maximum(best, likeness.max(axis=1), out=best)
     return [min(1.0, float(value)) for value in best]
 

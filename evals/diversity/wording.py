@@ -28,7 +28,8 @@ class Wording:
         """Cuts `texts` into words: 2 s for 100,000 texts of 60 words. What is cut already stays as it is."""
         if isinstance(texts, Wording):
             return texts
-        pairs = [(text, found) for text in texts if (found := words(text))]
+        known: dict[str, str] = {}  # each word once in memory: a string of its own for every place is 60 bytes
+        pairs = [(text, [known.setdefault(word, word) for word in found]) for text in texts if (found := words(text))]
         return cls(tuple(text for text, _ in pairs), tuple(found for _, found in pairs), len(texts) - len(pairs))
 
     @property
