@@ -41,9 +41,10 @@ def masked(text: str, found: Iterable[Sighting]) -> str:
 
 
 def apart(found: Iterable[Sighting]) -> list[Sighting]:
-    """Returns the sightings in their order, of those that overlap the longest: a card's digits are no phone number."""
+    """Returns the sightings in their order, of those that overlap a secret or else the longest: a card's digits are no
+    phone number."""
     kept: list[Sighting] = []
-    for one in sorted(found, key=lambda one: (one.start - one.end, one.kind != "secret", one.start)):
+    for one in sorted(found, key=lambda one: (one.kind != "secret", one.start - one.end, one.start)):
         at = bisect_left(kept, one.end, key=lambda other: other.start)  # of those that begin before its end, the last
         if at == 0 or kept[at - 1].end <= one.start:
             kept.insert(at, one)
