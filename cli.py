@@ -156,7 +156,10 @@ def graph() -> None:
     type=click.Choice(["summary", "graphml", "json", "json-ld", "parquet", "cypher"]),
 )  # fmt: skip
 @click.option("--out", type=click.Path(path_type=Path), help="File to write, for parquet a folder; else in RUN.")
-@click.option("--top", type=int, default=15, show_default=True, help="Entities in the summary, chunks in the ledger.")
+@click.option(
+    "--top", type=click.IntRange(min=1), default=15, show_default=True,
+    help="Entities in the summary, chunks in the ledger.",
+)  # fmt: skip
 @click.option("--ledger", is_flag=True, help="List the chunks, worst first: what was found, kept, dropped, and why.")
 @click.option("--quality", is_flag=True, help="How good the graph is: noise, doubts, gaps, and when to worry.")
 @click.option("--gold", type=click.Path(path_type=Path), help="With --quality: a JSONL file that says what is right.")
@@ -166,6 +169,10 @@ def graph() -> None:
 def graph_show(html: bool, **options: Any) -> None:
     """Show or write the knowledge graph of RUN."""
     if html:
+        given = [f"--{name}" for name in ("ledger", "quality", "gold") if options[name]]
+        given += ["--json"] * options["as_json"] + ["--format"] * (options["format_"] != "summary")
+        if given:
+            raise click.UsageError(f"--html writes the page; leave {' and '.join(given)} out")
         _call("write", room="review.page", run=options["run"], store=options["store"], out=options["out"])
     _call("graph", **options)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
-from ..evals.segments import Place, segments
+from ..evals.segments import LONE, Place, segments
 from ..storage.chunking import count_tokens
 from ..storage.records import Chunk, Span
 
@@ -52,8 +52,11 @@ class Source:
         return tuple((self.places[first][0], self.places[last][1]) for first, last in runs)
 
     def text(self, taken: Collection[int]) -> str:
-        """Returns what is shown of the chunk, the chunk's own text when all sentences are."""
-        return GAP.join(self.chunk.text[start:end] for start, end in self.spans(taken))
+        """Returns what is shown of the chunk, the chunk's own text when all sentences are.
+
+        Half a character, which no encoding has, is shown as `\ufffd`.
+        """
+        return LONE.sub("\ufffd", GAP.join(self.chunk.text[start:end] for start, end in self.spans(taken)))
 
     def cost(self, taken: Collection[int]) -> int:
         """Returns the tokens of text and title; none for nothing."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Iterable, Mapping
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -14,9 +15,12 @@ from pydantic import BeforeValidator, ValidationError, model_validator
 
 from ..errors import ConfigError
 from ..storage.records import Record
+from .type_tables import read_table
 
 MAX_TYPE_NAME = 60
 ANY = "*"
+LISTED = 20  # names that an error lists
+SHOWN = 8  # problems of a file that are listed
 
 
 class TypeSpec(Record):
@@ -38,18 +42,12 @@ class RelationType(TypeSpec):
     pairs: tuple[tuple[str, str], ...] = ()
 
 
-def _specs(value: Any) -> Any:
-    # A table is how TOML says it: `name = "description"`, or `name = { description = "...", ... }`.
-    if isinstance(value, Mapping):
-        return tuple(
-            {**given, "name": name} if isinstance(given, Mapping) else {"name": name, "description": given}
-            for name, given in value.items()
-        )
-    return value
-
-
-EntityTypes = Annotated[tuple[EntityType, ...], BeforeValidator(_specs)]
-RelationTypes = Annotated[tuple[RelationType, ...], BeforeValidator(_specs)]
+EntityTypes = Annotated[
+    tuple[EntityType, ...], BeforeValidator(lambda given: read_table(given, ("description", "attributes")))
+]
+RelationTypes = Annotated[
+    tuple[RelationType, ...], BeforeValidator(lambda given: read_table(given, ("description", "pairs")))
+]
 
 
 def type_key(name: str) -> str:
@@ -82,15 +80,18 @@ class GraphSchema(Record):
         """Reads a schema from a TOML file; raises `ConfigError` naming the file and what is wrong with it."""
         try:
             with Path(path).open("rb") as file:
-                return cls.model_validate(tomllib.load(file))
+                values = tomllib.load(file)
+            _require_keys(values, cls)
+            return cls.model_validate(values)
         except OSError as error:
             raise ConfigError(f"graph schema '{path}' cannot be read: {error.strerror}") from error
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
             raise ConfigError(f"graph schema '{path}' is not TOML: {error}") from error
+        except RecursionError:
+            raise ConfigError(f"graph schema '{path}' is nested too deeply; types are tables of one level") from None
         except ValidationError as error:
-            first = error.errors()[0]
-            where = ".".join(str(part) for part in first["loc"])
-            raise ConfigError(f"graph schema '{path}', key '{where}': {first['msg']}") from error
+            lines = "; ".join(_said(problem) for problem in error.errors()[:SHOWN])
+            raise ConfigError(f"graph schema '{path}': {lines}") from error
         except ConfigError as error:
             raise ConfigError(f"graph schema '{path}': {error}") from error
 
@@ -106,16 +107,16 @@ class GraphSchema(Record):
             seen = _require_names(key, (spec.name for spec in specs))
             if fallback and type_key(fallback) not in seen:
                 option = key.replace("types", "fallback")
-                listed = ", ".join(sorted(seen.values()))
-                raise ConfigError(f"{option} '{fallback}' is not one of {key}: {listed}")
+                listed = _list_of(sorted(seen.values()))
+                raise ConfigError(f"{option} '{fallback[:80]}' is not one of {key}: {listed}")
         for kind in self.entity_types:
             _require_names(f"entity_types.{kind.name}.attributes", kind.attributes)
         ends = {type_key(kind.name) for kind in self.entity_types}
         for relation in self.relation_types:
-            for end in {end for pair in relation.pairs for end in pair if end != ANY and type_key(end) not in ends}:
-                listed = ", ".join(kind.name for kind in self.entity_types)
+            for end in (end for pair in relation.pairs for end in pair if end != ANY and type_key(end) not in ends):
                 raise ConfigError(
-                    f"relation_types.{relation.name}.pairs names '{end[:80]}', not one of entity_types: {listed}"
+                    f"relation_types.{relation.name}.pairs names '{end[:80]}', not one of entity_types: "
+                    f"{_list_of(kind.name for kind in self.entity_types)}"
                 )
 
     def entity_type(self, name: str) -> tuple[str, bool]:
@@ -141,6 +142,36 @@ class GraphSchema(Record):
             all(listed == ANY or type_key(listed) == end for listed, end in zip(pair, ends, strict=True))
             for pair in found.pairs
         )
+
+
+def _list_of(names: Iterable[str]) -> str:
+    first = list(names)
+    more = f" and {len(first) - LISTED} more" if len(first) > LISTED else ""
+    return ", ".join(first[:LISTED]) + more
+
+
+def _require_keys(values: Mapping[str, Any], schema: type[GraphSchema]) -> None:
+    known = ", ".join(schema.model_fields)
+    for key in values:
+        if key not in schema.model_fields:
+            near = get_close_matches(key, schema.model_fields, 1)
+            mend = f"did you mean '{near[0]}'?" if near else f"there are {known}"
+            raise ConfigError(f"no key is called '{key[:80]}'; {mend}")
+    for key in ("entity_types", "relation_types"):
+        if key not in values:
+            raise ConfigError(f'{key} is missing; add a table [{key}] with a line for each type, name = "description"')
+
+
+def _said(problem: Any) -> str:
+    """One of pydantic's problems as `key: what is wrong`."""
+    where = ".".join(str(part) for part in problem["loc"])
+    if problem["type"] == "extra_forbidden":
+        return f"{where}: no such key"
+    if problem["type"] == "missing":
+        return f"{where}: is missing; add it"
+    text = str(problem["msg"]).removeprefix("Value error, ").replace("Input should be", "must be")
+    shown = "" if problem["type"] == "value_error" else f", not {problem['input']!r:.80}"
+    return f"{where}: {text}{shown}"
 
 
 def _require_names(key: str, names: Iterable[str]) -> dict[str, str]:

@@ -28,6 +28,7 @@ from ..storage.records import Usage
 from ..storage.store import Books, RunStore
 from .fleet.fleet import Fleet
 from .ingest import Ingested
+from .knowledge import reread_failed
 from .prepare import Flow, Prepared, bind, check_models, context_of, prepare, require_draws
 from .progress import Progress
 from .report import people_of
@@ -186,6 +187,8 @@ class Campaign:
                         left = run.store.books().failed
                         kept = f"; {left} stay: people decided their items, and may undo that" if left else ""
                         progress.say(f"{again} failed tasks are pending again{kept}")
+                        if prepared.needs_graph and (chunks := await reread_failed(run.store)):
+                            progress.say(f"{chunks} chunks that extraction failed on are read again")
                     run.refresh = refresh
                     run.fleet, run.telemetry, run.exposition = fleet, telemetry, exposition
                     stop, ingested = await run.go(progress)

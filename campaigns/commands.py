@@ -219,6 +219,7 @@ def graph(
     gold: Path | None = None,
     as_json: bool = False,
 ) -> int:
+    _require_one_output(format_, out, ledger=ledger, quality=quality, as_json=as_json)
     if gold and not quality:
         raise ConfigError(f"--gold {gold} says what is right for the quality report; add --quality")
     console = open_console()
@@ -245,6 +246,18 @@ def graph(
         _print_graph(console, found, top)
         print_ledger(console, extraction)
     return 0
+
+
+def _require_one_output(format_: str, out: Path | None, *, ledger: bool, quality: bool, as_json: bool) -> None:
+    """Raises `ConfigError` for options of which one would be passed over."""
+    written = [] if format_ == "summary" else [f"--format {format_}"]
+    asked = [*written, *(["--ledger"] if ledger else []), *(["--quality"] if quality else [])]
+    if len(asked) > 1:
+        raise ConfigError(f"{' and '.join(asked)} are different outputs; give one of them")
+    if written and as_json:
+        raise ConfigError(f"--json prints the summary, the ledger or the quality; leave it out beside {written[0]}")
+    if out is not None and not written:
+        raise ConfigError(f"--out {out} is where a file is written; add --format or --html")
 
 
 def _print_chunks(store: RunStore, top: int, as_json: bool) -> None:

@@ -25,7 +25,7 @@ from ..graphs.resolution.judging import JudgeBooks, judge
 from ..storage.graph import put_entities
 from ..storage.records import Chunk, content_id
 from ..storage.rulings import Rulings
-from ..storage.schema import ADD_EXTRACTION
+from ..storage.schema import ADD_EXTRACTION, FORGET_EXTRACTION, UNKEEP
 from ..storage.store import RunStore, mark_statement
 from .merging import Made, Material
 from .outcome import storable
@@ -126,7 +126,8 @@ async def build_graph(
         waits = tuple(chunk for chunk, _ in pairs)
         try:
             found = await read(waits, context, pairs[0][1])
-            await store.write((ADD_EXTRACTION, [(one.chunk, "", one.model_dump_json()) for one in found]))
+            bodies = [(one.chunk, "", one.model_dump_json()) for one in found]
+            await store.write((ADD_EXTRACTION, bodies), (UNKEEP, [(one.chunk,) for one in found]))
         except BudgetExceeded as error:  # what is in flight is paid for: it may end
             spent.append(error)
             return
@@ -148,6 +149,24 @@ async def build_graph(
         return None
     made, judged = await _made(spec, store, context, concurrency)
     return await _kept(spec, store, made, judged, context, concurrency)
+
+
+async def reread_failed(store: RunStore) -> int:
+    """Forgets which chunks could not be read, so that the graph is made again with them; returns how many those are.
+
+    Only they are asked for again. An answer that came and could not be used is in the cache of calls: it changes only
+    with the model, the prompt or its limits.
+    """
+    failed = [
+        (chunk,)
+        for (chunk,) in store.rows(
+            "SELECT e.chunk FROM extractions e JOIN chunks c ON c.id = e.chunk WHERE c.place >= 0 AND e.reason <> ''"
+        )
+    ]
+    if failed:
+        unbuilt = [mark_statement("graph", None)] if store.mark("graph") is not None else []
+        await store.write((FORGET_EXTRACTION, failed), (UNKEEP, failed), *unbuilt)
+    return len(failed)
 
 
 async def _made(spec: GraphSpec, store: RunStore, context: FlowContext, concurrency: int) -> tuple[Made, JudgeBooks]:

@@ -9,7 +9,7 @@ from typing import Any
 import orjson
 from pydantic import Field
 from rich.console import Console
-from rich.table import Table
+from rich.padding import Padding
 from rich.text import Text
 
 from ..agents.extraction import Books, Extraction
@@ -170,11 +170,17 @@ def ungrounded(books: Books) -> int:
 def lines_of(store: RunStore) -> Iterator[ChunkLedger]:
     """Yields one line for each chunk of a run that extraction has seen, in the order of the chunks."""
     for chunk, reason, body in store.extractions():
-        if reason:
-            said = orjson.loads(body) if body else {}
-            yield ChunkLedger(chunk=chunk, failed=reason, error=said.get("error", ""))
-        else:
-            yield ChunkLedger.of(Extraction.model_validate_json(body))
+        yield _failed(chunk, reason, body) if reason else ChunkLedger.of(Extraction.model_validate_json(body))
+
+
+def failed_lines(store: RunStore) -> Iterator[ChunkLedger]:
+    """Yields the lines of the chunks that extraction failed on; no other is parsed."""
+    return (_failed(chunk, reason, body) for chunk, reason, body in store.extractions() if reason)
+
+
+def _failed(chunk: str, reason: str, body: str) -> ChunkLedger:
+    said = orjson.loads(body) if body else {}
+    return ChunkLedger(chunk=chunk, failed=reason, error=said.get("error", ""))
 
 
 def ledger_dict(ledger: Ledger) -> dict[str, Any]:
@@ -219,30 +225,22 @@ def print_ledger(console: Console, ledger: Ledger) -> None:
 
 
 def print_lines(console: Console, store: RunStore, lines: Iterable[ChunkLedger], top: int) -> None:
-    """Prints the `top` chunks that went worst."""
-    table = Table(box=None, pad_edge=False, header_style="dim")
-    for column in ("chunk", "document", "read by", "found", "kept", "merged", "ungrounded", "dropped", "reasons"):
-        table.add_column(column, justify="right" if column in _NUMBERS else "left")
+    """Prints the `top` chunks that went worst: where each stands, who read it, its sum, and beneath it the reasons."""
     for line in worst(lines)[:top]:
+        chunk = store.chunk(line.chunk)
+        place = f"{store.document_name(chunk.document)} {chunk.start}-{chunk.end}"
+        by = "failed" if line.failed else f"read by {_BY[line.by]}"
+        if line.rescued:
+            by += f", the model failed: {line.rescued}"
+        console.print(Text(f"{line.chunk[:14]}  {place}  {by}", style="red" if line.failed else ""))
         books = sum(line.books.values(), Books())
-        reasons = _listed({**books.dropped, **books.mended}) or ("nothing found" if line.empty else "")
         if line.failed:
             reasons = f"{line.failed}: {one_line(line.error)[:ERROR]}"
-        numbers = (
-            books.found + books.created,
-            books.kept,
-            books.merged,
-            ungrounded(books),
-            sum(books.dropped.values()),
-        )
-        chunk = store.chunk(line.chunk)
-        document = Text(f"{store.document_name(chunk.document)} {chunk.start}-{chunk.end}")
-        by = "-" if line.failed else f"{line.by} (model: {line.rescued})" if line.rescued else line.by
-        shown = [str(number) for number in numbers]
-        table.add_row(
-            Text(line.chunk[:14]), document, Text(by), *shown, Text(reasons, style="red" if line.failed else "")
-        )
-    console.print(table)
+        elif line.empty and not bad(books):
+            reasons = "nothing found"
+        else:
+            reasons = _sum(books)
+        console.print(Padding(Text(reasons), (0, 0, 0, 4)))
 
 
 def worst(lines: Iterable[ChunkLedger]) -> list[ChunkLedger]:
@@ -250,7 +248,7 @@ def worst(lines: Iterable[ChunkLedger]) -> list[ChunkLedger]:
     return sorted(lines, key=lambda line: -line.trouble)
 
 
-_NUMBERS = frozenset({"found", "kept", "merged", "ungrounded", "dropped"})
+_BY = {"model": "a model", "terms": "rules", "seed": "the seed graph", "": "nobody"}
 
 
 def _sum(books: Books) -> str:

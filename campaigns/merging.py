@@ -23,7 +23,7 @@ from ..storage.rulings import Ruling, in_force
 from ..storage.schema import Statement
 from ..storage.store import RunStore, mark_statement
 from ..storage.versions import as_of_today
-from .ledger import ChunkLedger, Tally, ledger_dict, lines_of
+from .ledger import ChunkLedger, Tally, failed_lines, ledger_dict
 from .renewing import brought_up, keeping, own_spans, taken
 from .spec import GraphSpec
 
@@ -73,7 +73,7 @@ class Material:
 
     def gathered(self, rulings: Iterable[Ruling]) -> Gathered:
         """Gathers the references: reads every extraction, few in memory at a time."""
-        tally = Tally(line for line in lines_of(self._store) if line.failed)
+        tally = Tally(failed_lines(self._store))
         by_rules: set[str] = set()
         own = True
         gathering = Gathering(self.documents, in_force(as_of_today(self._store, rulings)))

@@ -99,7 +99,7 @@ def prepare(
     if needs_graph:
         if spec.graph.extractor != "terms":
             roles |= {"extractor"}
-        spec.graph.types.check()
+        spec.graph.check()
         Types.check_near(spec.graph.types, spec.graph.resolution.near_types)
         for name in ("extract-graph", "summarise-entity"):
             prompts.get(name)

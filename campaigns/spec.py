@@ -82,6 +82,21 @@ class GraphSpec(Part):
     summary_tokens: int = Field(default=300, ge=50, le=3000)
     resolution: ResolutionSettings = ResolutionSettings()
 
+    def check(self) -> None:
+        """Raises `ConfigError` for types that cannot be, and for keys that say nothing beside the others."""
+        self.types.check()
+        share = GraphSpec.model_fields["model_share"].default
+        if self.extractor != "mixed" and (self.model_share != share or self.share_of != "documents"):
+            raise ConfigError(
+                f"graph.model_share {self.model_share} of {self.share_of} is what a model reads of a mixed graph, and "
+                f'graph.extractor is "{self.extractor}"; set extractor = "mixed", or leave model_share and share_of out'
+            )
+        if self.extractor == "terms" and self.rescue:
+            raise ConfigError(
+                'graph.rescue lets the rules read what a model failed on, and with graph.extractor = "terms" no model '
+                'reads; leave rescue out, or set extractor = "mixed" or "model"'
+            )
+
     @property
     def types(self) -> GraphSchema:
         """The schema to extract by."""
@@ -274,6 +289,8 @@ def load_spec(path: str | Path, **overrides: Any) -> CampaignSpec:
         raise ConfigError(f"campaign file {path} cannot be read: {error}") from error
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"campaign file {path} is not TOML: {error}") from error
+    except RecursionError:
+        raise ConfigError(f"campaign file {path} is nested too deeply; no key needs more than a few levels") from None
     values.update({key: value for key, value in overrides.items() if value is not None})
     spec = make_spec(values, where=f"campaign file {path}")
     base = path.parent

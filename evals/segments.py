@@ -18,6 +18,8 @@ _FENCE = ("```", "~~~")
 _ITEM = re.compile(r"[ \t]{0,8}(?:[-*+\u2022]|\d{1,3}[.)])[ \t]+")
 _END = re.compile(r"[.!?\u3002]['\"\u201d\u2019)\]]{0,3}\s|\n")
 
+LONE = re.compile("[\ud800-\udfff]")  # half of a character, which no encoding has; a text of Python's may have it
+
 Place = tuple[int, int]
 
 
@@ -25,6 +27,7 @@ Place = tuple[int, int]
 def segments(text: str) -> tuple[Place, ...]:
     """Returns the spans `[start, end)` of the sentences of `text`, ascending, disjoint, without white space around."""
     found: list[Place] = []
+    text = LONE.sub("\ufffd", text)  # of the same length, so every place stays
     for start, end, prose in _blocks(text):
         for low, high in _sentences(text, start, end) if prose else [(start, end)]:
             piece = text[low:high]

@@ -28,6 +28,8 @@ _MARKDOWN = frozenset(
 # and after a newline. A word of over 64 characters is cut wherever that falls.
 _PIECE = re.compile(r"[^\S\r\n]?\S{1,64}(?:\s*[\r\n])?|\s+(?=[^\S\r\n]\S)|\s+")
 
+_LONE = re.compile("[\ud800-\udfff]")  # half of a character, which no encoding has
+
 
 def chunk(document: Document, *, max_tokens: int = 512, overlap: int = 0) -> list[Chunk]:
     """Splits `document` into chunks of at most `max_tokens` tokens, in order.
@@ -78,7 +80,7 @@ def count_tokens(text: str) -> int:
 def _count_piece(piece: str) -> int:
     # The splitter tells only whether a text fits, so the size is searched: doubled, then bisected. " a" is always one
     # token of its own; with it the text has two characters and can be split, where a lone one would always "fit".
-    probe = piece + " a"
+    probe = _LONE.sub("\ufffd", piece) + " a"
     low, high = 1, 2 if len(piece) < 24 else len(piece) // 2
     while len(_fit(high).chunks(probe)) > 1:
         low, high = high, 2 * high

@@ -97,6 +97,7 @@ ADD_EXTRACTION = (
 )
 # An extraction that is made again is another than the one that the kept rows were made of: they are not used any more.
 UNKEEP = "UPDATE marks SET value = 'null' WHERE name = 'kept' AND EXISTS (SELECT 1 FROM taken WHERE chunk = ?)"
+FORGET_EXTRACTION = "DELETE FROM extractions WHERE chunk = ? AND reason <> ''"
 # Beside an entity's or a relation's body stand the columns that a graph is loaded from (`storage/graph.py`).
 PUT_ENTITY = (
     "INSERT INTO entities (id, name, type, mentions, chunks, body) VALUES (?, ?, ?, ?, ?, ?) "

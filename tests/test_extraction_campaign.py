@@ -116,14 +116,47 @@ async def test_one_bad_chunk_fails_alone_and_is_said(tmp_path: Path) -> None:
     assert '"pla' in raw["schema_mismatch"]
 
 
+async def test_chunks_that_failed_are_read_again_when_asked_to(tmp_path: Path) -> None:
+    documents = books(tmp_path / "texts", TEXTS)
+    asked: list[str] = []
+    mended = False
+
+    def answer(body: dict[str, Any]) -> str | bytes:
+        asked.append(passage_in(body))
+        return reads(body) if not mended or "gateway" not in asked[-1] else '{"entities": [["Rance", "place"]]}'
+
+    async def execute(**how: Any) -> CampaignReport:
+        reader = ModelSpec(model="openai_api/mock", base_url=server.url, retries=0, repairs=0)
+        campaign = Campaign(
+            "graph", documents, recipe="entigraph", models={"default": ModelSpec(model="offline"), "reader": reader},
+            roles={"extractor": "reader"}, graph={"max_gleanings": 0}, max_tasks=1, runs=str(tmp_path),
+        )  # fmt: skip
+        return await campaign.execute(**how)
+
+    async with MockServer(answer=answer) as server:
+        report = await execute()
+        assert stored(report)[2].failed == {"bad_reply": 1, "schema_mismatch": 1}
+        before, mended = len(asked), True
+        await execute()
+        assert len(asked) == before  # a run that goes on does not try again by itself
+        report = await execute(retry_failed=True)
+    entities, _, ledger = stored(report)
+    assert ledger.failed == {"schema_mismatch": 1}  # that answer came, and is in the cache of calls
+    assert ledger.balanced
+    assert (ledger.chunks, ledger.by_model) == (4, 3)
+    assert [passage for passage in asked[before:] if "gateway" not in passage] == []
+    (rance,) = [one for one in entities if one.name == "Rance"]
+    assert len({span.chunk for span in rance.mentions}) == 2
+
+
 async def test_the_commands_show_the_ledger(tmp_path: Path) -> None:
     documents = books(tmp_path / "texts", TEXTS)
     async with MockServer(answer=reads) as server:
         model = ModelSpec(model="openai_api/mock", base_url=server.url, retries=0, repairs=0)
         report = await built(tmp_path, documents, model, max_gleanings=0)
 
-    def said(*arguments: str) -> str:
-        result = CliRunner().invoke(main, [*arguments], catch_exceptions=False, env={"COLUMNS": "200"})
+    def said(*arguments: str, columns: str = "200") -> str:
+        result = CliRunner().invoke(main, [*arguments], catch_exceptions=False, env={"COLUMNS": columns})
         assert result.exit_code == 0, result.output
         return result.output
 
@@ -139,6 +172,22 @@ async def test_the_commands_show_the_ledger(tmp_path: Path) -> None:
     both = json.loads(said("graph", run, "--json"))
     assert both["entities"] == 2
     assert both["extraction"]["failed"] == {"bad_reply": 1, "schema_mismatch": 1}
+    narrow = said("graph", run, "--ledger", columns="80").splitlines()
+    lines = [line for line in narrow if line.startswith("chunk-") or line.startswith("    ")]
+    assert len(lines) >= 8
+    assert [line.split()[-1] for line in lines if line.startswith("chunk-")][:2] == ["failed", "failed"]
+    for arguments, mend in (
+        (("--ledger", "--format", "json"), "--format json and --ledger are different outputs"),
+        (("--ledger", "--quality"), "--ledger and --quality are different outputs"),
+        (("--json", "--format", "json"), "leave it out beside --format json"),
+        (("--out", "x"), "add --format or --html"),
+        (("--top", "0"), "0 is not in the range"),
+        (("--top", "-3"), "-3 is not in the range"),
+        (("--html", "--ledger", "--json"), "leave --ledger and --json out"),
+    ):
+        refused = CliRunner().invoke(main, ["graph", run, *arguments], env={"COLUMNS": "200"})
+        assert refused.exit_code in (1, 2), refused.output
+        assert mend in refused.output
     chunks = json.loads(said("graph", run, "--ledger", "--json"))["chunks"]
     assert [line["failed"] for line in chunks[2:]] == ["", ""]
     assert chunks[3]["books"]["claims"]["kept"] == 1

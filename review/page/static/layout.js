@@ -114,9 +114,8 @@ function pack(discs, joined) {
   order.sort((a, b) => lonely(a) - lonely(b) || discs[b].r - discs[a].r || a - b);
   const cell = Math.max(60, (order.length ? discs[order[Math.floor(order.length / 2)]].r : 0) * 2);
   const grid = new Map();
-  const largest = Math.max(0, ...discs.map((disc) => disc.r));
   const free = (x, y, r) => {
-    const reach = r + largest + 14;
+    const reach = r + 14; // a disc stands in every cell that it touches, so that the largest is not looked for afar
     for (let i = Math.floor((x - reach) / cell); i <= Math.floor((x + reach) / cell); i += 1) {
       for (let j = Math.floor((y - reach) / cell); j <= Math.floor((y + reach) / cell); j += 1) {
         for (const disc of grid.get(`${i} ${j}`) || []) {
@@ -147,9 +146,13 @@ function pack(discs, joined) {
       if (!weight) crowded = Math.max(0, Math.floor(turn * 0.8));
       break;
     }
-    const key = `${Math.floor(disc.x / cell)} ${Math.floor(disc.y / cell)}`;
-    if (!grid.has(key)) grid.set(key, []);
-    grid.get(key).push(disc);
+    for (let i = Math.floor((disc.x - disc.r) / cell); i <= Math.floor((disc.x + disc.r) / cell); i += 1) {
+      for (let j = Math.floor((disc.y - disc.r) / cell); j <= Math.floor((disc.y + disc.r) / cell); j += 1) {
+        const key = `${i} ${j}`;
+        if (!grid.has(key)) grid.set(key, []);
+        grid.get(key).push(disc);
+      }
+    }
     done.add(number);
   }
 }
