@@ -9,7 +9,7 @@ from langgraph.runtime import Runtime
 from .asking import ask, draft_of
 from .messages import Messages, question_answer
 from .state import FlowContext, FlowState, Node, describe
-from .variables import OF_REVIEWER, Given
+from .variables import OF_REVIEWER, TRAITS, Given
 
 QUESTION_ANSWER = ("passage", "headings", "kind", "kind_description", "topic", "quote", "angle")
 
@@ -30,7 +30,7 @@ def generator(
             it gives what a person asks for who sent an earlier attempt back: `reviewer_note`, `earlier_attempt`.
         given: further variables, or other values for known ones, as functions of the state.
     """
-    names = tuple(dict.fromkeys((*variables, *OF_REVIEWER, *(given or {}))))
+    names = tuple(dict.fromkeys((*variables, *OF_REVIEWER, TRAITS, *(given or {}))))
 
     @describe(
         role=role, prompt=prompt, variables=names, reads=("task", "chunks", "entities", "proposal"), writes=("drafts",)

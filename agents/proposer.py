@@ -10,7 +10,7 @@ from ..prompts.schemas import Proposal
 from ..storage.records import Decision
 from .asking import ask, parsed_as
 from .state import FlowContext, FlowState, Node, describe
-from .variables import OF_REVIEWER, Given
+from .variables import OF_REVIEWER, TRAITS, Given
 
 UNSUITABLE = "unsuitable"
 
@@ -29,7 +29,7 @@ def proposer(
     attempt back: `reviewer_note`, `earlier_attempt`.
     """
 
-    names = tuple(dict.fromkeys((*variables, *OF_REVIEWER, *(given or {}))))
+    names = tuple(dict.fromkeys((*variables, *OF_REVIEWER, TRAITS, *(given or {}))))
 
     @describe(
         role=role,

@@ -10,12 +10,13 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from ..errors import FlowError
-from ..storage.records import Chunk, Decision, Draft, Relation, Verdict
+from ..storage.records import Chunk, Decision, Draft, Relation, Task, Verdict
 from ..storage.returns import NOTE
 from .state import FlowState
 
 EARLIER = "earlier_attempt"  # the text of an item that a person sent back, for a flow that begins anew
 OF_REVIEWER = (NOTE, EARLIER)  # what a role that writes gives to its prompt beside its own variables
+TRAITS = "traits"  # the attribute that names those of a task's attributes which a prompt shows as they are
 
 Given = Mapping[str, Callable[[FlowState], Any]]
 """Variables that a flow adds to a role's own, or says otherwise: name → function of the state."""
@@ -34,6 +35,13 @@ def passage_text(state: FlowState) -> str:
 def passages(state: FlowState) -> list[dict[str, str]]:
     """The task's chunks as `{title, text}`; the title is the heading path."""
     return [{"title": " > ".join(chunk.headings), "text": chunk.text} for chunk in state.get("chunks", [])]
+
+
+def trait_lines(task: Task) -> list[str]:
+    """What a task's item is to fit besides its kind, one line each: `audience: a school class`."""
+    names = task.attributes.get(TRAITS)
+    found = [(str(name), task.attributes.get(name)) for name in (names if isinstance(names, list | tuple) else ())]
+    return [f"{name}: {value}" for name, value in found if isinstance(value, str) and value]
 
 
 def relation_lines(state: FlowState) -> list[str]:
@@ -135,6 +143,7 @@ _BUILDERS: Given = {
     "problem": _drafted("problem", str),
     "reasoning": _drafted("reasoning", str),
     "evidence": _drafted("evidence", list),
+    TRAITS: lambda state: trait_lines(state["task"]),
     NOTE: lambda state: str(state["task"].attributes.get(NOTE, "")),
     EARLIER: lambda state: str(state.get("values", {}).get(EARLIER, "")),
     "reasons": lambda state: list(objection_reasons(state)),

@@ -35,6 +35,7 @@ from .report import people_of
 from .run import Run
 from .spec import CampaignSpec, load_spec, make_spec
 from .spending import open_budget, spent_before
+from .steering.spec import AttributesSpec
 from .stops import Stop
 from .telemetry.exposition import Exposition, exposed
 from .telemetry.metrics import calls_source, process_source, run_source
@@ -249,6 +250,8 @@ def _same_identity(store: RunStore, spec: CampaignSpec) -> None:
         return
     now = redact_values(spec.identity)
     (before.get("options") or {}).pop("minimum", None)  # runs of before it could change
+    if "attributes" in before:
+        now.setdefault("attributes", redact_values(AttributesSpec().model_dump(mode="json")))
     changed = list(_differences(before, now))
     if changed:
         what = ", ".join(f"{key} (was {was!r:.60}, is {is_!r:.60})" for key, was, is_ in changed)

@@ -96,8 +96,7 @@ class Plan:
                 self.coverage.add(self._heirs.today(task))
         if steering is not None and self.planned:
             for task, _, novelty in ended_tasks(store):
-                if novelty is not None:
-                    steering.books.learn(self._heirs.today(task), novelty)
+                steering.books.learn(steering.books.of(self._heirs.today(task)), novelty)
         self._resuming = self.planned > 0
 
     @property

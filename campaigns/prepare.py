@@ -10,6 +10,7 @@ from typing import Any, cast
 from langgraph.graph import StateGraph
 from pydantic import BaseModel, ValidationError
 
+from ..agents import attributes
 from ..agents.state import FlowContext, Guard
 from ..errors import ConfigError
 from ..graphs.exchange.seeds import require_seed
@@ -106,6 +107,11 @@ def prepare(
         if spec.graph.resolution.use_model:
             roles |= {"resolver"}
             prompts.get("same-entity")
+    if spec.attributes.asks:
+        roles |= {attributes.ROLE}
+        for name in attributes.PROMPTS:
+            prompts.get(name)
+    spec.steer.check()
     _require_asked(spec.roles, roles, found)
     return Prepared(found, planner, options, chosen.gives, needs_graph, roles, prompts, guards_of(spec))
 

@@ -35,6 +35,7 @@ from .sampling import sampled
 from .signals import drained_by_signals
 from .spec import CampaignSpec
 from .staleness import withdraw_lost
+from .steering.attributes import crossed, settle
 from .steering.ends import MARK as STEERING
 from .steering.opening import open_steering
 from .stops import Stop, Stops
@@ -150,10 +151,14 @@ class Run:
             if self.fleet is None or not self.fleet.redis:  # over Redis the texts that are taken stand there
                 await pool.restore(await asyncio.to_thread(lambda: list(self.store.claims())))
             steering = await asyncio.to_thread(open_steering, self.spec.steer, self.store, graph, seed=self.spec.seed)
+            try:
+                traits = await settle(self.spec.attributes, self.store, self.context, chunks, self.spec.seed)
+            except BudgetExceeded as error:
+                return Stop(error.kind, str(error))
             self.plan = plan = await asyncio.to_thread(
                 Plan,
                 self.store,
-                self.prepared.planner,
+                crossed(self.prepared.planner, traits, self.spec.attributes.class_of),
                 self.prepared.options,
                 chunks=chunks,
                 graph=graph,

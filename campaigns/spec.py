@@ -19,7 +19,7 @@ from ..graphs.resolution.settings import ResolutionSettings
 from ..models.redact import redact
 from ..models.spec import ModelSpec
 from .shards import Shard
-from .steering.spec import SteerSpec
+from .steering.spec import AttributesSpec, SteerSpec
 
 LONGEST_NAME = 100
 
@@ -196,6 +196,7 @@ class CampaignSpec(Part):
     steer: SteerSpec = SteerSpec()
     contamination: ContaminationSettings = ContaminationSettings()
     pii: ScanSettings = ScanSettings()
+    attributes: AttributesSpec = AttributesSpec()
 
     @field_validator("documents", "prompts", mode="before")
     @classmethod
@@ -229,6 +230,8 @@ class CampaignSpec(Part):
         data["options"].pop("minimum", None)
         # Another path of the same file is no other campaign.
         data["options"] = with_files(data["options"], lambda name: Path(name).name)
+        if self.attributes != AttributesSpec():
+            data["attributes"] = self.attributes.model_dump(mode="json")
         return {**data, "graph": self.graph.model_dump(mode="json", exclude={"seed"}), "text_field": self.text_field}
 
 

@@ -210,3 +210,26 @@ class AnswerCheck(Answer):
 
     reason: str = ""
     verdict: Literal["correct", "incorrect", "unsure"]
+
+
+class Dimension(Answer):
+    name: str = Field(min_length=1)
+    description: str = ""
+
+
+class Dimensions(Answer):
+    """Answers `propose-dimensions`."""
+
+    dimensions: list[Dimension]
+
+
+class Values(Answer):
+    """Answers `propose-values` and `shared-values`."""
+
+    values: list[str]
+
+
+class Personas(Answer):
+    """Answers `propose-personas` and `relate-persona`: a sentence a person."""
+
+    personas: list[str]

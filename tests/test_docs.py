@@ -139,6 +139,7 @@ PARTS: dict[str, type[BaseModel]] = {
     "`[steer]`": specs.SteerSpec,
     "`[contamination]`": ContaminationSettings,
     "`[pii]`": ScanSettings,
+    "`[attributes]`": specs.AttributesSpec,
 }
 
 

@@ -90,6 +90,13 @@ VARIABLES: dict[str, Any] = {
     "texts": ["The Forth Bridge is red.", "The Tay Bridge is long."],
     "claim": "Both are bridges.",
     "framing": "doubt",
+    "traits": ["audience: a school class"],
+    "dimension": "audience",
+    "class_name": "number",
+    "values": ["figures of a bridge", "its definition"],
+    "others": ["definition"],
+    "persona": "A painter of bridges who knows their rust.",
+    "count": 3,
     "entries": [
         {
             "name": "Forth Bridge",

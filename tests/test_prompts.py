@@ -44,14 +44,15 @@ VALUES: dict[str, Any] = {
     "problem": "What stops the mill?",
     "reasoning": "The river drove it.",
     "judge": "relevance",
+    "traits": ["audience: a school class"],
     "reviewer_note": "Ask for the century in place of the year.",
     "earlier_attempt": "In which year was the mill built?",
 }
 AGREED = {
-    "propose-question": ("Proposal", "passage headings kind kind_description reviewer_note earlier_attempt"),
+    "propose-question": ("Proposal", "passage headings kind kind_description traits reviewer_note earlier_attempt"),
     "write-question-answer": (
         "QuestionAnswer",
-        "passage headings kind kind_description topic quote angle reviewer_note earlier_attempt",
+        "passage headings kind kind_description topic quote angle traits reviewer_note earlier_attempt",
     ),
     "judge-question-answer": ("Judgement", "passage question answer evidence kind"),
     "suggest-edits": ("Suggestions", "passage question answer evidence kind reasons comment reviewer_note"),
@@ -59,13 +60,13 @@ AGREED = {
         "QuestionAnswer",
         "passage question answer evidence kind suggestions reasons reviewer_note",
     ),
-    "write-entity-passage": ("Passage", "passages entities relations form reviewer_note earlier_attempt"),
+    "write-entity-passage": ("Passage", "passages entities relations form traits reviewer_note earlier_attempt"),
     "judge-entity-passage": ("Judgement", "passages entities title text questions evidence form"),
     "revise-entity-passage": (
         "Passage",
         "passages entities relations form title text questions evidence reasons comment reviewer_note",
     ),
-    "write-problem": ("Problem", "passages points relation path reviewer_note earlier_attempt"),
+    "write-problem": ("Problem", "passages points relation path traits reviewer_note earlier_attempt"),
     "solve-problem": ("Solution", "passages points problem"),
     "judge-problem": ("Judgement", "passages points problem reasoning answer evidence judge"),
 }
@@ -118,7 +119,7 @@ def test_all_that_a_prompt_is_told_stands_in_it(name: str) -> None:
 def test_empty_lists_leave_no_empty_section(name: str) -> None:
     empty = {"headings": [], "evidence": [], "reasons": [], "relations": [], "questions": [], "path": []}
     blank = {"comment": "", "topic": "", "quote": "", "angle": "", "title": "", "reasoning": "", "kind_description": ""}
-    text = rendered(name, **empty, **blank, suggestions=[], reviewer_note="", earlier_attempt="")
+    text = rendered(name, **empty, **blank, suggestions=[], reviewer_note="", earlier_attempt="", traits=[])
     assert "\n\n\n" not in text
     assert not re.search(r"<data-(\w+)>\n\n</data-\1>", text)
 

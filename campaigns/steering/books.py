@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from ...storage.records import Status, Task
 from .cells import Cell, Cells, Dimension
@@ -49,13 +49,12 @@ class CellBooks:
     def measure(self) -> None:
         """Sets the level of every dimension: a batch is about to be chosen."""
         for dimension in self._dimensions.values():
-            dimension.measure()
+            dimension.measure(self._spec.rarity)
 
     def _opened(self, name: str, dimension: Dimension) -> Cell:
-        cell = self._cells[name] = Cell(name, dimension)
-        cell.weight = self._spec.weights.get(name, 1.0)
-        cell.share = self._spec.shares.get(name)
-        cell.most = self._spec.at_most.get(name)
+        spec = self._spec
+        quotas = spec.weights.get(name, 1.0), spec.shares.get(name), spec.at_most.get(name)
+        cell = self._cells[name] = Cell(name, dimension, spec.rarity, *quotas)
         return cell
 
     def plan(self, known: Known, status: Status = Status.PENDING, *, counts: bool = True) -> None:
@@ -66,30 +65,29 @@ class CellBooks:
             if counts and status in (Status.PENDING, Status.ACCEPTED):
                 dimension.change(cells, 1)
 
-    def end(self, task: Task, status: Status) -> None:
+    def end(self, known: Known, status: Status) -> None:
         """Counts how a pending task ended."""
-        for dimension, cells in self.of(task):
+        for dimension, cells in known:
             for cell in cells:
                 cell.ended(status)
             if status is not Status.ACCEPTED:
                 dimension.change(cells, -1)
 
-    def learn(self, task: Task, novelty: float) -> None:
-        """Takes in how new an ended task was.
+    def learn(self, known: Known, novelty: float | None) -> None:
+        """Takes in how new an ended task was; None says that it came to nothing that could be.
 
         Of what it lacks the weakest of its cells takes all the blame, others as much as they are weak beside it: a cell
         is not spent because it was drawn together with one that is.
         """
-        cells = [cell for _, some in self.of(task) for cell in some]
-        weakest = max((1.0 - cell.mean for cell in cells), default=0.0)
         spec = self._spec
-        for cell, blame in [(cell, (1.0 - cell.mean) / weakest if weakest else 1.0) for cell in cells]:
-            cell.novelty.add(novelty, blame, spec.memory)
-            cell.mean = cell.novelty.mean
-            spent = cell.novelty.seen >= spec.after and cell.mean < spec.threshold
-            if spent != cell.saturated:
-                cell.saturated = spent
-                if spent:
+        cells = [cell for _, some in known for cell in some]
+        for cell, blame in _blamed(cells, [cell.yields.mean for cell in cells]):
+            cell.yields.add(float(novelty is not None), blame, spec.memory)
+        if novelty is None:
+            return
+        for cell, blame in _blamed(cells, [cell.novelty.mean for cell in cells]):
+            if cell.learn(novelty, blame, memory=spec.memory, after=spec.after, threshold=spec.threshold):
+                if cell.saturated:
                     self.saturated[cell.name] = cell
                 else:
                     self.saturated.pop(cell.name, None)
@@ -120,3 +118,9 @@ class CellBooks:
 
     def _was_drawn(self, name: str) -> bool:
         return name in self._cells and (self._cells[name].tried > 0 or self._cells[name].waiting > 0)
+
+
+def _blamed(cells: Sequence[Cell], means: Sequence[float]) -> list[tuple[Cell, float]]:
+    """Returns cells with their part of the blame for what a task lacks."""
+    weakest = 1.0 - min(means, default=1.0)
+    return [(cell, (1.0 - mean) / weakest if weakest else 1.0) for cell, mean in zip(cells, means, strict=True)]

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from ...graphs.recipes.base import cell as cell_name
-from ...graphs.recipes.shares import made_up
 from ...storage.records import Status, Task
 from ...storage.returns import MARKS
 
-PRIOR = (2.0, 0.2)  # tasks that a cell is taken to have had before its first: new ones, repeats
+PRIOR = (2.0, 0.2)  # tasks that a cell is taken to have had before its first: good ones, others
 
 Groups = list[tuple[str, list[str]]]
 """A task's cells by dimension, none empty."""
@@ -32,10 +31,10 @@ class Cells:
         self._communities = communities or {}
         readers: dict[str, Callable[[Task], Iterable[str]]] = {
             "draw": lambda task: (task.kind,),
-            "chunk": lambda task: dict.fromkeys(task.chunks),
-            "document": lambda task: dict.fromkeys(map(self._document, task.chunks)),
-            "entity": lambda task: dict.fromkeys(task.entities),
-            "relation": lambda task: dict.fromkeys(task.relations),
+            "chunk": lambda task: _each(task.chunks),
+            "document": lambda task: _each(list(map(self._document, task.chunks))),
+            "entity": lambda task: _each(task.entities),
+            "relation": lambda task: _each(task.relations),
             "community": self._communities_of,
         }
         named = [name for name in dict.fromkeys(dimensions) if name != "attributes"]
@@ -46,7 +45,7 @@ class Cells:
 
     def of(self, task: Task) -> Groups:
         """Returns the cells of a task."""
-        groups = [(name, [cell_name(name, value) for value in read(task)]) for name, read in self._readers]
+        groups = [(name, [f"{name}={value}" for value in read(task)]) for name, read in self._readers]
         if self._all:
             groups += [
                 (name, [cell_name(name, value)])
@@ -60,6 +59,10 @@ class Cells:
         return iter(dict.fromkeys(found))
 
 
+def _each(values: Sequence[str]) -> Iterable[str]:
+    return values if len(values) < 2 else dict.fromkeys(values)
+
+
 def _attribute(name: str) -> Callable[[Task], Iterable[str]]:
     def read(task: Task) -> Iterable[str]:
         value = task.attributes.get(name)
@@ -68,28 +71,25 @@ def _attribute(name: str) -> Callable[[Task], Iterable[str]]:
     return read
 
 
-class Novelty:
-    """How new the newest items of a cell are: a mean in [0, 1] over the last `memory` tasks or so.
+class Fading:
+    """A mean in [0, 1] over about the last `memory` tasks of a cell: of their novelty, or of how many gave something.
 
     The mean of a Beta distribution whose evidence fades by 1 - 1/memory with each task; it begins near 1.
     """
 
-    __slots__ = ("_new", "_old", "seen")
+    __slots__ = ("_bad", "_good", "mean", "seen")
 
     def __init__(self) -> None:
-        self._new = self._old = 0.0
+        self._good = self._bad = 0.0
         self.seen = 0
+        self.mean = PRIOR[0] / sum(PRIOR)
 
-    @property
-    def mean(self) -> float:
-        new, old = PRIOR
-        return (self._new + new) / (self._new + self._old + new + old)
-
-    def add(self, novelty: float, blame: float, memory: int) -> None:
-        """Takes in a task's novelty; what it lacks counts as far as this cell is to blame for it, in [0, 1]."""
-        kept, lack = 1.0 - 1.0 / memory, (1.0 - novelty) * blame
-        self._new = self._new * kept + 1.0 - lack
-        self._old = self._old * kept + lack
+    def add(self, value: float, blame: float, memory: int) -> None:
+        """Takes in a task's value; what it lacks counts as far as this cell is to blame for it, in [0, 1]."""
+        kept, lack = 1.0 - 1.0 / memory, (1.0 - value) * blame
+        self._good = self._good * kept + 1.0 - lack
+        self._bad = self._bad * kept + lack
+        self.mean = (self._good + PRIOR[0]) / (self._good + self._bad + sum(PRIOR))
         self.seen += 1
 
 
@@ -98,7 +98,7 @@ class Dimension:
 
     tasks:  accepted and pending tasks that are in any of its cells; `others` of them in no cell that has a share.
     rest:   the share that is left to those others; None where no cell has one.
-    total:  the sum of the cells' counts; `seen` is how many of them have one above 0.
+    total:  the sum of the cells' live tasks; `seen` is how many of them have any.
     level:  one more than the mean count, as it was when `measure` was called: while a batch is chosen it stands still,
             so that a cell is worth less with each task and never more.
     """
@@ -108,13 +108,12 @@ class Dimension:
     def __init__(self, name: str, rest: float | None = None) -> None:
         self.name = name
         self.rest = rest
-        self.tasks = self.others = self.seen = 0
-        self.total = 0.0
+        self.tasks = self.others = self.total = self.seen = 0
         self.level = 1.0
 
-    def measure(self) -> None:
-        """Sets `level`."""
-        self.level = 1.0 + (self.total / self.seen if self.seen else 0.0)
+    def measure(self, power: float) -> None:
+        """Sets `level`, to the power that rarity has."""
+        self.level = (1.0 + (self.total / self.seen if self.seen else 0.0)) ** power
 
     def change(self, cells: Sequence[Cell], by: int) -> None:
         """Counts a task in these cells as live, or no longer."""
@@ -139,45 +138,71 @@ class Cell:
     live:     its accepted and pending tasks.
     accepted: of them, the accepted ones.
     tried:    all tasks of it that were planned.
-    count:    what it is taken to have: `live`, or more where most of what was tried came to nothing.
     waiting:  candidates of it that were not chosen yet.
+    novelty:  how new its newest items were.
+    yields:   how many of its newest tasks came to something: all that were not rejected for what they are, or failed.
+    rarity:   (weight / (live + 1)) to the power that rarity has.
+    bar:      why nothing of it may be drawn: `weight`, `at_most`, `saturated`; or empty.
     """
 
     __slots__ = (
-        "accepted", "count", "dimension", "live", "mean", "most", "name", "novelty", "saturated", "share", "tried",
-        "waiting", "weight",
+        "_power", "accepted", "bar", "dimension", "live", "most", "name", "novelty", "rarity", "share", "tried",
+        "waiting", "weight", "yields",
     )  # fmt: skip
 
-    def __init__(self, name: str, dimension: Dimension) -> None:
-        self.name = name
-        self.dimension = dimension
+    def __init__(
+        self, name: str, dimension: Dimension, power: float, weight: float, share: float | None, most: int | None
+    ) -> None:
+        self.name, self.dimension = name, dimension
+        self.weight, self.share, self.most = weight, share, most
         self.live = self.accepted = self.tried = self.waiting = 0
-        self.count = 0.0
-        self.novelty = Novelty()
-        self.mean = self.novelty.mean
-        self.saturated = False
-        self.weight = 1.0
-        self.share: float | None = None
-        self.most: int | None = None
+        self.novelty, self.yields = Fading(), Fading()
+        self._power = power
+        self.rarity = weight**power if weight else 0.0
+        self.bar = ""
+        self._bar()
+
+    @property
+    def saturated(self) -> bool:
+        """Whether its items hardly bring anything new."""
+        return self.bar == "saturated"
 
     def planned(self, status: Status = Status.PENDING, *, counts: bool = True) -> None:
         """Counts a task; one that `counts` as nothing was accepted and its place is wanted again."""
         self.tried += 1
         if counts and status in (Status.PENDING, Status.ACCEPTED):
-            self.live += 1
+            self._change(1)
         if counts and status is Status.ACCEPTED:
             self.accepted += 1
-        self._recount()
+            self._bar()
 
     def ended(self, status: Status) -> None:
         """Counts how a pending task ended."""
         if status is Status.ACCEPTED:
             self.accepted += 1
+            self._bar()
         else:
-            self.live -= 1
-        self._recount()
+            self._change(-1)
 
-    def _recount(self) -> None:
-        before, self.count = self.count, made_up(self.live, self.tried)
-        self.dimension.total += self.count - before
-        self.dimension.seen += int(self.count > 0) - int(before > 0)
+    def learn(self, novelty: float, blame: float, *, memory: int, after: int, threshold: float) -> bool:
+        """Takes in a task's novelty; tells whether the cell became saturated by it, or is so no longer."""
+        self.novelty.add(novelty, blame, memory)
+        spent = self.novelty.seen >= after and self.novelty.mean < threshold
+        if spent == self.saturated or self.bar not in ("", "saturated"):
+            return False
+        self.bar = "saturated" if spent else ""
+        return True
+
+    def _change(self, by: int) -> None:
+        dimension, before = self.dimension, self.live
+        self.live += by
+        dimension.total += by
+        dimension.seen += int(self.live > 0) - int(before > 0)
+        if self.weight:
+            self.rarity = (self.weight / (self.live + 1.0)) ** self._power
+
+    def _bar(self) -> None:
+        if self.weight == 0:
+            self.bar = "weight"
+        elif self.most is not None and self.accepted >= self.most:
+            self.bar = "at_most"

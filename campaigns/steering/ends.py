@@ -24,8 +24,8 @@ def stop_of(steering: Steering, every: Stop) -> Stop:
     books = steering.books
     missed = "".join(f"; {one}" for one in books.missed())
     if steering.barred["saturated"] and books.saturated:
-        worst = sorted(books.saturated.values(), key=lambda cell: (cell.mean, cell.name))[:TOLD]
-        told = ", ".join(f"{cell.name} ({cell.mean:.2f} after {cell.novelty.seen} tasks)" for cell in worst)
+        worst = sorted(books.saturated.values(), key=lambda cell: (cell.novelty.mean, cell.name))[:TOLD]
+        told = ", ".join(f"{cell.name} ({cell.novelty.mean:.2f} after {cell.novelty.seen} tasks)" for cell in worst)
         return Stop(
             "saturated",
             f"what the recipe still draws is in saturated cells, {len(books.saturated)} of {len(books)}: their items "
@@ -39,12 +39,12 @@ def stop_of(steering: Steering, every: Stop) -> Stop:
 def mark_of(steering: Steering) -> dict[str, Any]:
     """Returns what `gristmill status` shows, as JSON values: the saturated cells, and the quotas that are not met."""
     books = steering.books
-    worst = sorted(books.saturated.values(), key=lambda cell: (cell.mean, cell.name))[:NAMED]
+    worst = sorted(books.saturated.values(), key=lambda cell: (cell.novelty.mean, cell.name))[:NAMED]
     return {
         "cells": len(books),
         "saturated": len(books.saturated),
         "worst": [
-            {"cell": cell.name, "novelty": round(cell.mean, 4), "tasks": cell.tried, "accepted": cell.accepted}
+            {"cell": cell.name, "novelty": round(cell.novelty.mean, 4), "tasks": cell.tried, "accepted": cell.accepted}
             for cell in worst
         ],
         "missed": books.missed(),

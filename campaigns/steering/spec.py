@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from ...errors import ConfigError
 
@@ -80,3 +80,45 @@ class SteerSpec(BaseModel):
                     raise ConfigError(
                         f"steer.{table} names '{name}', and steer.dimensions has no '{dimension}'; add it there"
                     )
+
+
+class AttributesSpec(BaseModel):
+    """What tasks are given besides what their planner draws: attributes that prompts show, and cells to steer by.
+
+    values:     dimension → its values.
+    propose:    dimensions whose values a model proposes, once, when the run begins.
+    dimensions: how many dimensions it proposes itself.
+    each:       how many values it proposes for a dimension.
+    class_of:   the attribute of tasks whose values are `classes`, such as `kind`; values are then proposed for each.
+    classes:    classes that are easily confused: of what is proposed, each keeps what fits no other.
+    personas:   how many personas it proposes, of the documents' passages and then of each other.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    values: dict[str, tuple[str, ...]] = Field(default_factory=dict)
+    propose: tuple[str, ...] = ()
+    dimensions: int = Field(default=0, ge=0, le=20)
+    each: int = Field(default=8, ge=2, le=100)
+    class_of: str = ""
+    classes: tuple[str, ...] = ()
+    personas: int = Field(default=0, ge=0, le=10_000)
+
+    @field_validator("values")
+    @classmethod
+    def _values_are_there(cls, values: dict[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
+        for name, some in values.items():
+            if not some or not all(one.strip() for one in some):
+                raise ValueError(f"'{name}' needs values, none of them empty")
+        return values
+
+    @model_validator(mode="after")
+    def _classes_fit(self) -> Self:
+        if bool(self.class_of) != bool(self.classes) or len(self.classes) == 1:
+            raise ValueError("class_of and classes belong together, and two classes at least")
+        return self
+
+    @property
+    def asks(self) -> bool:
+        """Whether a model proposes anything."""
+        return bool(self.propose or self.dimensions or self.personas)

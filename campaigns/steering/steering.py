@@ -8,6 +8,7 @@ buffer of a few times the window; it is not planned, so it costs nothing and a r
 from __future__ import annotations
 
 import heapq
+import math
 from collections import Counter, deque
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Protocol
@@ -43,12 +44,13 @@ class Source(Protocol):
 class Candidate:
     """A task that a planner drew, and its cells."""
 
-    __slots__ = ("known", "order", "task", "worth")
+    __slots__ = ("keys", "known", "order", "task", "worth")
 
     def __init__(self, task: Task, known: Known, order: int) -> None:
         self.task = task
         self.known = known
         self.order = order
+        self.keys = coverage_keys(task)
         self.worth = 0.0
 
 
@@ -88,6 +90,7 @@ class Steering:
         self.barred: Counter[str] = Counter()
         self._buffer: list[Candidate] = []
         self._resting: deque[Candidate] = deque()
+        self._running: dict[str, Known] = {}  # planned tasks of this start that have not ended
         self._held: set[str] = set()  # ids of the buffer and of what rests: a planner must not draw them again
         self._refused: set[str] = set()  # ids that may not be drawn, of a planner that would give them for ever
         self._walks = False
@@ -108,9 +111,9 @@ class Steering:
 
     def ended(self, task: Task, status: Status, novelty: float | None) -> None:
         """Takes in how a planned task ended, and how new what it gave was where its end says so."""
-        self.books.end(task, status)
-        if novelty is not None:
-            self.books.learn(task, novelty)
+        known = self._running.pop(task.id, None) or self.books.of(task)
+        self.books.end(known, status)
+        self.books.learn(known, novelty)
 
     async def draw(self, room: int, source: Source) -> Sequence[Task]:
         """Returns at most `room` tasks, the most promising first; none when there are no more, `WAIT` when there may be
@@ -172,7 +175,8 @@ class Steering:
         self._barren = 0
         self._held.add(task.id)
         self._buffer.append(one)
-        self.waiting.update(coverage_keys(task))
+        for key in one.keys:
+            self.waiting[key] += 1
 
     def _put_aside(self, one: Candidate, why: str) -> None:
         """Keeps a candidate of a saturated cell for a while, to try it again; others go."""
@@ -200,6 +204,7 @@ class Steering:
                 one.worth = self._worth(one.known)
                 heap.append((-one.worth, one.order, one))
         heapq.heapify(heap)
+        capped, shared = bool(self.spec.at_most), bool(self.spec.shares) and not beyond_shares
         chosen: list[Candidate] = []
         left: list[Candidate] = []
         while heap and len(chosen) < room:
@@ -210,7 +215,7 @@ class Steering:
                 heapq.heapreplace(heap, (-worth, best.order, best))
                 continue
             heapq.heappop(heap)
-            if _is_full(best.known) or (not beyond_shares and _is_ahead(best.known)):
+            if (capped and _is_full(best.known)) or (shared and _is_ahead(best.known)):
                 left.append(best)
                 continue
             self._uncount(best)
@@ -236,6 +241,7 @@ class Steering:
     def _settle(self, one: Candidate) -> None:
         """Counts a candidate as planned."""
         self._held.discard(one.task.id)
+        self._running[one.task.id] = one.known
         self.books.plan(one.known)
         self._planned += 1
         for _, cells in one.known:
@@ -243,25 +249,29 @@ class Steering:
                 cell.waiting -= 1
 
     def _uncount(self, one: Candidate) -> None:
-        for key in coverage_keys(one.task):
+        for key in one.keys:
             self.waiting[key] -= 1
             if self.waiting[key] <= 0:
                 del self.waiting[key]
 
     def _worth(self, known: Known) -> float:
-        """What a candidate promises: its rarity, each dimension alike, times the novelty of its least novel cell."""
-        novelty, rarity, power = 1.0, 0.0, self.spec.rarity
+        """What a candidate promises: its rarity, each dimension alike, times the novelty of its weakest cell and the root
+        of its yield: by the yield itself the kinds that are easily accepted would be most of what is drawn."""
+        novelty = yields = 1.0
+        rarity = 0.0
         for dimension, cells in known:
-            level, part = dimension.level, 0.0
+            part = 0.0
             for cell in cells:
-                if cell.mean < novelty:
-                    novelty = cell.mean
+                if cell.novelty.mean < novelty:
+                    novelty = cell.novelty.mean
+                if cell.yields.mean < yields:
+                    yields = cell.yields.mean
                 if cell.share is None:
-                    part += (cell.weight * level / (cell.count + 1.0)) ** power
+                    part += cell.rarity * dimension.level
                 else:
-                    part += min(STEP, max(1 / STEP, cell.share * (dimension.tasks + 1) / (cell.count + 1.0)))
+                    part += min(STEP, max(1 / STEP, cell.share * (dimension.tasks + 1) / (cell.live + 1)))
             rarity += part / len(cells)
-        return novelty * rarity
+        return novelty * math.sqrt(yields) * rarity
 
     def _make_room(self, room: int) -> bool:
         """Passes over most candidates that are ahead of their share; tells whether to look for others."""
@@ -294,13 +304,14 @@ class Steering:
 
 def _barred(known: Known) -> str:
     """Says why a candidate may not be drawn: a cell that nobody wants, that is full, or that is saturated."""
+    found = ""
     for _, cells in known:
         for cell in cells:
-            if cell.weight == 0:
-                return "weight"
-            if cell.most is not None and cell.accepted >= cell.most:
-                return "at_most"
-    return "saturated" if any(cell.saturated for _, cells in known for cell in cells) else ""
+            if cell.bar:
+                if cell.bar != "saturated":
+                    return cell.bar
+                found = cell.bar
+    return found
 
 
 def _is_full(known: Known) -> bool:

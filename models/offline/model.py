@@ -18,6 +18,7 @@ from ...errors import RequestRefused
 from ..contract import Reply, Request
 from ..wire import decode
 from . import (
+    attributes,
     editing,
     embedding,
     extraction,
@@ -47,6 +48,11 @@ RULES: dict[str, tuple[Rule, frozenset[str]]] = {
     "revise-entity-passage": (passage_judging.revise, frozenset({"passages", "entities", "text"})),
     "write-problem": (problems.write, frozenset({"passages", "points"})),
     "solve-problem": (problems.solve, frozenset({"passages", "points", "problem"})),
+    "propose-dimensions": (lambda v, seed: attributes.dimensions(v), frozenset({"passage", "count"})),
+    "propose-values": (attributes.values, frozenset({"passage", "dimension", "count"})),
+    "shared-values": (lambda v, seed: attributes.shared(v), frozenset({"class_name", "values", "others"})),
+    "propose-personas": (attributes.personas, frozenset({"passage", "count"})),
+    "relate-persona": (attributes.relatives, frozenset({"persona", "count"})),
     "judge-problem": (lambda v, seed: problem_judging.judge(v), frozenset({"passages", "points", "problem", "answer"})),
     "score-by-rubric": (lambda v, seed: measuring.score(v), frozenset({"criteria", "text"})),
     "compare-two-texts": (lambda v, seed: measuring.compare(v), frozenset({"first", "second"})),

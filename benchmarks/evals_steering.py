@@ -1,0 +1,286 @@
+"""How many model calls a campaign needs with steering on, over those with it off, to the same coverage and Vendi score.
+
+    python benchmarks/evals_steering.py                                  # both cases, 5 seeds each
+    python benchmarks/evals_steering.py --corpus ../shared/corpus --seeds 3 --case offline
+
+Two cases, each run twice a seed, with `[steer]` off and on and nothing else different:
+
+- `skewed`: a scripted model, and a planner that draws topics by Zipf's law. A topic has few different items of each
+  kind, and one kind has the same item whenever it is asked, so most of what the head brings is a duplicate.
+- `offline`: the offline model and the recipe `grounded-qa`, all kinds, over documents; entities and kinds are what its
+  rules find, and some kinds fit few passages.
+
+The goal is what the unsteered run has at its end: its coverage (pairs of chunk and kind with an accepted item) and its
+Vendi score (hashed words, q = 1). The ratio is of the calls at which each first has both; a steered run may plan half as
+many tasks more, and one that never has them counts with all its calls and is marked. Printed: both curves of the first
+seed, the ratio of each seed, their geometric mean with a 95% interval (Student's t of the logarithms), and what steering
+takes of CPU time for each task.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import math
+import random
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from scipy.stats import t as student
+
+from gristmill import Campaign, ModelSpec, Request, Scripted
+from gristmill.campaigns.steering.cells import Cells
+from gristmill.campaigns.steering.spec import SteerSpec
+from gristmill.campaigns.steering.steering import Steering
+from gristmill.evals.diversity.vendi import vendi
+from gristmill.evals.vectors.hashed import HashedEmbedder
+from gristmill.graphs.recipes.base import PlanView, lazily
+from gristmill.storage.records import Item, Status, Task
+from gristmill.storage.store import RunStore
+
+SEEDS = 5
+STEPS = 40  # points of a curve
+SHOWN = 8
+TOPICS, DEPTH, EXPONENT = 120, 3, 1.1
+KINDS = ("definition", "cause", "number", "echo")
+TASKS = {"skewed": 900, "offline": 700}
+DIMENSIONS = ("kind", "chunk", "document")
+EXAMPLES = Path(__file__).parent.parent / "examples" / "corpus"
+
+
+@dataclass(frozen=True)
+class Point:
+    """What a run has after so many calls."""
+
+    calls: int
+    coverage: int
+    vendi: float
+
+
+Cell = Callable[[Item], str]
+
+
+def most(case: str, on: bool) -> int:
+    """How many tasks a run may plan."""
+    return TASKS[case] * 3 // 2 if on else TASKS[case]
+
+
+def curve(folder: Path, cell: Cell) -> list[Point]:
+    """The curve of a run over the items in the order they ended; calls of items that were not accepted count too."""
+    store = RunStore.read(folder)
+    items = list(store.items())
+    store.close_reading()
+    every = max(1, len(items) // STEPS)
+    embedder = HashedEmbedder(width=512)
+    calls, covered, texts, points = 0, set(), [], []
+    for number, item in enumerate(items, start=1):
+        calls += item.usage.calls
+        if item.status is Status.ACCEPTED:
+            covered.add(cell(item))
+            texts.append(" ".join(message.content for message in item.messages))
+        if number % every == 0 or number == len(items):
+            score = vendi(embedder.rows(texts)).value if texts else 0.0
+            points.append(Point(calls, len(covered), score or 0.0))
+    return points
+
+
+def first(points: Sequence[Point], goal: Point) -> int | None:
+    """The calls at which a curve first has the goal's coverage and Vendi score; None where it never does."""
+    return next((one.calls for one in points if one.coverage >= goal.coverage and one.vendi >= goal.vendi), None)
+
+
+# the skewed case
+
+
+def words(*parts: object, count: int = 12) -> str:
+    """Words that are the same for the same parts, and others for others."""
+    rng = random.Random(hashlib.blake2b(repr(parts).encode(), digest_size=8).digest())
+    return " ".join("".join(rng.choices("abcdefghiklmnoprstuvw", k=6)) for _ in range(count))
+
+
+def answer(request: Request) -> Any:
+    """A generator with few different questions for each topic and kind, and a critic that accepts all."""
+    if request.role == "critic":
+        return {"decision": "accept", "scores": [], "reasons": [], "comment": "", "evidence": []}
+    passage, kind = str(request.variables["passage"]), str(request.variables["kind"])
+    which = 0 if kind == "echo" else (request.sampling.seed or 0) % DEPTH
+    topic = passage.split(":")[0]
+    text = f"{words(topic)} {words(topic, kind, which)}"
+    return {"question": f"{text}?", "answer": words("answer", text), "evidence": [passage[:40]]}
+
+
+@lazily
+def zipf(view: PlanView, rng: random.Random, options: Any) -> Iterator[Task]:
+    """Topics by Zipf's law, kinds alike, without end for any purpose of this benchmark."""
+    weights = [1 / (rank + 1) ** EXPONENT for rank in range(len(view.chunks))]
+    order = list(view.chunks)
+    for number in range(200_000):
+        (chunk,) = rng.choices(order, weights)
+        yield Task.of("chunk", chunks=(chunk.id,), attributes={"kind": rng.choice(KINDS)}, seed=number)
+
+
+def skewed(folder: Path, seed: int, on: bool) -> Path:
+    rows = folder / "rows.jsonl"
+    rows.write_text("".join(json.dumps({"text": f"Topic {n}: {words(n, count=30)}."}) + "\n" for n in range(TOPICS)))
+    campaign = Campaign("skewed", [rows], recipe="grounded-qa", options={"propose": False}, planner=zipf, seed=seed,
+                        models={"default": Scripted(answer)}, max_tasks=most("skewed", on), concurrency=8,
+                        runs=str(folder / str(on)), steer={"on": on, "dimensions": list(DIMENSIONS)},
+                        stop={"saturation_ratio": 1.0})  # fmt: skip
+    return campaign.run().folder
+
+
+# the offline case
+
+
+def offline(folder: Path, seed: int, on: bool, corpus: Path) -> Path:
+    campaign = Campaign("offline", [corpus], recipe="grounded-qa", seed=seed, options={"max_rounds": 1},
+                        models={"default": ModelSpec(model="offline")}, max_tasks=most("offline", on), concurrency=8,
+                        runs=str(folder / str(on)), steer={"on": on, "dimensions": list(DIMENSIONS)},
+                        stop={"saturation_ratio": 1.0, "rejection_ratio": 1.0})  # fmt: skip
+    return campaign.run().folder
+
+
+def by_pair(item: Item) -> str:
+    return f"{item.chunks[0]} {item.attributes['kind']}"
+
+
+@dataclass(frozen=True)
+class Compared:
+    """One seed: both curves, and the calls of each to the goal; `met` says whether the steered run reached it."""
+
+    off: list[Point]
+    on: list[Point]
+    calls_off: int
+    calls_on: int
+    met: bool
+
+    @property
+    def ratio(self) -> float:
+        return self.calls_on / self.calls_off
+
+
+def compare(case: str, seed: int, corpus: Path) -> Compared:
+    """Runs a case off and on."""
+    curves = []
+    with tempfile.TemporaryDirectory(prefix="gristmill-steering-") as name:
+        for on in (False, True):
+            folder = Path(name)
+            run = skewed(folder, seed, on) if case == "skewed" else offline(folder, seed, on, corpus)
+            curves.append(curve(run, by_pair))
+    off, on_ = curves
+    goal = off[-1]
+    mine, theirs = first(off, goal), first(on_, goal)
+    assert mine is not None
+    return Compared(off, on_, mine, theirs or on_[-1].calls, theirs is not None)
+
+
+def interval(ratios: Sequence[float]) -> tuple[float, float, float]:
+    """The geometric mean of ratios, and the ends of its 95% interval."""
+    logs = [math.log(one) for one in ratios]
+    mean = statistics.fmean(logs)
+    half = float(student.ppf(0.975, len(logs) - 1)) * statistics.stdev(logs) / math.sqrt(len(logs))
+    return math.exp(mean), math.exp(mean - half), math.exp(mean + half)
+
+
+def show(found: Compared) -> None:
+    """Prints both curves, at the same numbers of calls."""
+    print(f"{'calls':>8} {'coverage off':>13} {'on':>6} {'Vendi off':>10} {'on':>8}", file=sys.stderr)
+    most = max(found.off[-1].calls, found.on[-1].calls)
+    for step in range(1, SHOWN + 1):
+        calls = most * step // SHOWN
+        off, on = ([one for one in points if one.calls <= calls][-1:] for points in (found.off, found.on))
+        if off and on:
+            print(f"{calls:>8} {off[0].coverage:>13} {on[0].coverage:>6} {off[0].vendi:>10.1f} {on[0].vendi:>8.1f}",
+                  file=sys.stderr)  # fmt: skip
+
+
+class Endless:
+    """A source of candidates for the measure of cost: a kind, a chunk and two entities each, by Zipf's law."""
+
+    walks = True
+
+    def __init__(self) -> None:
+        rng = random.Random(1)
+        weights = [1 / (rank + 1) for rank in range(2000)]
+        entities = iter(rng.choices(range(2000), weights, k=400_000))
+        self._tasks = (
+            Task.of("pair", chunks=(f"chunk-{number % 5000}",), seed=number, attributes={"kind": KINDS[number % 4]},
+                    entities=(f"entity-{next(entities)}", f"entity-{next(entities)}"))
+            for number in range(150_000)
+        )  # fmt: skip
+        self.spent = 0.0
+
+    async def candidates(self, count: int) -> list[Task]:
+        began = time.process_time()
+        drawn = [next(self._tasks) for _ in range(count)]
+        self.spent += time.process_time() - began  # what the planner takes is not what steering takes
+        return drawn
+
+    def reopen(self) -> None: ...
+
+
+async def cost(tasks: int = 20_000) -> float:
+    """Microseconds of CPU that choosing a task and taking in its end take."""
+    steering = Steering(SteerSpec(on=True), Cells(SteerSpec().dimensions, lru_cache(None)(lambda chunk: chunk[:8])))
+    source, began = Endless(), time.process_time()
+    done = 0
+    while done < tasks:
+        for one in await steering.draw(steering.spec.window, source):
+            steering.ended(one, Status.ACCEPTED, 1.0 if done % 3 else 0.4)
+            done += 1
+    return (time.process_time() - began - source.spent) / done * 1e6
+
+
+def measure(cases: Sequence[str], seeds: int, corpus: Path) -> list[tuple[str, float, str]]:
+    """Runs the cases; returns (name, value, unit), the ratio over all of them first."""
+    import asyncio  # the campaigns have run their own loops
+
+    told: list[tuple[str, float, str]] = []
+    ratios: list[float] = []
+    for case in cases:
+        found = []
+        for seed in range(seeds):
+            found.append(compare(case, seed, corpus))
+            one = found[-1]
+            mark = "" if one.met else "  (never reached: all its calls)"
+            text = f"{case} seed {seed}: {one.calls_on} of {one.calls_off} calls, {one.ratio:.3f}{mark}"
+            print(text, file=sys.stderr, flush=True)
+        show(found[0])
+        mean, low, high = interval([one.ratio for one in found])
+        ratios += [one.ratio for one in found]
+        told += [(f"steering_{case}_ratio", mean, "times"), (f"steering_{case}_low", low, "times"),
+                 (f"steering_{case}_high", high, "times")]  # fmt: skip
+    told.append(("steering_us_per_task", asyncio.run(cost()), "µs CPU"))
+    return [("steering_calls_ratio", interval(ratios)[0], "times"), *told]
+
+
+def rows() -> list[tuple[str, float, str]]:
+    """What benchmarks/evals.py prints."""
+    return measure(("skewed", "offline"), SEEDS, corpus_of(Path("../shared/corpus")))
+
+
+def corpus_of(path: Path) -> Path:
+    """The corpus, or the documents of the examples where it is not there."""
+    return path if path.exists() else EXAMPLES
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--corpus", type=Path, default=Path("../shared/corpus"))
+    parser.add_argument("--seeds", type=int, default=SEEDS, help="2 at least: one has no interval")
+    parser.add_argument("--case", nargs="+", choices=("skewed", "offline"), default=["skewed", "offline"])
+    given = parser.parse_args()
+    if given.seeds < 2:
+        parser.error(f"--seeds {given.seeds}: give 2 or more, one has no interval")
+    measured = measure(given.case, given.seeds, corpus_of(given.corpus))
+    for name, value, unit in measured:
+        print(f"{name:<28} {value:>10.3f} {unit}")
+    print(json.dumps({name: round(value, 4) for name, value, _ in measured}))
