@@ -11,10 +11,10 @@ Two cases, each run twice a seed, with `[steer]` off and on and nothing else dif
   rules find, and some kinds fit few passages.
 
 The goal is what the unsteered run has at its end: its coverage (pairs of chunk and kind with an accepted item) and its
-Vendi score (hashed words, q = 1). The ratio is of the calls at which each first has both; a steered run may plan half as
-many tasks more, and one that never has them counts with all its calls and is marked. Printed: both curves of the first
-seed, the ratio of each seed, their geometric mean with a 95% interval (Student's t of the logarithms), and what steering
-takes of CPU time for each task.
+Vendi score (hashed words, q = 1). The ratio is of the calls at which each first has both; a steered run may plan half
+as many tasks more, and one that never has them counts with all its calls and is marked. Printed: both curves of the
+first seed, the ratio of each seed, their geometric mean with a 95% interval (Student's t of the logarithms), and what
+steering takes of CPU time for each task.
 """
 
 from __future__ import annotations

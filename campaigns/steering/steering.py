@@ -8,7 +8,6 @@ buffer of a few times the window; it is not planned, so it costs nothing and a r
 from __future__ import annotations
 
 import heapq
-import math
 from collections import Counter, deque
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Protocol
@@ -22,6 +21,7 @@ from .spec import SteerSpec
 PATIENCE = 10_000  # candidates in a row that may not be drawn, after which the planner is taken to have no other
 LOOKS = 16  # times that more candidates are looked at where all are ahead of their share
 RESTING = 64  # candidates of saturated cells that are kept to try them again
+LEAST = 1 / 3  # what a cell has to yield; one of which less comes to something is drawn less
 STEP = 8.0  # a share that is far behind or ahead counts so many times as one that is met, at most
 
 
@@ -255,8 +255,10 @@ class Steering:
                 del self.waiting[key]
 
     def _worth(self, known: Known) -> float:
-        """What a candidate promises: its rarity, each dimension alike, times the novelty of its weakest cell and the root
-        of its yield: by the yield itself the kinds that are easily accepted would be most of what is drawn."""
+        """What a candidate promises: its rarity, each dimension alike, times the novelty of its least novel cell.
+
+        A cell that yields less than `LEAST` counts less; weighing by all yields draws mostly what is easily accepted.
+        """
         novelty = yields = 1.0
         rarity = 0.0
         for dimension, cells in known:
@@ -271,7 +273,7 @@ class Steering:
                 else:
                     part += min(STEP, max(1 / STEP, cell.share * (dimension.tasks + 1) / (cell.live + 1)))
             rarity += part / len(cells)
-        return novelty * math.sqrt(yields) * rarity
+        return novelty * min(1.0, yields / LEAST) * rarity
 
     def _make_room(self, room: int) -> bool:
         """Passes over most candidates that are ahead of their share; tells whether to look for others."""
