@@ -74,17 +74,15 @@ class CellBooks:
                 dimension.change(cells, -1)
 
     def learn(self, known: Known, novelty: float | None) -> None:
-        """Takes in how new an ended task was; None says that it came to nothing that could be.
+        """Takes in how new an ended task was; None says that its end tells nothing of that.
 
         Of what it lacks the weakest of its cells takes all the blame, others as much as they are weak beside it: a cell
         is not spent because it was drawn together with one that is.
         """
-        spec = self._spec
-        cells = [cell for _, some in known for cell in some]
-        for cell, blame in _blamed(cells, [cell.yields.mean for cell in cells]):
-            cell.yields.add(float(novelty is not None), blame, spec.memory)
         if novelty is None:
             return
+        spec = self._spec
+        cells = [cell for _, some in known for cell in some]
         for cell, blame in _blamed(cells, [cell.novelty.mean for cell in cells]):
             if cell.learn(novelty, blame, memory=spec.memory, after=spec.after, threshold=spec.threshold):
                 if cell.saturated:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from ...graphs.recipes.base import cell as cell_name
+from ...graphs.recipes.shares import made_up
 from ...storage.records import Status, Task
 from ...storage.returns import MARKS
 
@@ -72,7 +73,7 @@ def _attribute(name: str) -> Callable[[Task], Iterable[str]]:
 
 
 class Fading:
-    """A mean in [0, 1] over about the last `memory` tasks of a cell: of their novelty, or of how many gave something.
+    """A mean in [0, 1] over about the last `memory` tasks of a cell: of their novelty.
 
     The mean of a Beta distribution whose evidence fades by 1 - 1/memory with each task; it begins near 1.
     """
@@ -140,14 +141,13 @@ class Cell:
     tried:    all tasks of it that were planned.
     waiting:  candidates of it that were not chosen yet.
     novelty:  how new its newest items were.
-    yields:   how many of its newest tasks came to something: all that were not rejected for what they are, or failed.
-    rarity:   (weight / (live + 1)) to the power that rarity has.
+    rarity:   (weight / (n + 1)) to the power that rarity has; n is `live`, or a third of `tried` if more.
     bar:      why nothing of it may be drawn: `weight`, `at_most`, `saturated`; or empty.
     """
 
     __slots__ = (
         "_power", "accepted", "bar", "dimension", "live", "most", "name", "novelty", "rarity", "share", "tried",
-        "waiting", "weight", "yields",
+        "waiting", "weight",
     )  # fmt: skip
 
     def __init__(
@@ -156,7 +156,7 @@ class Cell:
         self.name, self.dimension = name, dimension
         self.weight, self.share, self.most = weight, share, most
         self.live = self.accepted = self.tried = self.waiting = 0
-        self.novelty, self.yields = Fading(), Fading()
+        self.novelty = Fading()
         self._power = power
         self.rarity = weight**power if weight else 0.0
         self.bar = ""
@@ -170,6 +170,7 @@ class Cell:
     def planned(self, status: Status = Status.PENDING, *, counts: bool = True) -> None:
         """Counts a task; one that `counts` as nothing was accepted and its place is wanted again."""
         self.tried += 1
+        self._change(0)
         if counts and status in (Status.PENDING, Status.ACCEPTED):
             self._change(1)
         if counts and status is Status.ACCEPTED:
@@ -199,7 +200,7 @@ class Cell:
         dimension.total += by
         dimension.seen += int(self.live > 0) - int(before > 0)
         if self.weight:
-            self.rarity = (self.weight / (self.live + 1.0)) ** self._power
+            self.rarity = (self.weight / (made_up(self.live, self.tried) + 1.0)) ** self._power
 
     def _bar(self) -> None:
         if self.weight == 0:

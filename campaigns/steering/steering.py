@@ -21,7 +21,6 @@ from .spec import SteerSpec
 PATIENCE = 10_000  # candidates in a row that may not be drawn, after which the planner is taken to have no other
 LOOKS = 16  # times that more candidates are looked at where all are ahead of their share
 RESTING = 64  # candidates of saturated cells that are kept to try them again
-LEAST = 1 / 3  # what a cell has to yield; one of which less comes to something is drawn less
 STEP = 8.0  # a share that is far behind or ahead counts so many times as one that is met, at most
 
 
@@ -255,25 +254,20 @@ class Steering:
                 del self.waiting[key]
 
     def _worth(self, known: Known) -> float:
-        """What a candidate promises: its rarity, each dimension alike, times the novelty of its least novel cell.
-
-        A cell that yields less than `LEAST` counts less; weighing by all yields draws mostly what is easily accepted.
-        """
-        novelty = yields = 1.0
+        """What a candidate promises: its rarity, each dimension alike, times the novelty of its least novel cell."""
+        novelty = 1.0
         rarity = 0.0
         for dimension, cells in known:
             part = 0.0
             for cell in cells:
                 if cell.novelty.mean < novelty:
                     novelty = cell.novelty.mean
-                if cell.yields.mean < yields:
-                    yields = cell.yields.mean
                 if cell.share is None:
                     part += cell.rarity * dimension.level
                 else:
                     part += min(STEP, max(1 / STEP, cell.share * (dimension.tasks + 1) / (cell.live + 1)))
             rarity += part / len(cells)
-        return novelty * min(1.0, yields / LEAST) * rarity
+        return novelty * rarity
 
     def _make_room(self, room: int) -> bool:
         """Passes over most candidates that are ahead of their share; tells whether to look for others."""

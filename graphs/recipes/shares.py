@@ -15,6 +15,14 @@ LEAST_RATE = 1 / 3  # a name is drawn at most three times as often as its share 
 ENOUGH = 30  # draws after which a name of which nothing was accepted is not made up for at all
 
 
+def made_up(counted: float, tried: float) -> float:
+    """Returns what a name is taken to have, of which `counted` tasks are accepted or pending and `tried` were drawn.
+
+    What is mostly rejected is drawn more often to make up for it, within the limits above.
+    """
+    return max(counted, tried * (1.0 if tried >= ENOUGH and counted <= 0 else LEAST_RATE))
+
+
 class Shares:
     """Picks the name that is furthest behind its share of what is accepted or pending.
 
@@ -58,9 +66,8 @@ class Shares:
         if counted != self._known[name]:
             self._known[name] = counted
             self._since[name] = 0
-        tried = self._tried[name]
-        rate = 1.0 if tried >= ENOUGH and counted <= 0 else LEAST_RATE
-        return max(counted + self._since[name], tried * rate) / self._shares[name]
+        taken = made_up(counted, self._tried[name])
+        return max(counted + self._since[name], taken) / self._shares[name]
 
 
 def shares_of(names: Collection[str], given: Mapping[str, float]) -> dict[str, float]:
