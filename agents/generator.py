@@ -9,7 +9,7 @@ from langgraph.runtime import Runtime
 from .asking import ask, draft_of
 from .messages import Messages, question_answer
 from .state import FlowContext, FlowState, Node, describe
-from .variables import OF_REVIEWER, TRAITS, Given
+from .variables import AVOID, OF_REVIEWER, TRAITS, Given
 
 QUESTION_ANSWER = ("passage", "headings", "kind", "kind_description", "topic", "quote", "angle")
 
@@ -27,16 +27,19 @@ def generator(
     Args:
         messages: how the answer's fields become chat messages; see `agents/messages.py`.
         variables: the prompt variables that the node gives; see `agents/variables.py` for what is known. Besides them
-            it gives what a person asks for who sent an earlier attempt back: `reviewer_note`, `earlier_attempt`.
+            it gives what a person asks for who sent an earlier attempt back: `reviewer_note`, `earlier_attempt`, and in
+            `avoid` the texts of its own drafts that a novelty gate sent back.
         given: further variables, or other values for known ones, as functions of the state.
     """
-    names = tuple(dict.fromkeys((*variables, *OF_REVIEWER, TRAITS, *(given or {}))))
+    names = tuple(dict.fromkeys((*variables, *OF_REVIEWER, AVOID, TRAITS, *(given or {}))))
 
     @describe(
         role=role, prompt=prompt, variables=names, reads=("task", "chunks", "entities", "proposal"), writes=("drafts",)
     )
     async def generate(state: FlowState, runtime: Runtime[FlowContext]) -> dict[str, Any]:
-        reply = await ask(state, runtime, role=role, prompt=prompt, variables=names, given=given)
+        # A prompt that does not show what to avoid is at least another draw of the same question.
+        again = len(state.get("values", {}).get(AVOID, ()))
+        reply = await ask(state, runtime, role=role, prompt=prompt, variables=names, given=given, sample=again)
         return {"drafts": [draft_of(state, runtime, reply, by=role, prompt=prompt, messages=messages)]}
 
     return generate

@@ -2,37 +2,86 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from langgraph.runtime import Runtime
 
-from ..storage.records import Decision, Verdict
+from ..evals.duplicates.claimed import Claimed
+from ..storage.records import Decision, Draft, Verdict
 from .state import FlowContext, FlowState, Node, describe
-from .variables import last_draft
+from .variables import AVOID, last_draft
 
 DUPLICATE = "duplicate"
+NOVELTY = "novelty"  # the score of the gate's verdict
+MOST_ATTEMPTS = 10
+SHOWN = 1500  # characters of a text that a generator is shown, for it to write something else
+
+_WAYS = {"exact": "the same text as in", "near": "nearly the same text as in", "semantic": "it means the same as"}
 
 
-def novelty(*, fields: tuple[str, ...] = ("question",), by: str = "novelty") -> Node:
-    """Returns a node that claims the newest draft's text in the pool and rejects it when another item holds it.
+def novelty(*, fields: tuple[str, ...] = ("question",), by: str = "novelty", attempts: int | None = 0) -> Node:
+    """Returns a node that claims the newest draft's text in the pool and rejects it when another item holds its like.
 
-    `fields` are the draft fields that make up the text. Without a pool in the context everything is new. A task's own
-    earlier claim (a refined draft that kept its question) is no twin.
+    `fields` are the draft fields that make up the text, unless the campaign names others. With `attempts` above 0 a
+    duplicate is sent back so many times before it is rejected: the verdict is `revise` then, with the reason
+    `duplicate`, and the flow must lead to a generator, which finds the texts to keep away from in the variable `avoid`
+    (the reference flow does). None has as many as the campaign says. Where the pool measures likeness, the verdict has
+    the score `novelty`, 1 less the likeness of the nearest text. Without a pool in the context everything is new. A
+    task's own earlier claim (a refined draft that kept its question) is no twin.
     """
 
-    @describe(reads=("task", "drafts"), writes=("verdicts", "decision", "reasons"))
+    @describe(reads=("task", "drafts", "verdicts"), writes=("verdicts", "decision", "reasons", "values"), gates=fields)
     async def claim(state: FlowState, runtime: Runtime[FlowContext]) -> dict[str, Any]:
-        pool = runtime.context.pool
+        pool, rules = runtime.context.pool, runtime.context.gate
         if pool is None:
             return {}
         draft = last_draft(state)
-        task = state["task"].id
-        twin = await pool.claim("\n".join(str(draft.fields.get(name, "")) for name in fields), task)
-        if twin is None or twin == task:
-            return {}
-        verdict = Verdict(
-            by=by, draft=draft.index, decision=Decision.REJECT, reasons=(DUPLICATE,), text=f"the same text as in {twin}"
-        )
+        text = gated_text(draft.fields, rules.fields or fields)
+        claimed = await pool.claim(text, state["task"].id)
+        if claimed.twin is None:
+            return {"verdicts": [_verdict(by, draft, Decision.ACCEPT, claimed)]} if claimed.measured else {}
+        allowed = rules.attempts if attempts is None else attempts
+        if _sent_back(state, by) < min(allowed, MOST_ATTEMPTS):
+            shown = [*state.get("values", {}).get(AVOID, ()), text[:SHOWN]]
+            return {"verdicts": [_verdict(by, draft, Decision.REVISE, claimed)], "values": {AVOID: shown}}
+        verdict = _verdict(by, draft, Decision.REJECT, claimed)
         return {"verdicts": [verdict], "decision": Decision.REJECT, "reasons": verdict.reasons}
 
     return claim
+
+
+def gated_text(fields: Mapping[str, Any], names: Sequence[str]) -> str:
+    """The text of a draft's `fields` that must be new, by their names: one a line."""
+    return "\n".join(str(fields.get(name, "")) for name in names)
+
+
+def duplicate_verdict(by: str, draft: int, decision: Decision, claimed: Claimed) -> Verdict:
+    """The verdict on a draft whose text has a twin: names it, and how they are alike."""
+    alike = f" (likeness {claimed.likeness:.2f})" if claimed.how in ("near", "semantic") else ""
+    return Verdict(
+        by=by,
+        draft=draft,
+        decision=decision,
+        reasons=(DUPLICATE,),
+        scores=_scores(claimed),
+        text=f"{_WAYS.get(claimed.how, _WAYS['exact'])} {claimed.twin}{alike}",
+    )
+
+
+def _verdict(by: str, draft: Draft, decision: Decision, claimed: Claimed) -> Verdict:
+    if claimed.twin is not None:
+        return duplicate_verdict(by, draft.index, decision, claimed)
+    return Verdict(by=by, draft=draft.index, decision=decision, scores=_scores(claimed))
+
+
+def _scores(claimed: Claimed) -> dict[str, float]:
+    return {NOVELTY: round(claimed.novelty, 3)} if claimed.measured else {}
+
+
+def _sent_back(state: FlowState, by: str) -> int:
+    """How many drafts this gate has sent back to the generator."""
+    return sum(
+        verdict.by == by and verdict.decision is Decision.REVISE and DUPLICATE in verdict.reasons
+        for verdict in state.get("verdicts", [])
+    )

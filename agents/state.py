@@ -8,13 +8,14 @@ and bound to models by the campaign.
 from __future__ import annotations
 
 import operator
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Protocol, TypedDict, TypeVar
 
 from langgraph.runtime import Runtime
 
 from ..errors import FlowError
+from ..evals.duplicates.claimed import Claimed
 from ..models.contract import Model, Reply, Request, Sampling
 from ..prompts.library import PromptLibrary
 from ..storage.records import Chunk, Decision, Draft, Entity, Message, Relation, Task, Verdict
@@ -53,12 +54,16 @@ class Pool(Protocol):
     that runs again finds its own claims.
     """
 
-    async def claim(self, text: str, owner: str) -> str | None:
-        """Takes `text` for `owner`; returns the other owner that holds an equal text already, or None."""
+    async def claim(self, text: str, owner: str, *, alike: bool = True, besides: Sequence[str] = ()) -> Claimed:
+        """Takes `text` for `owner`, unless another owner holds its like; says who, and how like the nearest is.
+
+        With `alike` off only an equal text counts. `besides` are owners whose texts do not count either. Claiming one's
+        own text again is no duplicate. Raises `ModelError` where an embedder is asked and fails; nothing is taken then.
+        """
         ...
 
     async def held(self, owner: str) -> list[bytes]:
-        """Returns the hashes of the texts that `owner` holds and may still release."""
+        """Returns the marks of the texts that `owner` holds and may still release: what the store keeps of them."""
         ...
 
     async def keep(self, owner: str) -> None:
@@ -89,11 +94,20 @@ class Guard(Protocol):
 
 
 @dataclass(frozen=True)
+class GateRules:
+    """How a campaign wants its novelty gates: which draft `fields` make up the text that must be new (empty: those that
+    the flow names), and how many `attempts` a generator has to write another draft in place of a duplicate."""
+
+    fields: tuple[str, ...] = ()
+    attempts: int = 0
+
+
+@dataclass(frozen=True)
 class FlowContext:
     """What nodes find in `runtime.context`: models by role (`default` stands in), prompts, and the pool.
 
     `precedents` are decisions of people that critics are shown; None where there are none. `guards` are what the
-    campaign checks every draft for.
+    campaign checks every draft for, `gate` is what it wants of novelty nodes.
     """
 
     models: Mapping[str, Model]
@@ -101,6 +115,7 @@ class FlowContext:
     pool: Pool | None = None
     precedents: Precedents | None = None
     guards: tuple[Guard, ...] = ()
+    gate: GateRules = GateRules()
 
     def model(self, role: str) -> Model:
         """Returns the model bound to `role`, or the one bound to `default`; raises `FlowError` when neither is."""
@@ -137,7 +152,8 @@ class FlowContext:
                 top_p=template.top_p,
                 max_tokens=template.max_tokens,
                 stop=template.stop,
-                seed=None if task is None else task.seed,
+                # A server that keeps to a seed would draw the same again.
+                seed=None if task is None else task.seed + sample,
             )
         text = template.is_text
         return await self.model(role).complete(
@@ -184,7 +200,8 @@ AnyNode = TypeVar("AnyNode", bound=Callable[..., Any])
 class NodeInfo:
     """What a node tells the flow check: the role whose model it asks, its prompt and the variables it gives to it,
     the state keys that it reads and writes. `parts` are the infos of a node that runs several nodes in one step; it
-    then asks nothing itself."""
+    then asks nothing itself. `gates` are the draft fields whose text a novelty gate claims; one that sends a draft back
+    limits by itself how often."""
 
     role: str | None = None
     prompt: str | None = None
@@ -192,6 +209,7 @@ class NodeInfo:
     reads: frozenset[str] = frozenset()
     writes: frozenset[str] = frozenset()
     parts: tuple[NodeInfo, ...] = ()
+    gates: tuple[str, ...] = ()
 
 
 def describe(
@@ -202,11 +220,12 @@ def describe(
     reads: tuple[str, ...] = (),
     writes: tuple[str, ...] = (),
     parts: tuple[NodeInfo, ...] = (),
+    gates: tuple[str, ...] = (),
 ) -> Callable[[AnyNode], AnyNode]:
     """Decorates a node with its `NodeInfo`, which `info_of` reads back."""
 
     def attach(node: AnyNode) -> AnyNode:
-        info = NodeInfo(role, prompt, frozenset(variables), frozenset(reads), frozenset(writes), parts)
+        info = NodeInfo(role, prompt, frozenset(variables), frozenset(reads), frozenset(writes), parts, gates)
         node.__gristmill__ = info  # type: ignore[attr-defined]  # a plain function carries it, no class needed
         return node
 

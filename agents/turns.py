@@ -10,6 +10,7 @@ from langgraph.runtime import Runtime
 
 from ..errors import ConfigError
 from ..storage.records import Decision, Verdict
+from .novelty import DUPLICATE
 from .state import FlowContext, FlowState, Node, NodeInfo, describe, info_of, merge
 from .variables import objections
 
@@ -19,8 +20,8 @@ _REDUCERS: dict[str, Callable[[Any, Any], Any]] = {"drafts": operator.add, "verd
 def in_turn(*nodes: Node) -> Node:
     """Returns a node that runs `nodes` one after another, each seeing what the ones before it wrote.
 
-    It stops at the first verdict that rejects, so put the cheap nodes first, and does nothing when the newest draft was
-    rejected before. Keys of a user's own state are replaced
+    It stops at the first verdict that rejects, or that sends a duplicate back to the generator, so put the cheap nodes
+    first, and does nothing when the newest draft had such a verdict before. Keys of a user's own state are replaced
     by the later node, whatever reducer the state gives them.
 
     Raises:
@@ -35,7 +36,7 @@ def in_turn(*nodes: Node) -> Node:
 
     @describe(reads=tuple(reads), writes=tuple(writes), parts=infos)
     async def run(state: FlowState, runtime: Runtime[FlowContext]) -> dict[str, Any]:
-        if state.get("drafts") and state.get("decision") != Decision.ACCEPT and any(map(_rejects, objections(state))):
+        if state.get("drafts") and state.get("decision") != Decision.ACCEPT and any(map(_ends, objections(state))):
             return {}
         seen: dict[str, Any] = dict(state)
         written: dict[str, Any] = {}
@@ -46,12 +47,13 @@ def in_turn(*nodes: Node) -> Node:
                 written[key] = combine(written[key], value) if combine and key in written else value
                 seen[key] = combine(seen[key], value) if combine and key in seen else value
             # a panel may accept although one judge rejects
-            if update.get("decision") != Decision.ACCEPT and any(map(_rejects, update.get("verdicts", ()))):
+            if update.get("decision") != Decision.ACCEPT and any(map(_ends, update.get("verdicts", ()))):
                 break
         return written
 
     return run
 
 
-def _rejects(verdict: Verdict) -> bool:
-    return verdict.decision is Decision.REJECT
+def _ends(verdict: Verdict) -> bool:
+    again = verdict.decision is Decision.REVISE and DUPLICATE in verdict.reasons
+    return again or verdict.decision is Decision.REJECT

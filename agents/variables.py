@@ -15,6 +15,7 @@ from ..storage.returns import NOTE
 from .state import FlowState
 
 EARLIER = "earlier_attempt"  # the text of an item that a person sent back, for a flow that begins anew
+AVOID = "avoid"  # texts of drafts of this task that others have already, for a generator to write something else
 OF_REVIEWER = (NOTE, EARLIER)  # what a role that writes gives to its prompt beside its own variables
 TRAITS = "traits"  # the attribute that names those of a task's attributes which a prompt shows as they are
 
@@ -145,6 +146,7 @@ _BUILDERS: Given = {
     "evidence": _drafted("evidence", list),
     TRAITS: lambda state: trait_lines(state["task"]),
     NOTE: lambda state: str(state["task"].attributes.get(NOTE, "")),
+    AVOID: lambda state: list(state.get("values", {}).get(AVOID, ())),
     EARLIER: lambda state: str(state.get("values", {}).get(EARLIER, "")),
     "reasons": lambda state: list(objection_reasons(state)),
     "comment": lambda state: "\n".join(verdict.text for verdict in objections(state) if verdict.text),

@@ -206,7 +206,7 @@ async def coordinate(url: str, campaign: str, count: int, workers: int, memory: 
 
     async def keep(result: Result) -> None:
         text = "\n".join(message.content for item in result.items for message in item.messages)
-        twin = await pool.claim(text, result.task)
+        twin = (await pool.claim(text, result.task)).twin
         assert twin is None, f"{result.task} is taken for a copy of {twin}"
         assert len(await pool.held(result.task)) == 1
         await pool.keep(result.task)

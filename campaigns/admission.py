@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
+from ..agents.novelty import gated_text
 from ..agents.state import Pool
 from ..errors import NotStored, StoreError
+from ..evals.duplicates.claimed import Claimed
 from ..models.layers.meter import Lineage
 from ..storage.identities import Identities
 from ..storage.precedents import Round
@@ -23,12 +25,18 @@ if TYPE_CHECKING:  # types only: a campaign without a graph does not load networ
 
 
 class Admission:
-    """Ends tasks: claims the text of what was accepted, commits, and keeps the claim."""
+    """Ends tasks: claims the text of what was accepted, commits, and keeps the claim.
 
-    def __init__(self, store: RunStore, pool: Pool, kind: str) -> None:
+    No two items have equal messages. Likeness is asked of the draft fields `gated` alone, those that the flow's own
+    gate looks at: items on one passage may share most of their messages. Here it is asked once more because in a fleet
+    without Redis each worker has seen its own drafts only.
+    """
+
+    def __init__(self, store: RunStore, pool: Pool, kind: str, gated: tuple[str, ...] = ()) -> None:
         self.store = store
         self.pool = pool
         self.kind = kind
+        self.gated = gated
 
     async def admit(self, task: Task, outcome: Outcome) -> Outcome:
         """Commits how `task` ended; an accepted text that somebody else holds already is rejected as a duplicate.
@@ -37,9 +45,9 @@ class Admission:
         """
         if outcome.status is Status.ACCEPTED:
             pool = VersionsPool(self.pool, versions_of(task, self.store)) if is_refine(task) else self.pool
-            twin = await pool.claim(_text_of(outcome), task.id)
-            if twin is not None:
-                outcome = duplicate(outcome, twin)
+            claimed = await self._claim(pool, task, outcome)
+            if claimed.twin is not None:
+                outcome = duplicate(outcome, claimed)
         if outcome.status is not Status.ACCEPTED:
             await self.pool.release(task.id)
         try:
@@ -52,6 +60,13 @@ class Admission:
             await self.store.finish(task.id, outcome.status, outcome.items)
         await self.pool.keep(task.id)
         return outcome
+
+    async def _claim(self, pool: Pool, task: Task, outcome: Outcome) -> Claimed:
+        claimed = await pool.claim(_text_of(outcome), task.id, alike=False)
+        if claimed.twin is None and self.gated:
+            (item,) = outcome.items
+            claimed = await pool.claim(gated_text(item.fields, self.gated), task.id)
+        return claimed
 
 
 class Local:

@@ -21,7 +21,7 @@ from typing import Any
 import orjson
 
 from ..agents.precedents import Precedents
-from ..evals.duplicates.exact import ExactPool
+from ..evals.duplicates.gate import GatePool
 from ..graphs.flows.runner import runner_of
 from ..graphs.recipes.base import Planner, PlanView
 from ..models.layers.meter import Meter
@@ -31,6 +31,7 @@ from ..storage.records import Chunk, Status, Task, Usage
 from ..storage.store import RunStore
 from .admission import Admission, Local
 from .campaign import Campaign
+from .gate import embedder_of, rules_of
 from .ingest import ingest
 from .knowledge import build_graph
 from .outcome import Outcome
@@ -144,14 +145,14 @@ async def forecast(campaign: Campaign, *, pilot: int = 5, store: str = "") -> Fo
                     window=max(pilot, 1),
                     max_tasks=None,
                 )
-                pool = ExactPool()
+                pool = GatePool(spec.novelty.likeness, embedder_of(spec.novelty, models))
                 flow = runner_of(prepared.flow, runtime=spec.runtime)
                 found = set_now(spec, opened, prepared.prompts)  # else the kept replies would be to other prompts
-                contexts = Contexts(replace(context, pool=pool))
+                contexts = Contexts(replace(context, pool=pool, gate=rules_of(spec.novelty)))
                 contexts.add(Precedents.of(found))
                 worker = Worker(flow, contexts, meter=meter, kind=prepared.kind)
                 round_ = Round(version=found.version)
-                runner = Local(worker, Admission(scratch, pool, prepared.kind), graph, round_)
+                runner = Local(worker, Admission(scratch, pool, prepared.kind, prepared.gated), graph, round_)
                 outcomes = await _run_pilot(plan, runner, pilot)
                 wall, cost = time.monotonic() - began, _minus(spent(), before)
                 hits = sum(one.hits.calls for one in calls.values())

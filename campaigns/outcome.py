@@ -8,8 +8,10 @@ import traceback
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..agents.novelty import duplicate_verdict
 from ..agents.state import FlowState
 from ..errors import GristmillError, ModelError, NotStored
+from ..evals.duplicates.claimed import Claimed
 from ..models.layers.meter import Lineage
 from ..models.redact import redact
 from ..storage.records import Call, Decision, Draft, Item, Status, Task, Usage, Verdict, item_id
@@ -116,18 +118,13 @@ def unkept(task: Task, outcome: Outcome, error: Exception) -> Outcome:
     return failure_of(task, item.kind, error, item.usage, Lineage(item.models, item.prompts, list(item.all_calls)))
 
 
-def duplicate(outcome: Outcome, twin: str) -> Outcome:
-    """Turns an accepted outcome into a rejected one: `twin` holds the same text already."""
+def duplicate(outcome: Outcome, claimed: Claimed) -> Outcome:
+    """Turns an accepted outcome into a rejected one: somebody holds the like of its text already."""
     (item,) = outcome.items
-    verdict = Verdict(
-        by="pool",
-        draft=item.drafts[-1].index if item.drafts else 0,
-        decision=Decision.REJECT,
-        reasons=("duplicate",),
-        text=f"the same text is held by {twin}",
-    )
-    update = {"status": Status.REJECTED, "reasons": ("duplicate",), "verdicts": (*item.verdicts, verdict)}
-    return Outcome(Status.REJECTED, (item.model_copy(update=update),), "duplicate")
+    draft = item.drafts[-1].index if item.drafts else 0
+    verdict = duplicate_verdict("pool", draft, Decision.REJECT, claimed)
+    update = {"status": Status.REJECTED, "reasons": verdict.reasons, "verdicts": (*item.verdicts, verdict)}
+    return Outcome(Status.REJECTED, (item.model_copy(update=update),), verdict.reasons[0])
 
 
 def _unnamed(calls: list[Call], drafts: list[Draft], verdicts: list[Verdict]) -> tuple[Call, ...]:

@@ -42,6 +42,7 @@ class Prepared:
     """A campaign that can run. `kind` is what its items train; `roles` are those that its flow and its graph ask.
 
     `guards` judge every draft.
+    `gated` are the draft fields whose text must be new: the campaign's, or those of the flow's own gate.
     """
 
     flow: Flow
@@ -52,6 +53,7 @@ class Prepared:
     roles: frozenset[str]
     prompts: PromptLibrary
     guards: tuple[Guard, ...] = ()
+    gated: tuple[str, ...] = ()
 
 
 def prepare(
@@ -113,7 +115,13 @@ def prepare(
             prompts.get(name)
     spec.steer.check()
     _require_asked(spec.roles, roles, found)
-    return Prepared(found, planner, options, chosen.gives, needs_graph, roles, prompts, guards_of(spec))
+    gated = spec.novelty.fields or _gated(found)
+    return Prepared(found, planner, options, chosen.gives, needs_graph, roles, prompts, guards_of(spec), gated)
+
+
+def _gated(flow: Flow) -> tuple[str, ...]:
+    infos = (info for node in builder_of(flow).nodes.values() for info in infos_of(node))
+    return next((info.gates for info in infos if info.gates), ())
 
 
 def require_draws(spec: CampaignSpec, options: BaseModel) -> None:

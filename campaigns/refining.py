@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from ..agents.state import FlowState, Pool
 from ..agents.variables import EARLIER
+from ..evals.duplicates.claimed import Claimed
 from ..storage.queue import Refinement, Work
 from ..storage.records import Decision, Task, Verdict
 from ..storage.returns import NOTE, REFINES, is_refine, sent_back_item, versions_of
@@ -56,11 +59,9 @@ class VersionsPool:
         self._pool = pool
         self._versions = versions
 
-    async def claim(self, text: str, owner: str) -> str | None:
-        """Takes `text` for `owner`; returns who else holds it, but for another version, or None."""
-        twin = await self._pool.claim(text, owner)
-        # A shared pool names an owner that keeps its text by the start of its id.
-        return None if twin and any(version.startswith(twin) for version in self._versions) else twin
+    async def claim(self, text: str, owner: str, *, alike: bool = True, besides: Sequence[str] = ()) -> Claimed:
+        """Takes `text` for `owner`, unless another owner that is no version holds its like."""
+        return await self._pool.claim(text, owner, alike=alike, besides=(*self._versions, *besides))
 
     async def held(self, owner: str) -> list[bytes]:
         return await self._pool.held(owner)

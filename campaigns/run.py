@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, field, replace
 
 from ..agents.state import FlowContext
 from ..errors import BudgetExceeded, StoreError
-from ..evals.duplicates.exact import ExactPool
+from ..evals.duplicates.gate import GatePool
 from ..graphs.flows.runner import refine_runner_of, runner_of
 from ..models.layers.budget import Budget
 from ..models.layers.limiter import AnyLimiter
@@ -21,6 +21,7 @@ from .admission import Admission, Local
 from .collector import calm_collector
 from .fleet.dispatch import Dispatcher
 from .fleet.fleet import Fleet
+from .gate import keep_marks, open_pool, rules_of
 from .ingest import Ingested, ingest
 from .knowledge import build_graph
 from .loop import Loop, Runner
@@ -146,10 +147,11 @@ class Run:
                     progress.say(f"{lost} tasks withdrawn: what they are about is no longer in the graph")
             if self.stopping.is_set():
                 return self.why
-            pool = ExactPool()
-            # Both read as much as the run is large, so they do it in a thread, where signals do not wait for them.
+            novelty, gated, pool = self.spec.novelty, self.prepared.gated, GatePool()
+            # All read as much as the run is large, so they do it in a thread, where signals do not wait for them.
+            await keep_marks(novelty, self.store, gated, self.context.models)
             if self.fleet is None or not self.fleet.redis:  # over Redis the texts that are taken stand there
-                await pool.restore(await asyncio.to_thread(lambda: list(self.store.claims())))
+                pool = await open_pool(novelty, self.store, gated, self.context.models)
             steering = await asyncio.to_thread(open_steering, self.spec.steer, self.store, graph, seed=self.spec.seed)
             try:
                 traits = await settle(self.spec.attributes, self.store, self.context, chunks, self.spec.seed)
@@ -170,7 +172,7 @@ class Run:
             if self.stopping.is_set():
                 return self.why
         round_, precedents = await open_round(self.spec, self.store, self.prepared.prompts)
-        contexts = Contexts(replace(self.context, pool=pool))
+        contexts = Contexts(replace(self.context, pool=pool, gate=rules_of(novelty)))
         contexts.add(precedents)
         if precedents is not None:
             progress.say(f"round {round_.number}: critics are shown what people decided ({round_.precedents} drafts)")
@@ -183,7 +185,7 @@ class Run:
             refine=refine_runner_of(self.prepared.flow, runtime=self.spec.runtime, around=around),
             tracer=self.tracer,
         )
-        admission = Admission(self.store, pool, self.prepared.kind)
+        admission = Admission(self.store, pool, self.prepared.kind, gated)
         progress.phase("running tasks", self.spec.max_tasks)
         if self.fleet is None:
             here = Local(worker, admission, graph, round_)

@@ -18,6 +18,7 @@ from ..evals.contamination.settings import ContaminationSettings
 from ..graphs.resolution.settings import ResolutionSettings
 from ..models.redact import redact
 from ..models.spec import ModelSpec
+from .novelty import NoveltySpec
 from .shards import Shard
 from .steering.spec import AttributesSpec, SteerSpec
 
@@ -197,6 +198,7 @@ class CampaignSpec(Part):
     contamination: ContaminationSettings = ContaminationSettings()
     pii: ScanSettings = ScanSettings()
     attributes: AttributesSpec = AttributesSpec()
+    novelty: NoveltySpec = NoveltySpec()
 
     @field_validator("documents", "prompts", mode="before")
     @classmethod
@@ -304,6 +306,9 @@ def load_spec(path: str | Path, **overrides: Any) -> CampaignSpec:
             "prompts": tuple(_under(base, name) for name in spec.prompts),
             "options": with_files(spec.options, lambda name: _under(base, name)),
             "runs": runs,
+            "novelty": spec.novelty.model_copy(
+                update={"against": tuple(_under(base, name) for name in spec.novelty.against)}
+            ),
             "graph": spec.graph.model_copy(update={"seed": _under(base, spec.graph.seed)})
             if spec.graph.seed
             else spec.graph,

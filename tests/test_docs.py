@@ -27,6 +27,7 @@ from pydantic_core import PydanticUndefined
 
 from gristmill import CampaignReport, Telemetry, errors
 from gristmill.campaigns import spec as specs
+from gristmill.campaigns.novelty import NoveltySpec
 from gristmill.campaigns.spec import CampaignSpec, make_spec
 from gristmill.campaigns.telemetry.metrics import METRICS
 from gristmill.cli import EXAMPLES, main
@@ -140,6 +141,7 @@ PARTS: dict[str, type[BaseModel]] = {
     "`[contamination]`": ContaminationSettings,
     "`[pii]`": ScanSettings,
     "`[attributes]`": specs.AttributesSpec,
+    "`[novelty]`": NoveltySpec,
 }
 
 

@@ -258,15 +258,15 @@ def test_duplicates_are_texts_of_equal_words() -> None:
 
 async def test_the_pool_gives_each_text_to_one_owner_until_it_is_released() -> None:
     pool = ExactPool([("What is a mill?", "task-0")])
-    assert await pool.claim("what is a MILL", "task-1") == "task-0"
-    assert await pool.claim("What is flour?", "task-1") is None
-    assert await pool.claim("what is flour", "task-1") is None  # its own text again: the task ran twice
-    assert await pool.claim("What is flour?", "task-2") == "task-1"
+    assert (await pool.claim("what is a MILL", "task-1")).twin == "task-0"
+    assert (await pool.claim("What is flour?", "task-1")).twin is None
+    assert (await pool.claim("what is flour", "task-1")).twin is None  # its own text again: the task ran twice
+    assert (await pool.claim("What is flour?", "task-2")).twin == "task-1"
     assert len(pool) == 2
     await pool.release("task-1")
     await pool.release("task-1")
-    assert await pool.claim("What is flour?", "task-2") is None
-    assert await pool.claim("What is a mill?", "task-2") == "task-0"
+    assert (await pool.claim("What is flour?", "task-2")).twin is None
+    assert (await pool.claim("What is a mill?", "task-2")).twin == "task-0"
 
 
 @given(st.text(alphabet="abZ09 -\n\t\r.,'`_x!", max_size=60))

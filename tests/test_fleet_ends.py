@@ -117,7 +117,7 @@ async def test_a_rejected_tasks_text_is_free_again_in_its_worker(
 
     async def flow(state: FlowState, context: FlowContext) -> FlowState:
         assert context.pool is not None
-        twins.append(await context.pool.claim("the same text", state["task"].id))
+        twins.append((await context.pool.claim("the same text", state["task"].id)).twin)
         return {"decision": "reject", "reasons": ["dull"]} if len(twins) == 1 else says("the same text")
 
     first, second = some_work(2)
@@ -132,7 +132,7 @@ async def test_a_rejected_tasks_text_is_free_again_in_its_worker(
     await served(tmp_path, flow, pool, ended)
     assert twins == [None, None]
     assert await pool.held(second.task.id) == []
-    assert await pool.claim("the same text", "another") == second.task.id
+    assert (await pool.claim("the same text", "another")).twin == second.task.id
 
 
 async def test_a_task_that_is_given_back_leaves_no_claim(tmp_path: Path, coordinator: SqliteCoordinatorQueue) -> None:
@@ -149,7 +149,7 @@ async def test_a_task_that_is_given_back_leaves_no_claim(tmp_path: Path, coordin
         return any(one.problem for one in (await coordinator.state()).workers)
 
     assert "no" in await served(tmp_path, flow, pool, ended)
-    assert await pool.claim("its text", "another") is None
+    assert (await pool.claim("its text", "another")).twin is None
     assert (await coordinator.state()).ready == 1
 
 

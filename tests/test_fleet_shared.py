@@ -122,16 +122,16 @@ async def test_one_worker_with_few_rights_is_enough(own_redis: RedisServer, camp
         model = Cached(Budgeted(Limited(Served(), shared.limiter("here", 4, 5.0)), shared.budget), shared.calls)
         pool = RedisPool(connection, campaign)
         assert (await model.complete(ASKED)).text == "yes"
-        assert await pool.claim("What is a mill?", "task-1") is None
+        assert (await pool.claim("What is a mill?", "task-1")).twin is None
         await pool.release("task-1")
         assert (await model.complete(ASKED)).cached
-        assert await pool.claim("What is flour?", "task-2") is None
+        assert (await pool.claim("What is flour?", "task-2")).twin is None
         await shared.aclose()
         other = RedisPool(connection, f"{campaign}-other")
-        assert await other.claim("What is flour?", "task-3") is None
+        assert (await other.claim("What is flour?", "task-3")).twin is None
         assert await shared.forget() >= 6
-        assert await pool.claim("What is flour?", "task-4") is None
-        assert await other.claim("What is flour?", "task-5") == "task-3"
+        assert (await pool.claim("What is flour?", "task-4")).twin is None
+        assert (await other.claim("What is flour?", "task-5")).twin == "task-3"
         with pytest.raises(ConfigError, match="ACL"):
             await connection.call("GET", "somebody-else")
 
@@ -505,35 +505,35 @@ def make_pool(request: pytest.FixtureRequest, two: tuple[RedisConnection, RedisC
 
 async def test_a_pool_gives_each_text_to_one_owner_until_it_is_released(make_pool: MakePool) -> None:
     pool = await make_pool()
-    assert await pool.claim("what is a MILL", "task-1") == "0a1b2c3d"
-    assert await pool.claim("What is flour?", "task-1") is None
-    assert await pool.claim("what is flour", "task-1") is None  # its own text again: the task ran twice
-    assert await pool.claim("What is flour?", "task-2") == "task-1"
+    assert (await pool.claim("what is a MILL", "task-1")).twin == "0a1b2c3d"
+    assert (await pool.claim("What is flour?", "task-1")).twin is None
+    assert (await pool.claim("what is flour", "task-1")).twin is None  # its own text again: the task ran twice
+    assert (await pool.claim("What is flour?", "task-2")).twin == "task-1"
     assert await pool.held("task-1") == [text_key("What is flour?")]
     await pool.release("task-1")
     await pool.release("task-1")
     assert await pool.held("task-1") == []
-    assert await pool.claim("What is flour?", "task-2-of-many") is None
+    assert (await pool.claim("What is flour?", "task-2-of-many")).twin is None
     await pool.keep("task-2-of-many")
     await pool.release("task-2-of-many")
     assert await pool.held("task-2-of-many") == []
-    assert await pool.claim("What is flour?", "task-2-of-many") is None
-    twin = await pool.claim("What is flour?", "task-3")
+    assert (await pool.claim("What is flour?", "task-2-of-many")).twin is None
+    twin = (await pool.claim("What is flour?", "task-3")).twin
     assert twin is not None
     assert "task-2-of-many".startswith(twin)
     again = await make_pool()
-    assert await again.claim("What is flour?", "task-4") == twin
+    assert (await again.claim("What is flour?", "task-4")).twin == twin
 
 
 async def test_tasks_whose_ids_begin_alike_are_told_apart(make_pool: MakePool) -> None:
     one, other = (f"task-abc{number:021x}" for number in (2**80, 2**81))
     pool = await make_pool()
-    assert await pool.claim("When was it built?", one) is None
+    assert (await pool.claim("When was it built?", one)).twin is None
     await pool.keep(one)
     await pool.restore([(text_key("Who built it?"), one)])
     for text in ("When was it built?", "Who built it?"):
-        assert await pool.claim(text, one) is None  # it ran twice
-        twin = await pool.claim(text, other)
+        assert (await pool.claim(text, one)).twin is None  # it ran twice
+        twin = (await pool.claim(text, other)).twin
         assert twin is not None
         assert len(twin) >= 15
         assert one.startswith(twin)
@@ -545,7 +545,7 @@ async def test_of_many_that_claim_a_text_at_once_one_gets_it(
     pools = [RedisPool(connection, campaign) for connection in two]
     for text in ("When was it built?", "Who built it?"):
         claims = (pools[number % 2].claim(text, f"task-{number}") for number in range(200))
-        holders = await asyncio.gather(*claims)
+        holders = [claimed.twin for claimed in await asyncio.gather(*claims)]
         winners = [number for number, holder in enumerate(holders) if holder is None]
         assert len(winners) == 1
         assert set(holders) - {None} == {f"task-{winners[0]}"}

@@ -47,12 +47,13 @@ VALUES: dict[str, Any] = {
     "traits": ["audience: a school class"],
     "reviewer_note": "Ask for the century in place of the year.",
     "earlier_attempt": "In which year was the mill built?",
+    "avoid": ["Who built the mill of Aldbrook?"],
 }
 AGREED = {
     "propose-question": ("Proposal", "passage headings kind kind_description traits reviewer_note earlier_attempt"),
     "write-question-answer": (
         "QuestionAnswer",
-        "passage headings kind kind_description topic quote angle traits reviewer_note earlier_attempt",
+        "passage headings kind kind_description topic quote angle traits reviewer_note earlier_attempt avoid",
     ),
     "judge-question-answer": ("Judgement", "passage question answer evidence kind"),
     "suggest-edits": ("Suggestions", "passage question answer evidence kind reasons comment reviewer_note"),
@@ -60,13 +61,13 @@ AGREED = {
         "QuestionAnswer",
         "passage question answer evidence kind suggestions reasons reviewer_note",
     ),
-    "write-entity-passage": ("Passage", "passages entities relations form traits reviewer_note earlier_attempt"),
+    "write-entity-passage": ("Passage", "passages entities relations form traits reviewer_note earlier_attempt avoid"),
     "judge-entity-passage": ("Judgement", "passages entities title text questions evidence form"),
     "revise-entity-passage": (
         "Passage",
         "passages entities relations form title text questions evidence reasons comment reviewer_note",
     ),
-    "write-problem": ("Problem", "passages points relation path traits reviewer_note earlier_attempt"),
+    "write-problem": ("Problem", "passages points relation path traits reviewer_note earlier_attempt avoid"),
     "solve-problem": ("Solution", "passages points problem"),
     "judge-problem": ("Judgement", "passages points problem reasoning answer evidence judge"),
 }

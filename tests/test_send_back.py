@@ -415,7 +415,7 @@ async def test_a_text_that_the_accepted_origin_holds_is_no_duplicate_in_what_com
 
 async def test_somebody_elses_text_is_still_a_duplicate(tmp_path: Path) -> None:
     other = {**MENDED, "question": "How wide is the sluice?"}
-    written = iter([ASKED, other])
+    written = iter([ASKED, other, other])  # the last in place of the duplicate, and no better
     model = Scripted(
         {
             "write-question-answer": lambda request: next(written),

@@ -18,6 +18,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from ...errors import ConfigError, WorkersLost
+from ...evals.duplicates.gate import GatePool
 from ...evals.duplicates.shared import RedisPool
 from ...models.fleet.shared import SharedLayers
 from ...models.layers.budget import Budget, Spent
@@ -31,6 +32,7 @@ from ...storage.redis_queue import RedisCoordinatorQueue
 from ...storage.stopping import stopped
 from ...storage.store import RunStore
 from ..admission import Admission, work_of
+from ..gate import against
 from ..prepare import Prepared
 from ..spec import CampaignSpec
 from ..spending import spent_before
@@ -187,9 +189,14 @@ class Fleet:
             finally:
                 await here.close()
             return
+        if spec.novelty.semantic:
+            raise ConfigError(
+                "novelty.semantic compares vectors in one process, and workers over Redis share none; leave it out "
+                "here (near works), or run with --workers alone"
+            )
         connection = RedisConnection(self.redis)
         leader = Leader(connection, spec.name, self.lease, lost)
-        pool = RedisPool(connection, spec.name)
+        pool = RedisPool(connection, spec.name, spec.novelty.likeness)
         shared = SharedLayers(connection, spec.name)
         precedents = RedisPrecedents(connection, spec.name)
 
@@ -197,6 +204,8 @@ class Fleet:
             """What every worker must find: what the run has spent, the texts that it holds, what critics are shown."""
             await shared.budget.restore(spent_before(store))
             await pool.restore(store.claims())
+            async for marks in against(spec.novelty, GatePool(spec.novelty.likeness), admission.gated):
+                await pool.restore(marks)
             await precedents.tell(store)
 
         try:
@@ -211,7 +220,9 @@ class Fleet:
                 try:
                     await keys.make_ours()
                     await restore()
-                    yield Opened(queue, Admission(store, pool, admission.kind), lost, restore, keys, replies)
+                    yield Opened(
+                        queue, Admission(store, pool, admission.kind, admission.gated), lost, restore, keys, replies
+                    )
                 finally:
                     await stopped(*keeping)
                     await queue.close()

@@ -14,9 +14,9 @@ from typing import Any
 
 from ...agents.state import Pool
 from ...errors import ConfigError, StoreError
-from ...evals.duplicates.exact import ExactPool
 from ...evals.duplicates.shared import RedisPool
 from ...graphs.flows.runner import refine_runner_of, runner_of
+from ...models.contract import Model
 from ...models.fleet.shared import SharedLayers
 from ...models.layers.budget import Allowance, Budget
 from ...models.layers.cache import CallStore
@@ -31,7 +31,8 @@ from ...storage.redis_connection import RedisConnection
 from ...storage.redis_queue import RedisWorkerQueue
 from ...storage.store import RunStore
 from ..collector import calm_collector
-from ..prepare import bind, context_of, prepare
+from ..gate import open_pool, rules_of
+from ..prepare import Prepared, bind, context_of, prepare
 from ..rounds import Contexts
 from ..spec import CampaignSpec
 from ..telemetry.exposition import Exposition, exposed
@@ -82,7 +83,7 @@ class _Seen:
 class _Layers:
     """What stands around the model calls of a worker, its own or shared with the fleet."""
 
-    pool: Pool
+    pool: Callable[[Prepared, Mapping[str, Model]], Awaitable[Pool]]
     calls: CallStore
     budget: Allowance
     make_limiter: MakeLimiter
@@ -104,8 +105,9 @@ async def join_here(folder: Path, place: Place, url: str = "") -> str:
         try:
             spec = _share_of_servers(CampaignSpec.model_validate(store.mark("campaign")), place.share)
             budget = _share_of_budget(spec, store, place)
-            pool = ExactPool()
-            await pool.restore(await asyncio.to_thread(lambda: list(store.claims())))
+
+            async def pool(prepared: Prepared, models: Mapping[str, Model]) -> Pool:
+                return await open_pool(spec.novelty, store, prepared.gated, models)
 
             async def told(version: str) -> object:
                 return store.mark(mark_of(version))
@@ -127,9 +129,13 @@ async def join_redis(spec: CampaignSpec, url: str, place: Place) -> str:
         connection = RedisConnection(url)
         shared = SharedLayers(connection, spec.name, tokens=spec.budget.tokens, usd=spec.budget.usd)
         queue = RedisWorkerQueue(url, spec.name, place.known_as, lease=place.lease)
+
+        async def pool(prepared: Prepared, models: Mapping[str, Model]) -> Pool:
+            return RedisPool(connection, spec.name, spec.novelty.likeness)
+
         try:
             layers = _Layers(
-                RedisPool(connection, spec.name),
+                pool,
                 shared.calls,
                 shared.budget,
                 shared.limiter,
@@ -193,14 +199,16 @@ async def _serve(spec: CampaignSpec, queue: WorkerQueue, place: Place, layers: _
         around = node_spans(seen.tracer)
         flow = runner_of(prepared.flow, runtime=spec.runtime, around=around)
         refine = refine_runner_of(prepared.flow, runtime=spec.runtime, around=around)
-        contexts = Contexts(replace(context_of(prepared, models), pool=layers.pool), layers.precedents)
+        pool = await layers.pool(prepared, models)
+        context = replace(context_of(prepared, models), pool=pool, gate=rules_of(spec.novelty))
+        contexts = Contexts(context, layers.precedents)
         member = Member(
             queue,
             Worker(flow, contexts, meter=meter, kind=prepared.kind, refine=refine, tracer=seen.tracer),
             place.known_as,
             place.slots,
-            pool=layers.pool,
-            pool_shared=isinstance(layers.pool, RedisPool),
+            pool=pool,
+            pool_shared=isinstance(pool, RedisPool),
             agree=agree,
             endpoints=lambda: endpoints_of(limiters),
             lease=lease,

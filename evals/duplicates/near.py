@@ -56,7 +56,11 @@ def likeness(one: bytes, other: bytes) -> float:
     """Returns the Jaccard index, in [0, 1], as two signatures tell it; 0 where a text has none."""
     if not one or not other:
         return 0.0
-    equal: int = sum(map(eq, one, other))
+    return likeness_of(sum(map(eq, one, other)))
+
+
+def likeness_of(equal: int) -> float:
+    """Returns the Jaccard index of two texts of whose signatures so many bytes are equal."""
     return max(0.0, (equal / LANES - CHANCE) / (1 - CHANCE))
 
 

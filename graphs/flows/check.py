@@ -192,7 +192,9 @@ def _loop_problems(builder: StateGraph[Any, Any, Any, Any]) -> Iterator[Problem]
             f"the loop {_names(loop)} has no conditional edge out of it; route out of it with add_conditional_edges",
         )
     counting = {
-        name for name, node in builder.nodes.items() if any(_LOOP_COUNTER in info.writes for info in infos_of(node))
+        name
+        for name, node in builder.nodes.items()
+        if any(_LOOP_COUNTER in info.writes or info.gates for info in infos_of(node))
     }
     for loop in _loops([edge for edge in edges if not {edge.source, edge.target} & counting]):
         if loop not in forced:

@@ -7,6 +7,7 @@
             refine ← criticise ─ no round left ┘
                         └─ accepted or rejected ─────→ END
 
+A draft that others have the like of goes from `verify` back to `generate`, while its gate allows it.
 Every draft and every verdict stays in the state. A refined draft is verified again before the critic is paid again:
 an edit may lose the quote that grounded the answer.
 """
@@ -18,7 +19,7 @@ from collections.abc import Sequence
 from langgraph.graph import END, START, StateGraph
 
 from ...agents.guards import guarded
-from ...agents.state import FlowContext, FlowState, Node
+from ...agents.state import FlowContext, FlowState, Node, NodeInfo, info_of
 from ...agents.turns import in_turn
 from ...errors import FlowError
 from .routing import (
@@ -53,7 +54,7 @@ def reference_flow(
         proposer: writes `proposal`, or sets `decision` to reject and ends the task unpaid; None starts at once.
         generator: appends a draft.
         verifiers: cheap checks that append verdicts; they run in one step, the campaign's guards first, until one
-            rejects.
+            rejects. A novelty gate with `attempts` sends a duplicate back to the generator.
         critic: appends a verdict and writes `decision` and `reasons`; None accepts what the verifiers let pass.
         refiner: appends the next draft and counts `round`; None makes every revision a rejection.
         max_rounds: refinements a task may have; a revision after the last one is a rejection with its reasons.
@@ -82,8 +83,10 @@ def reference_flow(
         flow.add_conditional_edges(PROPOSE, after_proposal, [GENERATE, END])
     flow.add_node(VERIFY, in_turn(*checks))
     flow.add_edge(GENERATE, VERIFY)
-    route = after_checks(judged, refine=refines, max_rounds=max_rounds)
-    flow.add_conditional_edges(VERIFY, route, list(dict.fromkeys([judged, SETTLE, *([REFINE] if refines else [])])))
+    gated = any(part.gates for node in (generator, *checks) for part in _parts(node))
+    route = after_checks(judged, refine=refines, max_rounds=max_rounds, again=GENERATE if gated else "")
+    targets = [judged, SETTLE, *([REFINE] if refines else []), *([GENERATE] if gated else [])]
+    flow.add_conditional_edges(VERIFY, route, list(dict.fromkeys(targets)))
     if critic is not None:
         flow.add_node(CRITICISE, critic)
         ends = [END, SETTLE, *([REFINE] if refines else [])]
@@ -92,3 +95,8 @@ def reference_flow(
         flow.add_node(REFINE, refiner)
         flow.add_edge(REFINE, VERIFY)
     return flow
+
+
+def _parts(node: Node) -> tuple[NodeInfo, ...]:
+    info = info_of(node) or NodeInfo()
+    return (info, *info.parts)

@@ -13,6 +13,7 @@ from typing import Any
 from langgraph.graph import END
 from langgraph.runtime import Runtime
 
+from ...agents.novelty import DUPLICATE
 from ...agents.state import FlowContext, FlowState, describe
 from ...agents.variables import objection_reasons, objections
 from ...storage.records import Decision
@@ -32,18 +33,22 @@ async def after_proposal(state: FlowState) -> str:
     return END if state.get("decision") == Decision.REJECT else GENERATE
 
 
-def after_checks(following: str, *, refine: bool, max_rounds: int) -> Route:
+def after_checks(following: str, *, refine: bool, max_rounds: int, again: str = "") -> Route:
     """Routes by the verdicts on the newest draft: a rejection settles, a revision refines, else on to `following`.
 
-    With no refiner, or no round left, a revision settles too.
+    With no refiner, or no round left, a revision settles too. A duplicate that its gate sent back goes to `again`, the
+    generator: an edit would leave it alike. The gate itself limits how often.
     """
 
     async def route(state: FlowState) -> str:
-        decisions = {verdict.decision for verdict in objections(state)}
+        against = objections(state)
+        decisions = {verdict.decision for verdict in against}
         if not decisions:
             return following
         if Decision.REJECT in decisions:
             return SETTLE
+        if again and any(DUPLICATE in verdict.reasons for verdict in against):
+            return again
         return REFINE if refine and state.get("round", 0) < max_rounds else SETTLE
 
     return route

@@ -117,7 +117,7 @@ def entigraph_flow(options: EntiGraphOptions) -> Flow:
         verifiers=(
             length("text", minimum=options.min_words, on_fail=Decision.REVISE),
             grounding(quoted_in=(), shown=packing, on_fail=Decision.REVISE),
-            novelty(fields=("text",)),
+            novelty(fields=("text",), attempts=None),
         ),
         critic=critic(prompt="judge-entity-passage", variables=JUDGE, given=judging, minimum=options.minimum),
         refiner=refiner(

@@ -178,7 +178,7 @@ def graph_reasoning_flow(options: GraphReasoningOptions) -> Flow:
         proposer=None,
         generator=in_turn(
             generator(prompt="write-problem", variables=WRITE, messages=reasoning, given={**given, "path": _path}),
-            novelty(fields=("problem",)),
+            novelty(fields=("problem",), attempts=None),
             solver(samples=options.solutions, given=given),
         ),
         verifiers=checks,

@@ -95,7 +95,7 @@ def grounded_qa_flow(options: GroundedQAOptions) -> Flow:
     return reference_flow(
         proposer=proposer(given=given) if options.propose else None,
         generator=generator(given=given, messages=messages),
-        verifiers=(grounding(quoted_in=(), on_fail=Decision.REVISE), novelty(fields=("question",))),
+        verifiers=(grounding(quoted_in=(), on_fail=Decision.REVISE), novelty(fields=("question",), attempts=None)),
         critic=critic(minimum=options.minimum),
         refiner=refiner(messages=messages),
         max_rounds=options.max_rounds,

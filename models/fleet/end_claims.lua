@@ -1,13 +1,15 @@
 -- Frees what an owner holds, or makes it the owner's for good.
--- KEYS: what the owner holds.  ARGV: prefix of the buckets, owner, 1 to keep or 0 to free.
-for _, hash in ipairs(redis.call('SMEMBERS', KEYS[1])) do
-  local bucket = ARGV[1] .. string.format('%02x%02x', string.byte(hash, 1, 2))
-  local field = string.sub(hash, 3, 8)
+-- KEYS: what the owner holds.  ARGV: prefix of the buckets, owner, 1 to keep or 0 to free, bytes of a band, bands, shingle.
+local near = near_of(ARGV[1] .. 'n', ARGV[4], ARGV[5], ARGV[6])
+for _, mark in ipairs(redis.call('SMEMBERS', KEYS[1])) do
+  local bucket = ARGV[1] .. string.format('%02x%02x', string.byte(mark, 1, 2))
+  local field = string.sub(mark, 3, 8)
   if redis.call('HGET', bucket, field) == ARGV[2] then
     if ARGV[3] == '1' then
       redis.call('HSET', bucket, field, short(ARGV[2]))
     else
       redis.call('HDEL', bucket, field)
+      remove_near(near, mark)
     end
   end
 end
