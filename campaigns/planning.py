@@ -131,8 +131,6 @@ class Plan:
         new = [task for task in tasks if not self._store.is_planned(task.id)]
         if not new:
             return
-        if self._max_tasks is not None:
-            new = new[: self._max_tasks - self.planned]
         await self._store.plan(new)
         for task in new:
             self.coverage.add(task)
