@@ -248,7 +248,7 @@ def flow(**options: Any) -> None:
     "--format",
     "formats",
     multiple=True,
-    help="jsonl, parquet, chat, alpaca, sharegpt, dpo, text, huggingface, rejects; may be repeated.",
+    help="jsonl, parquet, chat, alpaca, sharegpt, dpo, text, retrieval, huggingface, rejects; may be repeated.",
 )
 @click.option("--out", help="Folder to write to, by default RUN/export; or s3://bucket/folder, gs://bucket/folder.")
 @click.option("--validation", type=float, help="Share of items held out, split by document.")

@@ -101,13 +101,15 @@ def draft_of(
     fields: Mapping[str, Any] | None = None,
     note: str = "",
     calls: tuple[Call, ...] | None = None,
+    adds: Given | None = None,
 ) -> Draft:
     """Makes the next draft from a reply; `calls` are all that it took, where these are more than the reply's.
 
     `fields` default to the answer's own. The quotes in `fields["evidence"]` stay there as the model gave them; those
-    found in the chunks become the draft's evidence spans.
+    found in the chunks become the draft's evidence spans. `adds` are fields that are worked out from the state.
     """
     fields = answer_fields(reply) if fields is None else dict(fields)
+    fields |= {name: of(state) for name, of in (adds or {}).items()}
     quotes = [quote for quote in fields.get("evidence") or [] if isinstance(quote, str)]
     return Draft(
         index=len(state.get("drafts", [])),

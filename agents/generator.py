@@ -21,6 +21,7 @@ def generator(
     messages: Messages = question_answer,
     variables: tuple[str, ...] = QUESTION_ANSWER,
     given: Given | None = None,
+    adds: Given | None = None,
 ) -> Node:
     """Returns a node that appends a draft.
 
@@ -30,6 +31,8 @@ def generator(
             it gives what a person asks for who sent an earlier attempt back: `reviewer_note`, `earlier_attempt`, and in
             `avoid` the texts of its own drafts that a novelty gate sent back.
         given: further variables, or other values for known ones, as functions of the state.
+        adds: further fields of the draft, which no model writes: a label that is known, the passage that a query is
+            for. They win over what the answer has under their names.
     """
     names = tuple(dict.fromkeys((*variables, *OF_REVIEWER, AVOID, TRAITS, *(given or {}))))
 
@@ -40,6 +43,6 @@ def generator(
         # A prompt that does not show what to avoid is at least another draw of the same question.
         again = len(state.get("values", {}).get(AVOID, ()))
         reply = await ask(state, runtime, role=role, prompt=prompt, variables=names, given=given, sample=again)
-        return {"drafts": [draft_of(state, runtime, reply, by=role, prompt=prompt, messages=messages)]}
+        return {"drafts": [draft_of(state, runtime, reply, by=role, prompt=prompt, messages=messages, adds=adds)]}
 
     return generate

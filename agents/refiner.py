@@ -28,6 +28,7 @@ def refiner(
     variables: tuple[str, ...] = EDIT,
     messages: Messages = question_answer,
     given: Given | None = None,
+    adds: Given | None = None,
 ) -> Node:
     """Returns a node that appends the mended draft and counts `round`.
 
@@ -35,6 +36,7 @@ def refiner(
         role: the editor's role, and the suggester's unless `suggest_role` names another.
         suggest: the suggester's prompt; None edits from the critic's reasons alone.
         edit: the editor's prompt; it gets `suggestions` besides `variables`, an empty list without a suggester.
+        adds: further fields of the draft, as the generator has them.
 
     Both prompts also get `reviewer_note`: what a person asks for who sent the item back, empty for all other items. In
     the first round it is the `comment` too, for a prompt that does not know it.
@@ -60,8 +62,9 @@ def refiner(
         more = {"suggestions": suggestions}
         reply = await ask(state, runtime, role=role, prompt=edit, variables=edit_names, given=given, more=more)
         calls = suggested + reply.calls
+        note = "\n".join(suggestions)
         draft = draft_of(
-            state, runtime, reply, by=role, prompt=edit, messages=messages, note="\n".join(suggestions), calls=calls
+            state, runtime, reply, by=role, prompt=edit, messages=messages, note=note, calls=calls, adds=adds
         )
         return {"drafts": [draft], "round": state.get("round", 0) + 1}
 

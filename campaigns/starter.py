@@ -41,7 +41,7 @@ model = "{model}"
 # minutes = 60
 
 [export]
-formats = ["jsonl", "chat"]        # also parquet, alpaca, sharegpt, dpo, text, huggingface
+formats = ["jsonl", "chat"]        # also parquet, alpaca, sharegpt, dpo, text, retrieval, huggingface
 validation = 0.1                   # share of items held out, split by document
 """
 

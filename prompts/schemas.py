@@ -8,15 +8,11 @@ from __future__ import annotations
 
 from typing import Annotated, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
+from .answers import Answer
+from .document_schemas import *  # noqa: F403  # prompts name them here
 from .rows import Shape
-
-
-class Answer(BaseModel):
-    """Base of all answers. Unknown fields are ignored: models add them, and they harm nobody."""
-
-    model_config = ConfigDict(extra="ignore")
 
 
 class ExtractedEntity(Answer):

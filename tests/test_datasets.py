@@ -59,9 +59,14 @@ def test_each_format_holds_the_accepted_items_in_its_own_shape(tmp_path: Path) -
         messages=(Message(role="system", content="Be brief."), *turns("Why?", HOSTILE)),
         evidence=(Span(chunk="chunk-1", start=2, end=5, quote="abc"),),
         models={"critic": "m"},
+        fields={"query": "Why?", "positive": HOSTILE, "negatives": ["Not this."]},
     )
     refused = item("b", status=Status.REJECTED, reasons=("trivial",), documents=["d1"])
     report = run([whole, refused], tmp_path, *FORMATS)
+
+    assert rows(tmp_path / "retrieval/train.jsonl") == [
+        {"id": "item-a", "query": "Why?", "positive": HOSTILE, "negatives": ["Not this."]}
+    ]
 
     assert rows(tmp_path / "chat/train.jsonl") == [
         {"id": "item-a", "messages": [message.model_dump() for message in whole.messages]}
@@ -393,3 +398,17 @@ def test_the_hugging_face_folder_opens_in_parts(tmp_path: Path, monkeypatch: pyt
     export(items, documents_of=documents_of, out=tmp_path, formats=["huggingface"], validation=0.25, part_bytes=2000)
     opened = datasets.load_dataset(str(tmp_path / "huggingface"), cache_dir=str(tmp_path / "cache"))
     assert sorted([*opened["train"]["id"], *opened["validation"]["id"]]) == sorted(one.id for one in items)
+
+
+def test_an_item_without_query_or_passage_is_no_pair(tmp_path: Path) -> None:
+    fields: list[dict[str, Any]] = [
+        {},
+        {"query": "Why?"},
+        {"query": " ", "positive": "x"},
+        {"query": ["Why?"], "positive": "x"},
+        {"query": "Why?", "positive": "x", "negatives": "none"},
+        {"query": "Why?", "positive": "x", "negatives": [1, "y"]},
+    ]
+    report = run([item(str(number), fields=one) for number, one in enumerate(fields)], tmp_path, "retrieval")
+    assert report.left_out["retrieval"] == {"no_pair": 4}
+    assert [row["negatives"] for row in rows(tmp_path / "retrieval/train.jsonl")] == [[], ["y"]]

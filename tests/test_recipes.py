@@ -405,7 +405,8 @@ def test_an_unknown_option_is_an_error(name: str) -> None:
 
 
 def test_the_catalogue_names_the_nearest() -> None:
-    assert tuple(recipes()) == DRAWING
+    assert set(DRAWING) < set(recipes())
+    assert all(found.name == name for name, found in recipes().items())
     with pytest.raises(ConfigError, match="did you mean 'grounded-qa'"):
         recipe("grounded_qa")
 
@@ -420,7 +421,9 @@ def blocks(language: str) -> list[str]:
 
 def test_the_options_documented_are_the_options() -> None:
     page = (Path(__file__).parent.parent / "docs" / "recipes.md").read_text()
-    for name in ("grounded-qa", "entigraph", "graph-reasoning"):
+    for name in recipes():
+        if f"\n## {name}\n" not in page or name == "rows":
+            continue
         section = page.split(f"\n## {name}\n")[1].split("\n## ")[0]
         rows = [line.split("|")[1] for line in section.splitlines() if line.startswith("| `")]
         assert {option for row in rows for option in re.findall(r"`(\w+)`", row)} == set(

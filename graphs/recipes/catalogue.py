@@ -19,6 +19,8 @@ _HOMES = {
     "entigraph": "entigraph:ENTIGRAPH",
     "graph-reasoning": "graph_reasoning:GRAPH_REASONING",
     "rows": "rows:ROWS",
+    "wrap": "wrap:WRAP",
+    "maga": "maga:MAGA",
 }
 
 

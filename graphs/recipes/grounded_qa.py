@@ -30,7 +30,7 @@ from ...storage.records import Decision, Task
 from ..flows.reference import Flow, reference_flow
 from .base import Options, PlanView, Recipe, lazily
 from .kinds import choose
-from .shares import Shares, shares_of
+from .shares import Shares, crossed, shares_of
 
 
 class GroundedQAOptions(Options):
@@ -65,22 +65,12 @@ class GroundedQAOptions(Options):
 
 @lazily
 def plan_grounded_qa(view: PlanView, rng: random.Random, options: GroundedQAOptions) -> Iterator[Task]:
-    """Draws each chunk with each kind `per_kind` times: all chunks once before any twice, the rarest kind first.
-
-    Chunks are visited in an order shuffled anew for each round. What is kept in memory is a few bytes a chunk.
-    """
+    """Draws each chunk with each kind `per_kind` times: all chunks once before any twice, the rarest kind first."""
     kinds = [kind.name for kind in choose(options.kinds, options.taxonomy)]
     shares = Shares("kind", shares_of(kinds, options.shares), view.coverage)
-    bits = {kind: 1 << place for place, kind in enumerate(shares.names)}
-    order = list(range(len(view.chunks)))
     for turn in range(options.per_kind):
-        asked = [0] * len(view.chunks)
-        for _ in shares.names:
-            rng.shuffle(order)
-            for place in order:
-                kind = shares.pick([kind for kind in shares.names if not asked[place] & bits[kind]])
-                asked[place] |= bits[kind]
-                yield Task.of("chunk", chunks=(view.chunks[place].id,), attributes={"kind": kind}, seed=turn)
+        for place, kind in crossed(len(view.chunks), shares, rng):
+            yield Task.of("chunk", chunks=(view.chunks[place].id,), attributes={"kind": kind}, seed=turn)
 
 
 def grounded_qa_flow(options: GroundedQAOptions) -> Flow:

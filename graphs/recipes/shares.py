@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Collection, Iterator, Mapping
 from typing import TypeVar
 
@@ -88,3 +89,19 @@ def by_shares(sources: Mapping[str, Iterator[Drawn]], shares: Shares) -> Iterato
             del left[name]
             continue
         yield name, drawn
+
+
+def crossed(count: int, shares: Shares, rng: random.Random) -> Iterator[tuple[int, str]]:
+    """Pairs each of `count` places with each name once: all places once before any twice, the rarest name first.
+
+    Places are visited in an order shuffled anew for each round. What is kept in memory is a few bytes a place.
+    """
+    bits = {name: 1 << place for place, name in enumerate(shares.names)}
+    order = list(range(count))
+    asked = [0] * count
+    for _ in shares.names:
+        rng.shuffle(order)
+        for place in order:
+            name = shares.pick([name for name in shares.names if not asked[place] & bits[name]])
+            asked[place] |= bits[name]
+            yield place, name

@@ -29,8 +29,8 @@ from .writers import PART_BYTES, Output, disk_errors, require_parquet, sole_writ
 DocumentsOf = Callable[[Item], Sequence[str]]
 DecisionOn = Callable[[Item], Review | None]
 FORMATS = (*SHAPES, "dpo", "rejects")
-"""`jsonl` (whole records), `chat`, `sharegpt`, `alpaca`, `text`, `parquet`, `huggingface`, `dpo`, and `rejects`: the
-whole records of all items that were not accepted, with what a person decided on them."""
+"""`jsonl` (whole records), `chat`, `sharegpt`, `alpaca`, `text`, `retrieval`, `parquet`, `huggingface`, `dpo`, and
+`rejects`: the whole records of all items that were not accepted, with what a person decided on them."""
 
 SPANS_BOTH_SIDES = "spans_both_sides"
 SELECTION = "selection.json"

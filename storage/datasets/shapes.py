@@ -87,6 +87,16 @@ def text(item: Item, _: Sequence[str]) -> Row:
     return {"id": item.id, "text": content}
 
 
+def retrieval(item: Item, _: Sequence[str]) -> Row:
+    """`query`, `positive` and the list `negatives`, as trainers of retrievers and embedders read them."""
+    query, positive = item.fields.get("query"), item.fields.get("positive")
+    if not (isinstance(query, str) and isinstance(positive, str) and query.strip() and positive.strip()):
+        raise LeftOut("no_pair")
+    negatives = item.fields.get("negatives")
+    hard = [text for text in negatives if isinstance(text, str)] if isinstance(negatives, list | tuple) else []
+    return {"id": item.id, "query": query, "positive": positive, "negatives": hard}
+
+
 def flat(item: Item, documents: Sequence[str]) -> Row:
     """Columns of one type each, for tables: what has free keys (`fields`, `attributes`) is JSON text."""
     if not item.messages:
@@ -113,6 +123,7 @@ SHAPES: Mapping[str, Shape] = {
     "sharegpt": sharegpt,
     "alpaca": alpaca,
     "text": text,
+    "retrieval": retrieval,
     "parquet": flat,
     "huggingface": flat,
 }
