@@ -89,7 +89,7 @@ async def measure(folder: Path, mentions: int, entities: int, seed: int) -> dict
     await store.set_mark("campaign", {"name": "run", "graph": SPEC.model_dump(mode="json")})
 
     async def write(result: Made) -> None:
-        await store.write(*change_to(store, result, result.graph, {}, cause="refresh:1").statements)
+        await store.write(*change_to(store, result, result.graph, {}, causes=["refresh:1"]).statements)
 
     async def built() -> None:
         await write(Material(SPEC, store).made(list(Rulings(store).all())))
@@ -101,7 +101,7 @@ async def measure(folder: Path, mentions: int, entities: int, seed: int) -> dict
 
     async def anew() -> None:  # as it was done before anything was kept; nothing is written
         result = Material(SPEC, store).made(list(Rulings(store).all()))
-        change_to(store, result, result.graph, {}, cause="refresh:1")
+        change_to(store, result, result.graph, {}, causes=["refresh:1"])
 
     async def edit() -> None:
         one, other = (id for (id,) in store.rows("SELECT id FROM entities ORDER BY id LIMIT 2"))

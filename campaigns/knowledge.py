@@ -20,7 +20,7 @@ from ..errors import AccessDenied, BudgetExceeded, ConfigError, ServerLost, Stor
 from ..graphs.knowledge.communities import installed_method
 from ..graphs.knowledge.each import for_each
 from ..graphs.knowledge.graph import KnowledgeGraph
-from ..graphs.knowledge.summarise import SummaryBooks, summarise
+from ..graphs.knowledge.summarise import SummaryBooks, summarise, tokens
 from ..graphs.resolution.judging import JudgeBooks, judge
 from ..storage.graph import put_entities
 from ..storage.records import Chunk, content_id
@@ -198,41 +198,59 @@ async def _kept(
     graph, summaries = await summarise(
         made.graph, context, max_tokens=spec.summary_tokens, concurrency=concurrency, known=known
     )
+    full = made.graph.entities
+    failed = [
+        id
+        for id, one in graph.entities.items()
+        if tokens(one.description) > spec.summary_tokens and one.description == full[id].description
+    ]
+    waiting = 0
     if made.scope is not None:
-        summaries = _of_all(summaries, made, store.mark(SUMMARIES) or {})
+        summaries, waiting = _of_all(summaries, made, store.mark(SUMMARIES) or {})
     ledger = {
         "chunks": store.count("chunks"),
         **made.books,
         "judged": judged.model_dump(mode="json"),
         "summaries": summaries.model_dump(mode="json"),
+        "unsummarised": waiting,
         "communities": installed_method(),  # a run that goes on elsewhere finds the same ones, or says why not
     }
-    cause = f"refresh:{(store.mark('refreshed') or {}).get('times', 0)}"
-    change = await asyncio.to_thread(change_to, store, made, graph, ledger, cause=cause)
+    causes = [f"refresh:{(store.mark('refreshed') or {}).get('times', 0)}"]
+    change = await asyncio.to_thread(change_to, store, made, graph, ledger, causes=causes, unsummarised=failed)
     await store.write(*change.statements)
+    if waiting:
+        await _summarised(spec, store, context, concurrency, store.mark("graph"))
     return KnowledgeGraph.load(store)
 
 
-def _of_all(part: SummaryBooks, made: Made, before: Mapping[str, str]) -> SummaryBooks:
-    """The books of all entities, of which a part was made anew: the others are as they were."""
+def _of_all(part: SummaryBooks, made: Made, before: Mapping[str, str]) -> tuple[SummaryBooks, int]:
+    """The books of all entities, of which a part was made anew: the others are as they were, those that still want a
+    summary under the reason `waiting`, and how many these are."""
     scope, entities = made.scope.entities if made.scope else frozenset(), made.resolution.counts["entities"]
-    summarised = part.summarised + len(before.keys() - scope)
-    short = entities - summarised - sum(part.failed.values())
-    return part.model_copy(update={"entities": entities, "summarised": summarised, "short": short})
+    others = [digest for id, digest in before.items() if id not in scope]
+    summarised, waiting = part.summarised + len(list(filter(None, others))), others.count("")
+    failed = {**part.failed, "waiting": waiting} if waiting else part.failed
+    short = entities - summarised - sum(failed.values())
+    return part.model_copy(
+        update={"entities": entities, "summarised": summarised, "short": short, "failed": failed}
+    ), waiting
 
 
 async def _summarised(
     spec: GraphSpec, store: RunStore, context: FlowContext, concurrency: int, ledger: dict[str, Any]
 ) -> None:
-    """Summarises what an edit of the graph left long: whoever edits asks no model."""
+    """Summarises what was left long: by an edit of the graph, which asks no model, or by a call that failed before."""
     full, made = KnowledgeGraph.load(store), store.mark(SUMMARIES) or {}
-    known = {id: full.entities[id].description for id in made if id in full.entities}
-    graph, _ = await summarise(full, context, max_tokens=spec.summary_tokens, concurrency=concurrency, known=known)
+    known = {id: full.entities[id].description for id, digest in made.items() if digest and id in full.entities}
+    graph, books = await summarise(full, context, max_tokens=spec.summary_tokens, concurrency=concurrency, known=known)
     new = [one for one in graph.entities.values() if one.description != full.entities[one.id].description]
     made |= {one.id: digest_of(full.entities[one.id].description) for one in new}
-    await store.write(
-        put_entities(new), mark_statement(SUMMARIES, made), mark_statement("graph", {**ledger, "unsummarised": 0})
+    summarised = len(list(filter(None, made.values())))
+    books = books.model_copy(
+        update={"summarised": summarised, "short": books.entities - summarised - sum(books.failed.values())}
     )
+    ledger = {**ledger, "summaries": books.model_dump(mode="json"), "unsummarised": 0}
+    await store.write(put_entities(new), mark_statement(SUMMARIES, made), mark_statement("graph", ledger))
 
 
 def _reason(error: Exception) -> str:

@@ -7,7 +7,7 @@ others now, and whatever led to it. A kill leaves all of it or nothing.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,7 +27,7 @@ from ..storage.schema import FORGET_ENTITY, FORGET_RELATION, WITHDRAW_TASK, Stat
 from ..storage.store import RunStore, mark_statement
 from .merging import Made
 
-SUMMARIES = "summaries"  # the mark that says of which descriptions the stored summaries were made
+SUMMARIES = "summaries"  # the mark: by entity the digest of what was summarised, "" where a summary is still wanted
 
 
 @dataclass(frozen=True)
@@ -86,14 +86,16 @@ def change_to(
     graph: KnowledgeGraph,
     ledger: Mapping[str, Any],
     *,
-    cause: str,
+    causes: Sequence[str],
     taken_back: Collection[str] = (),
+    unsummarised: Iterable[str] = (),
 ) -> Change:
     """Compares what is stored with `graph`, which is `made.graph` with some descriptions summarised.
 
     Reads what `made.scope` names, the whole stored graph where it has none, and the tasks where an entity is another
-    than before. `cause` is what tasks are marked with, a ruling's id or `refresh:N`; `taken_back` are rulings that no
-    longer stand, whose marks go.
+    than before. `causes` are what tasks are marked with, rulings' ids or `refresh:N`: of one edit all its rulings, so
+    that a mark stays until the last of them is taken back. `taken_back` are rulings that no longer stand, whose marks
+    go; `unsummarised` are the entities of `graph` whose descriptions are still too long.
     """
     before, scope = _Before.of(store, made.scope), made.scope
     entities = _Rows(store, "entities", put_entities(_own(graph.entities, before.entities)), before.entities)
@@ -107,7 +109,7 @@ def change_to(
         elsewhere=before.elsewhere,
     )
     moves = _moves(store, made, graph, before, regrouping, relations.gone)
-    tasks = _tasks(store, graph, moves.moved, regrouping, cause, caused(store, taken_back), before)
+    tasks = _tasks(store, graph, moves.moved, regrouping, causes, caused(store, taken_back), before)
     touched = Touched(
         entities=len(entities.put[1]),
         relations=len(relations.put[1]),
@@ -117,6 +119,7 @@ def change_to(
     )
     full = made.graph.entities
     summaries = {} if scope is None else _without(store.mark(SUMMARIES) or {}, scope.entities)
+    summaries |= dict.fromkeys(unsummarised, "")
     summaries |= {
         id: digest_of(full[id].description)
         for id, entity in graph.entities.items()
@@ -232,7 +235,7 @@ def _tasks(
     graph: KnowledgeGraph,
     away: Mapping[str, str],
     regrouping: Regrouping,
-    cause: str,
+    causes: Sequence[str],
     unmarked: set[tuple[str, str]],
     before: _Before,
 ) -> _Tasks:
@@ -252,6 +255,7 @@ def _tasks(
             Changed(task.task, entity, cause, how)
             for entity, how in hows.items()
             if (task.task, entity) not in unmarked
+            for cause in causes
         ]
     return _Tasks(marks, withdrawn)
 

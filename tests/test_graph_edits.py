@@ -66,7 +66,7 @@ async def made_run(folder: Path, given: Sequence[Sequence[str]], kinds: Sequence
         found = extraction(chunk.id, names, kinds[number] if kinds else None)
         await store.add_extraction(chunk.id, found.model_dump_json())
     made = Material(GraphSpec(), store).made([])
-    await store.write(*change_to(store, made, made.graph, {"failed": {}}, cause="refresh:0").statements)
+    await store.write(*change_to(store, made, made.graph, {"failed": {}}, causes=["refresh:0"]).statements)
     return store
 
 
@@ -259,6 +259,25 @@ async def test_a_split_takes_what_is_there_of_every_name(tmp_path: Path) -> None
     assert {span.chunk for span in home.mentions} == {store.chunks()[0].id, store.chunks()[3].id}
     assert refs.today([ref("Ann")])[ref("Ann")] != home.id
     assert stored(store) == anew(store)
+    await store.close()
+
+
+@pytest.mark.parametrize("first", [0, 1])
+async def test_a_mark_stays_until_the_last_ruling_of_its_edit_is_taken_back(tmp_path: Path, first: int) -> None:
+    store = await made_run(tmp_path, [["Kelling Mill"], ["Cley windmill", "Weybourne Tower"]])
+    for name in ("Cley windmill", "Weybourne Tower"):
+        await edited(store, merging("Kelling Mill", name))
+    before = stored(store)
+    task = await task_of(store, [store.entity(ref("Kelling Mill")).id], 0)
+    await finished(store, task)
+    done = await edited(store, by_place("Kelling Mill", documents=[1]))
+    assert len(done.rulings) == 2
+    assert len(told(store, task.id)) == 1
+    await edited(store, undoing(done.rulings[first].id))
+    assert len(told(store, task.id)) == 1  # one name is still elsewhere
+    await edited(store, undoing(done.rulings[1 - first].id))
+    assert stored(store) == before
+    assert changed_of(store, task.id) == []
     await store.close()
 
 

@@ -106,7 +106,7 @@ class World:
         made = Material(SPEC, self.store).brought_up(list(Rulings(self.store).all()))
         ledger = {"times": self.times, **made.books}
         await self.store.write(
-            *change_to(self.store, made, made.graph, ledger, cause=f"refresh:{self.times}").statements
+            *change_to(self.store, made, made.graph, ledger, causes=[f"refresh:{self.times}"]).statements
         )
         return made
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -12,7 +12,6 @@ from ...errors import ConfigError
 from ...graphs.knowledge.summarise import tokens
 from ...graphs.resolution.kept import cards
 from ...graphs.resolution.references import Reference
-from ...storage.identities import Identities
 from ...storage.kept import KEPT, KeptRows
 from ...storage.records import Entity
 from ...storage.rulings import ADD, Ruled, Ruling, Rulings
@@ -82,7 +81,8 @@ class Desk:
         before = self.store.mark("graph") or {}
         unsummarised = len(long)
         if made.scope is not None:
-            unsummarised += before.get("unsummarised", 0) - self._long_before(made.scope.entities)
+            wanted = self.store.mark(SUMMARIES) or {}
+            unsummarised += sum(1 for id, digest in wanted.items() if not digest and id not in made.scope.entities)
         ledger = {
             **before,
             **made.books,
@@ -90,18 +90,16 @@ class Desk:
             "edits": before.get("edits", 0) + 1,  # who keeps the graph in memory sees by the ledger that it is another
         }
         undone = [ruling.undoes for ruling in rulings if ruling.action is Ruled.UNDO]
-        cause = min((ruling.id for ruling in rulings), default="")
-        return change_to(self.store, made, graph, ledger, cause=cause, taken_back=undone), unsummarised
-
-    def _long_before(self, entities: Iterable[str]) -> int:
-        """How many of some entities have a long description as they are stored, which nobody has summarised."""
-        summarised = self.store.mark(SUMMARIES) or {}
-        there = Identities(self.store).of(entities)
-        return sum(
-            id not in summarised and tokens(self.store.entity(id).description) > self._most
-            for id, ref in there.items()
-            if ref.entity == id
+        change = change_to(
+            self.store,
+            made,
+            graph,
+            ledger,
+            causes=[ruling.id for ruling in rulings],
+            taken_back=undone,
+            unsummarised=[one.id for one in long],
         )
+        return change, unsummarised
 
     @property
     def _most(self) -> int:
