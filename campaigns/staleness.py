@@ -55,18 +55,30 @@ def versions_of(
 
 
 def _heirs(store: RunStore, successors: Mapping[str, str | None]) -> dict[str, str]:
-    """Maps the chunks of former versions to current ones of the same text under the same headings."""
+    """Maps the chunks of former versions to current ones of the same text under the same headings.
+
+    Of several that are the same, such as a licence that stands twice, the nth leads to the nth; the last to the last
+    when there are fewer.
+    """
     versions: defaultdict[str, list[str]] = defaultdict(list)
     for former, successor in successors.items():
         if successor is not None:
             versions[successor].append(former)
     found: dict[str, str] = {}
     for successor, formers in versions.items():
-        same = {(one.headings, one.text): one.id for one in reversed(chunks_of(store, successor))}
+        now = _same(store, successor)
         for former in formers:
-            for one in chunks_of(store, former):
-                if (heir := same.get((one.headings, one.text))) is not None:
-                    found[one.id] = heir
+            for said, ids in _same(store, former).items():
+                if said in now:
+                    found |= {id: now[said][min(at, len(now[said]) - 1)] for at, id in enumerate(ids)}
+    return found
+
+
+def _same(store: RunStore, document: str) -> Mapping[tuple[tuple[str, ...], str], Sequence[str]]:
+    """A document's chunks by their headings and text, in their order."""
+    found: defaultdict[tuple[tuple[str, ...], str], list[str]] = defaultdict(list)
+    for one in chunks_of(store, document):
+        found[one.headings, one.text].append(one.id)
     return found
 
 

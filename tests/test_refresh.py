@@ -164,6 +164,25 @@ async def test_passages_that_stayed_in_a_changed_document_are_not_made_again(tmp
     assert again.people.stale == 2  # the mud that dried, and the stillness before the tide
 
 
+async def test_a_passage_that_stands_twice_is_not_made_again_either(tmp_path: Path) -> None:
+    """Of two that say the same each is followed by its own, or the second would be drawn as if it were new."""
+    chunks = {"max_tokens": 16}
+    write(tmp_path, tide="\n\n".join([PARTS[0], PARTS[1], PARTS[0], PARTS[2]]))
+    await campaign(tmp_path, chunks=chunks).execute()
+    new = "Last of all, the mud freezes in the frost."
+    write(tmp_path, tide="\n\n".join([PARTS[0], PARTS[1], PARTS[0], new]))
+    model = Scripted(answer)
+    report = await campaign(tmp_path, model, chunks=chunks).execute(refresh=True)
+    assert [request.variables["passage"] for request in model.requests if request.role == "generator"] == [new]
+    assert (report.books.planned, report.books.balanced) == (5, True)
+    store = RunStore.read(report.folder)
+    current = {chunk.id for chunk in store.chunks()}
+    heirs = [heir for (heir,) in store.rows("SELECT heir FROM chunks WHERE heir <> ''")]
+    assert len(heirs) == len(set(heirs)) == 3
+    assert set(heirs) <= current
+    store.close_reading()
+
+
 async def test_what_comes_back_is_fresh_again(tmp_path: Path) -> None:
     write(tmp_path, mill=MILL, pier=PIER)
     await campaign(tmp_path).execute()
