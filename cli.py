@@ -272,7 +272,9 @@ def export(**options: Any) -> None:
 @click.option("--score", default="mean", show_default=True, help="Quality: a critic's score by name, or their mean.")
 @click.option("--feedback", default="", help="Score that k-means-quality-iterative learns from: more of what has more.")
 @click.option("--cell", "cells", multiple=True, help="For balance: an attribute of items, such as kind; repeatable.")
-@click.option("--examples", type=click.Path(path_type=Path), help="For zip-fit: texts or JSON Lines of what you want.")
+@click.option(
+    "--examples", type=click.Path(path_type=Path), help="For zip-fit: texts, JSON Lines or a table of what you want."
+)
 @click.option(
     "--embedder", default="hashed", show_default=True,
     help="hashed (wording only), sentence-transformers:MODEL, openai_api/MODEL, or none.",

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from ..agents.novelty import gated_text
 from ..agents.state import Pool
-from ..errors import NotStored, StoreError
+from ..errors import ModelError, NotStored, StoreError
 from ..evals.duplicates.claimed import Claimed
 from ..models.layers.meter import Lineage
 from ..storage.identities import Identities
@@ -44,10 +44,7 @@ class Admission:
         Raises `StoreError` when the store refuses.
         """
         if outcome.status is Status.ACCEPTED:
-            pool = VersionsPool(self.pool, versions_of(task, self.store)) if is_refine(task) else self.pool
-            claimed = await self._claim(pool, task, outcome)
-            if claimed.twin is not None:
-                outcome = duplicate(outcome, claimed)
+            outcome = await self._unless_taken(task, outcome)
         if outcome.status is not Status.ACCEPTED:
             await self.pool.release(task.id)
         try:
@@ -60,6 +57,18 @@ class Admission:
             await self.store.finish(task.id, outcome.status, outcome.items)
         await self.pool.keep(task.id)
         return outcome
+
+    async def _unless_taken(self, task: Task, outcome: Outcome) -> Outcome:
+        pool = VersionsPool(self.pool, versions_of(task, self.store)) if is_refine(task) else self.pool
+        try:
+            claimed = await self._claim(pool, task, outcome)
+        except FATAL:
+            raise
+        except (
+            ModelError
+        ) as error:  # the embedder cannot do with this one text: the task fails, as it would in the flow
+            return unkept(task, outcome, error)
+        return outcome if claimed.twin is None else duplicate(outcome, claimed)
 
     async def _claim(self, pool: Pool, task: Task, outcome: Outcome) -> Claimed:
         claimed = await pool.claim(_text_of(outcome), task.id, alike=False)

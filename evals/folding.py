@@ -19,10 +19,25 @@ _QUOTES = dict.fromkeys("\u2018\u2019\u201a\u201b\u2032`\u00b4", "'") | dict.fro
 _DASHES = dict.fromkeys("\u2010\u2011\u2012\u2013\u2014\u2015\u2212\ufe58\ufe63\uff0d", "-")
 _INVISIBLE = dict.fromkeys("\u00ad\u200b\u200c\u200d\u2060\ufeff", "")
 _FIXED = _QUOTES | _DASHES | _INVISIBLE
+_DASH = re.compile(r"[-\u2010-\u2015\u207b\u208b\u2212\ufe31\ufe32\ufe58\ufe63\uff0d][ \t\r\n]*")  # what folds to it
 
 # Scripts written without spaces: each of their characters counts as a word of its own.
 UNSPACED = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
-_WORD = re.compile(rf"[{UNSPACED}]|\d+(?:[.,]\d+)*|[^\W\d_{UNSPACED}][^\W_{UNSPACED}]*(?:'[^\W\d_{UNSPACED}]+)?")
+# Accents and points, which one writer sets and another leaves out; and signs that are a word's vowels, as in Hindi.
+_ACCENTS = re.compile(
+    "[\u0300-\u036f\u0483-\u0489\u0591-\u05bd\u05bf\u05c1\u05c2\u05c4\u05c5\u05c7\u0610-\u061a\u064b-\u065f\u0670"
+    "\u06d6-\u06dc\u06df-\u06e4\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe00-\ufe0f\ufe20-\ufe2f]+"
+)
+_VOWELS = "".join(
+    character
+    for first, last in ((0x07A6, 0x07B1), (0x0900, 0x0E00), (0x0F00, 0x1000), (0xA800, 0xA900))
+    for character in map(chr, range(first, last))
+    if unicodedata.category(character) in ("Mn", "Mc")
+)
+_WORD = re.compile(
+    rf"[{UNSPACED}]|\d+(?:[.,]\d+)*"
+    rf"|[^\W\d_{UNSPACED}](?:[^\W_{UNSPACED}]|[{_VOWELS}])*(?:'(?:[^\W\d_{UNSPACED}]|[{_VOWELS}])+)?"
+)
 # What `fold` and `_WORD` do, for text that is ASCII.
 _ASCII_HYPHEN = re.compile(r"(?<=[a-z])-(?:[ \t\r]*\n[ \t\r\n]*)?(?=[a-z])")
 _ASCII_WORD = re.compile(r"\d+(?:[.,]\d+)*|[a-z][a-z0-9]*(?:'[a-z]+)?", re.ASCII)
@@ -60,7 +75,7 @@ def fold(text: str) -> Folded:
             if pieces and pieces[-1] == " ":
                 ends[-1] = index + 1
                 continue
-        elif folded == "-" and pieces and pieces[-1].isalpha() and _hyphen_joins(text, index, length):
+        elif folded == "-" and pieces and _ends_letter(pieces[-1]) and _hyphen_joins(text, index, length):
             continue
         elif pieces and pieces[-1] == " " and _is_broken_word(text, starts[-1]):
             pieces.pop(), starts.pop(), ends.pop()
@@ -91,19 +106,76 @@ def _is_broken_word(text: str, space: int) -> bool:
 
 
 def words(text: str) -> list[str]:
-    """Splits folded `text` into words and numbers, without punctuation; in unspaced scripts each character is one."""
-    if text.isascii():  # the same words by two expressions: the novelty gate asks this of every item
-        text = text.lower().replace("`", "'")
-        return _ASCII_WORD.findall(_ASCII_HYPHEN.sub("", text) if "-" in text else text)
-    return _WORD.findall(fold(text).text)
+    """Splits folded `text` into words and numbers, without punctuation; in unspaced scripts each character is one.
+
+    Accents and vowel points do not count (`café` is `cafe`); the vowel signs of Indic scripts are part of their words.
+    """
+    if not text.isascii():  # the same words as `located_words` has, without going through each character
+        text = _DASH.sub(_hyphen_left, text)
+        plain = _RUN.sub(_folded_run, text)
+        if not plain.isascii():
+            return _WORD.findall(_ACCENTS.sub("", text.translate(_FOLDED)))
+        text = plain
+    elif "-" in text:
+        text = _ASCII_HYPHEN.sub("", text.lower())
+    return _ASCII_WORD.findall(text.lower().replace("`", "'"))
+
+
+class _Folds(dict[int, str]):
+    """What each character folds to, by its number, worked out when one is first met."""
+
+    def __missing__(self, number: int) -> str:
+        folded = _fold_character(chr(number))
+        if len(self) < MET:
+            self[number] = folded
+        return folded
+
+
+MET = 100_000  # characters that are remembered: all that any text is written in, 10 MB at most
+_FOLDED = _Folds()
+_RUN = re.compile(r"[^\x00-\x7f]+")
+
+
+def _folded_run(found: re.Match[str]) -> str:
+    return _ACCENTS.sub("", found[0].translate(_FOLDED))
+
+
+def _hyphen_left(found: re.Match[str]) -> str:
+    """What is left of a hyphen and the white space after it, where `fold` joins two letters."""
+    text, place = found.string, found.start()
+    before = place - 1
+    while before >= 0 and not _fold_character(text[before]):
+        before -= 1
+    if before < 0 or not _ends_letter(_fold_character(text[before])) or not _hyphen_joins(text, place, len(text)):
+        return found[0]
+    return "" if text[place - 1].isalpha() else found[0][1:]
+
+
+def _ends_letter(folded: str) -> bool:
+    return folded[-1].isalpha() or bool(_ACCENTS.match(folded[-1]))
 
 
 def located_words(text: str) -> list[tuple[str, int, int]]:
     """Returns the words of `text` as `words` does, each with where it stands: `text[start:end]` folds to it."""
-    folded = fold(text)
+    folded = _without_accents(fold(text))
     return [
         (found[0], folded.starts[found.start()], folded.ends[found.end() - 1]) for found in _WORD.finditer(folded.text)
     ]
+
+
+def _without_accents(folded: Folded) -> Folded:
+    if not _ACCENTS.search(folded.text):
+        return folded
+    kept: list[str] = []
+    starts, ends = array("I"), array("I")
+    for character, start, end in zip(folded.text, folded.starts, folded.ends, strict=True):
+        if not _ACCENTS.match(character):
+            kept.append(character)
+            starts.append(start)
+            ends.append(end)
+        elif ends:  # an accent that stands by itself belongs to the letter before it
+            ends[-1] = end
+    return Folded("".join(kept), starts, ends)
 
 
 def joined(before: str, after: str) -> bool:

@@ -13,7 +13,7 @@ from gristmill.errors import ConfigError
 from gristmill.evals import folding
 from gristmill.evals.answers import exact_match, majority, normalise_answer, numeric_match, read_number, same_answer
 from gristmill.evals.duplicates.exact import ExactPool, normalise
-from gristmill.evals.folding import fold, words
+from gristmill.evals.folding import fold, located_words, words
 from gristmill.evals.grounding import grounded_fraction, locate
 from gristmill.evals.language import detect_language
 from gristmill.storage.records import Chunk
@@ -272,3 +272,31 @@ async def test_the_pool_gives_each_text_to_one_owner_until_it_is_released() -> N
 @given(st.text(alphabet="abZ09 -\n\t\r.,'`_x!", max_size=60))
 def test_the_short_way_for_ascii_finds_the_same_words(text: str) -> None:
     assert words(text) == folding._WORD.findall(fold(text).text)
+
+
+MIXED = (
+    "abc AB-a\n\r\t-\u2010\u2013\u2014\u2019\u201c\u00bb\u00b4`'1.,2_½²Ⅷßİıéü\u0301\u00ad\u200b\ufeff"
+    "…¨日本がกะ हिन्दी קנִּ ﬁ\u2028\u3000😀\u13a0\uab709"
+)
+
+
+def test_words_are_those_that_are_found_character_by_character() -> None:
+    rng = random.Random(5)
+    for _ in range(20_000):
+        text = "".join(rng.choices(MIXED, k=rng.randint(1, 16)))
+        assert words(text) == [word for word, _, _ in located_words(text)], text
+
+
+@pytest.mark.parametrize("place", range(0, 0x110000, 0x8000))
+def test_every_character_folds_alike_on_both_ways(place: int) -> None:
+    characters = [chr(code) for code in range(place, place + 0x8000) if not 0xD800 <= code < 0xE000]
+    text = " ".join(f"ab{character}cd x-{character}y{character}-\ny" for character in characters) + " é"
+    assert words(text) == [word for word, _, _ in located_words(text)]
+
+
+def test_accents_do_not_count_and_vowel_signs_do() -> None:
+    assert words("Élan vital, Mühle über café-\nterrasse") == ["elan", "vital", "muhle", "uber", "cafeterrasse"]
+    assert words("нико́лай") == ["николаи"]
+    assert words("राम कहाँ है") == ["राम", "कहाँ", "है"]
+    assert words("राम") != words("रोम")  # Ram and Rome
+    assert located_words("e\u0301lan vital") == [("elan", 0, 5), ("vital", 6, 11)]

@@ -17,17 +17,20 @@ from redis_server import RedisServer
 from write_and_judge import judged
 
 from gristmill.agents.state import Pool
+from gristmill.campaigns.admission import Admission
 from gristmill.campaigns.campaign import Campaign
-from gristmill.errors import ConfigError, ServerLost, StoreError, Unreachable
+from gristmill.campaigns.outcome import outcome_of
+from gristmill.errors import BadReply, ConfigError, ServerLost, StoreError, Unreachable
 from gristmill.evals.duplicates.claimed import Claimed
 from gristmill.evals.duplicates.gate import GatePool, Likeness
 from gristmill.evals.duplicates.marks import Mark, restored, squeezed, tag_of
 from gristmill.evals.duplicates.near import signature
 from gristmill.evals.duplicates.shared import RedisPool
 from gristmill.evals.numeric import Matrix
+from gristmill.models.layers.meter import Lineage
 from gristmill.models.scripted import Scripted
 from gristmill.models.spec import ModelSpec
-from gristmill.storage.records import Decision, Item
+from gristmill.storage.records import Decision, Draft, Item, Message, Status, Task, Usage
 from gristmill.storage.redis_connection import RedisConnection
 from gristmill.storage.store import RunStore
 
@@ -490,6 +493,58 @@ async def test_an_embedding_server_that_is_gone_stops_the_campaign_and_it_goes_o
     ]
     assert len(scores) == 6
     assert all(0 <= score <= 1 for score in scores)
+
+
+async def test_another_model_under_the_name_of_the_embedder_stops_a_run_before_anything_is_taken(
+    tmp_path: Path,
+) -> None:
+    def of(width: int) -> Campaign:
+        def vectors(request: Any) -> list[list[float]]:
+            return [[float(len(text) % 7), 1.0] + [0.5] * (width - 2) for text in request.inputs]
+
+        questions = [f"{LONG} {number} {width}" for number in range(9)]
+        return Campaign(
+            "gate", [rows(tmp_path, 3)], recipe="grounded-qa", options={"kinds": ["fact"], "propose": False},
+            models={"default": answering(questions, []), "bge": Scripted(vectors, name="bge")},
+            runs=str(tmp_path / "runs"), concurrency=1, max_tasks=1 if width == 4 else 3,
+            novelty={"near": 0, "semantic": 1.0, "embedder": "bge", "attempts": 0},
+        )  # fmt: skip
+
+    first = await of(4).execute()
+    assert first.books.accepted == 1
+    with pytest.raises(ConfigError, match="'bge' gives vectors of 6 numbers, and gave 4 for texts that are taken"):
+        await of(6).execute()
+    assert len(items(first.folder)) == 1
+    pool = GatePool(Likeness(semantic=0.9), ByTopic())
+    await pool.claim("mill on the brook", "task-1")
+    other = Mark(b"h" * 16, 0, b"", tag_of("by-topic"), squeezed(np.ones(5, dtype=np.float32)))
+    with pytest.raises(ConfigError, match="vectors of 5 numbers, and gave 8"):
+        await pool.restore([(other.packed(), "task-2")])
+
+
+async def test_a_text_that_the_embedder_cannot_do_with_at_the_end_costs_its_task_only(tmp_path: Path) -> None:
+    """What a worker without Redis accepted is looked at once more, by an embedder that may have another answer."""
+
+    class Broken(ByTopic):
+        async def embed(self, texts: Any) -> Matrix:
+            raise BadReply("a vector with values that are not finite", raw="")
+
+    task = Task.of("fact", chunks=())
+    draft = Draft(index=0, by="writer", fields={"question": LONG}, messages=(Message(role="user", content=LONG),))
+    state: Any = {"task": task, "drafts": [draft], "decision": Decision.ACCEPT}
+    store = RunStore.open(tmp_path / "run")
+    try:
+        await store.plan([task])
+        pool = GatePool(Likeness(semantic=0.9), Broken())
+        ended = await Admission(store, pool, "sft", ("question",)).admit(
+            task, outcome_of(task, state, "sft", Usage(), Lineage())
+        )
+        assert (ended.status, ended.reason) == (Status.FAILED, "bad_reply")
+        assert store.books().balanced
+        assert store.books().failed == 1
+        assert (await pool.claim(LONG, "task-2", alike=False)).twin is None
+    finally:
+        await store.close()
 
 
 def test_keys_that_cannot_work_are_refused(tmp_path: Path) -> None:

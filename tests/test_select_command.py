@@ -234,6 +234,24 @@ def test_cells_of_items_that_lack_an_attribute() -> None:
     assert cell_of(item.model_copy(update={"attributes": {"kind": "cloze"}}), ("kind",)) == "cloze"
 
 
+def test_examples_in_tables_and_columns(tmp_path: Path) -> None:
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    (tmp_path / "set.csv").write_text('id,question,answer\n1,"Why, oh why?",So.\n2,Where?,There.\n')
+    assert read_examples(tmp_path / "set.csv") == ("Why, oh why?\nSo.", "Where?\nThere.")
+    assert read_examples(tmp_path / "set.csv:question") == ("Why, oh why?", "Where?")
+    talk = [[{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Ho"}]]
+    (tmp_path / "folder").mkdir()
+    parquet.write_table(pa.table({"messages": talk}), tmp_path / "folder" / "train.parquet")
+    assert read_examples(tmp_path / "folder") == ("Hi\nHo",)
+    (tmp_path / "set.json").write_text('[{"q": "One?"}, {"q": ""}]')
+    with pytest.raises(ConfigError, match="1 rows have no text; the first, #2"):
+        read_examples(tmp_path / "set.json")
+    with pytest.raises(ConfigError, match="no row has all of the columns 'other'"):
+        read_examples(tmp_path / "set.csv:other")
+
+
 def test_examples_in_json_lines(tmp_path: Path) -> None:
     path = tmp_path / "wanted.jsonl"
     lines = [

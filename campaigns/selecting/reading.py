@@ -12,12 +12,15 @@ from statistics import fmean
 import orjson
 
 from ...errors import ConfigError
+from ...evals.contamination.reading import SetBooks, read_set
+from ...evals.contamination.sources import PACKED, SUFFIXES, EvalSet
 from ...storage.precedents import last_verdicts
 from ...storage.records import Item, Status
 
 MEAN = "mean"
 NOVELTY = "novelty"  # of the gate: how new a draft was, not how good
 KIND = "kind"
+_NO_TEXT = ("id", "role", "from")  # columns that say who, and not what
 
 
 @dataclass
@@ -98,13 +101,17 @@ def _require(name: str, known: Counter[str], said: str) -> None:
 
 
 def read_examples(path: Path) -> tuple[str, ...]:
-    """Returns the texts of a file: of `.jsonl` what each line says, else paragraphs that blank lines divide.
+    """Returns the texts of a file: of `.jsonl` what each line says, of a text file paragraphs that blank lines divide.
 
-    A line is a string, or an object: its `messages` or `conversations`, or all of its strings but the `id`.
+    A line is a string, or an object: its `messages` or `conversations`, or all of its strings but the `id`. Tables
+    (CSV, Parquet), JSON, packed files, folders of them, and `set.jsonl:question,answer` are read as evaluation sets
+    are: one text a row.
 
     Raises:
         ConfigError: the file cannot be read, is not UTF-8 or not JSON Lines, or has no text.
     """
+    if path.is_dir() or not (path.suffix == ".jsonl" or _is_text(path)):
+        return _rows_of(EvalSet.of(path))
     try:
         body = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
@@ -117,6 +124,26 @@ def read_examples(path: Path) -> tuple[str, ...]:
     if not found:
         raise ConfigError(f"examples {path} has no text; write one example a paragraph, or JSON Lines into a .jsonl")
     return found
+
+
+def _is_text(path: Path) -> bool:
+    """True for what is no set of rows: neither a table by its name, nor columns of one."""
+    return not path.name.lower().partition(":")[0].removesuffix(PACKED).endswith(SUFFIXES)
+
+
+def _rows_of(source: EvalSet) -> tuple[str, ...]:
+    books = SetBooks(source.name)
+    rows = [
+        "\n".join(cell.text.strip() for cell in row.cells if cell.place.rpartition(".")[2] not in _NO_TEXT)
+        for row in read_set(source, books)
+    ]
+    if books.skipped:
+        first = books.unread[0]
+        raise ConfigError(
+            f"examples {source.path}: {books.skipped.total()} rows have no text; the first, {first.row}, "
+            f"{first.detail}; take them out, or name the columns: {source.path.name}:COLUMN"
+        )
+    return tuple(row for row in rows if row)
 
 
 def _line(path: Path, number: int, line: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
+from ...errors import ConfigError
 from ..folding import words
 from ..numeric import Matrix
 from ..vectors.embedding import Embedder
@@ -73,6 +74,7 @@ class GatePool:
 
         Raises:
             ModelError: the embedder failed; nothing was taken.
+            ConfigError: its vectors have another length than those of earlier texts; nothing was taken.
         """
         found = words(text)
         key = hash_of(text, found)
@@ -84,6 +86,7 @@ class GatePool:
             if self._semantic is not None and self.embedder is not None:
                 vector = (await self.embedder.embed([text]))[0]
             mark = self._mark(key, found, vector)
+            self._require_length(mark)
             if (answer := self._known(key, owner, alike, besides)) is not None:  # while the embedder worked
                 return answer
         return self._take(mark, owner, besides)
@@ -108,11 +111,15 @@ class GatePool:
         """Takes up what `held` gave in an earlier process, pairs of (mark, owner), kept for good.
 
         A signature of other shingles, or the vector of another embedder, is passed over.
+
+        Raises:
+            ConfigError: vectors that one embedder made have different lengths.
         """
         last = ""
         for data, owner in held:
             last = last if owner == last else owner  # a task's marks come together: one string for all of them
             mark = Mark.unpacked(data)
+            self._require_length(mark)
             self._owner_of.setdefault(mark.hash, last)
             self._index(mark, last)
 
@@ -170,6 +177,15 @@ class GatePool:
         if near is not None and near.likeness > best.likeness:
             return Claimed(likeness=near.likeness, measured=True)
         return best
+
+    def _require_length(self, mark: Mark) -> None:
+        """A model may be served under the name of another: its vectors would be like nothing that is there."""
+        width, length = self._semantic.width if self._semantic is not None else 0, len(mark.vector)
+        if width and length and mark.tag == self._tag and length != width and self.embedder is not None:
+            raise ConfigError(
+                f"the embedder '{self.embedder.name}' gives vectors of {length} numbers, and gave {width} for texts "
+                f"that are taken; serve the model of before, or name the new one otherwise: vectors are made anew then"
+            )
 
     def _index(self, mark: Mark, owner: str) -> int | None:
         """Puts what a mark has into the indexes, under one number, if any of them takes it."""

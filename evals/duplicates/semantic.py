@@ -84,7 +84,7 @@ class SemanticIndex:
 
     def __init__(self) -> None:
         self._index: Any = None
-        self._width = 0
+        self.width = 0  # d, once a vector is there
 
     def __len__(self) -> int:
         return 0 if self._index is None else len(self._index)
@@ -98,15 +98,15 @@ class SemanticIndex:
         if not row.any():
             return
         if self._index is None:
-            self._width = len(row)
-            self._index = _index(self._width)
-        elif len(row) != self._width:
-            raise ValueError(f"a vector of {len(row)} dimensions came to vectors of {self._width}; embed all alike")
+            self.width = len(row)
+            self._index = _index(self.width)
+        elif len(row) != self.width:
+            raise ValueError(f"a vector of {len(row)} dimensions came to vectors of {self.width}; embed all alike")
         self._index.add(number, row, copy=True)
 
     def nearest(self, row: Matrix, besides: Container[int] = ()) -> Twin | None:
         """Returns the nearest, or None; `besides` are numbers that do not count."""
-        if not len(self) or not row.any() or len(row) != self._width:
+        if not len(self) or not row.any() or len(row) != self.width:
             return None
         found = self._index.search(row, min(NEIGHBOURS, len(self)))
         for number, distance in zip(found.keys.tolist(), found.distances.tolist(), strict=True):
