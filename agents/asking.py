@@ -31,15 +31,19 @@ async def ask(
     more: Mapping[str, Any] | None = None,
     sample: int = 0,
     shown: Shown | None = None,
+    shared: bool = False,
 ) -> Reply:
     """Asks `role` by `prompt` with the variables named, and with `more`, which are values already.
 
-    `shown` are the precedents that stand before the prompt.
+    `shown` are the precedents that stand before the prompt. A `shared` question is asked once for all tasks that ask
+    it with equal variables.
     """
     values = gather(state, variables, given)
     if more:
         values.update(more)
-    return await runtime.context.ask(role, prompt, values, task=state["task"], sample=sample, shown=shown)
+    return await runtime.context.ask(
+        role, prompt, values, task=state["task"], sample=sample, shown=shown, shared=shared
+    )
 
 
 def shown_to(critic: str, state: FlowState, runtime: Runtime[FlowContext]) -> Shown | None:

@@ -6,11 +6,14 @@ from typing import Any
 
 from langgraph.runtime import Runtime
 
-from .asking import ask, draft_of
+from ..models.contract import Reply
+from .asking import answer_fields, ask, draft_of
 from .messages import Messages, question_answer
 from .state import FlowContext, FlowState, Node, describe
 from .variables import AVOID, OF_REVIEWER, TRAITS, Given
 
+TEXT = "text"
+FINISH, CUT = "finish_reason", "length"  # the field of a text that ended at the most tokens allowed
 QUESTION_ANSWER = ("passage", "headings", "kind", "kind_description", "topic", "quote", "angle")
 
 
@@ -22,6 +25,7 @@ def generator(
     variables: tuple[str, ...] = QUESTION_ANSWER,
     given: Given | None = None,
     adds: Given | None = None,
+    text_as: str = TEXT,
 ) -> Node:
     """Returns a node that appends a draft.
 
@@ -33,8 +37,15 @@ def generator(
         given: further variables, or other values for known ones, as functions of the state.
         adds: further fields of the draft, which no model writes: a label that is known, the passage that a query is
             for. They win over what the answer has under their names.
+        text_as: the field that the text becomes which answers a prompt without a schema, without blanks around it; the
+            field `finish_reason` then says when it was cut off.
     """
     names = tuple(dict.fromkeys((*variables, *OF_REVIEWER, AVOID, TRAITS, *(given or {}))))
+
+    def fields_of(reply: Reply) -> dict[str, Any]:
+        if reply.parsed is not None or text_as == TEXT:
+            return answer_fields(reply)
+        return {text_as: reply.text.strip(), **({FINISH: CUT} if reply.finish_reason == CUT else {})}
 
     @describe(
         role=role, prompt=prompt, variables=names, reads=("task", "chunks", "entities", "proposal"), writes=("drafts",)
@@ -43,6 +54,8 @@ def generator(
         # A prompt that does not show what to avoid is at least another draw of the same question.
         again = len(state.get("values", {}).get(AVOID, ()))
         reply = await ask(state, runtime, role=role, prompt=prompt, variables=names, given=given, sample=again)
-        return {"drafts": [draft_of(state, runtime, reply, by=role, prompt=prompt, messages=messages, adds=adds)]}
+        fields = fields_of(reply)
+        draft = draft_of(state, runtime, reply, by=role, prompt=prompt, messages=messages, fields=fields, adds=adds)
+        return {"drafts": [draft]}
 
     return generate

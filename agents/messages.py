@@ -44,8 +44,19 @@ def plain(fields: Mapping[str, Any], state: FlowState) -> tuple[Message, ...]:
     return _turns(passage_text(state), str(fields.get("text", "")))
 
 
+def instruction_response(fields: Mapping[str, Any], _: FlowState) -> tuple[Message, ...]:
+    """The instruction from the user, the response from the assistant, once there is one."""
+    return _turns(str(fields.get("instruction", "")), str(fields.get("response", "")))
+
+
+def classification(fields: Mapping[str, Any], _: FlowState) -> tuple[Message, ...]:
+    """The text from the user, its label from the assistant."""
+    return _turns(str(fields.get("text", "")), str(fields.get("label", "")))
+
+
 def messages_of(kind: str) -> Messages:
-    """Returns the function for an item kind: `qa`, `qa-on-passage`, `reasoning`, `pretraining` or `text`.
+    """Returns the function for an item kind: `qa`, `qa-on-passage`, `reasoning`, `pretraining`,
+    `text`, `sft` or `classification`.
 
     Raises:
         ConfigError: no function has that name; names the nearest.
@@ -68,4 +79,6 @@ _BY_KIND: Mapping[str, Messages] = {
     "reasoning": reasoning,
     "pretraining": pretraining,
     "text": plain,
+    "sft": instruction_response,
+    "classification": classification,
 }

@@ -8,7 +8,7 @@ from typing import Any
 from langgraph.runtime import Runtime
 
 from ..evals.duplicates.claimed import Claimed
-from ..storage.records import Decision, Draft, Verdict
+from ..storage.records import Decision, Verdict
 from .state import FlowContext, FlowState, Node, describe
 from .variables import AVOID, last_draft
 
@@ -28,7 +28,8 @@ def novelty(*, fields: tuple[str, ...] = ("question",), by: str = "novelty", att
     `duplicate`, and the flow must lead to a generator, which finds the texts to keep away from in the variable `avoid`
     (the reference flow does). None has as many as the campaign says. Where the pool measures likeness, the verdict has
     the score `novelty`, 1 less the likeness of the nearest text. Without a pool in the context everything is new. A
-    task's own earlier claim (a refined draft that kept its question) is no twin.
+    task's own earlier claim (a refined draft that kept its question) is no twin. Before there is a draft it looks at
+    the state's `values` of these names, such as a persona, and a twin ends the task; drafts must keep them as fields.
     """
 
     @describe(reads=("task", "drafts", "verdicts"), writes=("verdicts", "decision", "reasons", "values"), gates=fields)
@@ -36,16 +37,21 @@ def novelty(*, fields: tuple[str, ...] = ("question",), by: str = "novelty", att
         pool, rules = runtime.context.pool, runtime.context.gate
         if pool is None:
             return {}
-        draft = last_draft(state)
-        text = gated_text(draft.fields, rules.fields or fields)
+        values, drafted = state.get("values", {}), bool(state.get("drafts"))
+        if not drafted and not set(fields) <= values.keys():
+            last_draft(state)  # says that a generator is missing
+        index = last_draft(state).index if drafted else 0
+        text = gated_text(last_draft(state).fields if drafted else values, (rules.fields if drafted else ()) or fields)
         claimed = await pool.claim(text, state["task"].id)
         if claimed.twin is None:
-            return {"verdicts": [_verdict(by, draft, Decision.ACCEPT, claimed)]} if claimed.measured else {}
+            return {"verdicts": [_verdict(by, index, Decision.ACCEPT, claimed)]} if claimed.measured else {}
+        if not drafted:
+            return {"decision": Decision.REJECT, "reasons": (DUPLICATE,)}
         allowed = rules.attempts if attempts is None else attempts
         if _sent_back(state, by) < min(allowed, MOST_ATTEMPTS):
             shown = [*state.get("values", {}).get(AVOID, ()), text[:SHOWN]]
-            return {"verdicts": [_verdict(by, draft, Decision.REVISE, claimed)], "values": {AVOID: shown}}
-        verdict = _verdict(by, draft, Decision.REJECT, claimed)
+            return {"verdicts": [_verdict(by, index, Decision.REVISE, claimed)], "values": {AVOID: shown}}
+        verdict = _verdict(by, index, Decision.REJECT, claimed)
         return {"verdicts": [verdict], "decision": Decision.REJECT, "reasons": verdict.reasons}
 
     return claim
@@ -69,10 +75,10 @@ def duplicate_verdict(by: str, draft: int, decision: Decision, claimed: Claimed)
     )
 
 
-def _verdict(by: str, draft: Draft, decision: Decision, claimed: Claimed) -> Verdict:
+def _verdict(by: str, draft: int, decision: Decision, claimed: Claimed) -> Verdict:
     if claimed.twin is not None:
-        return duplicate_verdict(by, draft.index, decision, claimed)
-    return Verdict(by=by, draft=draft.index, decision=decision, scores=_scores(claimed))
+        return duplicate_verdict(by, draft, decision, claimed)
+    return Verdict(by=by, draft=draft, decision=decision, scores=_scores(claimed))
 
 
 def _scores(claimed: Claimed) -> dict[str, float]:

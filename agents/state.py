@@ -137,11 +137,14 @@ class FlowContext:
         sampling: Sampling | None = None,
         sample: int = 0,
         shown: Shown | None = None,
+        shared: bool = False,
     ) -> Reply:
         """Renders `prompt`, asks `role`'s model, and returns the reply, parsed when the prompt names a schema.
 
         A prompt of one `## text` is gone on with (a raw completion), any other is answered as a chat.
         `task` gives the seed and the books their line. `shown` are precedents that stand before the prompt's question.
+        A `shared` question takes no seed of the task's: tasks that ask it with equal variables have one answer, which
+        the cache keeps, so that a run pays for it once.
         Raises `PromptError`, `FlowError`, `ModelError` or `BudgetExceeded`.
         """
         template = self.prompts.get(prompt)
@@ -153,7 +156,7 @@ class FlowContext:
                 max_tokens=template.max_tokens,
                 stop=template.stop,
                 # A server that keeps to a seed would draw the same again.
-                seed=None if task is None else task.seed + sample,
+                seed=None if task is None or shared else task.seed + sample,
             )
         text = template.is_text
         return await self.model(role).complete(

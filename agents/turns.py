@@ -21,8 +21,9 @@ def in_turn(*nodes: Node) -> Node:
     """Returns a node that runs `nodes` one after another, each seeing what the ones before it wrote.
 
     It stops at the first verdict that rejects, or that sends a duplicate back to the generator, so put the cheap nodes
-    first, and does nothing when the newest draft had such a verdict before. Keys of a user's own state are replaced
-    by the later node, whatever reducer the state gives them.
+    first, and does nothing when the newest draft had such a verdict before. Before there is a draft it stops at a
+    decision to reject. A key of a user's own state is replaced by the later node, whatever
+    reducer the state gives it.
 
     Raises:
         ConfigError: no node is given.
@@ -46,6 +47,8 @@ def in_turn(*nodes: Node) -> Node:
                 combine = _REDUCERS.get(key)
                 written[key] = combine(written[key], value) if combine and key in written else value
                 seen[key] = combine(seen[key], value) if combine and key in seen else value
+            if update.get("decision") == Decision.REJECT and not seen.get("drafts"):
+                break
             # a panel may accept although one judge rejects
             if update.get("decision") != Decision.ACCEPT and any(map(_ends, update.get("verdicts", ()))):
                 break

@@ -21,6 +21,10 @@ _HOMES = {
     "rows": "rows:ROWS",
     "wrap": "wrap:WRAP",
     "maga": "maga:MAGA",
+    "genqa": "genqa:GENQA",
+    "magpie": "magpie:MAGPIE",
+    "bare": "bare:BARE",
+    "persona-hub": "persona_hub:PERSONA_HUB",
 }
 
 

@@ -1,0 +1,69 @@
+"""The preparer: asks for what a draft is to be written by before there is one: metadata, contexts, feedback, a plan."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from langgraph.runtime import Runtime
+
+from ..storage.records import Decision, content_id
+from .asking import answer_fields, ask
+from .proposer import UNSUITABLE
+from .state import FlowContext, FlowState, Node, describe
+from .variables import OF_REVIEWER, TRAITS, Given
+
+
+def preparer(
+    *,
+    prompt: str,
+    variables: tuple[str, ...],
+    role: str = "preparer",
+    given: Given | None = None,
+    shared: bool = False,
+    pick: Mapping[str, str] | None = None,
+    place: str = "",
+) -> Node:
+    """Returns a node that writes the fields of an answer into the state's `values`, as variables of later prompts.
+
+    A list of which nothing is left to pick, and an answer whose field `suitable` is false, end the task with the reason
+    `unsuitable`.
+
+    Args:
+        variables: what the prompt is given, besides `traits` and what a person asks for who sent an item back.
+        shared: all tasks that ask with equal variables get the same answer, and a run asks for it once.
+        pick: variable → the field of the answer, a list, of which one entry becomes that variable.
+        place: the task's attribute that says which entry, counted from 0; without it the task's id decides, each entry
+            being as likely as any other.
+    """
+    beside = () if shared else (*OF_REVIEWER, TRAITS)
+    names = tuple(dict.fromkeys((*variables, *beside, *(given or {}))))
+    picks = dict(pick or {})
+
+    @describe(
+        role=role,
+        prompt=prompt,
+        variables=names,
+        reads=("task", "chunks", "values"),
+        writes=("values", "decision", "reasons"),
+    )
+    async def prepare(state: FlowState, runtime: Runtime[FlowContext]) -> dict[str, Any]:
+        reply = await ask(state, runtime, role=role, prompt=prompt, variables=names, given=given, shared=shared)
+        values = answer_fields(reply)
+        task = state["task"]
+        for name, listed in picks.items():
+            entries = [entry for entry in values.get(listed, ()) if entry]
+            number = int(task.attributes[place]) if place else _number(task.id, name, len(entries))
+            if not 0 <= number < len(entries):
+                return {"decision": Decision.REJECT, "reasons": (UNSUITABLE,)}
+            values[name] = entries[number]
+        if values.get("suitable") is False:
+            return {"decision": Decision.REJECT, "reasons": (UNSUITABLE,)}
+        return {"values": values}
+
+    return prepare
+
+
+def _number(task: str, name: str, of: int) -> int:
+    """A number below `of` that hangs on the task alone, so that a restart draws the same."""
+    return int(content_id("pick", task, name)[-16:], 16) % of if of else 0

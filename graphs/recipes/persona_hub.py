@@ -1,0 +1,100 @@
+"""`persona-hub`: personas from texts and from each other; each brings one instruction, which is then answered.
+
+After Persona Hub (Ge et al. 2024, arXiv:2406.20094).
+Faithful: text-to-persona (who reads, writes, likes this text), persona-to-persona by relations over up to six hops, one
+item a persona, zero-shot prompts for several sorts of item, of which each persona gets one.
+Not faithful: personas that are nearly others are found by the campaign's novelty gate, exactly by default, by MinHash
+and vectors where `[novelty]` says so; no few-shot and no persona-enhanced few-shot prompts. No text is filtered there;
+nor is it here, unless `judge` is on.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from itertools import product
+
+from pydantic import Field
+
+from ...agents.critic import critic
+from ...agents.generator import generator
+from ...agents.messages import instruction_response
+from ...agents.novelty import novelty
+from ...agents.personas import PERSONA, STEPS, persona
+from ...agents.responder import responder
+from ...agents.turns import in_turn
+from ...storage.records import Task
+from ..flows.reference import Flow, reference_flow
+from .base import Options, PlanView, Recipe, lazily
+from .seeds import chance
+
+MAKES = (
+    "a challenging mathematics problem",
+    "a logical reasoning problem",
+    "a request that the person would send to an AI assistant",
+    "a request for a text that explains something the person knows well",
+)
+
+
+class PersonaHubOptions(Options):
+    """Options of `persona-hub`.
+
+    makes:    sorts of items, as they follow "Write"; each persona gets one, drawn evenly.
+    personas: personas that are asked for of a passage.
+    related:  people that are asked for of each persona.
+    hops:     how far persona-to-persona goes; 0 has personas of passages only.
+    judge:    whether a critic looks at each item.
+    minimum:  least score by name for its acceptance: `quality`, `difficulty`, `correct`, `safe`.
+    """
+
+    makes: tuple[str, ...] = Field(default=MAKES, min_length=1)
+    personas: int = Field(default=4, ge=1, le=20)
+    related: int = Field(default=3, ge=1, le=20)
+    hops: int = Field(default=1, ge=0, le=6)
+    judge: bool = False
+    minimum: dict[str, float] = Field(default_factory=dict)
+
+
+@lazily
+def plan_persona_hub(view: PlanView, rng: random.Random, options: PersonaHubOptions) -> Iterator[Task]:
+    """Draws the personas of all passages first, then those one hop away, and so on; each gets one sort of item."""
+    for hops in range(options.hops + 1):
+        for steps in product(range(options.personas), *[range(options.related)] * hops):
+            for chunk in view.chunks:
+                makes = chance("makes", chunk.id, steps).choice(options.makes)
+                kind = f"hop{hops}" if hops else "persona"
+                yield Task.of(kind, chunks=(chunk.id,), attributes={STEPS: list(steps), "makes": makes})
+
+
+def persona_hub_flow(options: PersonaHubOptions) -> Flow:
+    """Builds the flow: persona, gate against personas that are there, instruction, response."""
+    return reference_flow(
+        proposer=in_turn(persona(of_text=options.personas, related=options.related), novelty(fields=(PERSONA,))),
+        generator=in_turn(
+            generator(
+                prompt="persona-write",
+                variables=(PERSONA, "makes"),
+                messages=instruction_response,
+                adds={PERSONA: lambda state: state["values"][PERSONA]},
+            ),
+            responder(),
+        ),
+        critic=critic(
+            prompt="judge-instruction-response", variables=("instruction", "response"), minimum=options.minimum
+        )
+        if options.judge
+        else None,
+    )
+
+
+PERSONA_HUB = Recipe(
+    name="persona-hub",
+    summary="Personas read off texts and off each other; each brings one instruction of its own, which is answered.",
+    paper="Persona Hub, arXiv:2406.20094",
+    gives="sft",
+    needs=frozenset({"documents"}),
+    roles=("persona", "generator", "responder", "critic"),
+    options=PersonaHubOptions,
+    planner=plan_persona_hub,
+    flow=persona_hub_flow,
+)

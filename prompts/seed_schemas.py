@@ -1,0 +1,126 @@
+"""Answers to the prompts of recipes that start from seeds, labels or nothing. `schemas.py` has their base."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from .answers import Answer
+
+
+class Drawn(Answer):
+    """Answers `genqa-write`: the lists that the model made, what it took of them, and the pair that came of it."""
+
+    topics: list[str] = Field(default_factory=list)
+    topic: str = ""
+    subtopics: list[str] = Field(default_factory=list)
+    subtopic: str = ""
+    question: str = Field(min_length=1)
+    answer: str = Field(min_length=1)
+
+
+class Instruction(Answer):
+    """Answers `persona-write`, `codeclm-decode`, `codeclm-improve` and `refed-instruction`."""
+
+    instruction: str = Field(min_length=1)
+
+
+class InstructionResponse(Answer):
+    """Answers `bare-refine`."""
+
+    instruction: str = Field(min_length=1)
+    response: str = Field(min_length=1)
+
+
+class ClassText(Answer):
+    """Answers `write-class-text`, `cotam-rewrite` and `targen-write`."""
+
+    text: str = Field(min_length=1)
+
+
+class ClassLabel(Answer):
+    """Answers `label-text` and `similar-classes`' single question: the name of one class, as it was listed."""
+
+    reason: str = ""
+    label: str
+
+
+class Classes(Answer):
+    """Answers `similar-classes`."""
+
+    classes: list[str]
+
+
+class Attributes(Answer):
+    """Answers `cotam-decompose`."""
+
+    attributes: list[str]
+
+
+class Switch(Answer):
+    """Answers `cotam-propose`."""
+
+    changes: list[str]
+
+
+class Contexts(Answer):
+    """Answers `targen-contexts`."""
+
+    contexts: list[str]
+
+
+class InstanceSeeds(Answer):
+    """Answers `targen-seeds`."""
+
+    seeds: list[str]
+
+
+class Metadata(Answer):
+    """Answers `codeclm-encode`."""
+
+    use_case: str = Field(min_length=1)
+    skills: list[str] = Field(default_factory=list)
+
+
+class Rubrics(Answer):
+    """Answers `codeclm-rubrics`: what the instruction is judged by, and an action for each that makes it better."""
+
+    rubrics: list[str] = Field(default_factory=list)
+    actions: list[str] = Field(min_length=1)
+
+
+class Ratings(Answer):
+    """Answers `compare-responses`: marks from 0 to 10."""
+
+    reason: str = ""
+    first: float = Field(ge=0, le=10)
+    second: float = Field(ge=0, le=10)
+
+
+class ReferenceFeedback(Answer):
+    """Answers `refed-feedback`."""
+
+    instruction_feedback: list[str] = Field(min_length=1)
+    response_feedback: list[str] = Field(min_length=1)
+
+
+class Improved(Answer):
+    """Answers `refed-refine`."""
+
+    response: str = Field(min_length=1)
+
+
+class Plan(Answer):
+    """Answers `datatune-plan`. `suitable` is false when the data set cannot be turned into the task."""
+
+    suitable: bool = True
+    requirements: list[str] = Field(default_factory=list)
+    columns: list[str] = Field(default_factory=list)
+    plan: list[str] = Field(default_factory=list)
+
+
+class Transformed(Answer):
+    """Answers `datatune-execute`. `usable` is false for a row that cannot be transformed."""
+
+    usable: bool = True
+    instruction: str = ""
+    response: str = ""
