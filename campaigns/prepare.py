@@ -13,13 +13,14 @@ from pydantic import BaseModel, ValidationError
 from ..agents import attributes
 from ..agents.state import FlowContext, Guard
 from ..errors import ConfigError
-from ..graphs.exchange.seeds import require_seed
+from ..graphs.exchange.seeds import read_seed, require_seed
 from ..graphs.flows.check import builder_of, infos_of, require_flow
 from ..graphs.flows.loading import flow_of, load_flow, load_named
 from ..graphs.recipes.base import SOURCES, Options, Planner, Recipe
 from ..graphs.recipes.catalogue import recipe as recipe_by_name
 from ..graphs.resolution.types import Types
 from ..graphs.sampling.base import Foreseen
+from ..graphs.sampling.sampler import Sampler
 from ..models.contract import Model
 from ..models.factory import build, wrap
 from ..models.layers.budget import Allowance
@@ -126,14 +127,29 @@ def _gated(flow: Flow) -> tuple[str, ...]:
 
 def require_draws(spec: CampaignSpec, options: BaseModel) -> None:
     """Raises `ConfigError` when a sampler of the recipe asks for what the graph cannot have, or for a file that is not
-    there. Only where tasks are planned: workers have no such files."""
+    there. Only where tasks are planned: workers have no such files. A seed graph is read where its types matter."""
     if isinstance(options, Options):
-        foreseen = Foreseen(tuple(kind.name for kind in spec.graph.types.entity_types))
         for name, one in options.samplers().items():
             try:
-                one.check(foreseen)
+                _check_draw(spec, one)
             except ConfigError as error:
                 raise ConfigError(f"draws.{name}: {error}" if name != one.kind.name else str(error)) from error
+
+
+def _check_draw(spec: CampaignSpec, one: Sampler) -> None:
+    listed = tuple(kind.name for kind in spec.graph.types.entity_types)
+    try:
+        one.check(Foreseen(listed))
+    except ConfigError:
+        if not spec.graph.seed:
+            raise
+        one.check(Foreseen((*listed, *_seed_types(spec))))
+
+
+def _seed_types(spec: CampaignSpec) -> list[str]:
+    """The types of a seed's entities that the schema does not list: they stay what they are."""
+    kinds = {node.type for node in read_seed(spec.graph.seed).nodes.values() if node.type}
+    return sorted(kind for kind in kinds if not spec.graph.types.entity_type(kind)[1])
 
 
 def roles_of(flow: Flow) -> frozenset[str]:

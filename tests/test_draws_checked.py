@@ -12,6 +12,7 @@ import pytest
 from small_graphs import graph_of
 
 from gristmill.campaigns.campaign import Campaign
+from gristmill.campaigns.prepare import prepare, require_draws
 from gristmill.campaigns.spec import CampaignSpec, load_spec
 from gristmill.errors import ConfigError
 from gristmill.graphs.recipes.base import PlanView, lazily
@@ -46,6 +47,22 @@ def written(folder: Path, table: str, *, name: str = "mine", near: str = "[]") -
     path = folder / "campaign.toml"
     path.write_text(CAMPAIGN.format(table=table, name=name, near=near))
     return path
+
+
+def test_a_seed_has_types_of_its_own_to_begin_at(tmp_path: Path) -> None:
+    """What a seed calls its entities stands beside the schema's types: no schema has to list it."""
+    (tmp_path / "plants.csv").write_text(
+        "subject,predicate,object,subject_type,object_type\nSihwa,located in,South Korea,power station,country\n"
+    )
+    path = written(tmp_path, 'sampler = "anchor"\ntypes = ["power station", "person"]')
+    path.write_text(path.read_text() + '\n[graph]\nseed = "plants.csv"\n')
+    path.write_text(path.read_text().replace('documents = ["docs"]', ""))
+    spec = load_spec(path)
+    require_draws(spec, prepare(spec).options)
+    path.write_text(path.read_text().replace('"power station"', '"power statoin"'))
+    spec = load_spec(path)
+    with pytest.raises(ConfigError, match=r"'power statoin', and no entity can .*mean 'power station'"):
+        require_draws(spec, prepare(spec).options)
 
 
 @pytest.mark.parametrize(
