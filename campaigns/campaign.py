@@ -27,6 +27,7 @@ from ..storage.people import Shift
 from ..storage.records import Usage
 from ..storage.store import Books, RunStore
 from .fleet.fleet import Fleet
+from .gate import require_sources
 from .ingest import Ingested
 from .knowledge import reread_failed
 from .prepare import Flow, Prepared, bind, check_models, context_of, prepare, require_draws
@@ -130,6 +131,7 @@ class Campaign:
             if name not in names:
                 raise ConfigError(f"roles.{role}: no model is called '{name}'; there are {', '.join(sorted(names))}")
         prepared = prepare(self.spec, flow=self._flow, planner=self._planner, given=self.models)
+        require_sources(self.spec.novelty, names)
         if self._planner is None and not self.spec.planner:
             require_draws(self.spec, prepared.options)
         return prepared
@@ -173,6 +175,8 @@ class Campaign:
         prepared = self.prepare()
         if fleet is not None and (self.models or self._flow is not None):
             raise ConfigError("workers cannot be sent objects: give models as specs and the flow as 'module:attribute'")
+        if fleet is not None:
+            fleet.require(self.spec.novelty)
         telemetry = telemetry or Telemetry()
         workers = 0 if fleet is None else fleet.workers
         tracer = tracer_of(telemetry.traces, {"gristmill.run": self.spec.name, "gristmill.process": "coordinator"})

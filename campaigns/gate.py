@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Collection, Iterator, Mapping
 from itertools import islice
 
 from ..agents.novelty import gated_text
@@ -18,7 +18,7 @@ from ..models.contract import Model
 from ..storage.records import Status
 from ..storage.schema import ADD_CLAIM
 from ..storage.store import RunStore
-from .known_texts import known_texts
+from .known_texts import known_texts, require_known
 from .novelty import HASHED, LOCAL, NoveltySpec
 
 MARK = "gate"  # of the store: by what the marks of its claims were made
@@ -42,12 +42,28 @@ def embedder_of(spec: NoveltySpec, models: Mapping[str, Model]) -> Embedder | No
         return HashedEmbedder()
     if spec.embedder.startswith(LOCAL):
         return LocalEmbedder(spec.embedder.removeprefix(LOCAL))
+    _require_model(spec, models)
+    return ServedEmbedder(models[spec.embedder])
+
+
+def require_sources(spec: NoveltySpec, models: Collection[str]) -> None:
+    """Checks, before anything is spent, that the embedder is one of `models` and that what `against` names is there.
+
+    Raises:
+        ConfigError: what is not, and the mend.
+    """
+    if spec.semantic and spec.embedder != HASHED and not spec.embedder.startswith(LOCAL):
+        _require_model(spec, models)
+    for source in spec.against:
+        require_known(source)
+
+
+def _require_model(spec: NoveltySpec, models: Collection[str]) -> None:
     if spec.embedder not in models:
         raise ConfigError(
             f"novelty.embedder: no model is called '{spec.embedder}'; there are {', '.join(sorted(models)) or 'none'}, "
             f"'{HASHED}' and '{LOCAL}NAME'"
         )
-    return ServedEmbedder(models[spec.embedder])
 
 
 async def open_pool(

@@ -37,6 +37,12 @@ def known_texts(source: str, fields: Sequence[str]) -> Iterator[tuple[str, str]]
             yield _text_of(row, fields, file, number), f"{file.name}:{number}"
 
 
+def require_known(source: str) -> None:
+    """Raises `ConfigError` where no run and no data set is at `source`. Reads no text."""
+    if not has_run(Path(source)):
+        _files(Path(source))
+
+
 def _of_run(folder: Path, fields: Sequence[str]) -> Iterator[tuple[str, str]]:
     store = RunStore.read(folder)
     try:

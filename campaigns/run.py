@@ -149,13 +149,13 @@ class Run:
                 return self.why
             novelty, gated, pool = self.spec.novelty, self.prepared.gated, GatePool()
             # All read as much as the run is large, so they do it in a thread, where signals do not wait for them.
-            await keep_marks(novelty, self.store, gated, self.context.models)
-            if self.fleet is None or not self.fleet.redis:  # over Redis the texts that are taken stand there
-                pool = await open_pool(novelty, self.store, gated, self.context.models)
-            steering = await asyncio.to_thread(open_steering, self.spec.steer, self.store, graph, seed=self.spec.seed)
             try:
+                await keep_marks(novelty, self.store, gated, self.context.models)
+                if self.fleet is None or not self.fleet.redis:  # over Redis the texts that are taken stand there
+                    pool = await open_pool(novelty, self.store, gated, self.context.models)
+                opened = await asyncio.to_thread(open_steering, self.spec.steer, self.store, graph, seed=self.spec.seed)
                 traits = await settle(self.spec.attributes, self.store, self.context, chunks, self.spec.seed)
-            except BudgetExceeded as error:
+            except BudgetExceeded as error:  # vectors and attributes are paid for too
                 return Stop(error.kind, str(error))
             self.plan = plan = await asyncio.to_thread(
                 Plan,
@@ -167,7 +167,7 @@ class Run:
                 seed=self.spec.seed,
                 window=max(64, 2 * self.spec.concurrency),
                 max_tasks=self.spec.max_tasks,
-                steering=steering,
+                steering=opened,
             )
             if self.stopping.is_set():
                 return self.why

@@ -19,8 +19,9 @@ from write_and_judge import judged
 from gristmill.agents.state import Pool
 from gristmill.campaigns.admission import Admission
 from gristmill.campaigns.campaign import Campaign
+from gristmill.campaigns.fleet.fleet import Fleet
 from gristmill.campaigns.outcome import outcome_of
-from gristmill.errors import BadReply, ConfigError, ServerLost, StoreError, Unreachable
+from gristmill.errors import BadReply, BudgetExceeded, ConfigError, ServerLost, StoreError, Unreachable
 from gristmill.evals.duplicates.claimed import Claimed
 from gristmill.evals.duplicates.gate import GatePool, Likeness
 from gristmill.evals.duplicates.marks import Mark, restored, squeezed, tag_of
@@ -561,5 +562,39 @@ def test_keys_that_cannot_work_are_refused(tmp_path: Path) -> None:
 
 
 async def test_an_embedder_that_is_no_model_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="no model is called 'bge'; there are"):
-        await campaign(tmp_path, answering([LONG], []), 1, novelty={"semantic": 0.9, "embedder": "bge"}).execute()
+    wrong: tuple[tuple[dict[str, Any], str], ...] = (
+        ({"semantic": 0.9, "embedder": "bge"}, "no model is called 'bge'; there are"),
+        ({"against": [str(tmp_path / "runs" / "of-last-year")]}, "of-last-year is not there"),
+    )
+    for rules, said in wrong:
+        model = answering([LONG], [])
+        with pytest.raises(ConfigError, match=said):
+            await campaign(tmp_path, model, 1, novelty=rules).execute()
+        assert not model.requests
+        assert not (tmp_path / "runs").exists()  # it is said before a document is read
+
+
+async def test_workers_over_redis_compare_no_vectors_and_say_so_before_anything_is_read(tmp_path: Path) -> None:
+    sets = Campaign(
+        "gate", [rows(tmp_path, 1)], recipe="grounded-qa", models={"default": ModelSpec(model="offline")},
+        runs=str(tmp_path / "runs"), novelty={"semantic": 0.9},
+    )  # fmt: skip
+    with pytest.raises(ConfigError, match="workers over Redis share none; leave it out"):
+        await sets.execute(fleet=Fleet(workers=1, redis="redis://localhost:1"))
+    assert not (tmp_path / "runs").exists()
+
+
+async def test_a_budget_that_is_spent_on_vectors_ends_the_run_in_order(tmp_path: Path) -> None:
+    first = await campaign(tmp_path, answering([LONG], []), 2, max_tasks=1).execute()
+    assert first.books.accepted == 1
+
+    def spent(request: Any) -> Any:
+        raise BudgetExceeded("tokens", "the budget of 10 tokens is spent")
+
+    last = await Campaign(
+        "gate", [rows(tmp_path, 2)], recipe="grounded-qa", options={"kinds": ["fact"], "propose": False},
+        models={"default": answering([LONG], []), "bge": Scripted(spent, name="bge")}, concurrency=1,
+        runs=str(tmp_path / "runs"), novelty={"semantic": 0.9, "embedder": "bge"},
+    ).execute()  # fmt: skip
+    assert last.stop.code == "tokens"
+    assert last.books.balanced

@@ -468,6 +468,35 @@ def test_lazy_greedy_is_the_plain_one_at_any_size(held: int, monkeypatch: pytest
         covered = np.maximum(covered, cosines[:, place])
 
 
+def test_facility_location_by_nearest_items_is_nearly_as_good_as_by_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(3)
+    vectors = unit(rng.normal(size=(40, 32))[rng.integers(40, size=3000)] + 0.4 * rng.normal(size=(3000, 32)))
+    pool = Pool.of(vectors=vectors, scores=rng.random(3000))
+    by_all = selector("facility-location").select(pool, 100).indices
+    weighed = selector("facility-location", quality=1.0).select(pool, 100).indices
+    monkeypatch.setattr(facility_module, "HELD", 0)
+    found = selector("facility-location").select(pool, 100)
+    assert any("of each item the 256 nearest" in note for note in found.notes)
+    assert len(set(found.indices.tolist())) == 100
+    assert found.indices.tolist() == selector("facility-location").select(pool, 100).indices.tolist()
+
+    def covered(places: Any) -> float:
+        return float((vectors @ vectors[places].T).max(axis=1).clip(0).mean())
+
+    assert covered(found.indices) > 0.98 * covered(by_all)
+    again = selector("facility-location", quality=1.0).select(pool, 100).indices
+    assert pool.all_scores[again].mean() == pytest.approx(pool.all_scores[weighed].mean(), abs=0.05)
+    assert pool.all_scores[again].mean() > pool.all_scores[found.indices].mean()
+
+
+def test_facility_location_by_nearest_items_fills_up_where_nothing_is_gained(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(facility_module, "HELD", 0)
+    same = Pool.of(vectors=unit(np.ones((2000, 4))))
+    found = selector("facility-location").select(same, 300).indices
+    assert len(set(found.tolist())) == 300
+    assert len(selector("facility-location").select(same, 0).indices) == 0
+
+
 def test_facility_location_over_a_sample_is_nearly_as_good() -> None:
     vectors, labels = themes(400, 300, 200, 100)
     pool = Pool.of(vectors=vectors)

@@ -33,6 +33,7 @@ from ...storage.stopping import stopped
 from ...storage.store import RunStore
 from ..admission import Admission, work_of
 from ..gate import against
+from ..novelty import NoveltySpec
 from ..prepare import Prepared
 from ..spec import CampaignSpec
 from ..spending import spent_before
@@ -109,6 +110,14 @@ class Fleet:
         """One line for a person."""
         where = "over Redis" if self.redis else "over SQLite"
         return f"{self.workers} worker processes here, {where}, lease {self.lease:g} s"
+
+    def require(self, novelty: NoveltySpec) -> None:
+        """Raises `ConfigError` where workers cannot share what the campaign's gate compares."""
+        if self.redis and novelty.semantic:
+            raise ConfigError(
+                "novelty.semantic compares vectors in one process, and workers over Redis share none; leave it out "
+                "here (near works), or run with --workers alone"
+            )
 
     def window(self, concurrency: int) -> int:
         """Tasks that are out at most: what runs, and as many ready so that no worker waits."""
@@ -189,11 +198,6 @@ class Fleet:
             finally:
                 await here.close()
             return
-        if spec.novelty.semantic:
-            raise ConfigError(
-                "novelty.semantic compares vectors in one process, and workers over Redis share none; leave it out "
-                "here (near works), or run with --workers alone"
-            )
         connection = RedisConnection(self.redis)
         leader = Leader(connection, spec.name, self.lease, lost)
         pool = RedisPool(connection, spec.name, spec.novelty.likeness)

@@ -15,6 +15,7 @@ from pydantic import Field
 
 from ..numeric import Matrix, np
 from .base import Need, Options, Picked, Rng, Strategy
+from .nearby import choose, known
 from .pool import Floats, Places, Pool, Vectors
 
 HELD = 150_000_000  # cosines that are kept at most, 0.6 GB; more are worked out again when they are asked for
@@ -38,18 +39,30 @@ class Facility(Options):
 
 
 def _pick(options: Facility, pool: Pool, count: int, rng: Rng) -> Picked:
-    """O(n ground d) for the first gains, then O(ground d) for each gain that is worked out again, some dozens an item.
+    """O(n ground d) for the first gains, then O(ground d) for each gain that is worked out again.
 
-    The first gains of 100,000 x 384 over the default ground are 0.8 Tflop. `benchmarks/evals_select.py` measures it.
+    These are hundreds for a choice, so where likenesses cannot be kept and many are chosen, `nearby.py` does it.
     """
     ground, notes = pool.all_vectors, []
     if pool.size > options.ground:
         ground = pool.all_vectors.take(np.sort(rng.choice(pool.size, size=options.ground, replace=False)))
         notes.append(f"representation is measured on a sample of {options.ground} of {pool.size} items")
-    chosen = _Greedy(ground, pool.all_vectors, _boosts(options, pool)).run(count)
-    share = chosen.covered.sum() / max(1, len(chosen.covered))
-    notes.append(f"the mean likeness of an item to its nearest chosen one is {share:.3f}")
-    return Picked(chosen.places, notes=tuple(notes))
+    boosts = _boosts(options, pool)
+    if pool.size * len(ground) > HELD and (nearest := known(pool.size, len(ground), count)):
+        places = choose(ground, pool.all_vectors, boosts, count, nearest, rng)
+        notes.append(f"of each item the {nearest} nearest were looked at")
+    else:
+        places = _Greedy(ground, pool.all_vectors, boosts).run(count).places
+    notes.append(f"the mean likeness of an item to its nearest chosen one is {_covered(ground, pool, places):.3f}")
+    return Picked(places, notes=tuple(notes))
+
+
+def _covered(ground: Vectors, pool: Pool, places: Places) -> float:
+    if not len(places):
+        return 0.0
+    chosen = pool.all_vectors.at(places).T
+    found = sum(float(np.maximum((some @ chosen).max(axis=1), 0).sum()) for _, some in ground.blocks(2048))
+    return found / max(1, len(ground))
 
 
 def _boosts(options: Facility, pool: Pool) -> Floats:
