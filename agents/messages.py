@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping
 from difflib import get_close_matches
 from typing import Any
 
+import orjson
+
 from ..errors import ConfigError
 from ..storage.records import Message
 from .state import FlowState
@@ -39,6 +41,17 @@ def pretraining(fields: Mapping[str, Any], _: FlowState) -> tuple[Message, ...]:
     return (Message(role="assistant", content="\n\n".join(block for block in blocks if block)),)
 
 
+def retrieval(fields: Mapping[str, Any], _: FlowState) -> tuple[Message, ...]:
+    """The query from the user, the passage that answers it from the assistant; hard negatives stay in the fields."""
+    return _turns(str(fields.get("query", "")), str(fields.get("positive", "")))
+
+
+def extraction(fields: Mapping[str, Any], _: FlowState) -> tuple[Message, ...]:
+    """A text from the user, what is stated in it from the assistant, as a JSON list of triples."""
+    asked = f"List the facts that this text states, as JSON with subject, relation and object.\n\n{fields['text']}"
+    return _turns(asked, orjson.dumps(fields.get("triples", [])).decode())
+
+
 def plain(fields: Mapping[str, Any], state: FlowState) -> tuple[Message, ...]:
     """The passage from the user, the field `text` from the assistant: for a prompt that names no schema."""
     return _turns(passage_text(state), str(fields.get("text", "")))
@@ -55,8 +68,8 @@ def classification(fields: Mapping[str, Any], _: FlowState) -> tuple[Message, ..
 
 
 def messages_of(kind: str) -> Messages:
-    """Returns the function for an item kind: `qa`, `qa-on-passage`, `reasoning`, `pretraining`,
-    `text`, `sft` or `classification`.
+    """Returns the function for an item kind: `qa`, `qa-on-passage`, `reasoning`, `pretraining`, `retrieval`,
+    `extraction`, `text`, `sft` or `classification`.
 
     Raises:
         ConfigError: no function has that name; names the nearest.
@@ -78,6 +91,8 @@ _BY_KIND: Mapping[str, Messages] = {
     "qa-on-passage": question_on_passage,
     "reasoning": reasoning,
     "pretraining": pretraining,
+    "retrieval": retrieval,
+    "extraction": extraction,
     "text": plain,
     "sft": instruction_response,
     "classification": classification,

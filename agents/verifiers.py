@@ -108,14 +108,15 @@ def language(
     field: str,
     codes: Collection[str] | None = None,
     *,
+    of: Callable[[FlowState], str] | None = None,
     minimum_score: float = 0.5,
     on_fail: Decision | str = Decision.REJECT,
 ) -> Node:
     """Checks that a field is written in one of the languages `codes`, ISO 639 (`wrong_language`).
 
-    Without `codes` the language must be that of the task's chunks. A text without letters, or one whose language the
-    classifier gives less than `minimum_score`, passes: a number or a name alone has no language. Needs the extra
-    `language`.
+    Without `codes` the language must be the one that `of` says for the task, else that of its chunks. A text without
+    letters, or one whose language the classifier gives less than `minimum_score`, passes: a number or a name alone has
+    no language. Needs the extra `language`.
 
     Raises:
         ConfigError: the extra is not installed, or `codes` is a bare string.
@@ -129,7 +130,7 @@ def language(
         text = text_of(draft, field)
         if text is None:
             return missing(field)
-        allowed = wanted
+        allowed = frozenset({of(state).lower()}) if of is not None else wanted
         if allowed is None:
             source = detect_language(" ".join(chunk.text[:1000] for chunk in state.get("chunks", ())))
             if source.code == UNDETERMINED:

@@ -22,3 +22,42 @@ class Audiences(Answer):
     """Answers `propose-audiences`."""
 
     pairs: list[Audience]
+
+
+class SummaryQuery(Answer):
+    """Answers `summarise-then-ask`: the summary comes first, for the query to be about what matters."""
+
+    summary: str = Field(min_length=1)
+    query: str = Field(min_length=1)
+
+
+class Query(Answer):
+    """Answers `write-query`."""
+
+    query: str = Field(min_length=1)
+
+
+class RetrievalTasks(Answer):
+    """Answers `brainstorm-retrieval-tasks`: a sentence a task."""
+
+    tasks: list[str]
+
+
+class RetrievalTriple(Answer):
+    """Answers `write-retrieval-triple`. `negatives` are near the query and do not answer it."""
+
+    query: str = Field(min_length=1)
+    positive: str = Field(min_length=1)
+    negatives: list[str]
+
+
+class Triple(Answer):
+    subject: str
+    relation: str
+    object: str
+
+
+class Triples(Answer):
+    """Answers `read-triples`."""
+
+    triples: list[Triple]

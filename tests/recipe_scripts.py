@@ -6,7 +6,7 @@ The answers are functions of the request alone, so a campaign that was stopped a
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,16 @@ TOPICS = (
     ("bread", "Rye bread rests 18 hours before baking. The baker heats the stone oven to 260 degrees."),
     ("bread", "Wheat bread rests 3 hours before baking. The baker heats the iron oven to 240 degrees."),
 )
-ACCEPT = {"decision": "accept", "scores": [{"name": name, "value": 0.9} for name in ("consistent", "style", "fluent")]}
+TRIPLES = (
+    ("Brent goose", "feeds on", "Eelgrass"),
+    ("Grey goose", "feeds on", "Clover"),
+    ("Eelgrass", "grows in", "Bay of Fundy"),
+    ("Bay of Fundy", "lies in", "Canada"),
+    ("Eider", "nests at", "Bay of Fundy"),
+    ("Snow goose", "winters in", "Canada"),
+)
+SCORES = ("consistent", "style", "fluent", "answered", "natural", "contrast")
+ACCEPT = {"decision": "accept", "scores": [{"name": name, "value": 0.9} for name in SCORES]}
 
 
 def retold(text: str, by: str) -> str:
@@ -39,7 +48,7 @@ class Script:
     answers: Mapping[str, Any]
     target: int
     options: Mapping[str, Any] = field(default_factory=dict)
-    more: Mapping[str, Any] = field(default_factory=dict)
+    sources: Callable[[Path], dict[str, Any]] = lambda folder: {"documents": [documents(folder)]}
 
 
 def documents(folder: Path) -> Path:
@@ -53,12 +62,11 @@ def documents(folder: Path) -> Path:
 def campaign(recipe: str, script: Script, folder: Path, model: Scripted | None = None, **values: Any) -> Campaign:
     return Campaign(
         recipe,
-        [documents(folder)],
         recipe=recipe,
         options=dict(script.options),
         models={"default": model or Scripted(script.answers)},
         runs=str(folder / "runs"),
-        **{"concurrency": 2, **script.more, **values},
+        **{"concurrency": 2, **script.sources(folder), **values},
     )
 
 
@@ -83,6 +91,45 @@ def _for_audience(request: Request) -> dict[str, Any]:
     return {"text": retold(request.variables["passage"], request.variables["genre"].split()[1])}
 
 
+def seed_graph(folder: Path) -> dict[str, Any]:
+    path = folder / "triples.csv"
+    path.write_text("subject,predicate,object\n" + "".join(",".join(triple) + "\n" for triple in TRIPLES))
+    return {"graph": {"seed": str(path)}}
+
+
+def _asked(request: Request) -> dict[str, Any]:
+    first = _asked_of(request)
+    return {"summary": first, "query": f"what about {first} {request.variables['language']}"}
+
+
+def _query(request: Request) -> dict[str, Any]:
+    return {"query": f"what about {_asked_of(request)}"}
+
+
+def _asked_of(request: Request) -> str:
+    return str(request.variables["passage"]).split("\n\n")[-1].split(".")[0]
+
+
+def _stated(request: Request) -> dict[str, Any]:
+    """A text that is its facts, so that they can be read back without any model."""
+    return {"text": "It is said: " + "; ".join(request.variables["facts"]) + "."}
+
+
+def read_back(request: Request) -> dict[str, Any]:
+    facts = request.variables["text"].removeprefix("It is said: ").removesuffix(".").split("; ")
+    return {"triples": [dict(zip(("subject", "relation", "object"), fact.split(" - "), strict=True)) for fact in facts]}
+
+
+def _tasks(request: Request) -> dict[str, Any]:
+    return {"tasks": [f"Given {noun}, find its page." for noun in ("a valve", "a goose", "a loaf")]}
+
+
+def _triple(request: Request) -> dict[str, Any]:
+    drawn = [str(request.variables[name]) for name in ("chosen", "query_type", "query_length", "length", "clarity")]
+    about = f"{' '.join(drawn)} {request.task[-6:]}"
+    return {"query": f"seek {about}", "positive": f"found {about}", "negatives": [f"near {about}"]}
+
+
 SCRIPTS: dict[str, Script] = {
     "wrap": Script(
         {"rephrase-passage": _rephrased, "judge-rewriting": ACCEPT}, target=16, options={"styles": ["easy", "hard"]}
@@ -90,6 +137,21 @@ SCRIPTS: dict[str, Script] = {
     "maga": Script(
         {"propose-audiences": _audiences, "rewrite-for-audience": _for_audience, "judge-rewriting": ACCEPT},
         target=24,
+    ),
+    "swim-ir": Script(
+        {"summarise-then-ask": _asked, "judge-query": ACCEPT}, target=16, options={"languages": ["en", "sw"]}
+    ),
+    "duqgen": Script(
+        {"write-query": _query, "judge-query": ACCEPT},
+        target=6,
+        options={"samples": 6, "clusters": 3, "least_characters": 20, "negatives": 2, "pool": 4},
+    ),
+    "synth-ie": Script({"state-triples": _stated, "read-triples": read_back}, target=12, sources=seed_graph),
+    "e5": Script(
+        {"brainstorm-retrieval-tasks": _tasks, "write-retrieval-triple": _triple, "judge-query": ACCEPT},
+        target=12,
+        options={"lists": 2, "tasks": 3, "families": ["short-long", "long-short"], "judge": True},
+        sources=lambda folder: {},
     ),
 }
 

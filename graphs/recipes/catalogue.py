@@ -25,6 +25,10 @@ _HOMES = {
     "magpie": "magpie:MAGPIE",
     "bare": "bare:BARE",
     "persona-hub": "persona_hub:PERSONA_HUB",
+    "swim-ir": "swim_ir:SWIM_IR",
+    "duqgen": "duqgen:DUQGEN",
+    "synth-ie": "synth_ie:SYNTH_IE",
+    "e5": "e5:E5",
 }
 
 
