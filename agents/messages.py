@@ -62,6 +62,12 @@ def instruction_response(fields: Mapping[str, Any], _: FlowState) -> tuple[Messa
     return _turns(str(fields.get("instruction", "")), str(fields.get("response", "")))
 
 
+def instruction_on_input(fields: Mapping[str, Any], _: FlowState) -> tuple[Message, ...]:
+    """The instruction and, where there is one, its input from the user; the output from the assistant."""
+    asked = (str(fields.get("instruction", "")), str(fields.get("input", "")))
+    return _turns("\n\n".join(part for part in asked if part), str(fields.get("output", "")))
+
+
 def classification(fields: Mapping[str, Any], _: FlowState) -> tuple[Message, ...]:
     """The text from the user, its label from the assistant."""
     return _turns(str(fields.get("text", "")), str(fields.get("label", "")))

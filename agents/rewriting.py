@@ -1,14 +1,15 @@
-"""The programmatic gate of a rewritten text: neither a copy of its source, nor far from it in length or in figures."""
+"""Programmatic gates of what is written after something else: no copy of it, and of a source not too far from it."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 from ..errors import ConfigError
 from ..evals.folding import words
 from ..evals.grounding import grounded_fraction
 from ..storage.records import Decision, Draft
-from .checks import Finding, missing, text_of, verifier
+from .checks import PASSED, Finding, missing, text_of, verifier
 from .state import FlowState, Node
 from .variables import passage_text
 
@@ -66,3 +67,27 @@ def rewriting(
         return Finding(tuple(reasons), "; ".join(remarks), scores)
 
     return verifier("rewriting", check, on_fail=on_fail, reads=("drafts", "chunks"))
+
+
+def unlike(texts: Sequence[str], *fields: str, most_copied: float = 0.6) -> Node:
+    """Checks that each of the draft's `fields` is no copy of one of `texts`, such as the examples that a prompt showed.
+
+    Reason `copied`: more than `most_copied` of its words stand in runs of six or more of one of them.
+
+    Raises:
+        ConfigError: `most_copied` is outside [0, 1], or there is no field.
+    """
+    if not 0 <= most_copied <= 1 or not fields:
+        raise ConfigError(f"unlike has most_copied={most_copied} and fields {fields}; give a share in [0, 1], a field")
+
+    def check(draft: Draft, _: FlowState) -> Finding:
+        for field in fields:
+            text = text_of(draft, field)
+            if text is None:
+                return missing(field)
+            copied = max((grounded_fraction(text, [one], run=RUN) for one in texts), default=0.0)
+            if copied > most_copied:
+                return Finding(("copied",), f"{copied:.2f} of the words of '{field}' are an example's")
+        return PASSED
+
+    return verifier("unlike", check)

@@ -1,9 +1,12 @@
-"""Runs several nodes as one node: a LangGraph step costs about 0.2 ms, more than most checks that it would carry."""
+"""Runs several nodes as one node, or one of several.
+
+A LangGraph step costs about 0.2 ms, more than most checks that it would carry.
+"""
 
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, cast
 
 from langgraph.runtime import Runtime
@@ -55,6 +58,26 @@ def in_turn(*nodes: Node) -> Node:
         return written
 
     return run
+
+
+def by_kind(nodes: Mapping[str, Node]) -> Node:
+    """Returns a node that runs the one of `nodes` that is there for the task's kind, and none for another kind.
+
+    Raises:
+        ConfigError: no node is given.
+    """
+    if not nodes:
+        raise ConfigError("by_kind needs at least one node, as {'facet': node}")
+    told = [info_of(node) or NodeInfo() for node in nodes.values()]
+    infos = tuple(part for info in told for part in (info.parts or (info,)))
+    writes = sorted(frozenset[str]().union(*(info.writes for info in told)))
+
+    @describe(reads=("task",), writes=tuple(writes), parts=infos)
+    async def choose(state: FlowState, runtime: Runtime[FlowContext]) -> dict[str, Any]:
+        node = nodes.get(state["task"].kind)
+        return {} if node is None else await node(state, runtime)
+
+    return choose
 
 
 def _ends(verdict: Verdict) -> bool:

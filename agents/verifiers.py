@@ -23,6 +23,7 @@ from ..evals.folding import words
 from ..evals.language import UNDETERMINED, detect_language
 from ..storage.records import Decision, Draft
 from .checks import PASSED, Finding, missing, text_of, verifier
+from .proposer import UNSUITABLE
 from .state import FlowState, Node
 
 Unit = Literal["words", "characters", "tokens"]
@@ -143,6 +144,17 @@ def language(
         return Finding(("wrong_language",), remark, {"language": found.score})
 
     return verifier("language", check, on_fail=on_fail, reads=("drafts", "chunks"))
+
+
+def declined(field: str = "suitable", *, on_fail: Decision | str = Decision.REJECT) -> Node:
+    """Drops a draft whose writer said itself that its source cannot carry it: `field` is false (`unsuitable`)."""
+
+    def check(draft: Draft, _: FlowState) -> Finding:
+        if draft.fields.get(field) is False:
+            return Finding((UNSUITABLE,), f"'{field}' is false")
+        return PASSED
+
+    return verifier("declined", check, on_fail=on_fail)
 
 
 def pattern(

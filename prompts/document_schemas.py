@@ -61,3 +61,28 @@ class Triples(Answer):
     """Answers `read-triples`."""
 
     triples: list[Triple]
+
+
+class Facet(Answer):
+    facet: str = ""
+    instruction: str = Field(min_length=1)
+
+
+class Facets(Answer):
+    """Answers `name-facets`."""
+
+    facets: list[Facet]
+
+
+class Output(Answer):
+    """Answers `carry-out-instruction`; empty when the input does not have what is asked for."""
+
+    output: str
+
+
+class TaskSample(Answer):
+    """Answers `write-from-shots`. `suitable` is false when the document has nothing for the task."""
+
+    suitable: bool = True
+    instruction: str = ""
+    output: str = ""

@@ -32,7 +32,7 @@ TRIPLES = (
     ("Eider", "nests at", "Bay of Fundy"),
     ("Snow goose", "winters in", "Canada"),
 )
-SCORES = ("consistent", "style", "fluent", "answered", "natural", "contrast")
+SCORES = ("consistent", "style", "fluent", "answered", "natural", "contrast", "correct")
 ACCEPT = {"decision": "accept", "scores": [{"name": name, "value": 0.9} for name in SCORES]}
 
 
@@ -130,6 +130,31 @@ def _triple(request: Request) -> dict[str, Any]:
     return {"query": f"seek {about}", "positive": f"found {about}", "negatives": [f"near {about}"]}
 
 
+def _facets(request: Request) -> dict[str, Any]:
+    asked = ("Count the figures.", "Name the subject.", "count the  figures.", "Shorten it to a line.")
+    return {"facets": [{"facet": one.split()[-1].lower(), "instruction": one} for one in asked]}
+
+
+def _matched(request: Request) -> dict[str, Any]:
+    return {"suitable": "goose" in request.variables["passage"] or "subject" in request.variables["instruction"]}
+
+
+def _carried_out(request: Request) -> dict[str, Any]:
+    return {"output": f"{request.variables['instruction']} done for {_asked_of(request)}"}
+
+
+def _sample(request: Request) -> dict[str, Any]:
+    first = _asked_of(request)
+    if "bread" in first.lower():
+        return {"suitable": False}
+    return {"instruction": f"Say what is stated. {first}", "output": f"It is stated: {first}"}
+
+
+SHOTS = [
+    {"instruction": "At which heat does the steel valve open?", "output": "The valve opens at 80 degrees."},
+    {"instruction": "How often do fitters oil it?", "output": "Fitters oil the valve every 6 weeks."},
+    {"instruction": "Where does the goose rest in October?", "output": "About 900 geese rest in the bay."},
+]
 SCRIPTS: dict[str, Script] = {
     "wrap": Script(
         {"rephrase-passage": _rephrased, "judge-rewriting": ACCEPT}, target=16, options={"styles": ["easy", "hard"]}
@@ -152,6 +177,21 @@ SCRIPTS: dict[str, Script] = {
         target=12,
         options={"lists": 2, "tasks": 3, "families": ["short-long", "long-short"], "judge": True},
         sources=lambda folder: {},
+    ),
+    "muffin": Script(
+        {
+            "name-facets": _facets,
+            "match-instruction": _matched,
+            "carry-out-instruction": _carried_out,
+            "judge-instruction": ACCEPT,
+        },
+        target=8 * 3 + 3,
+        options={"instructions": ["Translate it to Latin."], "facets": 4},
+    ),
+    "craft": Script(
+        {"write-from-shots": _sample, "judge-instruction": ACCEPT},
+        target=6,
+        options={"shots": SHOTS, "least_characters": 20, "shown": 2},
     ),
 }
 

@@ -29,6 +29,8 @@ _HOMES = {
     "duqgen": "duqgen:DUQGEN",
     "synth-ie": "synth_ie:SYNTH_IE",
     "e5": "e5:E5",
+    "muffin": "muffin:MUFFIN",
+    "craft": "craft:CRAFT",
 }
 
 
