@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from .campaigns.options import REVIEWER, STORE, Command, edits, group_of
+from .campaigns.options import REVIEWER, STORE, Command, edits, embeds, group_of
 from .campaigns.options import call as _call
 from .campaigns.options import seen as _seen
 
@@ -245,11 +245,9 @@ def flow(**options: Any) -> None:
 @main.command()
 @click.argument("runs", nargs=-1, required=True, metavar="RUN...", type=click.Path(path_type=Path))
 @click.option(
-    "--format",
-    "formats",
-    multiple=True,
+    "--format", "formats", multiple=True,
     help="jsonl, parquet, chat, alpaca, sharegpt, dpo, text, retrieval, huggingface, rejects; may be repeated.",
-)
+)  # fmt: skip
 @click.option("--out", help="Folder to write to, by default RUN/export; or s3://bucket/folder, gs://bucket/folder.")
 @click.option("--validation", type=float, help="Share of items held out, split by document.")
 @click.option("--part-mb", type=click.IntRange(min=1), help="Megabytes of a file, after which another one begins.")
@@ -272,15 +270,8 @@ def export(**options: Any) -> None:
 @click.option("--score", default="mean", show_default=True, help="Quality: a critic's score by name, or their mean.")
 @click.option("--feedback", default="", help="Score that k-means-quality-iterative learns from: more of what has more.")
 @click.option("--cell", "cells", multiple=True, help="For balance: an attribute of items, such as kind; repeatable.")
-@click.option(
-    "--examples", type=click.Path(path_type=Path), help="For zip-fit: texts, JSON Lines or a table of what you want."
-)
-@click.option(
-    "--embedder", default="hashed", show_default=True,
-    help="hashed (wording only), sentence-transformers:MODEL, openai_api/MODEL, or none.",
-)  # fmt: skip
-@click.option("--base-url", default="", help="The embedding server, http://host:port/v1.")
-@click.option("--api-key-env", default="", help="Environment variable that has its key.")
+@click.option("--examples", type=click.Path(path_type=Path), help="For zip-fit: texts, JSON Lines or a table.")
+@embeds("hashed")
 @click.option("--format", "formats", multiple=True, help="As for export; may be repeated.")
 @click.option("--out", help="Folder to write to, by default RUN/selected/STRATEGY; or s3://bucket/folder.")
 @click.option("--validation", type=float, help="Share of items held out, split by document.")
@@ -293,6 +284,26 @@ def select(**options: Any) -> None:
     Prints how the choice measures beside one of as many items by chance.
     """
     _call("select", room="campaigns.selecting", **options)
+
+
+@main.command("eval", short_help="Measure RUN: how diverse, hard, clean and dear its items are.")
+@click.argument("run")
+@click.option("--against", default="", help="Another run, or a file or folder of rows, to stand beside.")
+@click.option("--contamination", multiple=True, metavar="SET", help="Evaluation set, set.jsonl:column; repeatable.")
+@embeds("auto")
+@click.option(
+    "--sample", type=click.IntRange(1), default=10_000, show_default=True, help="Texts with vectors, at most."
+)
+@click.option("--seed", type=int, default=0, show_default=True, help="Of all samples.")
+@click.option("--out", type=click.Path(path_type=Path), help="Folder to write to, by default RUN/report.")
+@click.option("--json", "as_json", is_flag=True, help="The report as one JSON object, in place of the table.")
+@STORE
+def eval_(**options: Any) -> None:
+    """Measure the items of RUN, and write report.json and report.html, a page that stands for itself.
+
+    RUN is a run's folder, a campaign file, the name of a run in ./runs, or a file or folder of rows.
+    """
+    _call("evaluate_run", room="review.report", **options)
 
 
 @main.group(

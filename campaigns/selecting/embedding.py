@@ -23,9 +23,11 @@ IN_MEMORY = 1_000_000_000  # bytes of vectors; more of them lie in a file
 
 
 async def embed(
-    name: str, texts: Sequence[str], spool: Path, *, base_url: str = "", key_env: str = ""
+    name: str, texts: Sequence[str], spool: Path, *, base_url: str = "", key_env: str = "", task: str = "select"
 ) -> tuple[Matrix, str] | None:
     """Returns the vectors of `texts`, in memory or in a file of `spool`, and what made them; None for `none`.
+
+    `task` is what the books of a server's calls say they were for.
 
     Raises:
         ConfigError: there is no such embedder, or its library or key is missing.
@@ -44,7 +46,7 @@ async def embed(
         )
         model = build(spec, calls=None, budget=None, meter=Meter())
         try:
-            return await _embedded(ServedEmbedder(model, where=spec.url, task="select"), texts, spool)
+            return await _embedded(ServedEmbedder(model, where=spec.url, task=task), texts, spool)
         finally:
             await model.aclose()
     return await _embedded(_here(name), texts, spool)

@@ -1,0 +1,182 @@
+"""A whole report: of a run, a dataset or a list of texts, alone or beside another one."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ...errors import ConfigError
+from ...evals.contamination.report import Contamination, contamination_report
+from ...evals.numeric import Matrix
+from ...storage.records import Status
+from ..steering.curves import Curve, curves
+from .chosen import Chosen, selections_of
+from .comparing import Beside, compare, compare_diversity
+from .gathering import Gathered, gather
+from .mapping import Map, map_of
+from .measuring import Part, cost_part, coverage_part, difficulty_part, diversity_part, missing_extra, yield_part
+from .sources import Run, Source, Texts
+from .vectors import AUTO, Seen, Vectors, drawn_texts
+
+CURVES = 12  # cells of which the page draws the novelty
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How a report is made.
+
+    contamination: evaluation sets, `set.jsonl:question,answer` names the columns.
+    embedder:      `auto` (hashed where the extra `evals` is installed, else none), `hashed`, `openai_api/MODEL` at
+                   `base_url`, `sentence-transformers:MODEL`, or `none`; `key_env` names the variable with its key.
+    sample:        accepted texts that get vectors, at most.
+    seed:          of all samples.
+    """
+
+    contamination: tuple[str | os.PathLike[str], ...] = ()
+    embedder: str = AUTO
+    base_url: str = ""
+    key_env: str = ""
+    sample: int = 10_000
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Side:
+    """One set, measured. `seen` says what made its vectors, or why there are none."""
+
+    name: str
+    kind: str
+    gathered: Gathered
+    parts: tuple[Part, ...]
+    seen: Seen
+
+
+@dataclass(frozen=True)
+class Report:
+    """What `evaluate` found. `as_dict` of `told.py` gives it as JSON values; docs/evals.md names them."""
+
+    side: Side
+    map: Map
+    curves: tuple[Curve, ...] = ()
+    contamination: Contamination | None = None
+    selections: tuple[Chosen, ...] = ()
+    against: Side | None = None
+    beside: tuple[Beside, ...] = ()
+    notes: tuple[str, ...] = field(default=())
+
+
+def evaluate(
+    texts: Iterable[str] | None = None,
+    *,
+    source: Source | None = None,
+    against: Source | Sequence[str] | None = None,
+    settings: Settings | None = None,
+) -> Report:
+    """Measures `texts`, or any other source, alone or beside another one.
+
+    Every figure has a value or a note that says why not. What takes the extra `evals` has such a note where it is not
+    installed, and so has what takes vectors where the embedding server fails. Not to be awaited: it embeds on an event
+    loop of its own, beside one that runs. Cost: a run of 100,000 items of 60 words takes about a minute on two cores
+    without a model; what is kept in memory does not grow with the items, beyond samples of them.
+
+    Args:
+        texts: any; or a `source`: `Run(folder)`, `Dataset(path)` of `sources.py`.
+        against: another source, or texts.
+
+    Raises:
+        ConfigError: nothing or two things to measure; no such embedder; a set is not there or has no text; the extra is
+            not installed and contamination or an embedder was asked for.
+        StoreError: a run cannot be read.
+    """
+    settings = settings or Settings()
+    if (texts is None) == (source is None):
+        raise ConfigError("give either texts or a source")
+    first = source if source is not None else Texts(_listed(texts or ()))
+    other = against if against is None or hasattr(against, "kind") else Texts(_listed(against), name="against")
+    extra = missing_extra()
+    if extra and (settings.contamination or settings.embedder not in (AUTO, "none")):
+        raise ConfigError(f"this report {extra}")
+    with tempfile.TemporaryDirectory(prefix="gristmill-eval-") as spool:
+        vectors = Vectors(settings.embedder, Path(spool), settings.base_url, settings.key_env, extra)
+        return _report(first, other, settings, vectors, extra)  # type: ignore[arg-type]
+
+
+def _report(first: Source, other: Source | None, settings: Settings, vectors: Vectors, extra: str) -> Report:
+    side, map_ = _side(first, settings, vectors, extra)
+    there, beside = None, []
+    if other is not None:
+        there, _ = _side(other, settings, vectors, extra, mapped=0)
+        beside = compare(side.gathered, there.gathered, runs=first.kind == other.kind == "run")
+        if not extra:
+            beside += compare_diversity(_pair(side), _pair(there), seed=settings.seed)
+    return Report(
+        side,
+        map_,
+        tuple(curves(first.run, most=CURVES)) if first.run is not None else (),
+        _contamination(first, settings),
+        selections_of(first.run.folder) if isinstance(first, Run) else (),
+        there,
+        tuple(beside),
+        tuple(_notes(first, side)),
+    )
+
+
+def _side(
+    source: Source, settings: Settings, vectors: Vectors, extra: str, *, mapped: int | None = None
+) -> tuple[Side, Map]:
+    sizes = {} if mapped is None else {"mapped": mapped}
+    found = gather(source, seed=settings.seed, **sizes)
+    kept = found.texts.kept()
+    texts = [one.text for one in kept]
+    drawn = drawn_texts(texts, settings.sample, settings.seed)
+    seen = vectors.of(drawn)
+    parts: tuple[Part, ...] = (
+        yield_part(found),
+        cost_part(found),
+        difficulty_part(found),
+        coverage_part(found, source.run),
+        diversity_part(
+            texts, seen.matrix, extra=extra, unseen=seen.note, drawn=found.texts.note, sees=_sees(seen, texts)
+        ),
+    )
+    if source.kind != "run":  # rows of a dataset were all accepted by whoever wrote it, and cost nobody knows what
+        parts = parts[2:]
+    map_ = map_of(found.mapped, vectors, seed=settings.seed)
+    return Side(source.name, source.kind, found, parts, seen), map_
+
+
+def _sees(seen: Seen, texts: Sequence[str]) -> str:
+    drawn = f"{len(seen.texts):,} of {len(texts):,} drawn, " if len(seen.texts) < len(texts) else ""
+    return f"{drawn}{seen.name}"
+
+
+def _pair(side: Side) -> tuple[Sequence[str], Matrix | None]:
+    return side.seen.texts, side.seen.matrix
+
+
+def _contamination(source: Source, settings: Settings) -> Contamination | None:
+    if not settings.contamination:
+        return None
+    return contamination_report((item for item in source if item.status is Status.ACCEPTED), settings.contamination)
+
+
+def _notes(source: Source, side: Side) -> Iterable[str]:
+    if not side.gathered.items:
+        yield f"{side.name} has no item yet: nothing to measure"
+    elif not side.gathered.accepted:
+        yield f"no item of {side.name} was accepted: figures of accepted items have no value"
+    books = getattr(source, "books", None)
+    if books is not None and books.skipped:
+        counts = ", ".join(f"{count} {reason}" for reason, count in sorted(books.skipped.items()))
+        yield f"{side.name}: {sum(books.skipped.values())} rows were not read ({counts})"
+    if source.run is not None and (pending := source.run.books().pending):
+        yield f"{pending:,} tasks are still pending: what they took and will give is not in it"
+
+
+def _listed(texts: Iterable[str]) -> Sequence[str]:
+    if isinstance(texts, str):
+        raise ConfigError("texts is one text; give a list of texts")
+    return texts if isinstance(texts, Sequence) else list(texts)
