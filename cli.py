@@ -291,9 +291,7 @@ def select(**options: Any) -> None:
 @click.option("--against", default="", help="Another run, or a file or folder of rows, to stand beside.")
 @click.option("--contamination", multiple=True, metavar="SET", help="Evaluation set, set.jsonl:column; repeatable.")
 @embeds("auto")
-@click.option(
-    "--sample", type=click.IntRange(1), default=10_000, show_default=True, help="Texts with vectors, at most."
-)
+@click.option("--sample", type=click.IntRange(1), default=10_000, show_default=True, help="Texts with vectors.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Of all samples.")
 @click.option("--out", type=click.Path(path_type=Path), help="Folder to write to, by default RUN/report.")
 @click.option("--json", "as_json", is_flag=True, help="The report as one JSON object, in place of the table.")

@@ -76,8 +76,8 @@ class Spread:
     def _bars(self) -> list[list[float]]:
         """Bars of one width over what lies under the 99th percentile; above it the last bar ends at the largest."""
         low, high, most = min(self.counts), self.quantile(0.99), max(self.counts)
-        whole = all(float(value).is_integer() for value in self.counts)
-        width = (high - low) / BARS or 1.0
+        whole = all(isinstance(value, int) for value in self.counts)
+        width = (high - low) / BARS or 0.05
         if whole:
             width = float(max(1, math.ceil((high - low + 1) / BARS)))
         number = int((high - low) // width) + 1

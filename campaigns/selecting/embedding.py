@@ -19,6 +19,7 @@ HASHED, LOCAL, NONE = "hashed", "sentence-transformers:", "none"
 SERVED = ("openai_api/", "litellm/")
 AT_ONCE = 2048  # texts
 RETRIES = 3  # of a request, unless the server says when: somebody is waiting
+PATIENCE = 10.0  # seconds that the server may be gone
 IN_MEMORY = 1_000_000_000  # bytes of vectors; more of them lie in a file
 
 
@@ -40,6 +41,7 @@ async def embed(
             {
                 "model": name,
                 "retries": RETRIES,
+                "patience": PATIENCE,
                 **({"base_url": base_url} if base_url else {}),
                 **({"api_key_env": key_env} if key_env else {}),
             }

@@ -14,6 +14,7 @@ from ...campaigns.folders import find_run
 from ...campaigns.terminal import open_console, print_json
 from ...errors import ConfigError
 from ...graphs.exchange.files import placed_file
+from .page import page_of
 from .table import print_report
 
 
@@ -44,15 +45,16 @@ def evaluate_run(
     told = as_dict(report)
     folder = out or (source.folder / "report" if isinstance(source, Run) else Path("report"))
     folder.mkdir(parents=True, exist_ok=True)
-    path = folder / "report.json"
-    with placed_file(path) as file:
-        file.write(orjson.dumps(told, option=orjson.OPT_INDENT_2) + b"\n")
+    bodies = {"report.json": orjson.dumps(told, option=orjson.OPT_INDENT_2) + b"\n", "report.html": page_of(told)}
+    for name, body in bodies.items():
+        with placed_file(folder / name) as file:
+            file.write(body)
     if as_json:
         print_json(told)
         return 0
     console = open_console()
     print_report(console, told)
-    console.print(f"wrote {path}")
+    console.print(f"wrote {folder / 'report.html'} and report.json")
     return 0
 
 
