@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from importlib import import_module
 
 from ...evals.diversity.clusters import cluster_entropy
-from ...evals.diversity.coverage import coverage
 from ...evals.diversity.distance import nearest_distance, pairwise_distance
 from ...evals.diversity.measure import measure
 from ...evals.diversity.vectors import Unit
@@ -99,9 +99,15 @@ def _covered(found: Gathered, run: RunStore | None) -> Iterator[Figure]:
 
 
 def _even(counts: Counter[str], known: Sequence[str], name: str, note: str = "") -> Iterator[Figure]:
-    share, effective, _ = coverage(counts.elements(), known, name=name)
-    yield replace(share, note="; ".join(filter(None, (share.note, note))))
-    yield replace(effective, unit=f"effective {name} values")
+    """As `evals.diversity.coverage.coverage` has it, from counts, and without numpy."""
+    inside = {value: counts[value] for value in known if counts[value]}
+    total, unit = sum(inside.values()), f"effective {name} values"
+    yield Figure(f"{name}_coverage", len(inside) / len(known), "share", of=len(known), note=note)
+    if not total:
+        yield Figure(f"{name}_effective", None, unit, note=f"no accepted item has a {name}")
+        return
+    entropy = -math.fsum(some / total * math.log(some / total) for some in inside.values())
+    yield Figure(f"{name}_effective", math.exp(entropy), unit, of=total)
 
 
 def diversity_part(
