@@ -1,13 +1,14 @@
 """What every programmatic verifier shares: a check is a plain function of a draft, a node makes a verdict of it.
 
-A check asks no model and keeps no state. It answers with a `Finding`, never with an exception, for anything that a
-draft may contain: drafts are model text.
+A check asks no model and keeps no state; one that waits for a process is an async function. It answers with a
+`Finding`, never with an exception, for anything that a draft may contain: drafts are model text.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
+from inspect import isawaitable
 from typing import Any
 
 from langgraph.runtime import Runtime
@@ -32,7 +33,7 @@ class Finding:
 
 
 PASSED = Finding()
-Check = Callable[[Draft, FlowState], Finding]
+Check = Callable[[Draft, FlowState], Finding | Awaitable[Finding]]
 
 
 def verifier(
@@ -53,7 +54,8 @@ def verifier(
     @describe(reads=tuple({*reads, "drafts"}), writes=("verdicts", "decision", "reasons"))
     async def verify_draft(state: FlowState, runtime: Runtime[FlowContext]) -> dict[str, Any]:
         draft = last_draft(state)
-        finding = check(draft, state)
+        answer = check(draft, state)
+        finding = await answer if isawaitable(answer) else answer
         verdict = Verdict(
             by=by,
             draft=draft.index,

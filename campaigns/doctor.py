@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.text import Text
 
 from ..errors import GristmillError
+from ..evals.execution.sandbox import MEND, available
 from ..models.probe import probe
 from ..storage.redis_health import Health, redis_health
 from .prepare import prepare, require_draws
@@ -33,7 +34,7 @@ MARKS = {True: ("ok  ", "green"), False: ("FAIL", "red"), None: ("-   ", "yellow
 
 async def diagnose(spec: CampaignSpec | None, *, redis_url: str | None) -> list[Health]:
     """Looks at packages and disk, and at a campaign's flow, models and a Redis where they are given."""
-    findings = [_python(), *_packages(), _disk(Path(spec.runs) if spec else Path())]
+    findings = [_python(), *_packages(), _disk(Path(spec.runs) if spec else Path()), await _programs()]
     if spec is not None:
         findings.append(_campaign(spec))
         for name, model in spec.models.items():
@@ -84,6 +85,17 @@ def _disk(folder: Path) -> Health:
     return Health(
         name="disk", ok=good, detail=f"{free:.1f} GiB free for runs", mend="" if good else "free some space first"
     )
+
+
+async def _programs() -> Health:
+    """Whether flows may run programs that models wrote; most do not, so that it is no failure when they may not."""
+    tried = await available()
+    held = [str(layer) for layer, objection in tried.items() if not objection]
+    if not held:
+        why = "; ".join(f"{layer}: {objection}" for layer, objection in tried.items())
+        return Health(name="programs", ok=None, detail=f"cannot be run apart here ({why})", mend=MEND)
+    weaker = f" ({', '.join(held[1:])} would do too)" if held[1:] else ""
+    return Health(name="programs", ok=True, detail=f"run apart by {held[0]}{weaker}")
 
 
 def _campaign(spec: CampaignSpec) -> Health:
