@@ -71,6 +71,21 @@ AGREED = {
     "solve-problem": ("Solution", "passages points problem"),
     "judge-problem": ("Judgement", "passages points problem reasoning answer evidence judge"),
 }
+# Those that measures and attributes ask: they share no beginning with each other.
+OF_MEASURES = {
+    "answer-question": ("ShortAnswer", "passage question"),
+    "check-answer": ("AnswerCheck", "answer framing passage question"),
+    "check-group": ("GroupCheck", "claim texts"),
+    "compare-two-texts": ("Comparison", "criterion first question second"),
+    "group-texts": ("Groups", "criteria texts"),
+    "name-differences": ("Differences", "texts"),
+    "propose-dimensions": ("Dimensions", "count passage"),
+    "propose-personas": ("Personas", "count passage"),
+    "propose-values": ("Values", "class_name count dimension passage"),
+    "relate-persona": ("Personas", "count persona"),
+    "score-by-rubric": ("RubricScores", "criteria text"),
+    "shared-values": ("Values", "class_name dimension others values"),
+}
 ON_PASSAGE = [name for name, (_, variables) in AGREED.items() if "passage" in variables.split()]
 ON_PASSAGES = [name for name in AGREED if name not in ON_PASSAGE]
 
@@ -96,10 +111,10 @@ def rendered(name: str, **changed: Any) -> str:
     return "\n\n".join(message.content for message in messages)
 
 
-@pytest.mark.parametrize("name", AGREED)
+@pytest.mark.parametrize("name", AGREED | OF_MEASURES)
 def test_a_prompt_asks_for_what_was_agreed(name: str) -> None:
     prompt = LIBRARY.get(name)
-    schema, variables = AGREED[name]
+    schema, variables = (AGREED | OF_MEASURES)[name]
     assert prompt.schema is getattr(schemas, schema)
     assert prompt.variables == set(variables.split())
     assert prompt.description
