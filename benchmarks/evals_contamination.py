@@ -89,7 +89,7 @@ def write(rows: list[str]) -> Path:
     return path
 
 
-def measure(rows: int = 100_000, items: int = 20_000) -> dict[str, Any]:
+def figures(rows: int = 100_000, items: int = 20_000) -> dict[str, Any]:
     """Returns every figure, each part from a process of its own."""
     found: dict[str, Any] = {}
     for part in ("gate", "pii"):
@@ -111,7 +111,7 @@ def main() -> None:
     if given.part:
         print(json.dumps(gate(given.rows, given.items) if given.part == "gate" else pii(given.items)))
         return
-    found = measure(given.rows, given.items)
+    found = figures(given.rows, given.items)
     for name, value in found.items():
         print(f"{name:<36} {value:>12,}")
     print(json.dumps(found))
