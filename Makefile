@@ -29,7 +29,7 @@ demo: $(CORE)
 	@$(BIN)/gristmill run examples/demo.toml
 
 # Three processes, since many tests wait for a lease to end or a server to come back.
-test: lint types redis postgres chromium
+test: lint types redis postgres chromium bubblewrap
 	@$(BIN)/python -m pytest -n 3 --dist worksteal
 
 .PHONY: test-web
@@ -62,6 +62,10 @@ postgres: $(DEV)
 .PHONY: chromium
 chromium: $(DEV)
 	@.ci/chromium .venv
+
+.PHONY: bubblewrap
+bubblewrap: $(DEV)
+	@.ci/bubblewrap .venv
 
 test-vllm: $(DEV) $(VLLM)
 	@$(BIN)/python -m pytest -m vllm tests/served_vllm
