@@ -116,6 +116,7 @@ def fleet(**options: Any) -> None:
 @main.command(short_help="Show how far RUN is, and why items were lost.")
 @click.argument("run", type=click.Path(path_type=Path))
 @click.option("--watch", is_flag=True, help="Show it again every two seconds, until nothing works on the run.")
+@click.option("--curves", is_flag=True, help="Also how new each cell's items were, from its first tasks to its newest.")
 @click.option("--json", "as_json", is_flag=True, help="As one JSON object.")
 @STORE
 def status(**options: Any) -> None:

@@ -12,7 +12,7 @@ from ..storage.returns import NOTE
 from .asking import ask, draft_of, parsed_as
 from .messages import Messages, question_answer
 from .state import FlowContext, FlowState, Node, NodeInfo, describe
-from .variables import Given
+from .variables import TRAITS, Given
 
 SUGGEST = ("passage", "question", "answer", "evidence", "kind", "reasons", "comment")
 EDIT = ("passage", "question", "answer", "evidence", "kind", "reasons")
@@ -39,11 +39,12 @@ def refiner(
         adds: further fields of the draft, as the generator has them.
 
     Both prompts also get `reviewer_note`: what a person asks for who sent the item back, empty for all other items. In
-    the first round it is the `comment` too, for a prompt that does not know it.
+    the first round it is the `comment` too, for a prompt that does not know it. And they get `traits`, which the item
+    is to fit, as the generator did.
 
     The suggestions stay in the draft's note.
     """
-    extra = (NOTE, *(given or {}))
+    extra = (NOTE, TRAITS, *(given or {}))
     edit_names = tuple(dict.fromkeys((*variables, *extra)))
     suggest_names = tuple(dict.fromkeys((*suggest_variables, *extra)))
     suggester = suggest_role or role

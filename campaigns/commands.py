@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict
 from heapq import nsmallest
 from pathlib import Path
 from typing import Any
@@ -44,6 +45,8 @@ from .progress import Logged, progress_for
 from .report import books_dict, print_books, print_item, print_status, status_of
 from .spec import CampaignSpec, load_spec
 from .starter import write_starter
+from .steering.ends import print_curves
+from .steering.opening import curves_of_run
 from .telemetry.logs import LogFormat, Logs
 from .telemetry.telemetry import Telemetry
 from .terminal import open_console, print_json
@@ -168,18 +171,21 @@ def fleet(run: Path, *, action: str, tasks: Sequence[str], redis: str, store: st
     return 0
 
 
-def status(run: Path, *, store: str, as_json: bool, watch: bool = False) -> int:
+def status(run: Path, *, store: str, as_json: bool, watch: bool = False, curves: bool = False) -> int:
     folder, url = find_run(run, store)
     console = open_console()
     while True:
         with _reading(folder, url) as opened:
             found = status_of(opened)
+            if curves:
+                found["curves"] = [asdict(one) for one in curves_of_run(opened)]
         if watch and console.is_terminal:
             console.clear()
         if as_json:
             print_json(found)
         else:
             print_status(console, found)
+            print_curves(console, found.get("curves", ()))
             lost_first = sorted(found["reasons"], key=lambda row: row["status"] == Status.ACCEPTED)
             for row in lost_first[:1]:
                 console.print(

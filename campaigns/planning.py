@@ -89,14 +89,14 @@ class Plan:
                 self.planned += 1
                 self._yields.add(task, status)
                 if steering is not None:
-                    steering.books.plan(steering.books.of(self._heirs.today(task)), status, counts=counts_now)
+                    steering.recall(self._heirs.today(task), status, counts=counts_now)
             elif status is Status.PENDING:
                 self._sent_back.append(task)
             if counts_now and status in (Status.PENDING, Status.ACCEPTED):
                 self.coverage.add(self._heirs.today(task))
         if steering is not None and self.planned:
-            for task, _, novelty in ended_tasks(store):
-                steering.books.learn(steering.books.of(self._heirs.today(task)), novelty)
+            for task, status, novelty in ended_tasks(store):
+                steering.recall_end(self._heirs.today(task), status, novelty)
         self._resuming = self.planned > 0
 
     @property

@@ -161,21 +161,30 @@ async def test_a_run_asks_once_and_every_item_has_its_persona(tmp_path: Path) ->
 
 async def test_a_prompt_shows_the_traits_and_none_without_them(tmp_path: Path) -> None:
     seen: list[str] = []
+    refined: list[str] = []
 
     def answer(request: Request) -> Any:
         if request.role == "generator":
             seen.append(request.messages[-1].content)
             return {"question": f"What is number {len(seen)}?", "answer": "It is.", "evidence": []}
-        return {"decision": "accept", "scores": [], "reasons": [], "comment": "", "evidence": []}
+        if request.role == "refiner":
+            refined.append(request.messages[-1].content)
+            if "suggestions" in refined[-1].splitlines()[-1]:
+                return {"suggestions": ["Name it."]}
+            return {"question": f"What is number {len(refined)} again?", "answer": "It is.", "evidence": []}
+        decision = "accept" if "again" in request.messages[-1].content else "revise"
+        return {"decision": decision, "scores": [], "reasons": [], "comment": "", "evidence": []}
 
     for attributes in ({"values": {"audience": ["pilots"]}}, {}):
         seen.clear()
+        refined.clear()
         given: dict[str, Any] = {"models": {"default": Scripted(answer)}, "options": {"propose": False}}
         chosen = Campaign(f"t{len(attributes)}", [CORPUS], recipe="grounded-qa", max_tasks=3, runs=str(tmp_path),
                           attributes=attributes, **given)  # fmt: skip
         await chosen.execute()
         assert len(seen) >= 3
-        assert all(("audience: pilots" in one) == bool(attributes) for one in seen)
+        assert len(refined) >= 6
+        assert all(("audience: pilots" in one) == bool(attributes) for one in (*seen, *refined))
 
 
 async def test_other_attributes_are_another_campaign(tmp_path: Path) -> None:

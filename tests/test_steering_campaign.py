@@ -6,7 +6,9 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import orjson
 import pytest
+from click.testing import CliRunner
 from harness import accepting, assert_accounted, write_campaign
 from mock_server import MockServer
 from processes import Start, until
@@ -16,6 +18,7 @@ from write_and_judge import PROMPTS, flow, judged, rows
 from gristmill import Campaign, ModelSpec, Request, Scripted
 from gristmill.campaigns.report import print_status, status_of
 from gristmill.campaigns.steering.curves import ALL, curves
+from gristmill.cli import main
 from gristmill.errors import ConfigError
 from gristmill.storage.records import Status
 from gristmill.storage.store import RunStore
@@ -69,6 +72,12 @@ async def test_a_run_tells_its_cells_and_their_curves(tmp_path: Path) -> None:
     assert found["kind=own"].points[-1].novelty == pytest.approx(1.0, abs=0.2)
     assert found["kind=twin"].newest == 0.0
     assert sum(curve.tasks for cell, curve in found.items() if cell.startswith("kind=")) == report.books.planned
+    shown = CliRunner().invoke(main, ["status", str(report.folder), "--curves"])
+    assert shown.exit_code == 0
+    assert any(line.split()[:1] == ["kind=twin"] and "▁" in line for line in shown.output.splitlines())
+    told = orjson.loads(CliRunner().invoke(main, ["status", str(report.folder), "--curves", "--json"]).output)["curves"]
+    assert told[0]["cell"] == ALL
+    assert sum(point["tasks"] for point in told[0]["points"][-1:]) == report.books.planned
 
 
 async def test_max_tasks_and_the_target_hold_with_steering(tmp_path: Path) -> None:

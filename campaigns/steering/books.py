@@ -37,9 +37,12 @@ class CellBooks:
         """Returns the cells of a task; new ones are opened."""
         found: Known = []
         known, dimensions = self._cells, self._dimensions
-        for name, cells in self._names.of(task):
+        for name, names in self._names.of(task):
             dimension = dimensions.get(name) or self._dimension(name)
-            found.append((dimension, [known.get(cell) or self._opened(cell, dimension) for cell in cells]))
+            cells = []
+            for cell in names:
+                cells.append(known.get(cell) or self._opened(cell, dimension))
+            found.append((dimension, cells))
         return found
 
     def _dimension(self, name: str) -> Dimension:
@@ -73,8 +76,9 @@ class CellBooks:
             if status is not Status.ACCEPTED:
                 dimension.change(cells, -1)
 
-    def learn(self, known: Known, novelty: float | None) -> None:
-        """Takes in how new an ended task was; None says that its end tells nothing of that.
+    def learn(self, known: Known, novelty: float | None, hope: float = 1.0) -> None:
+        """Takes in how new an ended task was; None says that its end tells nothing of that. `hope` is how new it was to
+        be, in [0, 1], for a task that was asked before: the cells take so much of the blame.
 
         Of what it lacks the weakest of its cells takes all the blame, others as much as they are weak beside it: a cell
         is not spent because it was drawn together with one that is.
@@ -84,7 +88,7 @@ class CellBooks:
         spec = self._spec
         cells = [cell for _, some in known for cell in some]
         for cell, blame in _blamed(cells, [cell.novelty.mean for cell in cells]):
-            if cell.learn(novelty, blame, memory=spec.memory, after=spec.after, threshold=spec.threshold):
+            if cell.learn(novelty, blame * hope, memory=spec.memory, after=spec.after, threshold=spec.threshold):
                 if cell.saturated:
                     self.saturated[cell.name] = cell
                 else:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from ...graphs.recipes.base import cell as cell_name
 from ...graphs.recipes.shares import made_up
@@ -10,6 +10,8 @@ from ...storage.records import Status, Task
 from ...storage.returns import MARKS
 
 PRIOR = (2.0, 0.2)  # tasks that a cell is taken to have had before its first: good ones, others
+
+LIVE = (Status.PENDING, Status.ACCEPTED)
 
 Groups = list[tuple[str, list[str]]]
 """A task's cells by dimension, none empty."""
@@ -27,10 +29,10 @@ class Cells:
         document: Callable[[str], str],
         communities: Mapping[str, Sequence[str]] | None = None,
     ) -> None:
-        self._readers: list[tuple[str, Callable[[Task], Iterable[str]]]] = []
+        self._readers: list[tuple[str, Callable[[Task], Sequence[str]]]] = []
         self._document = document
         self._communities = communities or {}
-        readers: dict[str, Callable[[Task], Iterable[str]]] = {
+        readers: dict[str, Callable[[Task], Sequence[str]]] = {
             "draw": lambda task: (task.kind,),
             "chunk": lambda task: _each(task.chunks),
             "document": lambda task: _each(list(map(self._document, task.chunks))),
@@ -46,26 +48,28 @@ class Cells:
 
     def of(self, task: Task) -> Groups:
         """Returns the cells of a task."""
-        groups = [(name, [f"{name}={value}" for value in read(task)]) for name, read in self._readers]
+        groups: Groups = []
+        for name, read in self._readers:
+            if found := read(task):
+                groups.append((name, [f"{name}={value}" for value in found]))
         if self._all:
             groups += [
                 (name, [cell_name(name, value)])
                 for name, value in task.attributes.items()
                 if isinstance(value, str) and name not in MARKS and name not in self._named
             ]
-        return [group for group in groups if group[1]]
+        return groups
 
-    def _communities_of(self, task: Task) -> Iterator[str]:
-        found = (one for entity in task.entities for one in self._communities.get(entity, ()))
-        return iter(dict.fromkeys(found))
-
-
-def _each(values: Sequence[str]) -> Iterable[str]:
-    return values if len(values) < 2 else dict.fromkeys(values)
+    def _communities_of(self, task: Task) -> Sequence[str]:
+        return tuple(dict.fromkeys(one for entity in task.entities for one in self._communities.get(entity, ())))
 
 
-def _attribute(name: str) -> Callable[[Task], Iterable[str]]:
-    def read(task: Task) -> Iterable[str]:
+def _each(values: Sequence[str]) -> Sequence[str]:
+    return values if len(values) < 2 else tuple(dict.fromkeys(values))
+
+
+def _attribute(name: str) -> Callable[[Task], Sequence[str]]:
+    def read(task: Task) -> Sequence[str]:
         value = task.attributes.get(name)
         return (value,) if isinstance(value, str) else ()
 
@@ -170,9 +174,7 @@ class Cell:
     def planned(self, status: Status = Status.PENDING, *, counts: bool = True) -> None:
         """Counts a task; one that `counts` as nothing was accepted and its place is wanted again."""
         self.tried += 1
-        self._change(0)
-        if counts and status in (Status.PENDING, Status.ACCEPTED):
-            self._change(1)
+        self._change(1 if counts and status in LIVE else 0)
         if counts and status is Status.ACCEPTED:
             self.accepted += 1
             self._bar()
@@ -195,10 +197,11 @@ class Cell:
         return True
 
     def _change(self, by: int) -> None:
-        dimension, before = self.dimension, self.live
-        self.live += by
-        dimension.total += by
-        dimension.seen += int(self.live > 0) - int(before > 0)
+        if by:
+            dimension, before = self.dimension, self.live
+            self.live += by
+            dimension.total += by
+            dimension.seen += (self.live > 0) - (before > 0)
         if self.weight:
             self.rarity = (self.weight / (made_up(self.live, self.tried) + 1.0)) ** self._power
 

@@ -10,7 +10,6 @@ from rich.table import Table
 from rich.text import Text
 
 from ..stops import Stop
-from .curves import Curve, Point
 from .steering import Steering
 
 MARK = "steering"
@@ -63,18 +62,22 @@ def print_steering(console: Console, mark: Mapping[str, Any] | None) -> None:
         console.print(Text(f"  quota not met: {text}", style="yellow"))
 
 
-def print_curves(console: Console, found: Sequence[Curve]) -> None:
-    """Prints the curve of each cell: novelty from its first to its newest tasks, in bars from 0 to 1."""
+def print_curves(console: Console, found: Sequence[Mapping[str, Any]]) -> None:
+    """Prints the curve of each cell, given as JSON values: novelty from its first to its newest tasks, in bars from 0
+    to 1; nothing for no curve."""
+    if not found:
+        return
     table = Table(box=None, pad_edge=False, header_style="dim")
     for column, justify in (("cell", "left"), ("tasks", "right"), ("accepted", "right"), ("newest", "right")):
         table.add_column(column, justify="right" if justify == "right" else "left")
     table.add_column("novelty, by tasks")
     for curve in found:
-        newest = "-" if curve.newest is None else f"{curve.newest:.2f}"
-        bars = "".join(map(_bar, curve.points))
-        table.add_row(Text(curve.cell), str(curve.tasks), str(curve.accepted), newest, Text(bars))
+        told = [point["novelty"] for point in curve["points"]]
+        newest = next((f"{one:.2f}" for one in reversed(told) if one is not None), "-")
+        cells = Text(curve["cell"]), str(curve["tasks"]), str(curve["accepted"]), newest
+        table.add_row(*cells, Text("".join(map(_bar, told))))
     console.print(table)
 
 
-def _bar(point: Point) -> str:
-    return " " if point.novelty is None else BARS[min(len(BARS) - 1, int(point.novelty * len(BARS)))]
+def _bar(novelty: float | None) -> str:
+    return " " if novelty is None else BARS[min(len(BARS) - 1, int(novelty * len(BARS)))]

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from ...errors import ConfigError
 from ...storage.store import RunStore
 from .cells import Cells
-from .curves import documents_of
-from .spec import SteerSpec
+from .curves import Curve, curves, documents_of
+from .spec import DIMENSIONS, SteerSpec
 from .steering import Steering
 
 if TYPE_CHECKING:  # types only: a campaign without a graph does not load networkx
@@ -43,3 +43,15 @@ def communities_of(graph: KnowledgeGraph | None, seed: int) -> dict[str, list[st
         for entity in members:
             found[entity].append(str(number))
     return dict(found)
+
+
+def curves_of_run(store: RunStore) -> list[Curve]:
+    """Returns the curves of a run by the dimensions of its campaign, communities among them where it has a graph."""
+    campaign = store.mark("campaign") or {}
+    dimensions = (campaign.get("steer") or {}).get("dimensions") or DIMENSIONS
+    communities = None
+    if "community" in dimensions and store.count("entities"):
+        from ...graphs.knowledge.graph import KnowledgeGraph  # networkx: only where communities are asked for
+
+        communities = communities_of(KnowledgeGraph.load(store), int(campaign.get("seed") or 0))
+    return curves(store, dimensions=dimensions, communities=communities)

@@ -14,6 +14,7 @@ from typing import Any, Protocol
 
 from ...graphs.recipes.base import WAIT, coverage_keys
 from ...storage.records import Status, Task
+from .asks import Asks, ask_of
 from .books import CellBooks, Known
 from .cells import Cells
 from .spec import SteerSpec
@@ -22,6 +23,7 @@ PATIENCE = 10_000  # candidates in a row that may not be drawn, after which the 
 LOOKS = 16  # times that more candidates are looked at where all are ahead of their share
 RESTING = 64  # candidates of saturated cells that are kept to try them again
 STEP = 8.0  # a share that is far behind or ahead counts so many times as one that is met, at most
+_NOTHING: tuple[Known, int] = ([], 0)
 
 
 class Source(Protocol):
@@ -43,13 +45,15 @@ class Source(Protocol):
 class Candidate:
     """A task that a planner drew, and its cells."""
 
-    __slots__ = ("keys", "known", "order", "task", "worth")
+    __slots__ = ("ask", "keys", "known", "order", "promise", "task", "worth")
 
     def __init__(self, task: Task, known: Known, order: int) -> None:
         self.task = task
         self.known = known
         self.order = order
         self.keys = coverage_keys(task)
+        self.ask = ask_of(task)
+        self.promise = 1.0
         self.worth = 0.0
 
 
@@ -85,15 +89,17 @@ class Steering:
     def __init__(self, spec: SteerSpec, cells: Cells) -> None:
         self.spec = spec
         self.books = CellBooks(spec, cells)
+        self._asks = Asks(spec.rarity)
         self.waiting: Counter[str] = Counter()
         self.barred: Counter[str] = Counter()
         self._buffer: list[Candidate] = []
         self._resting: deque[Candidate] = deque()
-        self._running: dict[str, Known] = {}  # planned tasks of this start that have not ended
+        self._running: dict[str, tuple[Known, int]] = {}  # planned tasks of this start that have not ended
         self._held: set[str] = set()  # ids of the buffer and of what rests: a planner must not draw them again
         self._refused: set[str] = set()  # ids that may not be drawn, of a planner that would give them for ever
         self._walks = False
-        self._order = self._barren = self._passed = 0
+        self._order = self._barren = self._passed = self._passed_fresh = 0
+        self._every = 0  # planned by all starts
         self._planned = 0  # since the planner began, or began again
         self._vain = 0  # batches in a row that had nothing but candidates ahead of their share
         self._credit = 0.0
@@ -110,9 +116,25 @@ class Steering:
 
     def ended(self, task: Task, status: Status, novelty: float | None) -> None:
         """Takes in how a planned task ended, and how new what it gave was where its end says so."""
-        known = self._running.pop(task.id, None) or self.books.of(task)
+        known, ask = self._running.pop(task.id, _NOTHING)
+        if not known:  # an earlier start planned it
+            known, ask = self.books.of(task), ask_of(task)
         self.books.end(known, status)
-        self.books.learn(known, novelty)
+        self._learn(known, ask, status, novelty)
+
+    def recall(self, task: Task, status: Status, *, counts: bool) -> None:
+        """Counts a task that an earlier start planned; see `Cell.planned`."""
+        self.books.plan(self.books.of(task), status, counts=counts)
+        self._asks.plan(ask_of(task))
+        self._every += 1
+
+    def recall_end(self, task: Task, status: Status, novelty: float | None) -> None:
+        """Takes in what an earlier start learnt, in the order that tasks ended."""
+        self._learn(self.books.of(task), ask_of(task), status, novelty)
+
+    def _learn(self, known: Known, ask: int, status: Status, novelty: float | None) -> None:
+        self.books.learn(known, novelty, self._asks.hope(ask))
+        self._asks.end(ask, status, novelty)
 
     async def draw(self, room: int, source: Source) -> Sequence[Task]:
         """Returns at most `room` tasks, the most promising first; none when there are no more, `WAIT` when there may be
@@ -131,6 +153,8 @@ class Steering:
         if chosen and tries > 0:
             chosen += self._try_again(tries)
         self._trim(room)
+        if chosen and self._passed_fresh and all(self._asks.made(one.ask) > 1 for one in chosen):
+            self._begin_again(source)
         return [one.task for one in chosen] or (WAIT if self.waits else ())
 
     async def _look(self, room: int, source: Source) -> None:
@@ -149,9 +173,7 @@ class Steering:
             if drawn:
                 self._dry = self._barren >= PATIENCE
             elif self._worth_beginning_again:
-                source.reopen()
-                self.books.revived = False
-                self._planned = self._passed = 0
+                self._reopen(source)
             else:
                 self._dry = True
 
@@ -159,6 +181,20 @@ class Steering:
     def _worth_beginning_again(self) -> bool:
         """Whether a planner that begins anew would give what was passed over, or barred and is no more."""
         return self._walks and (self.books.revived or (self._planned > 0 and self._passed > 0))
+
+    def _begin_again(self, source: Source) -> None:
+        """Goes back for what was passed over and never asked, when all that comes was asked before.
+
+        A walk begins by passing all that is planned, so it takes half as many new tasks to make up for one.
+        """
+        if self._walks and 2 * self._planned >= self._every:
+            self._reopen(source)
+            self._dry = False
+
+    def _reopen(self, source: Source) -> None:
+        source.reopen()
+        self.books.revived = False
+        self._planned = self._passed = self._passed_fresh = 0
 
     def _take(self, task: Task) -> None:
         """Puts a candidate into the buffer, or aside where it may not be drawn."""
@@ -200,7 +236,8 @@ class Steering:
                 self._uncount(one)
                 self._put_aside(one, why)
             else:
-                one.worth = self._worth(one.known)
+                one.promise = self._asks.promise(one.ask)
+                one.worth = self._worth(one)
                 heap.append((-one.worth, one.order, one))
         heapq.heapify(heap)
         capped, shared = bool(self.spec.at_most), bool(self.spec.shares) and not beyond_shares
@@ -208,7 +245,8 @@ class Steering:
         left: list[Candidate] = []
         while heap and len(chosen) < room:
             best = heap[0][2]
-            worth = self._worth(best.known)
+            best.promise = self._asks.promise(best.ask)  # one of its ask may have been chosen
+            worth = self._worth(best)
             if worth < best.worth:  # something like it was chosen meanwhile
                 best.worth = worth
                 heapq.heapreplace(heap, (-worth, best.order, best))
@@ -240,9 +278,11 @@ class Steering:
     def _settle(self, one: Candidate) -> None:
         """Counts a candidate as planned."""
         self._held.discard(one.task.id)
-        self._running[one.task.id] = one.known
+        self._running[one.task.id] = (one.known, one.ask)
         self.books.plan(one.known)
+        self._asks.plan(one.ask)
         self._planned += 1
+        self._every += 1
         for _, cells in one.known:
             for cell in cells:
                 cell.waiting -= 1
@@ -253,21 +293,24 @@ class Steering:
             if self.waiting[key] <= 0:
                 del self.waiting[key]
 
-    def _worth(self, known: Known) -> float:
-        """What a candidate promises: its rarity, each dimension alike, times the novelty of its least novel cell."""
+    def _worth(self, one: Candidate) -> float:
+        """What a candidate promises: its rarity, each dimension alike, times the novelty of its least novel cell and
+        what asking for the same again promises."""
         novelty = 1.0
         rarity = 0.0
-        for dimension, cells in known:
+        for dimension, cells in one.known:
             part = 0.0
+            level, shared = dimension.level, dimension.rest is not None
             for cell in cells:
-                if cell.novelty.mean < novelty:
-                    novelty = cell.novelty.mean
-                if cell.share is None:
-                    part += cell.rarity * dimension.level
-                else:
+                mean = cell.novelty.mean
+                if mean < novelty:
+                    novelty = mean
+                if shared and cell.share is not None:
                     part += min(STEP, max(1 / STEP, cell.share * (dimension.tasks + 1) / (cell.live + 1)))
-            rarity += part / len(cells)
-        return novelty * rarity
+                else:
+                    part += cell.rarity * level
+            rarity += part if len(cells) == 1 else part / len(cells)
+        return novelty * rarity * one.promise
 
     def _make_room(self, room: int) -> bool:
         """Passes over most candidates that are ahead of their share; tells whether to look for others."""
@@ -295,6 +338,7 @@ class Steering:
                 self._held.discard(one.task.id)
                 self.books.forget(one.known)
                 self._passed += 1
+                self._passed_fresh += not self._asks.made(one.ask)
         self._buffer = kept
 
 
