@@ -17,9 +17,9 @@ The goal is 95% of what the unsteered run has at its end: of its coverage (pairs
 item) and of its Vendi score (hashed words, q = 1). The ratio is of the calls at which each first has both. A run that
 was to be cut short (all but `again`) may plan half as many tasks more when it is steered; one that never has both
 counts with the calls of the longer run and is marked. Printed: both curves of the first seed; the ratio of each seed,
-to both, to coverage alone and to the Vendi score alone; geometric means with a 95% interval (Student's t of the logarithms); and
-what steering takes of CPU time for each task. `steering_calls_ratio` is the worse of `skewed` and `again`, the cases
-that have something to steer; every case has a name of its own beside it.
+to both, to coverage alone and to the Vendi score alone; geometric means with a 95% interval (Student's t of the
+logarithms); and what steering takes of CPU time for each task. `steering_calls_ratio` is the worse of `skewed` and
+`again`, the cases that have something to steer; every case has a name of its own beside it.
 """
 
 from __future__ import annotations
