@@ -53,7 +53,7 @@ def preparer(
         task = state["task"]
         for name, listed in picks.items():
             entries = [entry for entry in values.get(listed, ()) if entry]
-            number = int(task.attributes[place]) if place else _number(task.id, name, len(entries))
+            number = int(task.attributes[place]) if place else drawn(task.id, name, len(entries))
             if not 0 <= number < len(entries):
                 return {"decision": Decision.REJECT, "reasons": (UNSUITABLE,)}
             values[name] = entries[number]
@@ -64,6 +64,6 @@ def preparer(
     return prepare
 
 
-def _number(task: str, name: str, of: int) -> int:
-    """A number below `of` that hangs on the task alone, so that a restart draws the same."""
+def drawn(task: str, name: str, of: int) -> int:
+    """Returns a number below `of` (0 for none) that hangs on a task's id and a name alone: a restart draws the same."""
     return int(content_id("pick", task, name)[-16:], 16) % of if of else 0

@@ -11,6 +11,7 @@ from ..storage.records import Call
 from ..storage.returns import NOTE
 from .asking import ask, draft_of, parsed_as
 from .messages import Messages, question_answer
+from .preparer import drawn
 from .state import FlowContext, FlowState, Node, NodeInfo, describe
 from .variables import TRAITS, Given
 
@@ -29,6 +30,7 @@ def refiner(
     messages: Messages = question_answer,
     given: Given | None = None,
     adds: Given | None = None,
+    one: bool = False,
 ) -> Node:
     """Returns a node that appends the mended draft and counts `round`.
 
@@ -37,6 +39,7 @@ def refiner(
         suggest: the suggester's prompt; None edits from the critic's reasons alone.
         edit: the editor's prompt; it gets `suggestions` besides `variables`, an empty list without a suggester.
         adds: further fields of the draft, as the generator has them.
+        one: the editor gets one of the suggestions, drawn by the task's id and the round.
 
     Both prompts also get `reviewer_note`: what a person asks for who sent the item back, empty for all other items. In
     the first round it is the `comment` too, for a prompt that does not know it. And they get `traits`, which the item
@@ -60,6 +63,8 @@ def refiner(
         if suggest:
             reply = await ask(state, runtime, role=suggester, prompt=suggest, variables=suggest_names, given=given)
             suggestions, suggested = parsed_as(Suggestions, reply, suggester, suggest).suggestions, reply.calls
+        if one and suggestions:
+            suggestions = [suggestions[drawn(state["task"].id, f"round {state.get('round', 0)}", len(suggestions))]]
         more = {"suggestions": suggestions}
         reply = await ask(state, runtime, role=role, prompt=edit, variables=edit_names, given=given, more=more)
         calls = suggested + reply.calls

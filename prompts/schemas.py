@@ -119,6 +119,12 @@ class Suggestions(Answer):
     suggestions: list[str]
 
 
+class Rubrics(Suggestions):
+    """Answers `codeclm-rubrics`: what an instruction is judged by; `suggestions` are actions, one for each rubric."""
+
+    rubrics: list[str] = Field(default_factory=list)
+
+
 class PassageQuestion(Answer):
     question: str = Field(min_length=1)
     answer: str = Field(min_length=1)

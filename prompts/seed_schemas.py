@@ -38,7 +38,7 @@ class ClassText(Answer):
 
 
 class ClassLabel(Answer):
-    """Answers `label-text` and `similar-classes`' single question: the name of one class, as it was listed."""
+    """Answers `label-text`: the name of one class, as it was listed."""
 
     reason: str = ""
     label: str
@@ -81,13 +81,6 @@ class Metadata(Answer):
     skills: list[str] = Field(default_factory=list)
 
 
-class Rubrics(Answer):
-    """Answers `codeclm-rubrics`: what the instruction is judged by, and an action for each that makes it better."""
-
-    rubrics: list[str] = Field(default_factory=list)
-    actions: list[str] = Field(min_length=1)
-
-
 class Ratings(Answer):
     """Answers `compare-responses`: marks from 0 to 10."""
 
@@ -109,12 +102,23 @@ class Improved(Answer):
     response: str = Field(min_length=1)
 
 
-class Plan(Answer):
-    """Answers `datatune-plan`. `suitable` is false when the data set cannot be turned into the task."""
+class Requirements(Answer):
+    """Answers `datatune-expand`."""
+
+    requirements: list[str] = Field(min_length=1)
+
+
+class Columns(Answer):
+    """Answers `datatune-columns`. `suitable` is false when no column serves the task."""
 
     suitable: bool = True
-    requirements: list[str] = Field(default_factory=list)
     columns: list[str] = Field(default_factory=list)
+
+
+class Plan(Answer):
+    """Answers `datatune-plan`: steps that turn a row into an example. `suitable` is false when none can."""
+
+    suitable: bool = True
     plan: list[str] = Field(default_factory=list)
 
 

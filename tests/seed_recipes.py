@@ -28,6 +28,7 @@ class Case:
     rows: Sequence[Mapping[str, Any]] = ()
     options: Mapping[str, Any] = field(default_factory=dict)
     more: Mapping[str, Any] = field(default_factory=dict)
+    others: tuple[str, ...] = ()  # roles with a model of their own, which plays by the same script
 
     def campaign(self, folder: Path, model: Scripted, **values: Any) -> Campaign:
         documents = []
@@ -39,7 +40,8 @@ class Case:
             documents,
             recipe=self.recipe,
             options={**self.options, **values.pop("options", {})},
-            models={"default": model},
+            models={"default": model, **{role: beside(model, role) for role in self.others}},
+            roles={role: role for role in self.others},
             runs=str(folder / "runs"),
             **{"concurrency": 3, **self.more, **values},
         )
@@ -75,6 +77,13 @@ class Ran:
     def of(self, task: Task) -> list[str]:
         """The prompts that were asked for a task, in order."""
         return [request.prompt for request in self.requests if request.task == task.id]
+
+
+def beside(model: Scripted, name: str) -> Scripted:
+    """Another model that answers as `model` does and notes its requests in the same list."""
+    other = Scripted(model.answer, name=name)
+    other.requests = model.requests
+    return other
 
 
 def read(folder: Path) -> tuple[list[Task], list[Item]]:
@@ -152,10 +161,142 @@ def persona_hub(request: Request) -> Any:
 
 PASSAGES = [{"text": "The mill stands by the river."}, {"text": "A baker sells bread at dawn."}]
 
+# attrprompt
+
+# Two values of each class are its own, one is listed for both, one fits the other by the model's answer.
+SUBTOPICS = {
+    "hardware": ["broken screens", "noisy fans", "prices of spare parts", "waiting for a reply"],
+    "software": ["lost passwords", "slow updates", "Prices of spare parts", "colours of icons"],
+}
+FITS_BOTH = {"hardware": ["waiting for a reply"], "software": []}
+
+
+def attrprompt(request: Request) -> Any:
+    said = request.variables
+    if request.prompt == "list-class-values":
+        return {"values": SUBTOPICS[said["class_name"]]}
+    if request.prompt == "shared-values":
+        return {"values": FITS_BOTH[said["class_name"]]}
+    if request.prompt == "label-text":
+        return {"reason": "it says so", "label": said["text"].split()[1]}
+    return {"text": f"Of {said['class_name']} is {mark(request)}."}
+
+
+# cotam
+
+LABELLED = [
+    {"text": "The soup was cold and late.", "label": "bad"},
+    {"text": "The soup was hot and quick.", "label": "good"},
+    {"text": "The soup was soup.", "label": "neutral"},
+]
+
+
+def cotam(request: Request) -> Any:
+    said = request.variables
+    if request.prompt == "cotam-decompose":
+        return {"attributes": ["subject: soup", f"length: {len(said['passage'])}"]}
+    if request.prompt == "cotam-propose":
+        return {"changes": [f"from {said['source_label']} to {said['label']}"]}
+    if request.prompt == "cotam-rewrite":
+        return {"text": f"{said['passage']} Now {said['label']}"}
+    return {"label": said["text"].split()[-1]}
+
+
+# targen
+
+TASK = {"task": "Whether a message asks for help.", "labels": {"help": "it asks", "none": "it asks for nothing"}}
+
+
+def targen(request: Request) -> Any:
+    said = request.variables
+    if request.prompt == "targen-contexts":
+        return {"contexts": [f"context {number}" for number in range(said["count"])]}
+    if request.prompt == "targen-seeds":
+        return {"seeds": [f"seed {number} of {said['context']}" for number in range(said["count"])]}
+    if request.prompt == "targen-write":
+        return {"text": f"{said['instance_seed']} with {said['label']}"}
+    return {"reason": "read anew", "label": said["text"].split()[-1]}
+
+
+# codeclm
+
+INSTRUCTIONS = [{"text": f"Secret seed {name}: plan a day."} for name in ("one", "two", "three")]
+
+
+def codeclm(request: Request) -> Any:
+    """The target keeps up until an instruction was made harder twice."""
+    said = request.variables
+    if request.prompt == "codeclm-encode":
+        return {"use_case": f"planning {mark(request)}", "skills": ["time management", "clear lists"]}
+    if request.prompt == "codeclm-decode":
+        return {"instruction": f"Plan {mark(request)}"}
+    if request.prompt == "codeclm-rubrics":
+        return {"rubrics": ["depth", "limits"], "suggestions": ["go deeper", "add a limit"]}
+    if request.prompt == "codeclm-improve":
+        return {"instruction": f"{said['instruction']} harder"}
+    if request.prompt == "respond-to-instruction":
+        return f"{request.role} on {said['instruction']}"
+    good = 9 if said["instruction"].count("harder") > 1 else 6
+    return {"reason": "", **{place: good if said[place].startswith("strong") else 5 for place in ("first", "second")}}
+
+
+# refed
+
+REFERENCES = [
+    {"text": "Explain how a mill grinds oats.", "response": "By two stones, the upper of which turns."},
+    {"text": "Name three uses of a weir.", "response": "Power, fish, and water for fields."},
+]
+
+
+def refed(request: Request) -> Any:
+    said = request.variables
+    if request.prompt == "refed-feedback":
+        number = mark(request)
+        return {"instruction_feedback": [f"clear {number}"], "response_feedback": [f"short {number}"]}
+    if request.prompt == "refed-instruction":
+        return {"instruction": f"Ask of {mark(request)}."}
+    if request.prompt == "refed-refine":
+        return {"response": f"{said['response']} Made {said['response_feedback'][0]}."}
+    return f"Draft for {said['instruction']}"
+
+
+# datatune
+
+TABLE = [
+    {"text": "The valve leaks.", "product": "pump", "stars": 1, "internal": "x1"},
+    {"text": "It runs well.", "product": "fan", "stars": 5, "internal": "x2"},
+    {"text": "", "product": "belt", "stars": 3, "internal": "x3", "note": "kept out: no text"},
+    {"text": "I sent it back.", "product": "saw", "stars": 2, "internal": "x4"},
+    {"text": "The best I had.", "product": "drill", "stars": 5, "internal": "x5"},
+]
+
+
+def datatune(request: Request) -> Any:
+    said = request.variables
+    if request.prompt == "datatune-expand":
+        return {"requirements": ["a review", "an answer yes or no"]}
+    if request.prompt == "datatune-columns":
+        return {"suitable": True, "columns": ["text", "stars", "nonsense"]}
+    if request.prompt == "datatune-plan":
+        return {"suitable": True, "plan": ["ask whether the review is good", "answer by stars"]}
+    row = json.loads(said["row"])
+    return {
+        "usable": True,
+        "instruction": f"Is this good? {row['text']}",
+        "response": "yes" if row["stars"] > 3 else "no",
+    }
+
+
 CASES = {
     "genqa": Case("genqa", genqa, options={"tasks": 12, "listed": 6}),
     "magpie": Case("magpie", magpie, options={"tasks": 10}),
     "bare": Case("bare", bare, SEEDS, {"tasks": 10}),
+    "attrprompt": Case("attrprompt", attrprompt, options={"classes": list(SUBTOPICS), "per_class": 8}),
+    "cotam": Case("cotam", cotam, LABELLED, {"attribute": "sentiment"}),
+    "targen": Case("targen", targen, options={**TASK, "contexts": 4, "seeds": 3}),
+    "codeclm": Case("codeclm", codeclm, INSTRUCTIONS, {"per_seed": 2}, others=("target",)),
+    "refed": Case("refed", refed, REFERENCES, {"per_reference": 3}),
+    "datatune": Case("datatune", datatune, TABLE, {"task": "Is a review good?", "labels": ["yes", "no"]}),
     "persona-hub": Case("persona-hub", persona_hub, PASSAGES, {"personas": 2, "related": 2, "hops": 1}),
 }
 

@@ -31,6 +31,12 @@ _HOMES = {
     "e5": "e5:E5",
     "muffin": "muffin:MUFFIN",
     "craft": "craft:CRAFT",
+    "attrprompt": "attrprompt:ATTRPROMPT",
+    "cotam": "cotam:COTAM",
+    "targen": "targen:TARGEN",
+    "codeclm": "codeclm:CODECLM",
+    "refed": "refed:REFED",
+    "datatune": "datatune:DATATUNE",
 }
 
 

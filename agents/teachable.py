@@ -1,0 +1,85 @@
+"""Teachable instructions: a strong and a target model answer one, and it is kept where the target has to learn.
+
+After CodecLM's contrastive filtering (Wang et al. 2024, arXiv:2404.05875).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from langgraph.runtime import Runtime
+
+from ..errors import ConfigError
+from ..prompts.schemas import Ratings
+from ..storage.records import Decision, Verdict
+from .asking import ask, draft_of, label_of, parsed_as
+from .messages import instruction_response
+from .state import FlowContext, FlowState, Node, NodeInfo, describe
+from .variables import last_draft
+
+RESPOND, COMPARE = "respond-to-instruction", "compare-responses"
+MOST = 10  # marks that the judge gives
+
+
+def teachable(*, strong: str = "strong", target: str = "target", judge: str = "judge", gap: float = 0.3) -> Node:
+    """Returns a node that appends a draft, the newest instruction with the strong model's response, and a verdict.
+
+    The judge marks both responses, once in either order; the mean difference in tenths is the score `gap`. Where it is
+    smaller than `gap`, the verdict is `revise` with the reason `too_easy`. The draft keeps the target's response.
+
+    Raises:
+        ConfigError: `gap` is outside (0, 1]; when it runs, `strong` and `target` are one model.
+    """
+    if not 0 < gap <= 1:
+        raise ConfigError(f"gap is {gap}; it must lie above 0 and be 1 at most")
+    parts = (
+        NodeInfo(strong, RESPOND, frozenset({"instruction"})),
+        NodeInfo(target, RESPOND, frozenset({"instruction"})),
+        NodeInfo(judge, COMPARE, frozenset({"instruction", "first", "second"})),
+    )
+
+    @describe(reads=("task", "drafts"), writes=("drafts", "verdicts", "decision", "reasons"), parts=parts)
+    async def compare(state: FlowState, runtime: Runtime[FlowContext]) -> dict[str, Any]:
+        context = runtime.context
+        if context.model(strong).name == context.model(target).name:
+            raise ConfigError(
+                f"roles '{strong}' and '{target}' are both answered by '{context.model(strong).name}', so no response "
+                f'could be better than the other; give them two models: [roles] {target} = "..."'
+            )
+        said = ("instruction",)
+        best, other = await asyncio.gather(
+            *(ask(state, runtime, role=role, prompt=RESPOND, variables=said) for role in (strong, target))
+        )
+        texts = (best.text.strip(), other.text.strip())
+        orders = [dict(zip(("first", "second"), pair, strict=True)) for pair in (texts, texts[::-1])]
+        replies = await asyncio.gather(
+            *(ask(state, runtime, role=judge, prompt=COMPARE, variables=said, more=order) for order in orders)
+        )
+        one, two = (parsed_as(Ratings, reply, judge, COMPARE) for reply in replies)
+        found = (one.first + two.second - one.second - two.first) / 2 / MOST
+        accepted = found >= gap
+        fields = {**last_draft(state).fields, "response": texts[0], "target_response": texts[1]}
+        draft = draft_of(
+            state, runtime, best, by=strong, prompt=RESPOND, messages=instruction_response, fields=fields,
+            calls=best.calls + other.calls,
+        )  # fmt: skip
+        verdict = Verdict(
+            by=judge,
+            draft=draft.index,
+            decision=Decision.ACCEPT if accepted else Decision.REVISE,
+            reasons=() if accepted else ("too_easy",),
+            scores={"gap": max(0.0, found)},
+            text=one.reason[:500],
+            prompt=label_of(runtime, COMPARE),
+            model=replies[0].model,
+            calls=tuple(call for reply in replies for call in reply.calls),
+        )
+        return {
+            "drafts": [draft],
+            "verdicts": [verdict],
+            "decision": verdict.decision,
+            "reasons": verdict.reasons,
+        }
+
+    return compare
