@@ -263,6 +263,12 @@ cells();
 selections();
 contamination();
 
+document.querySelectorAll("#content table").forEach((one) => {
+  const name = one.closest("section").querySelector("h2").firstChild.textContent;
+  one.setAttribute("aria-label", name);
+  one.parentElement.setAttribute("aria-label", `Table: ${name}`);
+});
+
 let waiting = 0;
 const again = () => {
   clearTimeout(waiting);
