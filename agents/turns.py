@@ -20,7 +20,7 @@ from .variables import objections
 _REDUCERS: dict[str, Callable[[Any, Any], Any]] = {"drafts": operator.add, "verdicts": operator.add, "values": merge}
 
 
-def in_turn(*nodes: Node) -> Node:
+def in_turn(*nodes: Node, anew: bool = False) -> Node:
     """Returns a node that runs `nodes` one after another, each seeing what the ones before it wrote.
 
     It stops at the first verdict that rejects, or that sends a duplicate back to the generator, so put the cheap nodes
@@ -40,7 +40,12 @@ def in_turn(*nodes: Node) -> Node:
 
     @describe(reads=tuple(reads), writes=tuple(writes), parts=infos)
     async def run(state: FlowState, runtime: Runtime[FlowContext]) -> dict[str, Any]:
-        if state.get("drafts") and state.get("decision") != Decision.ACCEPT and any(map(_ends, objections(state))):
+        if (
+            not anew
+            and state.get("drafts")
+            and state.get("decision") != Decision.ACCEPT
+            and any(map(_ends, objections(state)))
+        ):
             return {}
         seen: dict[str, Any] = dict(state)
         written: dict[str, Any] = {}

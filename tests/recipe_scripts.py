@@ -150,6 +150,10 @@ def _sample(request: Request) -> dict[str, Any]:
     return {"instruction": f"Say what is stated. {first}", "output": f"It is stated: {first}"}
 
 
+def _harder(request: Request) -> dict[str, Any]:
+    return {"instruction": f"{request.variables['instruction']} ({request.variables['suggestions'][0]})"}
+
+
 SHOTS = [
     {"instruction": "At which heat does the steel valve open?", "output": "The valve opens at 80 degrees."},
     {"instruction": "How often do fitters oil it?", "output": "Fitters oil the valve every 6 weeks."},
@@ -192,6 +196,18 @@ SCRIPTS: dict[str, Script] = {
         {"write-from-shots": _sample, "judge-instruction": ACCEPT},
         target=6,
         options={"shots": SHOTS, "least_characters": 20, "shown": 2},
+    ),
+    "agent-instruct": Script(
+        {
+            "transform-text": lambda request: {"text": f"As {request.variables['form']}: {_asked_of(request)}"},
+            "write-instruction": lambda request: {"instruction": retold(request.variables["agent"], request.task[-6:])},
+            "suggest-harder": {"suggestions": ["harder", "trickier"]},
+            "edit-instruction": _harder,
+            "answer-instruction": lambda request: {"output": f"Done: {request.variables['instruction']}"},
+            "judge-instruction": ACCEPT,
+        },
+        target=16,
+        options={"skills": ["reading-comprehension", "creative-writing"]},
     ),
 }
 

@@ -37,6 +37,7 @@ _HOMES = {
     "codeclm": "codeclm:CODECLM",
     "refed": "refed:REFED",
     "datatune": "datatune:DATATUNE",
+    "agent-instruct": "agent_instruct:AGENT_INSTRUCT",
 }
 
 

@@ -1,0 +1,161 @@
+"""`agent-instruct`: documents are transformed, instructed on by a taxonomy of agents, made harder, and answered.
+
+After AgentInstruct, "Toward Generative Teaching with Agentic Flows" (Mitra et al. 2024, arXiv:2407.03502), all three of
+its flows; `grounded-qa` is its short form with evidence.
+Faithful: raw documents are the only seeds; a transformation agent brings each into a form that makes instructions easy
+to write (argument, debate, meeting, poem, ...); instruction agents of a taxonomy by skill write on the result; a
+suggester proposes how to make each instruction harder or trickier and an editor carries one out, for a fixed number of
+rounds; a model answers; quotas by skill.
+Not faithful: eight skills and eight transformations stand in the data file, not seventeen skills with their hundred
+agents; single turns, no tools, no code; one suggestion a round is carried out, so a task gives one item and not one for
+each suggestion. Added: twins are dropped, and a critic looks at instruction and output (the paper filters nothing).
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Self
+
+from pydantic import Field, model_validator
+
+from ...agents.critic import critic
+from ...agents.generator import generator
+from ...agents.messages import instruction_on_input
+from ...agents.novelty import novelty
+from ...agents.preparer import preparer
+from ...agents.refiner import refiner
+from ...agents.state import FlowState
+from ...agents.turns import by_kind, in_turn
+from ...agents.variables import passage_text
+from ...agents.verifiers import length
+from ...storage.records import Task
+from ..flows.reference import Flow, reference_flow
+from .base import Options, PlanView, Recipe, lazily
+from .groups import group_rng
+from .shares import Shares, crossed, shares_of
+from .skills import AS_IS, Skill, chosen_skills, skills
+
+TRANSFORMED = "transformed"
+WRITE = ("source", "skill_description", "agent")
+
+
+class AgentInstructOptions(Options):
+    """Options of `agent-instruct`.
+
+    skills:    names of skills; all of the taxonomy when empty.
+    shares:    how much of the accepted items a skill is to have, relative to the others, 1 where it is not named.
+    taxonomy:  a file with skills and transformations of your own, of the shape of `agent_skills.toml`.
+    per_skill: instructions of one skill a chunk is asked for, each by another agent or on another transformation.
+    rounds:    how often an instruction is made harder, before it is answered.
+    minimum:   least score by name (`correct`, `valid`) for the critic's acceptance.
+    """
+
+    skills: tuple[str, ...] = ()
+    shares: dict[str, float] = Field(default_factory=dict)
+    taxonomy: Path | None = None
+    per_skill: int = Field(default=1, ge=1)
+    rounds: int = Field(default=1, ge=0, le=5)
+    minimum: dict[str, float] = Field(default_factory=lambda: {"correct": 0.6})
+
+    @model_validator(mode="after")
+    def _names_are_known(self) -> Self:
+        """Raises `ConfigError` before anything is spent."""
+        Shares("skill", shares_of(chosen_skills(self.skills, self.taxonomy), self.shares), {})
+        return self
+
+
+@lazily
+def plan_agent_instruct(view: PlanView, rng: random.Random, options: AgentInstructOptions) -> Iterator[Task]:
+    """Draws each chunk with each skill: all chunks once before any twice, the rarest skill first.
+
+    Transformation and agent hang on chunk and skill alone; a next turn takes the next of their combinations.
+    """
+    known = chosen_skills(options.skills, options.taxonomy)
+    shares = Shares("skill", shares_of(known, options.shares), view.coverage)
+    for turn in range(options.per_skill):
+        for place, name in crossed(len(view.chunks), shares, rng):
+            chunk, skill = view.chunks[place].id, known[name]
+            pairs = [(form, agent) for form in skill.transformations for agent in range(len(skill.agents))]
+            if turn < len(pairs):
+                form, agent = group_rng("agent", chunk, name).sample(pairs, len(pairs))[turn]
+                attributes: dict[str, Any] = {"skill": name, "transformation": form, "agent_number": agent}
+                kind = AS_IS if form == AS_IS else TRANSFORMED
+                yield Task.of(kind, chunks=(chunk,), attributes=attributes)
+
+
+def agent_instruct_flow(options: AgentInstructOptions) -> Flow:
+    """Builds the flow: transformation, instruction agent, suggester and editor, checks, response, critic."""
+    known, forms = chosen_skills(options.skills, options.taxonomy), skills(options.taxonomy).forms
+
+    def skill(state: FlowState) -> Skill:
+        return known[str(state["task"].attributes["skill"])]
+
+    def source(state: FlowState) -> str:
+        return str(state.get("values", {}).get("text") or passage_text(state))
+
+    def agent(state: FlowState) -> str:
+        return skill(state).agents[int(state["task"].attributes["agent_number"])]
+
+    def shown(state: FlowState) -> str:
+        return source(state) if skill(state).shows_source else ""
+
+    def form(state: FlowState) -> str:
+        return forms[str(state["task"].attributes["transformation"])]
+
+    given = {"source": source, "skill_description": lambda state: skill(state).description, "agent": agent}
+    adds = {"input": shown}
+    harder = refiner(
+        suggest="suggest-harder",
+        suggest_variables=(*WRITE, "instruction"),
+        edit="edit-instruction",
+        variables=(*WRITE, "instruction"),
+        messages=instruction_on_input,
+        given=given,
+        adds=adds,
+    )
+    answer = generator(
+        role="responder",
+        prompt="answer-instruction",
+        variables=("instruction", "input"),
+        messages=instruction_on_input,
+        adds={**adds, "instruction": lambda state: state["drafts"][-1].fields["instruction"]},
+    )
+    judge = critic(
+        prompt="judge-instruction",
+        variables=("instruction", "output"),
+        given={"passage": source, "needs_source": lambda state: skill(state).shows_source},
+        minimum=options.minimum,
+    )
+    return reference_flow(
+        proposer=by_kind(
+            {
+                TRANSFORMED: preparer(
+                    prompt="transform-text", variables=("passage",), role="proposer", given={"form": form}, shared=True
+                )
+            }
+        ),
+        generator=in_turn(
+            generator(
+                prompt="write-instruction", variables=WRITE, messages=instruction_on_input, given=given, adds=adds
+            ),
+            *[harder] * options.rounds,
+            anew=True,
+        ),
+        verifiers=(length("instruction", minimum=3), novelty(fields=("input", "instruction"), attempts=None)),
+        critic=in_turn(answer, length("output", minimum=1), judge),
+    )
+
+
+AGENT_INSTRUCT = Recipe(
+    name="agent-instruct",
+    summary="Documents transformed, instructed on by agents of many skills, made harder by a suggester, and answered.",
+    paper="AgentInstruct, arXiv:2407.03502",
+    gives="sft",
+    needs=frozenset({"documents"}),
+    roles=("proposer", "generator", "refiner", "responder", "critic"),
+    options=AgentInstructOptions,
+    planner=plan_agent_instruct,
+    flow=agent_instruct_flow,
+)
