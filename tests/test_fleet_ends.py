@@ -212,7 +212,7 @@ async def test_workers_that_all_die_stop_the_campaign(tmp_path: Path, gristmill:
 
 async def test_an_order_to_drain_ends_the_campaign(tmp_path: Path, gristmill: Start) -> None:
     async with MockServer(latency=0.1, answer=accepting) as server:
-        path = write_campaign(tmp_path, server, 300)
+        path = write_campaign(tmp_path, server, 5000)
         command = await gristmill("run", path, "--workers", "2")
         folder = tmp_path / "runs/faults"
         await SQLITE.pids(folder, 2)
