@@ -42,6 +42,7 @@ from .graph_files import require_graph, write_graph
 from .graph_quality import print_quality, quality_dict, quality_of_run
 from .ledger import ledger_dict, ledger_of, lines_of, print_ledger, print_lines, worst
 from .progress import Logged, progress_for
+from .recipe_list import all_recipes, print_recipe, print_recipes, recipe_dict
 from .report import books_dict, print_books, print_item, print_status, status_of
 from .spec import CampaignSpec, load_spec
 from .starter import write_starter
@@ -63,6 +64,17 @@ def init(name: str, documents: str, recipe: str, model: str, force: bool) -> int
         console.print(f"next: put your documents into {documents}/, then: {me()} run {path}")
     else:
         console.print(f"next: {me()} run {path}")
+    return 0
+
+
+def list_recipes(name: str, as_json: bool) -> int:
+    console = open_console()
+    if as_json:
+        print_json(recipe_dict(recipe_by_name(name)) if name else {"recipes": all_recipes()})
+    elif name:
+        print_recipe(console, name)
+    else:
+        print_recipes(console)
     return 0
 
 
