@@ -28,6 +28,9 @@ def in_turn(*nodes: Node, anew: bool = False) -> Node:
     decision to reject. A key of a user's own state is replaced by the later node, whatever
     reducer the state gives it.
 
+    Nodes that write a flow's draft are given with `anew`: they run also after such a verdict, which sent the task back
+    to them.
+
     Raises:
         ConfigError: no node is given.
     """

@@ -110,7 +110,7 @@ def test_the_built_in_prompts_about_one_passage_share_their_prefix(name: str) ->
     library = PromptLibrary()
     values = {"headings": [], "kind": "fact", "kind_description": "", "topic": "", "angle": "", "quote": ""}
     values |= {"question": "Q?", "answer": "A.", "evidence": [], "reasons": [], "suggestions": []}
-    values |= {"reviewer_note": "", "earlier_attempt": "", "comment": ""}
+    values |= {"reviewer_note": "", "earlier_attempt": "", "comment": "", "traits": [], "avoid": []}
     prefixes = {
         passage: {
             prefix_of(Request(messages=library.get(prompt).render({**values, "passage": passage})))

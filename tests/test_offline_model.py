@@ -91,6 +91,7 @@ VARIABLES: dict[str, Any] = {
     "claim": "Both are bridges.",
     "framing": "doubt",
     "traits": ["audience: a school class"],
+    "avoid": ["When was the mill built?"],
     "dimension": "audience",
     "class_name": "number",
     "values": ["figures of a bridge", "its definition"],

@@ -150,7 +150,7 @@ async def test_a_budget_spent_on_the_graph_keeps_what_was_in_flight_and_says_so(
     model = Scripted(lambda request: {"entities": [], "relations": []}, delay=0.02)
     entigraph: dict[str, Any] = {"recipe": "entigraph", "flow": "", "prompts": []}
     report = await campaign(
-        tmp_path, models={"default": model}, graph={"max_gleanings": 0}, budget={"tokens": 20_000}, **entigraph
+        tmp_path, models={"default": model}, graph={"max_gleanings": 0}, budget={"tokens": 8_000}, **entigraph
     ).execute()
     assert report.stop.code == "tokens"
     store = RunStore.read(report.folder)

@@ -79,6 +79,7 @@ def bare_flow(options: BareOptions) -> Flow:
                 given=form,
                 messages=instruction_response,
             ),
+            anew=True,
         ),
         verifiers=(
             no_copy("instruction", of=lambda state: [one["instruction"] for one in _examples(state)]),

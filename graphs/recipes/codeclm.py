@@ -72,7 +72,7 @@ def codeclm_flow(options: CodecLMOptions) -> Flow:
             prompt="codeclm-encode", variables=(), given={"instruction": passage_text}, role="encoder", shared=True
         ),
         generator=in_turn(
-            generator(prompt="codeclm-decode", variables=METADATA, messages=instruction_response), harder
+            generator(prompt="codeclm-decode", variables=METADATA, messages=instruction_response), harder, anew=True
         ),
         verifiers=novelty(fields=("instruction",)),
         critic=teachable(gap=options.gap),

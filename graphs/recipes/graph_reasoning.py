@@ -180,6 +180,7 @@ def graph_reasoning_flow(options: GraphReasoningOptions) -> Flow:
             generator(prompt="write-problem", variables=WRITE, messages=reasoning, given={**given, "path": _path}),
             novelty(fields=("problem",), attempts=None),
             solver(samples=options.solutions, given=given),
+            anew=True,
         ),
         verifiers=checks,
         critic=panel(options.judges, given=given, agree=options.agree, minimum=options.minimum),

@@ -73,6 +73,7 @@ def magpie_flow(options: MagpieOptions) -> Flow:
             pattern("instruction", must_not_match=MARKS),
             novelty(fields=("instruction",)),
             responder(role="aligned"),
+            anew=True,
         ),
         critic=critic(
             prompt="judge-instruction-response", variables=("instruction", "response"), minimum=options.minimum

@@ -78,6 +78,7 @@ def persona_hub_flow(options: PersonaHubOptions) -> Flow:
                 adds={PERSONA: lambda state: state["values"][PERSONA]},
             ),
             responder(),
+            anew=True,
         ),
         critic=critic(
             prompt="judge-instruction-response", variables=("instruction", "response"), minimum=options.minimum

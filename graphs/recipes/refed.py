@@ -87,6 +87,7 @@ def refed_flow(options: RefedOptions) -> Flow:
                 messages=instruction_response,
                 adds={"instruction": lambda state: last_draft(state).fields["instruction"]},
             ),
+            anew=True,
         ),
         critic=None,
     )
