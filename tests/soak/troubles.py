@@ -80,10 +80,12 @@ async def _redis_killed(world: World, chance: random.Random, *, forget: bool) ->
     # What was answered in the last second, or ever for a task that is still out, is not in the cache any more.
     world.in_flight += 2 * 2 * world.plan.concurrency if forget else world.everyone
     await asyncio.to_thread(world.redis.kill)
-    if forget:
-        await world.forget_redis()
-    await asyncio.sleep(pause)
-    await asyncio.to_thread(world.redis.start)
+    try:
+        if forget:
+            await world.forget_redis()
+        await asyncio.sleep(pause)
+    finally:  # the faults may end while it is gone
+        await asyncio.to_thread(world.redis.start)
 
 
 async def redis_frozen(world: World, chance: random.Random) -> None:
