@@ -141,7 +141,7 @@ def near_matches(
 class NearIndex:
     """Signatures in memory, by number, found by their bands: for each band a dict of the last that had these bytes.
 
-    Measured: 1.6 KB a text at a threshold of 0.8.
+    Measured: 1.6 KB a text at a threshold of 0.8, of 100,000 texts.
     """
 
     def __init__(self, threshold: float) -> None:
