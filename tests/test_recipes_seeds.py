@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from seed_recipes import CASES, Ran, read
+from recipe_families import CASES
+from seed_recipes import Ran, read
 
 from gristmill import Request, Scripted, Status
 from gristmill.campaigns.datasets import export_run

@@ -1,0 +1,9 @@
+"""The cases of all recipes by name, gathered from the files of their families."""
+
+from __future__ import annotations
+
+from seed_recipes import CASES as FROM_SEEDS
+from seed_recipes import Case
+
+FAMILIES: tuple[dict[str, Case], ...] = (FROM_SEEDS,)
+CASES = {name: case for family in FAMILIES for name, case in family.items()}
