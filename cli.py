@@ -1,4 +1,4 @@
-"""The command line: `gristmill COMMAND`. Options and help stand here; what a command does is in campaigns/commands.
+"""The command line: `gristmill COMMAND`. Options and help stand here; a command itself is in campaigns or in review.
 
 Commands are imported when they run, so that `gristmill --help` answers at once.
 """
@@ -137,7 +137,7 @@ def status(**options: Any) -> None:
 
     RUN is a run's folder, a campaign file, or the name of a run in ./runs.
     """
-    _call("status", **options)
+    _call("status", room="campaigns.reading", **options)
 
 
 @main.command()
@@ -151,7 +151,7 @@ def show(**options: Any) -> None:
 
     ITEM is the start of an item's or a task's id.
     """
-    _call("show", **options)
+    _call("show", room="campaigns.reading", **options)
 
 
 main.add_command(graph)
@@ -185,7 +185,7 @@ def export(**options: Any) -> None:
 
     Several runs, such as the shards of one campaign, become one dataset; a text that two of them have is in it once.
     """
-    _call("export", **options)
+    _call("export", room="campaigns.reading", **options)
 
 
 @main.command(short_help="Write the best part of RUN as a dataset.")
@@ -210,7 +210,7 @@ def select(**options: Any) -> None:
 
     Prints how the choice measures beside one of as many items by chance.
     """
-    _call("select", room="campaigns.selecting", **options)
+    _call("select", room="campaigns.selecting.commands", **options)
 
 
 @main.command("eval", short_help="Measure RUN: how diverse, hard, clean and dear its items are.")
@@ -228,7 +228,7 @@ def eval_(**options: Any) -> None:
 
     RUN is a run's folder, a campaign file, the name of a run in ./runs, or a file or folder of rows.
     """
-    _call("evaluate_run", room="review.report", **options)
+    _call("evaluate_run", room="review.report.commands", **options)
 
 
 @main.group(
@@ -259,7 +259,7 @@ def review() -> None:
 @STORE
 def review_open(**options: Any) -> None:
     """Open RUN as a web page: the queue of rejects, its items, the dashboard, the graph."""
-    _call("open_", room="review", **options)
+    _call("open_", room="review.commands", **options)
 
 
 FILTERS = (
@@ -308,7 +308,7 @@ def _filters(command: Command) -> Command:
 @STORE
 def review_list(**options: Any) -> None:
     """List items of RUN: those that the critics did not accept and nobody has decided, or others."""
-    _call("list_", room="review", **options)
+    _call("list_", room="review.commands", **options)
 
 
 @review.command("show")
@@ -323,7 +323,7 @@ def review_show(**options: Any) -> None:
 
     ITEM is the start of an item's or a task's id.
     """
-    _call("show", room="review", **options)
+    _call("show", room="review.commands", **options)
 
 
 @review.command("decide", short_help="Decide items of RUN.")
@@ -348,7 +348,7 @@ def review_decide(**options: Any) -> None:
 
     Exit codes: 0 all done, 1 some were refused, and which and why is on stderr; the others stand.
     """
-    _call("decide", room="review", **options)
+    _call("decide", room="review.commands", **options)
 
 
 @review.command("agreement", short_help="Show how far critics and people agree in RUN.")
@@ -360,7 +360,7 @@ def review_decide(**options: Any) -> None:
 @STORE
 def review_agreement(**options: Any) -> None:
     """Show how far critics and people agree in RUN: precision by reason, kappa, thresholds, rounds."""
-    _call("agreement", room="review", **options)
+    _call("agreement", room="review.commands", **options)
 
 
 @review.command("export", short_help="Write items of RUN for another tool.")
@@ -382,7 +382,7 @@ def review_export(**options: Any) -> None:
 
     What was decided there comes back by `review import`.
     """
-    _call("export", room="review", **options)
+    _call("export", room="review.commands", **options)
 
 
 @review.command("import", short_help="Take in what another tool decided.")
@@ -408,7 +408,7 @@ def review_import(**options: Any) -> None:
 
     Exit codes: 0 all taken in, 1 some lines were refused; the others stand.
     """
-    _call("import_", room="review", **options)
+    _call("import_", room="review.commands", **options)
 
 
 @main.command(short_help="Check what is installed and what is reachable.")

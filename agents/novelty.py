@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from typing import Any
 
 from langgraph.runtime import Runtime
 
 from ..evals.duplicates.claimed import Claimed
 from ..storage.records import Decision, Verdict
+from .duplicates import DUPLICATE, MOST_ATTEMPTS, duplicate_verdict, gated_text, novelty_score
 from .state import FlowContext, FlowState, Node, describe
 from .variables import AVOID, last_draft
 
-DUPLICATE = "duplicate"
-NOVELTY = "novelty"  # the score of the gate's verdict
-MOST_ATTEMPTS = 10
 SHOWN = 1500  # characters of a text that a generator is shown, for it to write something else
-
-_WAYS = {"exact": "the same text as in", "near": "nearly the same text as in", "semantic": "it means the same as"}
 
 
 def novelty(*, fields: tuple[str, ...] = ("question",), by: str = "novelty", attempts: int | None = 0) -> Node:
@@ -57,32 +52,10 @@ def novelty(*, fields: tuple[str, ...] = ("question",), by: str = "novelty", att
     return claim
 
 
-def gated_text(fields: Mapping[str, Any], names: Sequence[str]) -> str:
-    """The text of a draft's `fields` that must be new, by their names: one a line."""
-    return "\n".join(str(fields.get(name, "")) for name in names)
-
-
-def duplicate_verdict(by: str, draft: int, decision: Decision, claimed: Claimed) -> Verdict:
-    """The verdict on a draft whose text has a twin: names it, and how they are alike."""
-    alike = f" (likeness {claimed.likeness:.2f})" if claimed.how in ("near", "semantic") else ""
-    return Verdict(
-        by=by,
-        draft=draft,
-        decision=decision,
-        reasons=(DUPLICATE,),
-        scores=_scores(claimed),
-        text=f"{_WAYS.get(claimed.how, _WAYS['exact'])} {claimed.twin}{alike}",
-    )
-
-
 def _verdict(by: str, draft: int, decision: Decision, claimed: Claimed) -> Verdict:
     if claimed.twin is not None:
         return duplicate_verdict(by, draft, decision, claimed)
-    return Verdict(by=by, draft=draft, decision=decision, scores=_scores(claimed))
-
-
-def _scores(claimed: Claimed) -> dict[str, float]:
-    return {NOVELTY: round(claimed.novelty, 3)} if claimed.measured else {}
+    return Verdict(by=by, draft=draft, decision=decision, scores=novelty_score(claimed))
 
 
 def _sent_back(state: FlowState, by: str) -> int:

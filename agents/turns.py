@@ -13,7 +13,7 @@ from langgraph.runtime import Runtime
 
 from ..errors import ConfigError
 from ..storage.records import Decision, Verdict
-from .novelty import DUPLICATE
+from .duplicates import DUPLICATE
 from .state import FlowContext, FlowState, Node, NodeInfo, describe, info_of, merge
 from .variables import objections
 

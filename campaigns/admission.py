@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from ..agents.novelty import gated_text
+from ..agents.duplicates import gated_text
 from ..agents.state import Pool
 from ..errors import ModelError, NotStored, StoreError
 from ..evals.duplicates.claimed import Claimed

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
@@ -17,7 +17,7 @@ from typing import Any
 
 from ..errors import ConfigError, NotStored
 from ..evals.duplicates.exact import text_key
-from ..graphs.recipes.catalogue import recipes
+from ..graphs.recipes.catalogue import recipe
 from ..storage.datasets.card import CardInfo
 from ..storage.datasets.export import ExportReport, export
 from ..storage.datasets.remote import is_remote, upload
@@ -275,8 +275,10 @@ def _notes(repeated: int, campaigns: Sequence[dict[str, Any]]) -> Iterator[str]:
 def _card(campaigns: Sequence[dict[str, Any]], spec: ExportSpec, license_: str | None, pending: int) -> CardInfo:
     names = dict.fromkeys(str(campaign.get("recipe") or campaign.get("flow", "")) for campaign in campaigns)
     licenses = {str(campaign.get("export", {}).get("license", "")) for campaign in campaigns}
-    known = recipes().get(campaigns[0].get("recipe", ""))
-    description = "" if known is None else known.summary + (f" After: {known.paper}." if known.paper else "")
+    description = ""
+    with suppress(ConfigError):  # a flow, or a recipe of before
+        known = recipe(str(campaigns[0].get("recipe", "")))
+        description = known.summary + (f" After: {known.paper}." if known.paper else "")
     return CardInfo(
         name=_common_name([str(campaign.get("name", "dataset")) for campaign in campaigns]),
         recipe=", ".join(names),

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
-import shutil
-import sys
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
 
 from rich.console import Console
@@ -27,20 +24,10 @@ from .report import (
     print_rounds,
     print_skipped,
 )
+from .terminal import me
 
 LOG = logging.getLogger(__name__)
 MORE = "; more documents or other options of the recipe give more tasks, in a campaign of another name"
-
-
-def me() -> str:
-    """How this program was called, so that the next command can be typed as it stands."""
-    called = Path(sys.argv[0])
-    on_path = shutil.which("gristmill")
-    if called.name != "gristmill" or (on_path and Path(on_path).resolve() == called.resolve()):
-        return "gristmill"
-    with suppress(ValueError):
-        return str(called.absolute().relative_to(Path.cwd()))
-    return str(called)
 
 
 def print_end(

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Collection, Iterator, Mapping
 from itertools import islice
 
-from ..agents.novelty import gated_text
+from ..agents.duplicates import gated_text
 from ..agents.state import GateRules
 from ..errors import ConfigError
 from ..evals.duplicates.gate import GatePool

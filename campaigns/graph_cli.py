@@ -1,4 +1,4 @@
-"""The commands `gristmill graph ...`: options and help; what they do is in campaigns/commands and campaigns/editing."""
+"""The commands `gristmill graph ...`: options and help; what they do is in campaigns/reading and campaigns/editing."""
 
 from __future__ import annotations
 
@@ -43,8 +43,8 @@ def graph_show(html: bool, **options: Any) -> None:
         given += ["--json"] * options["as_json"] + ["--format"] * (options["format_"] != "summary")
         if given:
             raise click.UsageError(f"--html writes the page; leave {' and '.join(given)} out")
-        call("write", room="review.page", run=options["run"], store=options["store"], out=options["out"])
-    call("graph", **options)
+        call("write", room="review.page.commands", run=options["run"], store=options["store"], out=options["out"])
+    call("graph", room="campaigns.reading", **options)
 
 
 @graph.command("merges", short_help="List which names of RUN are one entity, and why.")
@@ -57,7 +57,7 @@ def graph_show(html: bool, **options: Any) -> None:
 @STORE
 def graph_merges(**options: Any) -> None:
     """List which names of RUN are one entity: names, score, reason, who and when; and what people and models ruled."""
-    call("merges", room="campaigns.editing", **options)
+    call("merges", room="campaigns.editing.commands", **options)
 
 
 @graph.command("merge", short_help="Make two entities of RUN one.")
@@ -70,7 +70,7 @@ def graph_merge(**options: Any) -> None:
 
     No campaign may be working on RUN. What is decided stands against all rules, also when the documents change.
     """
-    call("merge", room="campaigns.editing", **options)
+    call("merge", room="campaigns.editing.commands", **options)
 
 
 @graph.command("split", short_help="Make two entities of one of RUN.")
@@ -85,7 +85,7 @@ def graph_split(**options: Any) -> None:
 
     No campaign may be working on RUN.
     """
-    call("split", room="campaigns.editing", **options)
+    call("split", room="campaigns.editing.commands", **options)
 
 
 @graph.command("undo", short_help="Take merges and splits of RUN back.")
@@ -97,4 +97,4 @@ def graph_undo(**options: Any) -> None:
 
     An undo is a ruling too, and can be taken back.
     """
-    call("undo", room="campaigns.editing", **options)
+    call("undo", room="campaigns.editing.commands", **options)

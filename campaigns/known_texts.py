@@ -8,7 +8,7 @@ from typing import Any
 
 import orjson
 
-from ..agents.novelty import gated_text
+from ..agents.duplicates import gated_text
 from ..errors import ConfigError
 from ..storage.records import Status
 from ..storage.store import RunStore

@@ -7,7 +7,7 @@ from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from ..agents.novelty import MOST_ATTEMPTS
+from ..agents.duplicates import MOST_ATTEMPTS
 from ..evals.duplicates.gate import Likeness
 
 HASHED = "hashed"

@@ -43,10 +43,10 @@ def seen(command: Command) -> Command:
     return command
 
 
-def call(command: str, *, room: str = "campaigns", **options: Any) -> None:
-    """Runs `command` of a room's commands.py; an error of ours is one message on stderr and exit code 1."""
+def call(command: str, *, room: str = "campaigns.commands", **options: Any) -> None:
+    """Runs `command` of the module `room`; an error of ours is one message on stderr and exit code 1."""
     try:
-        code = getattr(import_module(f"..{room}.commands", __package__), command)(**options)
+        code = getattr(import_module(f"..{room}", __package__), command)(**options)
     except GristmillError as error:
         plain = import_module(".terminal", __package__).plain  # an error may quote what a model wrote
         click.echo(f"gristmill: {plain(str(error))}", err=True)

@@ -8,7 +8,7 @@ import traceback
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..agents.novelty import duplicate_verdict
+from ..agents.duplicates import duplicate_verdict
 from ..agents.state import FlowState
 from ..errors import GristmillError, ModelError, NotStored
 from ..evals.duplicates.claimed import Claimed

@@ -6,8 +6,11 @@ Rich leaves escape characters in texts as they are; here they are shown as signs
 from __future__ import annotations
 
 import re
+import shutil
 import sys
 from collections.abc import Iterable
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import orjson
@@ -59,3 +62,14 @@ def _json_escaped(text: str) -> str:
 def _sign(found: re.Match[str]) -> str:
     code = ord(found[0])
     return chr(0x2400 + code) if code < 0x20 else "\u2421" if code == 0x7F else "\ufffd"
+
+
+def me() -> str:
+    """How this program was called, so that the next command can be typed as it stands."""
+    called = Path(sys.argv[0])
+    on_path = shutil.which("gristmill")
+    if called.name != "gristmill" or (on_path and Path(on_path).resolve() == called.resolve()):
+        return "gristmill"
+    with suppress(ValueError):
+        return str(called.absolute().relative_to(Path.cwd()))
+    return str(called)

@@ -67,6 +67,22 @@ def test_help_answers_without_loading_the_framework() -> None:
     assert "Examples:" in done.stdout
 
 
+@pytest.mark.parametrize("command", ["status RUN", "show ITEM --run RUN", "graph RUN", "review list RUN"])
+def test_commands_that_read_a_run_load_no_flows(command: str, home: Path) -> None:
+    """langgraph costs more than a second of CPU at each start: who only looks shall not pay it."""
+    item = json.loads(gristmill("status", "runs/first", "--json", cwd=home).stdout)["examples"]
+    words = command.replace("RUN", "runs/first").replace("ITEM", next(iter(item.values()))).split()
+    code = (
+        f"import sys\nfrom gristmill import cli\ntry: cli.main({words!r})\nexcept SystemExit: pass\n"
+        "print(sorted({name.split('.')[0] for name in sys.modules} & {'langgraph', 'langchain_core', 'litellm'}))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=True, cwd=home
+    )
+    assert done.stdout.splitlines()[-1] == "[]"
+    assert len(done.stdout.splitlines()) > 1 or "no knowledge graph" in done.stderr
+
+
 def test_every_command_has_help(tmp_path: Path) -> None:
     for command in ("init", "run", "status", "show", "graph", "flow", "export", "select", "doctor"):
         done = gristmill(command, "--help", cwd=tmp_path)

@@ -13,7 +13,7 @@ from typing import Any
 from langgraph.graph import END
 from langgraph.runtime import Runtime
 
-from ...agents.novelty import DUPLICATE
+from ...agents.duplicates import DUPLICATE
 from ...agents.state import FlowContext, FlowState, describe
 from ...agents.variables import objection_reasons, objections
 from ...storage.records import Decision
