@@ -10,12 +10,13 @@ from typing import Any, Literal
 
 from ..errors import ConfigError
 from ..evals.answers import RELATIVE_TOLERANCE, exact_match, majority, numeric_match, same_answer
+from ..evals.final_answers import final_answer, same_final_answer
 from ..storage.records import Decision, Draft
 from .checks import Finding, missing, text_of, verifier
 from .state import FlowState, Node
 
 Answers = Callable[[FlowState], Sequence[str]]
-How = Literal["exact", "numeric", "either"]
+How = Literal["exact", "numeric", "either", "final"]
 
 
 def attribute(name: str) -> Answers:
@@ -44,7 +45,9 @@ def answer_match(
     """Checks that a field answers with one of the `expected` answers (`incorrect`; `nothing_expected` for none).
 
     Args:
-        how: `exact` (SQuAD normalisation), `numeric` (within the relative `tolerance`), or `either`.
+        how: `exact` (SQuAD normalisation), `numeric` (within the relative `tolerance`), or `either`. `final` is for a
+            whole solution, of which the final answer is taken (`evals.final_answers`; `no_answer` where it has none)
+            and compared more strictly, as mathematics is: numbers exactly, all else by its spelling.
 
     Raises:
         ConfigError: `how` is none of these.
@@ -53,6 +56,7 @@ def answer_match(
         "exact": exact_match,
         "numeric": lambda left, right: numeric_match(left, right, tolerance=tolerance),
         "either": lambda left, right: same_answer(left, right, tolerance=tolerance),
+        "final": same_final_answer,
     }
     if how not in comparisons:
         raise ConfigError(f"answer_match has how='{how}'; choose from {', '.join(comparisons)}")
@@ -65,6 +69,8 @@ def answer_match(
         known = expected(state)
         if not known:
             return Finding(("nothing_expected",), "there is no answer to compare with")
+        if how == "final" and not (answer := final_answer(answer)):
+            return Finding(("no_answer",), f"'{field}' ends with no final answer", {"match": 0.0})
         matches = any(same(answer, other) for other in known)
         remark = "" if matches else f"'{answer[:80]}' is not '{known[0][:80]}'"
         return Finding(() if matches else ("incorrect",), remark, {"match": float(matches)})

@@ -24,6 +24,7 @@ from .steering.ends import mark_of, stop_of
 from .steering.outcomes import ended_tasks, novelty_of
 from .steering.steering import Counts, Steering
 from .stops import Stop
+from .tries import Tries
 from .yields import MARK, DrawYields
 
 if TYPE_CHECKING:  # types only: a campaign without a graph does not load networkx
@@ -60,6 +61,7 @@ class Plan:
         self._yields = DrawYields()
         stale = stale_tasks(store)
         self._heirs = Heirs(store)
+        self._tries = Tries(store, self._heirs.today, stale)
         self._store = store
         self._planner = planner
         self._options = options
@@ -75,6 +77,7 @@ class Plan:
             is_planned=self._is_taken,
             meta=self._meta,
             accepted=AcceptedItems(store),
+            tries=self._tries.of,
         )
         self._queue: deque[Task] = deque()
         self._sent_back: deque[Task] = deque()
@@ -82,7 +85,7 @@ class Plan:
         self._resuming = True
         self._exhausted = False
         self._drawn = False
-        self._ended: list[Task] | None = None
+        self._ended: list[tuple[Task, Status, str]] | None = None
         for task, status in store.tasks():
             counts_now = status is not Status.ACCEPTED or task.id not in stale
             if not is_refine(task):
@@ -155,11 +158,16 @@ class Plan:
             self._yields.ended(task, status)
             if self._steering is not None:
                 self._steering.ended(self._heirs.today(task), status, novelty_of(items))
+        reason = items[0].reasons[0] if items and items[0].reasons else ""
+        if self._ended is None:
+            self._count_end(task, status, reason)
+        else:  # a planner in another thread looks at the counts
+            self._ended.append((task, status, reason))
+
+    def _count_end(self, task: Task, status: Status, reason: str) -> None:
         if status is not Status.ACCEPTED:
-            if self._ended is None:
-                self.coverage.drop(self._heirs.today(task))
-            else:  # a planner in another thread looks at the counts
-                self._ended.append(task)
+            self.coverage.drop(self._heirs.today(task))
+        self._tries.ended(task, status, reason)
 
     def _meta(self, chunk: Chunk) -> Mapping[str, Any]:
         return self._store.document(chunk.document).meta
@@ -223,8 +231,8 @@ class Plan:
         finally:
             self._drawn = True
             ended, self._ended = self._ended, None
-            for task in ended:
-                self.coverage.drop(self._heirs.today(task))
+            for end in ended:
+                self._count_end(*end)
 
     async def _refill(self) -> None:
         while self._resuming:
@@ -249,5 +257,6 @@ class Plan:
         for task in new:
             self.coverage.add(task)
             self._yields.add(task)
+            self._tries.add(task)
         self._queue.extend(new)
         await self._store.set_mark(MARK, self.draws)

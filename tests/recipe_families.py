@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from recipes_reasoning import CASES as REASONING
 from seed_recipes import CASES as FROM_SEEDS
 from seed_recipes import Case
 
-FAMILIES: tuple[dict[str, Case], ...] = (FROM_SEEDS,)
+FAMILIES: tuple[dict[str, Case], ...] = (FROM_SEEDS, REASONING)
 CASES = {name: case for family in FAMILIES for name, case in family.items()}

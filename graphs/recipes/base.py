@@ -18,6 +18,7 @@ from pydantic import BaseModel, ConfigDict
 from ...storage.records import Chunk, Item, Task
 from ...storage.returns import MARKS
 from ..sampling.sources import Sources
+from .tried import Tried, untried
 
 if TYPE_CHECKING:  # types only: a planner draws without networkx or langgraph being imported for its sake
     from langgraph.graph import StateGraph
@@ -83,6 +84,7 @@ class PlanView:
     is_planned: whether a task id was planned before, in this process or an earlier one.
     meta:       chunk → the other columns of the row that it is from (JSON values); empty for what is no row.
     accepted:   the items that are accepted so far.
+    tries:      (chunk id, kind of task) → how many such tasks were planned on it and how they ended, live.
     yields:     what each sampler gave so far, by its label: a recipe enters the books of those that it opens.
     draws:      the open iterators of `lazily`; no planner of a user needs it.
     """
@@ -93,6 +95,7 @@ class PlanView:
     is_planned: Callable[[str], bool] = _never
     meta: Callable[[Chunk], Mapping[str, Any]] = _nothing
     accepted: Accepted = field(default_factory=NothingAccepted, repr=False, compare=False)
+    tries: Callable[[str, str], Tried] = field(default=untried, repr=False, compare=False)
     yields: MutableMapping[str, Yield] = field(default_factory=dict, repr=False, compare=False)
     draws: MutableMapping[Any, Walk] = field(default_factory=dict, repr=False, compare=False)
 

@@ -38,6 +38,7 @@ _HOMES = {
     "refed": "refed:REFED",
     "datatune": "datatune:DATATUNE",
     "agent-instruct": "agent_instruct:AGENT_INSTRUCT",
+    "dart": "dart:DART",
 }
 
 

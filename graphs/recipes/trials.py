@@ -1,0 +1,85 @@
+"""Spends trials on rows by how those before them ended, so that every row gets what it is to have and none much more.
+
+What is drawn next follows from the books alone (`PlanView.tries`), so that a resumed campaign goes on by the same rule.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+
+from ...evals.final_answers import final_answer
+from ...storage.records import Chunk, Task
+from .base import PlanView
+from .seeds import column
+from .tried import Tried
+
+TRIAL = "trial"
+RIGHT_ALL_THE_SAME = "duplicate"  # the reason of a rejection that says nothing against the answer
+
+Made = Callable[[Chunk, int], Task]
+"""`(chunk, number) -> task`: a chunk's trial of a number, counted from 0; a task on this chunk alone."""
+
+
+def trials(
+    view: PlanView,
+    chunks: Sequence[Chunk],
+    made: Made,
+    *,
+    kind: str,
+    wanted: Callable[[str], int],
+    most: int,
+) -> Iterator[Task | None]:
+    """Tries every chunk until `wanted` of its trials are accepted, `most` times at most: all once before any twice.
+
+    `made` makes tasks of `kind`; `wanted` is asked by chunk id. No more trials of a chunk are open at a time than it
+    still lacks: so none is accepted beyond what is wanted, and which trials are made hangs on how they end and not on
+    the order in which they do. None says that everything which may be drawn is open.
+    """
+    active: Iterator[tuple[int, str]] = ((place, chunk.id) for place, chunk in enumerate(chunks))
+    issued: dict[int, int] = {}  # what was drawn and may not be in the books yet
+    while True:
+        left, drew = [], False
+        for place, id in active:
+            tried = view.tries(id, kind)
+            number = max(issued.get(place, 0), tried.planned)
+            is_open = number > tried.ended
+            if wanted(id) - tried.accepted - (number - tried.ended) > 0:
+                found = _next(view, chunks[place], range(number, most), made)
+                if found is not None:
+                    yield found[1]
+                    issued[place], drew, is_open = found[0] + 1, True, True
+            if is_open:
+                left.append((place, id))
+            else:
+                issued.pop(place, None)
+        if not left:
+            return
+        if not drew:
+            yield None
+            issued.clear()  # all that was drawn is in the books by now, or was refused there
+        active = iter(left)
+
+
+def _next(view: PlanView, chunk: Chunk, numbers: range, made: Made) -> tuple[int, Task] | None:
+    """The first of a chunk's trials that is not planned yet, with its number; None where all are."""
+    for number in numbers:
+        task = made(chunk, number)
+        if not view.is_planned(task.id):
+            return number, task
+    return None
+
+
+def fail_rate(tried: Tried) -> float:
+    """The share of wrong answers in [0, 1]: a repeated answer was right, and a failed call was no answer; 1 of none."""
+    right = tried.accepted + tried.rejected.get(RIGHT_ALL_THE_SAME, 0)
+    answered = tried.ended - tried.failed
+    return 1 - right / answered if answered else 1.0
+
+
+def known_answer(view: PlanView, chunk: Chunk, name: str, recipe: str) -> list[str]:
+    """A row's answer from its column `name`, which may hold a whole solution; as a list, which steers nothing.
+
+    Raises `ConfigError` where the row has none.
+    """
+    value = column(view, chunk, name, recipe)
+    return [final_answer(value) or value]
