@@ -101,11 +101,11 @@ def same_query(
             return missing(field)
         script = ";\n".join(schema(state))
         found = await query(code_in(text), script, limits=limits)
-        _require(found.execution)
+        require_isolation(found.execution)
         if found.schema_failed:
             return Finding(("nothing_expected",), f"the schema does not run: {found.detail[:_SHOWN]}")
         if found.ending is not Ending.OK:
-            return Finding((_reason(found.ending),), found.detail[:_SHOWN], {"match": 0.0})
+            return Finding((reason_of(found.ending),), found.detail[:_SHOWN], {"match": 0.0})
         known = [(one, await query(one, script, limits=limits)) for one in expected(state)]
         usable = [(one, rows) for one, rows in known if rows.ending is Ending.OK and not rows.cut]
         if not usable:
@@ -115,6 +115,41 @@ def same_query(
         return Finding((WRONG_OUTPUT,), _difference(found, usable[0][1]), {"match": 0.0})
 
     return verifier("same_query", check, on_fail=on_fail, reads=("drafts", "task", "values"))
+
+
+def query_runs(
+    schema: Answers,
+    *,
+    field: str = "sql",
+    least_rows: int = 1,
+    limits: Limits = SQL_LIMITS,
+    on_fail: Decision | str = Decision.REJECT,
+) -> Node:
+    """Checks that a field's SQL, as it stands, runs over the database of `schema` and gives `least_rows` rows.
+
+    Reasons as of `runs`, also where the scripts of `schema` themselves do not run; `empty_result` for fewer rows, and
+    `execution_output` for more than can be compared.
+
+    Raises:
+        ConfigError: as `runs`.
+    """
+
+    async def check(draft: Draft, state: FlowState) -> Finding:
+        text = text_of(draft, field)
+        if text is None:
+            return missing(field)
+        found = await query(text, ";\n".join(schema(state)), limits=limits)
+        require_isolation(found.execution)
+        if found.ending is not Ending.OK:
+            said = f"the schema does not run: {found.detail}" if found.schema_failed else found.detail
+            return Finding((reason_of(found.ending),), said[:_SHOWN])
+        if found.cut:
+            return Finding((reason_of(Ending.OUTPUT),), f"the query gives more than {len(found.rows)} rows")
+        if len(found.rows) < least_rows:
+            return Finding(("empty_result",), f"the query gives {len(found.rows)} rows")
+        return PASSED
+
+    return verifier("query_runs", check, on_fail=on_fail)
 
 
 def code_in(text: str) -> str:
@@ -161,11 +196,11 @@ async def _tested(source: str, test: str, stdin: str, limits: Limits) -> Finding
 
 
 def _of_execution(done: Execution) -> Finding:
-    _require(done)
+    require_isolation(done)
     if done.ending is Ending.OK:
         return PASSED
     said = _last_line(done.stderr)[:_SHOWN]
-    return Finding((_reason(done.ending),), f"{done.detail}: {said}" if said else done.detail, {"match": 0.0})
+    return Finding((reason_of(done.ending),), f"{done.detail}: {said}" if said else done.detail, {"match": 0.0})
 
 
 def _of_answer(done: Execution, wanted: list[str]) -> Finding:
@@ -175,13 +210,14 @@ def _of_answer(done: Execution, wanted: list[str]) -> Finding:
     return Finding(() if matches else (WRONG_OUTPUT,), remark, {"match": float(matches)})
 
 
-def _require(done: Execution) -> None:
-    """Without isolation nothing was learnt of the program, and every further one would end alike."""
+def require_isolation(done: Execution) -> None:
+    """Raises `ConfigError` for a program that was not run: nothing was learnt of it, and all others would end alike."""
     if done.ending is Ending.UNAVAILABLE:
         raise ConfigError(done.detail)
 
 
-def _reason(ending: Ending) -> str:
+def reason_of(ending: Ending) -> str:
+    """The reason code of a program that ended otherwise than well."""
     return f"execution_{Ending.ERROR if ending is Ending.KILLED else ending}"
 
 

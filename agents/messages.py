@@ -73,6 +73,12 @@ def classification(fields: Mapping[str, Any], _: FlowState) -> tuple[Message, ..
     return _turns(str(fields.get("text", "")), str(fields.get("label", "")))
 
 
+def text_to_sql(fields: Mapping[str, Any], _: FlowState) -> tuple[Message, ...]:
+    """The tables' definitions and the question from the user, the query from the assistant; rows are not shown."""
+    asked = f"{str(fields.get('tables', '')).strip()}\n\n{str(fields.get('question', '')).strip()}"
+    return _turns(asked, str(fields.get("sql", "")).strip())
+
+
 def messages_of(kind: str) -> Messages:
     """Returns the function for an item kind: `qa`, `qa-on-passage`, `reasoning`, `pretraining`, `retrieval`,
     `extraction`, `text`, `sft` or `classification`.

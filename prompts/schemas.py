@@ -12,6 +12,7 @@ from pydantic import Field
 
 from .answers import Answer
 from .document_schemas import *  # noqa: F403  # prompts name them here
+from .reasoning_schemas import *  # noqa: F403  # prompts name them here
 from .rows import Shape
 from .seed_schemas import *  # noqa: F403  # prompts name them here
 

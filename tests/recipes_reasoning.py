@@ -31,6 +31,55 @@ def dart(request: Request) -> Any:
     return f"In way {mark(request)} we find\n\n\\boxed{{{answer}}}"
 
 
+# sense
+
+TABLES = "CREATE TABLE tide (place TEXT, height REAL, day INTEGER);"
+ROWS = "INSERT INTO tide VALUES ('Brest', 6.1, 1), ('Brest', 5.9, 2), ('Dover', 6.7, 1), ('Cork', NULL, 1);"
+GOOD = "SELECT place, sum(height) FROM tide WHERE height > 1 GROUP BY place"
+# The same rows in another order and from other sums; other rows; no query at all; none; a fence around the first.
+SAME = "SELECT place, 0.0 + total(height) AS metres FROM tide WHERE height > 1 GROUP BY 1 ORDER BY 2"
+WEAK = (SAME, "SELECT place, max(height) FROM tide GROUP BY place", "SELECT deep FROM tide", "", f"```sql\n{SAME}\n```")
+
+
+def sense(request: Request) -> Any:
+    """Every fourth query of the strong model fails; the weak one's answers come in turn, by the question's number."""
+    if request.prompt == "sense-write":
+        number = request.sampling.seed or 0
+        question = f"Of question {number}, {mark(request)}: how high are the tides of each place, taken together?"
+        sql = GOOD if number % 4 else "SELECT place FROM tides"
+        return {"tables": TABLES, "rows": ROWS, "question": question, "sql": sql}
+    return WEAK[int(request.variables["question"].split()[2].strip(",")) % len(WEAK)]
+
+
+# open-math
+
+SUMS = [
+    {
+        "text": f"A mill grinds {sacks} sacks a day. How many in {days} days?",
+        "answer": str(sacks * days),
+        "solution": f"In 1 day it grinds {sacks}, so in {days} days {sacks} * {days} = {sacks * days} sacks.\n"
+        f"#### {sacks * days}",
+        "subject": "arithmetic",
+    }
+    for sacks, days in ((31, 17), (23, 19), (47, 13))
+]
+
+
+def open_math(request: Request) -> Any:
+    """Solves two of three samples with two programs, one after another; the third is wrong by one."""
+    said = request.variables
+    sacks, days = (int(word) for word in said["instruction"].replace("?", "").split() if word.isdigit())
+    way = mark(request)
+    if not said["so_far"]:
+        return f"First the sacks of way {way}.\n```python\nsacks, days = {sacks}, {days}\nprint(sacks)\n```\nIt is 7."
+    if said["so_far"].count("```output") == 1:
+        wrong = (request.sampling.seed or 0) % 3 == 2
+        return f"Then the product.\n```python\nprint(sacks * days{' + 1' if wrong else ''})\n```"
+    return f"So it is \\boxed{{{said['so_far'].splitlines()[-2]}}}."
+
+
 CASES = {
+    "sense": Case("sense", sense, options={"tasks": 10}, others=("weak",)),
+    "open-math": Case("open-math", open_math, SUMS, {"per_problem": 3, "max_trials": 8}),
     "dart": Case("dart", dart, PROBLEMS, {"correct": 3, "max_trials": 10, "initial": 2}),
 }

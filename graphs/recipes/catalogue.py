@@ -38,7 +38,9 @@ _HOMES = {
     "refed": "refed:REFED",
     "datatune": "datatune:DATATUNE",
     "agent-instruct": "agent_instruct:AGENT_INSTRUCT",
+    "open-math": "open_math:OPEN_MATH",
     "dart": "dart:DART",
+    "sense": "sense:SENSE",
 }
 
 
