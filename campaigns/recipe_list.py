@@ -38,7 +38,7 @@ def print_recipes(console: Console) -> None:
     """Prints a table of all recipes."""
     table = Table(box=None, pad_edge=False, header_style="dim")
     for column in ("recipe", "needs", "gives", "what it makes"):
-        table.add_column(column, no_wrap=column in ("recipe", "gives"))
+        table.add_column(column, no_wrap=column != "what it makes")
     for found in recipes().values():
         table.add_row(found.name, ", ".join(needs_of(found)) or "nothing", found.gives, found.summary)
     console.print(table)
