@@ -1,10 +1,10 @@
 """Loads and renders prompt templates.
 
 A template is a Markdown file: YAML front matter (`description`, `schema`, optional `temperature`, `top_p`,
-`max_tokens`, `stop`), then a `## system` and a `## user` part, each Jinja text; or one `## text` part, which a model
-goes on with as it stands, without a chat template (base models). Templates are operator files only: rendering is
-sandboxed, immutable and strict, and text from documents or models enters as values, wrapped by the `data` filter, never
-as template source.
+`max_tokens`, `stop`), then `## system`, `## user` and, for reward models, `## assistant` parts, each Jinja text; or one
+`## text` part, which a model goes on with as it stands, without a chat template (base models). Templates are operator
+files only: rendering is sandboxed, immutable and strict, and text from documents or models enters as values, wrapped by
+the `data` filter, never as template source.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from . import schemas
 
 BUILT_IN = Path(__file__).parent
 NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
-PART = re.compile(r"^## (system|user|text)[ \t]*$", re.MULTILINE)
+PART = re.compile(r"^## (system|user|assistant|text)[ \t]*$", re.MULTILINE)
 TEXT = "text"  # the part that is no message
 
 
@@ -156,7 +156,9 @@ def read_prompt(path: Path) -> Prompt:
     header, body = _split_front_matter(source, path)
     pieces = PART.split(body)
     if len(pieces) < 3 or pieces[0].strip():
-        raise PromptError(f"prompt file {path} needs a line '## system', '## user' or '## text' before its text")
+        raise PromptError(
+            f"prompt file {path} needs a line '## system', '## user', '## assistant' or '## text' before its text"
+        )
     if TEXT in pieces[1::2] and len(pieces) > 3:
         raise PromptError(f"prompt file {path} has '## text' beside another part; a text to go on with stands alone")
     parts: list[tuple[str, Template | Message]] = []

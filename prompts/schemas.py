@@ -14,6 +14,7 @@ from .answers import Answer
 from .document_schemas import *  # noqa: F403  # prompts name them here
 from .reasoning_schemas import *  # noqa: F403  # prompts name them here
 from .rows import Shape
+from .search_schemas import *  # noqa: F403  # prompts name them here
 from .seed_schemas import *  # noqa: F403  # prompts name them here
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from recipes_reasoning import CASES as REASONING
+from recipes_searches import CASES as SEARCHES
 from seed_recipes import CASES as FROM_SEEDS
 from seed_recipes import Case
 
-FAMILIES: tuple[dict[str, Case], ...] = (FROM_SEEDS, REASONING)
+FAMILIES: tuple[dict[str, Case], ...] = (FROM_SEEDS, REASONING, SEARCHES)
 CASES = {name: case for family in FAMILIES for name, case in family.items()}

@@ -1,0 +1,58 @@
+"""`best-of-n`: the response of the highest reward among several that are written independently.
+
+After no single paper: it is what searches are measured against, TOA (Ye et al. 2024, arXiv:2412.17061) among them.
+Faithful: with one writer it is best-of-N sampling; with several, each response is by one drawn at random, the paper's
+multi-model baseline. The best and the worst are a preference pair.
+Not faithful: the reward is a judge's marks unless a reward model or a function is named.
+"""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from ...agents.search_policies import Policy, best_of
+from ..flows.reference import Flow
+from .base import Recipe
+from .searches import MOST_RESPONSES, SearchOptions, each_prompt, search_flow
+
+NAME = "best-of-n"
+
+
+class BestOfNOptions(SearchOptions):
+    """Options of `best-of-n`.
+
+    writers:   the roles that write; of several, each response is by one drawn at random.
+    responses: how many responses a prompt gets, all at once; each is a call, and one more where a model scores it.
+    reward:    who scores: `judge` (marks by criteria), `model` (a reward model that answers a chat with a number), or
+               `module:function` of yours, `(instruction, response) -> number in [0, 1]`.
+    criteria:  what the judge marks: name → question; the reward is their mean.
+    centre:    a usual number of the reward model.
+    scale:     the spread of the reward model's numbers.
+    minimum:   least score by name of what is kept, `reward` or a criterion; else the prompt is rejected.
+    margin:    how much lower the worst reward is, at least, where a preference pair is made.
+    """
+
+    writers: tuple[str, ...] = ("writer",)
+    responses: int = Field(default=12, ge=1, le=MOST_RESPONSES)
+
+    @property
+    def policy(self) -> Policy:
+        return best_of(self.writers, self.responses)
+
+
+def best_of_n_flow(options: BestOfNOptions) -> Flow:
+    """Builds the flow: all responses at once, the best is kept."""
+    return search_flow(options, options.writers)
+
+
+BEST_OF_N = Recipe(
+    name=NAME,
+    summary="The response of the highest reward among several that are written independently.",
+    paper="",
+    gives="sft",
+    needs=frozenset({"seeds"}),
+    roles=("writer", "reward"),
+    options=BestOfNOptions,
+    planner=each_prompt(NAME),
+    flow=best_of_n_flow,
+)

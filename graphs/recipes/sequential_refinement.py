@@ -1,0 +1,58 @@
+"""`sequential-refinement`: a response that is improved on again and again; the best version is kept.
+
+After no single paper: it is what searches are measured against, TOA (Ye et al. 2024, arXiv:2412.17061) among them.
+Faithful: each response is written by the newest one, in a chain as long as the responses last; with several writers
+they take turns. The best and the worst are a preference pair.
+Not faithful: the writer is not told its reward; where a response failed, the next is written by the one before it.
+"""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from ...agents.search_policies import Policy, in_sequence
+from ..flows.reference import Flow
+from .base import Recipe
+from .searches import MOST_RESPONSES, SearchOptions, each_prompt, search_flow
+
+NAME = "sequential-refinement"
+
+
+class SequentialRefinementOptions(SearchOptions):
+    """Options of `sequential-refinement`.
+
+    writers:   the roles that write; several take turns, in an order that is another for each prompt.
+    responses: how many responses a prompt gets, in turn; each is a call, and one more where a model scores it.
+    reward:    who scores: `judge` (marks by criteria), `model` (a reward model that answers a chat with a number), or
+               `module:function` of yours, `(instruction, response) -> number in [0, 1]`.
+    criteria:  what the judge marks: name → question; the reward is their mean.
+    centre:    a usual number of the reward model.
+    scale:     the spread of the reward model's numbers.
+    minimum:   least score by name of what is kept, `reward` or a criterion; else the prompt is rejected.
+    margin:    how much lower the worst reward is, at least, where a preference pair is made.
+    """
+
+    writers: tuple[str, ...] = ("writer",)
+    responses: int = Field(default=6, ge=1, le=MOST_RESPONSES)
+
+    @property
+    def policy(self) -> Policy:
+        return in_sequence(self.writers, self.responses)
+
+
+def sequential_refinement_flow(options: SequentialRefinementOptions) -> Flow:
+    """Builds the flow: the chain of responses."""
+    return search_flow(options, options.writers)
+
+
+SEQUENTIAL_REFINEMENT = Recipe(
+    name=NAME,
+    summary="The best version of a response that is improved on again and again.",
+    paper="",
+    gives="sft",
+    needs=frozenset({"seeds"}),
+    roles=("writer", "reward"),
+    options=SequentialRefinementOptions,
+    planner=each_prompt(NAME),
+    flow=sequential_refinement_flow,
+)
