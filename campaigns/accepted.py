@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Iterator
 
 from ..storage.records import Item, Status
 from ..storage.store import RunStore
@@ -57,6 +58,10 @@ class AcceptedItems:
                 if (body := self._body(number)) is not None:
                     found[number] = body
         return [Item.model_validate_json(body) for body in found.values()]
+
+    def every(self) -> Iterator[Item]:
+        """Yields all items, in the order in which they were accepted, a page at a time."""
+        return self._store.items(Status.ACCEPTED)
 
     def _body(self, number: int) -> str | None:
         rows = self._store.rows("SELECT body FROM items WHERE seq = ? AND status = ?", number, Status.ACCEPTED.value)

@@ -12,11 +12,14 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from orjson import dumps, loads
+
 from ..errors import ConfigError, GristmillError
 from ..graphs.recipes.base import WAIT, Planner, PlanView
 from ..storage.records import Chunk, Item, Status, Task
 from ..storage.returns import is_refine
-from ..storage.store import RunStore
+from ..storage.schema import Statement
+from ..storage.store import RunStore, mark_statement
 from ..storage.versions import Heirs, stale_tasks
 from .accepted import AcceptedItems
 from .coverage import Coverage
@@ -31,6 +34,7 @@ if TYPE_CHECKING:  # types only: a campaign without a graph does not load networ
     from ..graphs.knowledge.graph import KnowledgeGraph
 
 PAGE = 1000
+NOTES = "notes"  # the mark of what a planner keeps
 ASKED_AGAIN = 3  # times that a planner is asked which gives nothing but what is planned
 
 
@@ -69,6 +73,8 @@ class Plan:
         self._window = window if steering is None else steering.spec.window
         self._max_tasks = None if max_tasks is None else max_tasks + len(stale)  # their places are made again
         self._rng = random.Random(seed)  # noqa: S311  # reproducible draws are the point, nothing secret hangs on it
+        self._open = 0  # planned tasks that have not ended
+        self._noted = dumps(store.mark(NOTES) or {})
         counts = self.coverage.counts
         self._view = PlanView(
             chunks=chunks,
@@ -78,6 +84,8 @@ class Plan:
             meta=self._meta,
             accepted=AcceptedItems(store),
             tries=self._tries.of,
+            pending=self._pending,
+            notes=loads(self._noted),
         )
         self._queue: deque[Task] = deque()
         self._sent_back: deque[Task] = deque()
@@ -90,6 +98,7 @@ class Plan:
             counts_now = status is not Status.ACCEPTED or task.id not in stale
             if not is_refine(task):
                 self.planned += 1
+                self._open += status is Status.PENDING
                 self._yields.add(task, status)
                 if steering is not None:
                     steering.recall(self._heirs.today(task), status, counts=counts_now)
@@ -155,6 +164,7 @@ class Plan:
     def finished(self, task: Task, status: Status, items: Sequence[Item] = ()) -> None:
         """Tells the plan how a task ended, and with what: what was not accepted no longer counts as covered."""
         if not is_refine(task):
+            self._open -= 1
             self._yields.ended(task, status)
             if self._steering is not None:
                 self._steering.ended(self._heirs.today(task), status, novelty_of(items))
@@ -188,6 +198,7 @@ class Plan:
         A planner that draws by chance and does not look at what is planned draws after a restart what it drew before:
         it is asked as often as it takes to get past that.
         """
+        waited = False
         for _ in range(ASKED_AGAIN + self.planned // count):
             try:
                 tasks = await self._ask(count)
@@ -198,7 +209,10 @@ class Plan:
                 name = getattr(self._planner, "__name__", repr(self._planner))
                 raise ConfigError(f"planner '{name}' raised {type(error).__name__}: {error}; mend it") from error
             if tasks is WAIT:
-                return WAIT
+                if waited or self._pending():
+                    return WAIT
+                waited = True  # what it waited for may have ended before it was asked
+                continue
             if not distinct:
                 break
             new = [task for task in distinct.values() if not self._is_planned(task)]
@@ -220,11 +234,15 @@ class Plan:
     def _is_taken(self, task: str) -> bool:
         return self._store.is_planned(task) or (self._steering is not None and self._steering.holds(task))
 
+    def _pending(self) -> int:
+        return self._open + (0 if self._steering is None else self._steering.buffered)
+
     async def _ask(self, count: int) -> Sequence[Task]:
-        if self._drawn:
+        if self._drawn and self._open:
             return self._planner(self._view, count, self._rng, self._options)
-        # The first draw walks past all that is planned, or finds communities: seconds for a large run. It happens in
-        # a thread, so that signals are heard. Later draws are short, and run between tasks.
+        # The first draw walks past all that is planned, or finds communities, and one that follows when all has ended
+        # may train a student: seconds for a large run. They happen in a thread, so that signals are heard. Others are
+        # short, and run between tasks.
         self._ended = []
         try:
             return await asyncio.to_thread(self._planner, self._view, count, self._rng, self._options)
@@ -233,6 +251,14 @@ class Plan:
             ended, self._ended = self._ended, None
             for end in ended:
                 self._count_end(*end)
+
+    def _notes(self) -> list[Statement]:
+        """What writes down the planner's notes, where they have changed."""
+        now = dumps(self._view.notes)
+        if now == self._noted:
+            return []
+        self._noted = now
+        return [mark_statement(NOTES, loads(now))]
 
     async def _refill(self) -> None:
         while self._resuming:
@@ -247,13 +273,17 @@ class Plan:
         if room <= 0 or self._exhausted:
             return
         new = await (self.candidates(room) if self._steering is None else self._steering.draw(room, self))
+        notes = self._notes()
         if not new:
+            if notes:
+                await self._store.write(*notes)
             self._exhausted = new is not WAIT
             return
         if self._max_tasks is not None:
             new = new[: self._max_tasks - self.planned]
-        await self._store.plan(new)
+        await self._store.plan(new, *notes)
         self.planned += len(new)
+        self._open += len(new)
         for task in new:
             self.coverage.add(task)
             self._yields.add(task)

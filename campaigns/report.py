@@ -21,6 +21,7 @@ from ..storage.reviews import Review, decision_of
 from ..storage.samples import Samples
 from ..storage.store import Books, RunStore
 from ..storage.versions import stale_reason
+from .planning import NOTES
 from .steering.ends import MARK as STEERING
 from .steering.ends import print_steering
 from .yields import MARK as DRAWS
@@ -63,6 +64,7 @@ def status_of(store: RunStore) -> dict[str, Any]:
         "books": books_dict(books),
         "draws": store.mark(DRAWS),
         "steering": store.mark(STEERING),
+        "notes": store.mark(NOTES),
         "people": people_dict(people.shift, books),
         "decisions": {**people.decisions, "undecided": people.undecided()},
         "reasons": [

@@ -16,6 +16,7 @@ from .reasoning_schemas import *  # noqa: F403  # prompts name them here
 from .rows import Shape
 from .search_schemas import *  # noqa: F403  # prompts name them here
 from .seed_schemas import *  # noqa: F403  # prompts name them here
+from .student_schemas import *  # noqa: F403  # prompts name them here
 
 
 class ExtractedEntity(Answer):

@@ -17,7 +17,16 @@ from .chosen import Chosen, selections_of
 from .comparing import Beside, compare, compare_diversity
 from .gathering import Gathered, gather
 from .mapping import Map, map_of
-from .measuring import Part, cost_part, coverage_part, difficulty_part, diversity_part, missing_extra, yield_part
+from .measuring import (
+    Part,
+    cost_part,
+    coverage_part,
+    difficulty_part,
+    diversity_part,
+    drift_part,
+    missing_extra,
+    yield_part,
+)
 from .sources import Run, Source, Texts
 from .vectors import AUTO, Seen, Vectors, drawn_texts
 
@@ -137,6 +146,7 @@ def _side(
         yield_part(found),
         cost_part(found),
         difficulty_part(found),
+        *drift_part(found),
         coverage_part(found, source.run),
         diversity_part(
             texts, seen.matrix, extra=extra, unseen=seen.note, drawn=found.texts.note, sees=_sees(seen, texts)

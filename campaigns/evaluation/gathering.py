@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 from ...evals.folding import words
 from ...evals.quality.grounded import grounding_rate
+from ...evals.quality.profile import moved
 from ...evals.quality.size import step_count
 from ...storage.records import Item, Status
 from ...storage.returns import MARKS
@@ -54,6 +55,7 @@ class Gathered:
     drafts: Spread = field(default_factory=lambda: Spread("drafts"))
     novelty: Spread = field(default_factory=lambda: Spread("share"))
     scores: dict[str, Spread] = field(default_factory=dict)
+    drift: dict[str, Spread] = field(default_factory=dict)  # of texts that were chosen among several, by attribute
     tokens: Price = field(default_factory=lambda: Price("tokens"))
     usd: Price = field(default_factory=lambda: Price("US dollars"))
     calls: Price = field(default_factory=lambda: Price("calls"))
@@ -118,6 +120,8 @@ def _accept(found: Gathered, item: Item, cells: tuple[tuple[str, str], ...], tex
     for name, score in scores_of(item).items():
         if name != NOVELTY and (name in found.scores or len(found.scores) < 50):
             found.scores.setdefault(name, Spread("score")).add(float(score))
+    for metric, by in moved(item.fields).items():
+        found.drift.setdefault(metric, Spread("")).add(by)
     rate = grounding_rate([item])[0].value
     found.judged += rate is not None
     found.grounded += rate == 1.0

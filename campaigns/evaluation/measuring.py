@@ -79,6 +79,12 @@ def difficulty_part(found: Gathered) -> Part:
     return Part("difficulty", "Length, difficulty, scores", tuple(figures))
 
 
+def drift_part(found: Gathered) -> tuple[Part, ...]:
+    """How far texts that were chosen among several lie from these, in each attribute; nothing where none were."""
+    figures = tuple(spread.figure(f"drift_{name}") for name, spread in found.drift.items())
+    return (Part("drift", "Drift of what was chosen", figures),) if figures else ()
+
+
 def coverage_part(found: Gathered, run: RunStore | None) -> Part:
     """How much of the documents, of the graph, and of the cells that tasks drew the accepted items touch."""
     return Part("coverage", "Coverage by accepted items", tuple(_covered(found, run)))

@@ -11,7 +11,7 @@ from ...agents.attributes import propose_dimensions, propose_personas, propose_v
 from ...agents.state import FlowContext
 from ...agents.variables import TRAITS
 from ...errors import ConfigError
-from ...graphs.recipes.base import WAIT, Planner, PlanView, lazily
+from ...graphs.recipes.base import Handover, Planner, PlanView, Wait, lazily
 from ...graphs.recipes.groups import group_rng
 from ...storage.records import Chunk, Task
 from ...storage.store import RunStore
@@ -74,14 +74,14 @@ def crossed(planner: Planner, traits: Traits, class_of: str = "") -> Planner:
     if not traits:
         return planner
 
-    def draws(view: PlanView, rng: random.Random, options: Any) -> Iterator[Task | None]:
+    def draws(view: PlanView, rng: random.Random, options: Any) -> Iterator[Task | Handover | None]:
         given: set[str] = set()
         inner = replace(view, is_planned=given.__contains__, draws={})
         vain = 0
         while vain < AGAIN + len(given) // BATCH:
             tasks = planner(inner, BATCH, rng, options)
-            if tasks is WAIT:
-                yield None
+            if isinstance(tasks, Wait):
+                yield tasks if isinstance(tasks, Handover) else None
                 continue
             if not tasks:
                 return

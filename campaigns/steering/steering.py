@@ -110,6 +110,11 @@ class Steering:
         return task in self._held or task in self._refused
 
     @property
+    def buffered(self) -> int:
+        """How many tasks were drawn that may yet be planned."""
+        return len(self._buffer)
+
+    @property
     def waits(self) -> bool:
         """Whether there may be more to draw once tasks end that are in flight."""
         return self._told_to_wait or bool(self._buffer)

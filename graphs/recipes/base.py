@@ -11,13 +11,14 @@ from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequenc
 from dataclasses import dataclass, field
 from functools import cached_property
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Self
 
 from pydantic import BaseModel, ConfigDict
 
-from ...storage.records import Chunk, Item, Task
+from ...storage.records import Chunk, Task
 from ...storage.returns import MARKS
 from ..sampling.sources import Sources
+from .accepted import Accepted, NothingAccepted
 from .tried import Tried, untried
 
 if TYPE_CHECKING:  # types only: a planner draws without networkx or langgraph being imported for its sake
@@ -46,31 +47,8 @@ def _nothing(_: Chunk) -> Mapping[str, Any]:
     return {}
 
 
-class Accepted(Protocol):
-    """The items that are accepted so far, as a planner sees them: live, read from the store as they are asked for."""
-
-    def __len__(self) -> int: ...
-
-    def newest(self, count: int) -> list[Item]:
-        """Returns at most `count` items, the newest first."""
-        ...
-
-    def sample(self, rng: random.Random, count: int) -> list[Item]:
-        """Returns at most `count` different items, each as likely as any other."""
-        ...
-
-
-class NothingAccepted:
-    """An `Accepted` without an item: a view that no campaign made."""
-
-    def __len__(self) -> int:
-        return 0
-
-    def newest(self, count: int) -> list[Item]:
-        return []
-
-    def sample(self, rng: random.Random, count: int) -> list[Item]:
-        return []
+def _none_pending() -> int:
+    return 0
 
 
 @dataclass(frozen=True)
@@ -85,6 +63,10 @@ class PlanView:
     meta:       chunk → the other columns of the row that it is from (JSON values); empty for what is no row.
     accepted:   the items that are accepted so far.
     tries:      (chunk id, kind of task) → how many such tasks were planned on it and how they ended, live.
+    pending:    how many tasks that were drawn have not ended; a planner that works in rounds waits for 0.
+    notes:      JSON values by name that the planner keeps over restarts: what it writes here is stored with the tasks
+                that it returns then.
+    trained:    round → the model that the campaign's trainer gave after a `Handover`; None where it has no trainer.
     yields:     what each sampler gave so far, by its label: a recipe enters the books of those that it opens.
     draws:      the open iterators of `lazily`; no planner of a user needs it.
     """
@@ -96,6 +78,9 @@ class PlanView:
     meta: Callable[[Chunk], Mapping[str, Any]] = _nothing
     accepted: Accepted = field(default_factory=NothingAccepted, repr=False, compare=False)
     tries: Callable[[str, str], Tried] = field(default=untried, repr=False, compare=False)
+    pending: Callable[[], int] = _none_pending
+    notes: MutableMapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
+    trained: Mapping[int, Mapping[str, str]] | None = None
     yields: MutableMapping[str, Yield] = field(default_factory=dict, repr=False, compare=False)
     draws: MutableMapping[Any, Walk] = field(default_factory=dict, repr=False, compare=False)
 
@@ -122,9 +107,23 @@ class Wait(tuple[Task, ...]):
 
 WAIT: Final = Wait()
 
-Draws = Callable[[PlanView, random.Random, Any], Iterator[Task | None]]
+
+class Handover(Wait):
+    """No task now: the items of the round `number` go to the campaign's trainer first, and the planner is asked again
+    when `PlanView.trained` has the round. For planners that see a trainer there."""
+
+    number: int
+
+    def __new__(cls, number: int) -> Self:
+        made = super().__new__(cls)
+        made.number = number
+        return made
+
+
+Draws = Callable[[PlanView, random.Random, Any], Iterator[Task | Handover | None]]
 """`(view, rng, options) -> iterator of tasks`: finite, lazy; a task that was planned before may come again. None says
-that nothing is to be drawn before a task has ended; the iterator is asked again then."""
+that nothing is to be drawn before a task has ended; the iterator is asked again then, and after a `Handover` when the
+trainer has ended."""
 
 
 WATCHED = 4096
@@ -159,18 +158,32 @@ class Walk:
     seen `ROUNDS` times on average. A generator may draw with replacement, and would then never end.
     """
 
-    def __init__(self, tasks: Iterator[Task | None], is_planned: Callable[[str], bool]) -> None:
+    def __init__(self, tasks: Iterator[Task | Handover | None], is_planned: Callable[[str], bool]) -> None:
         self._tasks = tasks
+        self._handover: Handover | None = None  # it came behind tasks, which go first
         self._is_planned = is_planned
         self._watched: set[str] = set()
         self._again = 0
 
     def take(self, count: int) -> Sequence[Task]:
         """Takes `count` tasks of different ids that were not planned before, fewer when there are no more now."""
+        if self._handover is not None:
+            handover, self._handover = self._handover, None
+            return handover
         batch: dict[str, Task] = {}  # not planned before it is returned, so it may hold a repeat
+        passed = False
         for task in self._tasks:
             if task is None:
+                if passed and not batch:  # what was planned before says nothing of what comes behind it
+                    passed = False
+                    continue
                 return list(batch.values()) or WAIT
+            if isinstance(task, Handover):
+                if not batch:
+                    return task
+                self._handover = task
+                break
+            passed = True
             if task.id not in batch and not self._is_planned(task.id):
                 batch[task.id] = task
                 self._watched.clear()

@@ -45,6 +45,8 @@ _HOMES = {
     "open-math": "open_math:OPEN_MATH",
     "dart": "dart:DART",
     "sense": "sense:SENSE",
+    "s3": "s3:S3",
+    "active-inheritance": "active_inheritance:ACTIVE_INHERITANCE",
 }
 
 

@@ -1,0 +1,11 @@
+"""Answers to the prompts of recipes with a student in the loop. `schemas.py` has their base."""
+
+from __future__ import annotations
+
+from .answers import Answer
+
+
+class Rationales(Answer):
+    """Answers `s3-rationales`."""
+
+    rationales: list[str]

@@ -1,0 +1,76 @@
+"""Campaigns with a student in the loop, and functions that play their papers' roles."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from seed_recipes import Case, mark
+
+from gristmill import Request
+
+# s3: each label has three subjects with words of their own. The first texts of a label are of its first subject, so
+# that a student trained on them knows nothing of the others.
+
+SUBJECTS = {
+    "hardware": (
+        "the fan rattles and the cooler hums",
+        "the hinge broke off the lid",
+        "a cable frayed near the plug",
+    ),
+    "software": (
+        "the update froze the installer",
+        "my password expired at login",
+        "a popup hides the toolbar icons",
+    ),
+}
+PLACES = ("at home", "in the office", "on a train", "since Monday")
+GOLD = [
+    {"text": f"{place.capitalize()}, {subject}.", "label": label}
+    for label, subjects in SUBJECTS.items()
+    for subject in subjects
+    for place in PLACES
+]
+
+
+def subject_of(text: str) -> str:
+    return next(subject for subjects in SUBJECTS.values() for subject in subjects if subject in text)
+
+
+def label_of(text: str) -> str:
+    return next(label for label, subjects in SUBJECTS.items() for subject in subjects if subject in text)
+
+
+def s3(request: Request) -> Any:
+    said = request.variables
+    if request.prompt == "s3-rationales":
+        return {"rationales": [f"{SUBJECTS[said['label']][0]}, case {number}" for number in range(said["count"])]}
+    if request.prompt == "s3-write":
+        return {"text": f"Help {mark(request)}: {subject_of(said['rationale'])} {mark(request)[::-1]}."}
+    if request.prompt == "s3-extrapolate":
+        return {"text": f"Help {mark(request)}: {subject_of(said['passage'])} {mark(request)[::-1]}."}
+    return {"reason": "it is about it", "label": label_of(said["text"])}
+
+
+# active-inheritance: each teacher repeats itself in its own measure.
+
+PROMPTS = [{"text": f"Describe {what}."} for what in ("a mill", "a weir", "a bakery at dawn", "the river in flood")]
+
+
+def active_inheritance(request: Request) -> Any:
+    words = [f"w{digit}{place}" for place, digit in enumerate(mark(request))]
+    again = 3 if request.role == "teacher" else 1
+    return " ".join(words * again) + f" {request.role}."
+
+
+CASES: dict[str, Case] = {
+    "s3": Case(
+        "s3", s3, GOLD, {"seeds": 3, "rationales": 2, "per_error": 2, "most_errors": 4, "rounds": 6, "patience": 2}
+    ),
+    "active-inheritance": Case(
+        "active-inheritance",
+        active_inheritance,
+        PROMPTS,
+        {"teachers": ["teacher", "other"], "samples": 2, "metric": "words", "per_seed": 2},
+        others=("other",),
+    ),
+}
