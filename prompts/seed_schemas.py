@@ -19,7 +19,7 @@ class Drawn(Answer):
 
 
 class Instruction(Answer):
-    """Answers `persona-write`, `codeclm-decode`, `codeclm-improve` and `refed-instruction`."""
+    """Answers `persona-write`, `codeclm-decode`, `codeclm-improve`, `refed-instruction` and `reverse-gen-query`."""
 
     instruction: str = Field(min_length=1)
 

@@ -9,3 +9,18 @@ class Rationales(Answer):
     """Answers `s3-rationales`."""
 
     rationales: list[str]
+
+
+class QueryAnswer(Answer):
+    """Answers `answer-query`."""
+
+    response: str = ""
+    answer: str
+
+
+class ReferenceAnswer(Answer):
+    """Answers `answer-for-reference`."""
+
+    valid: bool
+    response: str = ""
+    answer: str = ""

@@ -62,6 +62,31 @@ def active_inheritance(request: Request) -> Any:
     return " ".join(words * again) + f" {request.role}."
 
 
+# reverse-gen: the target knows its capitals, errs in one sum of four, and in every riddle.
+
+QUERIES = [
+    {"text": f"{ask} {name}?", "topic": topic}
+    for topic, ask in (("capitals", "What is the capital of"), ("riddles", "What am I,"), ("sums", "What is 2 plus"))
+    for name in ("Ashford", "Wye", "Rye")
+]
+
+
+def errs(topic: str, instruction: str) -> bool:
+    return topic == "riddles" or (topic == "sums" and int(instruction.split()[-1].strip("?"), 16) % 4 == 0)
+
+
+def reverse_gen(request: Request) -> Any:
+    said = request.variables
+    if request.prompt == "reverse-gen-query":
+        return {"instruction": f"Of {said['topic']}, {mark(request)[::-1]} {mark(request)}?"}
+    query = said["instruction"]
+    right = f"a{query[-5:-1]}"
+    if request.prompt == "answer-for-reference":
+        return {"valid": True, "response": f"It follows that it is {right}.", "answer": right}
+    topic = query.split(",")[0].removeprefix("Of ")
+    return {"response": "I guess.", "answer": f"not {right} {request.sample}" if errs(topic, query) else right}
+
+
 CASES: dict[str, Case] = {
     "s3": Case(
         "s3", s3, GOLD, {"seeds": 3, "rationales": 2, "per_error": 2, "most_errors": 4, "rounds": 6, "patience": 2}
@@ -73,4 +98,5 @@ CASES: dict[str, Case] = {
         {"teachers": ["teacher", "other"], "samples": 2, "metric": "words", "per_seed": 2},
         others=("other",),
     ),
+    "reverse-gen": Case("reverse-gen", reverse_gen, QUERIES, {"batch": 9, "rounds": 3, "shots": 2}, others=("target",)),
 }

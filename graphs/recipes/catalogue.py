@@ -47,6 +47,7 @@ _HOMES = {
     "sense": "sense:SENSE",
     "s3": "s3:S3",
     "active-inheritance": "active_inheritance:ACTIVE_INHERITANCE",
+    "reverse-gen": "reverse_gen:REVERSE_GEN",
 }
 
 
