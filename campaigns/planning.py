@@ -28,13 +28,12 @@ from .steering.outcomes import ended_tasks, novelty_of
 from .steering.steering import Counts, Steering
 from .stops import Stop
 from .tries import Tries
-from .yields import MARK, DrawYields
+from .yields import MARK, NOTES, DrawYields
 
 if TYPE_CHECKING:  # types only: a campaign without a graph does not load networkx
     from ..graphs.knowledge.graph import KnowledgeGraph
 
 PAGE = 1000
-NOTES = "notes"  # the mark of what a planner keeps
 ASKED_AGAIN = 3  # times that a planner is asked which gives nothing but what is planned
 
 

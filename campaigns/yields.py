@@ -15,6 +15,7 @@ if TYPE_CHECKING:  # types only: a campaign without a graph loads no sampler
     from ..graphs.sampling.engine import Yield
 
 MARK = "draws"
+NOTES = "notes"  # the mark of what a planner keeps over restarts
 SHOWN_REASONS = 3
 
 
