@@ -56,14 +56,18 @@ def finished(field: str, *, whole: bool = True) -> Node:
     return verifier("finished", check)
 
 
-def no_copy(field: str, *, of: Texts) -> Node:
-    """Checks that a field has not nearly the words of one of the texts that the model was shown (`copied`)."""
+def no_copy(field: str, *, of: Texts, exactly: bool = False) -> Node:
+    """Checks that a field has not nearly the words of one of the texts that the model was shown (`copied`).
+
+    With `exactly` only the same words in the same order count: for a text that was to be changed a little.
+    """
 
     def check(draft: Draft, state: FlowState) -> Finding:
         text = text_of(draft, field)
         if text is None:
             return missing(field)
-        if any(alike(text, shown) for shown in of(state)):
+        same = (lambda shown: words(text) == words(shown)) if exactly else (lambda shown: alike(text, shown))
+        if any(map(same, of(state))):
             return Finding(("copied",), f"'{field}' nearly repeats an example")
         return PASSED
 

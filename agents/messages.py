@@ -79,9 +79,17 @@ def text_to_sql(fields: Mapping[str, Any], _: FlowState) -> tuple[Message, ...]:
     return _turns(asked, str(fields.get("sql", "")).strip())
 
 
+def code(fields: Mapping[str, Any], _: FlowState) -> tuple[Message, ...]:
+    """The instruction from the user; the response from the assistant or, without one, a plan and then its program."""
+    program = str(fields.get("program", "")).strip()
+    fenced = program if not program or "```" in program else f"```python\n{program}\n```"
+    planned = "\n\n".join(part for part in (str(fields.get("plan", "")).strip(), fenced) if part)
+    return _turns(str(fields.get("instruction", "")), str(fields.get("response") or (planned if program else "")))
+
+
 def messages_of(kind: str) -> Messages:
     """Returns the function for an item kind: `qa`, `qa-on-passage`, `reasoning`, `pretraining`, `retrieval`,
-    `extraction`, `text`, `sft` or `classification`.
+    `extraction`, `text`, `sft`, `classification` or `code`.
 
     Raises:
         ConfigError: no function has that name; names the nearest.
@@ -108,4 +116,5 @@ _BY_KIND: Mapping[str, Messages] = {
     "text": plain,
     "sft": instruction_response,
     "classification": classification,
+    "code": code,
 }

@@ -32,9 +32,9 @@ def preparer(
     Args:
         variables: what the prompt is given, besides `traits` and what a person asks for who sent an item back.
         shared: all tasks that ask with equal variables get the same answer, and a run asks for it once.
-        pick: variable → the field of the answer, a list, of which one entry becomes that variable.
-        place: the task's attribute that says which entry, counted from 0; without it the task's id decides, each entry
-            being as likely as any other.
+        pick: variable → the field of the answer, a list, of which an entry becomes that variable.
+        place: the task's attribute that says which entry, counted from 0, or which entries, for a list of places; the
+            variable is a list then. Without it the task's id decides, each entry being as likely as any other.
     """
     beside = () if shared else (*OF_REVIEWER, TRAITS)
     names = tuple(dict.fromkeys((*variables, *beside, *(given or {}))))
@@ -53,10 +53,12 @@ def preparer(
         task = state["task"]
         for name, listed in picks.items():
             entries = [entry for entry in values.get(listed, ()) if entry]
-            number = int(task.attributes[place]) if place else drawn(task.id, name, len(entries))
-            if not 0 <= number < len(entries):
+            wanted = task.attributes[place] if place else drawn(task.id, name, len(entries))
+            numbers = [int(one) for one in (wanted if isinstance(wanted, list | tuple) else [wanted])]
+            if not all(0 <= number < len(entries) for number in numbers):
                 return {"decision": Decision.REJECT, "reasons": (UNSUITABLE,)}
-            values[name] = entries[number]
+            chosen = [entries[number] for number in numbers]
+            values[name] = chosen if isinstance(wanted, list | tuple) else chosen[0]
         if values.get("suitable") is False:
             return {"decision": Decision.REJECT, "reasons": (UNSUITABLE,)}
         return {"values": values}

@@ -1,10 +1,15 @@
-"""The accepted items of a run as planners see them: live, a few at a time, whatever their number."""
+"""The items of a run as planners see them: live, a few at a time, whatever their number.
+
+Statements that look at what is new go by the row's number alone: led by an index of statuses, a database would go
+through all accepted items each time.
+"""
 
 from __future__ import annotations
 
 import random
 from collections.abc import Iterator
 
+from ..errors import NotStored
 from ..storage.records import Item, Status
 from ..storage.store import RunStore
 
@@ -24,7 +29,7 @@ class AcceptedItems:
 
     def __len__(self) -> int:
         ((count, last),) = self._store.rows(
-            "SELECT count(*), coalesce(max(seq), 0) FROM items WHERE status = ? AND seq > ?",
+            "SELECT count(CASE WHEN status = ? THEN 1 END), coalesce(max(seq), 0) FROM items WHERE seq > ?",
             Status.ACCEPTED.value,
             self._until,
         )
@@ -66,3 +71,22 @@ class AcceptedItems:
     def _body(self, number: int) -> str | None:
         rows = self._store.rows("SELECT body FROM items WHERE seq = ? AND status = ?", number, Status.ACCEPTED.value)
         return str(rows[0][0]) if rows else None
+
+
+class EndedItems:
+    """Implements `graphs.recipes.base.Ended` over the store of a run; the numbers are those of its rows."""
+
+    def __init__(self, store: RunStore) -> None:
+        self._store = store
+
+    def after(self, number: int, count: int) -> list[tuple[int, Item]]:
+        """Returns at most `count` items of the rows behind `number`, in the order that they were stored."""
+        rows = self._store.rows("SELECT seq, body FROM items WHERE seq > ? ORDER BY seq LIMIT ?", number, max(0, count))
+        return [(seq, Item.model_validate_json(body)) for seq, body in rows]
+
+    def at(self, number: int) -> Item:
+        """Returns the item of the row `number`; raises `NotStored` where there is none."""
+        rows = self._store.rows("SELECT body FROM items WHERE seq = ?", number)
+        if not rows:
+            raise NotStored(f"no item is numbered {number}")
+        return Item.model_validate_json(rows[0][0])

@@ -21,7 +21,7 @@ from ..storage.returns import is_refine
 from ..storage.schema import Statement
 from ..storage.store import RunStore, mark_statement
 from ..storage.versions import Heirs, stale_tasks
-from .accepted import AcceptedItems
+from .accepted import AcceptedItems, EndedItems
 from .coverage import Coverage
 from .steering.ends import mark_of, stop_of
 from .steering.outcomes import ended_tasks, novelty_of
@@ -85,6 +85,7 @@ class Plan:
             tries=self._tries.of,
             pending=self._pending,
             notes=loads(self._noted),
+            ended=EndedItems(store),
         )
         self._queue: deque[Task] = deque()
         self._sent_back: deque[Task] = deque()
@@ -92,6 +93,7 @@ class Plan:
         self._resuming = True
         self._exhausted = False
         self._drawn = False
+        self._ends = 0
         self._ended: list[tuple[Task, Status, str]] | None = None
         for task, status in store.tasks():
             counts_now = status is not Status.ACCEPTED or task.id not in stale
@@ -162,6 +164,7 @@ class Plan:
 
     def finished(self, task: Task, status: Status, items: Sequence[Item] = ()) -> None:
         """Tells the plan how a task ended, and with what: what was not accepted no longer counts as covered."""
+        self._ends += 1
         if not is_refine(task):
             self._open -= 1
             self._yields.ended(task, status)
@@ -242,14 +245,17 @@ class Plan:
         # The first draw walks past all that is planned, or finds communities, and one that follows when all has ended
         # may train a student: seconds for a large run. They happen in a thread, so that signals are heard. Others are
         # short, and run between tasks.
-        self._ended = []
+        self._ended, ends = [], self._ends
         try:
-            return await asyncio.to_thread(self._planner, self._view, count, self._rng, self._options)
+            tasks = await asyncio.to_thread(self._planner, self._view, count, self._rng, self._options)
         finally:
             self._drawn = True
             ended, self._ended = self._ended, None
             for end in ended:
                 self._count_end(*end)
+        if tasks is WAIT and self._ends > ends:  # what it waits for may have ended since it looked: nothing else may
+            return await self._ask(count)
+        return tasks
 
     def _notes(self) -> list[Statement]:
         """What writes down the planner's notes, where they have changed."""

@@ -11,6 +11,7 @@ from typing import Annotated, Final, Literal
 from pydantic import Field
 
 from .answers import Answer
+from .code_schemas import *  # noqa: F403  # prompts name them here
 from .document_schemas import *  # noqa: F403  # prompts name them here
 from .reasoning_schemas import *  # noqa: F403  # prompts name them here
 from .rows import Shape

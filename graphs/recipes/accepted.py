@@ -1,4 +1,4 @@
-"""The items that are accepted so far, as a planner sees them."""
+"""The items of a campaign as a planner sees them: those accepted so far, and what all tasks ended with."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import random
 from collections.abc import Iterator
 from typing import Protocol
 
+from ...errors import NotStored
 from ...storage.records import Item
 
 
@@ -41,3 +42,25 @@ class NothingAccepted:
 
     def every(self) -> Iterator[Item]:
         return iter(())
+
+
+class Ended(Protocol):
+    """What tasks ended with, whatever became of them: live, in the order that they ended."""
+
+    def after(self, number: int, count: int) -> list[tuple[int, Item]]:
+        """Returns at most `count` items that came after the one numbered `number` (0 for the first), with numbers."""
+        ...
+
+    def at(self, number: int) -> Item:
+        """Returns the item numbered `number`."""
+        ...
+
+
+class NothingEnded:
+    """An `Ended` without an item: a view that no campaign made."""
+
+    def after(self, number: int, count: int) -> list[tuple[int, Item]]:
+        return []
+
+    def at(self, number: int) -> Item:
+        raise NotStored(f"no item is numbered {number}")

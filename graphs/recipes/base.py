@@ -18,7 +18,7 @@ from pydantic import BaseModel, ConfigDict
 from ...storage.records import Chunk, Task
 from ...storage.returns import MARKS
 from ..sampling.sources import Sources
-from .accepted import Accepted, NothingAccepted
+from .accepted import Accepted, Ended, NothingAccepted, NothingEnded
 from .tried import Tried, untried
 
 if TYPE_CHECKING:  # types only: a planner draws without networkx or langgraph being imported for its sake
@@ -67,6 +67,7 @@ class PlanView:
     notes:      JSON values by name that the planner keeps over restarts: what it writes here is stored with the tasks
                 that it returns then.
     trained:    round → the model that the campaign's trainer gave after a `Handover`; None where it has no trainer.
+    ended:      what all tasks ended with so far, the rejected and the failed too.
     yields:     what each sampler gave so far, by its label: a recipe enters the books of those that it opens.
     draws:      the open iterators of `lazily`; no planner of a user needs it.
     """
@@ -81,6 +82,7 @@ class PlanView:
     pending: Callable[[], int] = _none_pending
     notes: MutableMapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
     trained: Mapping[int, Mapping[str, str]] | None = None
+    ended: Ended = field(default_factory=NothingEnded, repr=False, compare=False)
     yields: MutableMapping[str, Yield] = field(default_factory=dict, repr=False, compare=False)
     draws: MutableMapping[Any, Walk] = field(default_factory=dict, repr=False, compare=False)
 

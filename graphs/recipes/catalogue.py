@@ -41,6 +41,8 @@ _HOMES = {
     "best-of-n": "best_of_n:BEST_OF_N",
     "mixture-of-agents": "mixture_of_agents:MIXTURE_OF_AGENTS",
     "sequential-refinement": "sequential_refinement:SEQUENTIAL_REFINEMENT",
+    "genetic-instruct": "genetic_instruct:GENETIC_INSTRUCT",
+    "plan-search": "plan_search:PLAN_SEARCH",
     "agent-instruct": "agent_instruct:AGENT_INSTRUCT",
     "open-math": "open_math:OPEN_MATH",
     "dart": "dart:DART",
