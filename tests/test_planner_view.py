@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,8 +15,9 @@ from langgraph.graph import END, START, StateGraph
 from langgraph.runtime import Runtime
 
 from gristmill import Campaign, Draft, FlowContext, FlowState, Message, RunStore, Scripted, Status, Task, describe
-from gristmill.campaigns.accepted import AcceptedItems
-from gristmill.errors import ConfigError
+from gristmill.campaigns.accepted import AcceptedItems, EndedItems
+from gristmill.campaigns.planning import Plan
+from gristmill.errors import ConfigError, NotStored
 from gristmill.graphs.recipes.base import WAIT, PlanView, lazily
 
 LEAST = 3
@@ -121,6 +124,48 @@ def test_a_row_shows_its_other_columns(tmp_path: Path) -> None:
 def test_a_recipe_that_needs_documents_says_so(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="nothing to work from: recipe 'grounded-qa' needs documents"):
         Campaign("t", recipe="grounded-qa", models={"default": "offline"}).prepare()
+
+
+async def test_a_planner_that_says_wait_while_the_last_task_ends_is_asked_again(tmp_path: Path) -> None:
+    """The first draw is made in a thread: what it waits for may end before it has answered."""
+    looking, ended = threading.Event(), threading.Event()
+    first, second = Task.of("first"), Task.of("second")
+
+    def planner(view: PlanView, count: int, rng: random.Random, options: Any) -> Sequence[Task]:
+        seen = view.coverage.get("draw=first", 0)
+        looking.set()
+        assert ended.wait(60)
+        return WAIT if seen else [second]
+
+    store = RunStore.open(tmp_path / "run")
+    try:
+        await store.plan([first])
+        plan = Plan(store, planner, None, chunks=[], graph=None, seed=1, window=1, max_tasks=None)
+        assert await plan.next() == first
+        asking = asyncio.create_task(plan.next())
+        assert await asyncio.to_thread(looking.wait, 60)
+        plan.finished(first, Status.REJECTED)
+        ended.set()
+        assert await asking == second
+    finally:
+        await store.close()
+
+
+def test_a_planner_sees_what_tasks_ended_with_in_order(tmp_path: Path) -> None:
+    def refusing(request: Any) -> str:
+        return "went on" if "seed" in request.text else "went on again"
+
+    campaign(tmp_path, Scripted(refusing), generations, concurrency=1).run()
+    with reading(tmp_path) as store:
+        items = EndedItems(store)
+        found = items.after(0, 99)
+        assert [item for _, item in found] == list(store.items())
+        assert {item.status for _, item in found} == {Status.ACCEPTED, Status.REJECTED}
+        assert items.after(0, 2) + items.after(found[1][0], 99) == found
+        assert items.after(found[-1][0], 99) == items.after(0, 0) == []
+        assert all(items.at(number) == item for number, item in found)
+        with pytest.raises(NotStored, match="no item is numbered 999"):
+            items.at(999)
 
 
 def test_accepted_items_are_drawn_alike_and_counted_live(tmp_path: Path) -> None:
