@@ -40,6 +40,8 @@ _WORD = re.compile(
 )
 # What `fold` and `_WORD` do, for text that is ASCII.
 _ASCII_HYPHEN = re.compile(r"(?<=[a-z])-(?:[ \t\r]*\n[ \t\r\n]*)?(?=[a-z])")
+_APART = {code: " " for code in range(128) if not chr(code).isalnum()}
+_SHAPE = {ord(","): "."} | {code: "0" if code < 58 else "a" for code in (*range(48, 58), *range(97, 123))}
 _ASCII_WORD = re.compile(r"\d+(?:[.,]\d+)*|[a-z][a-z0-9]*(?:'[a-z]+)?", re.ASCII)
 
 
@@ -118,7 +120,12 @@ def words(text: str) -> list[str]:
         text = plain
     elif "-" in text:
         text = _ASCII_HYPHEN.sub("", text.lower())
-    return _ASCII_WORD.findall(text.lower().replace("`", "'"))
+    text = text.lower()
+    if "'" not in text and "`" not in text:
+        shape = text.translate(_SHAPE)
+        if "0.0" not in shape and "0a" not in shape:  # each run of letters and digits is a word or a number
+            return text.translate(_APART).split()  # in a quarter of the time
+    return _ASCII_WORD.findall(text.replace("`", "'"))
 
 
 class _Folds(dict[int, str]):

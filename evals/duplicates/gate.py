@@ -36,6 +36,7 @@ class Likeness:
 
 
 EQUAL_ONLY = Likeness()
+NEAR_NONE = Claimed(measured=True)
 
 
 @dataclass(slots=True)
@@ -62,6 +63,7 @@ class GatePool:
     _owners: list[str] = field(default_factory=list)  # by number in the indexes
 
     def __post_init__(self) -> None:
+        self._measures = self.likeness.measures
         self._near = NearIndex(self.likeness.near) if self.likeness.near else None
         self._semantic = SemanticIndex() if self.likeness.semantic and self.embedder is not None else None
         self._tag = tag_of(self.embedder.name) if self._semantic is not None and self.embedder is not None else b""
@@ -80,15 +82,15 @@ class GatePool:
         key = hash_of(text, found)
         if (answer := self._known(key, owner, alike, besides)) is not None:
             return answer
-        mark = Mark(key)
-        if alike and self.likeness.measures and found:
-            vector = None
-            if self._semantic is not None and self.embedder is not None:
-                vector = (await self.embedder.embed([text]))[0]
-            mark = self._mark(key, found, vector)
-            self._require_length(mark)
+        if not alike or not found or not self._measures:
+            return self._take(Mark(key), owner, besides)
+        vector = None
+        if self._semantic is not None and self.embedder is not None:
+            vector = (await self.embedder.embed([text]))[0]
             if (answer := self._known(key, owner, alike, besides)) is not None:  # while the embedder worked
                 return answer
+        mark = self._mark(key, found, vector)
+        self._require_length(mark)
         return self._take(mark, owner, besides)
 
     async def held(self, owner: str) -> list[bytes]:
@@ -144,11 +146,11 @@ class GatePool:
         if holder is None or holder in besides:
             return None
         if holder != owner:
-            return exact_twin(holder, measured=self.likeness.measures)
+            return exact_twin(holder, measured=self._measures)
         held = self._held.get(owner, {}).get(key)
         if held is None:  # kept for good: its task is run again
             return NEW
-        return held.claimed if held.number is not None or not alike or not self.likeness.measures else None
+        return held.claimed if held.number is not None or not alike or not self._measures else None
 
     def _mark(self, key: bytes, found: Sequence[str], row: Matrix | None) -> Mark:
         signature = b"" if self._near is None else signature_of(found, self.likeness.shingle)
@@ -164,8 +166,8 @@ class GatePool:
         return claimed
 
     def _nearest(self, mark: Mark, owner: str, besides: Sequence[str]) -> Claimed:
+        best = NEAR_NONE if mark.signature or mark.vector else NEW
         ours = _Of(self._owners, {owner, *besides})
-        best = Claimed(measured=bool(mark.signature or mark.vector))
         if self._near is not None and (near := self._near.nearest(mark.signature, ours)) is not None:
             alike = near.likeness >= self.likeness.near
             best = Claimed(self._owners[near.number] if alike else None, "near" if alike else "", near.likeness, True)
@@ -208,7 +210,7 @@ class GatePool:
             self._semantic.remove(number)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Of:
     """The numbers in the indexes that some owners have."""
 

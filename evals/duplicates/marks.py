@@ -8,7 +8,7 @@ signature has a zero for the size, should a vector follow.
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from ...errors import StoreError
 from ..numeric import Matrix, np
@@ -18,8 +18,7 @@ from .near import LANES
 TAG = 4
 
 
-@dataclass(frozen=True, slots=True)
-class Mark:
+class Mark(NamedTuple):
     """The parts of a mark; `size` is that of the shingles, 0 without a signature; `tag` is of the vector's embedder."""
 
     hash: bytes

@@ -12,6 +12,7 @@ from __future__ import annotations
 from array import array
 from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import repeat
 from math import ceil, log
 from operator import eq
 
@@ -31,8 +32,9 @@ def shingles(found: Sequence[str], size: int = SHINGLE) -> list[str]:
     """Returns the shingles of `size` words of a text's `words`; a text of n words has n + size - 1."""
     if size == 1 or not found:
         return list(found)
-    padded = [*[""] * (size - 1), *found, *[""] * (size - 1)]
-    return list(map(" ".join, zip(*(padded[at:] for at in range(size)), strict=False)))
+    ends = [""] * (size - 1)
+    padded = [*ends, *found, *ends]
+    return list(map(" ".join, zip(*[padded[at:] for at in range(size)], strict=False)))
 
 
 def signature(text: str, size: int = SHINGLE) -> bytes:
@@ -148,6 +150,7 @@ class NearIndex:
         self.bands = Bands.of(threshold)
         self._sketches: list[bytes] = []
         self._last: list[dict[bytes, int]] = [{} for _ in range(self.bands.count)]
+        self._newest, self._parts = b"", [b""]
         self._before: dict[int, int] = {}  # of a number times the bands, plus the band: who had the same bytes before
 
     def __len__(self) -> int:
@@ -162,11 +165,9 @@ class NearIndex:
         number = len(self._sketches)
         self._sketches.append(sketch)
         if sketch:
-            for band, (last, part) in enumerate(zip(self._last, self.bands.cut(sketch), strict=True)):
-                before = last.get(part)
-                if before is not None:
-                    self._before[number * self.bands.count + band] = before
-                last[part] = number
+            held = list(map(dict.setdefault, self._last, self._cut(sketch), repeat(number)))
+            if held.count(number) < len(held):
+                self._chain(sketch, number, held)
         return number
 
     def nearest(self, sketch: bytes, besides: Container[int] = ()) -> Twin | None:
@@ -176,9 +177,11 @@ class NearIndex:
         """
         if not sketch:
             return None
+        held = list(map(dict.get, self._last, self._cut(sketch)))
+        if held.count(None) == len(held):
+            return None
         seen: set[int] = set()
-        for band, (last, part) in enumerate(zip(self._last, self.bands.cut(sketch), strict=True)):
-            number = last.get(part)
+        for band, number in enumerate(held):
             while number is not None and len(seen) < LOOKED_AT:
                 if number not in besides:
                     seen.add(number)
@@ -187,6 +190,19 @@ class NearIndex:
             return None
         found, number = max((likeness(sketch, self._sketches[number]), -number) for number in seen)
         return Twin(-number, found)
+
+    def _cut(self, sketch: bytes) -> list[bytes]:
+        """The bands of a signature, kept for who looks it up and then adds it."""
+        if sketch is not self._newest:
+            self._newest, self._parts = sketch, self.bands.cut(sketch)
+        return self._parts
+
+    def _chain(self, sketch: bytes, number: int, held: list[int]) -> None:
+        """Puts a number before those that were the last to have its bytes."""
+        for band, (last, part, before) in enumerate(zip(self._last, self._cut(sketch), held, strict=True)):
+            if before != number:
+                self._before[number * self.bands.count + band] = before
+                last[part] = number
 
     def remove(self, number: int) -> None:
         """Takes a signature out: it is found no more. Its number is not given again. Twice is harmless."""
