@@ -175,8 +175,6 @@ class Campaign:
         prepared = self.prepare()
         if fleet is not None and (self.models or self._flow is not None):
             raise ConfigError("workers cannot be sent objects: give models as specs and the flow as 'module:attribute'")
-        if fleet is not None:
-            fleet.require(self.spec.novelty)
         telemetry = telemetry or Telemetry()
         workers = 0 if fleet is None else fleet.workers
         tracer = tracer_of(telemetry.traces, {"gristmill.run": self.spec.name, "gristmill.process": "coordinator"})

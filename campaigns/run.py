@@ -21,7 +21,7 @@ from .admission import Admission, Local
 from .collector import calm_collector
 from .fleet.dispatch import Dispatcher
 from .fleet.fleet import Fleet
-from .gate import keep_marks, open_pool, rules_of
+from .gate import embedder_of, keep_marks, open_pool, rules_of
 from .ingest import Ingested, ingest
 from .knowledge import build_graph
 from .loop import Loop, Runner
@@ -204,6 +204,7 @@ class Run:
                 telemetry=self.telemetry,
                 exposition=self.exposition,
                 tracer=self.tracer,
+                embedder=embedder_of(novelty, self.context.models),
             ) as remote:
                 progress.say(self.fleet.described)
                 self.dispatcher = remote

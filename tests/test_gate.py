@@ -19,7 +19,6 @@ from write_and_judge import judged
 from gristmill.agents.state import Pool
 from gristmill.campaigns.admission import Admission
 from gristmill.campaigns.campaign import Campaign
-from gristmill.campaigns.fleet.fleet import Fleet
 from gristmill.campaigns.outcome import outcome_of
 from gristmill.errors import BadReply, BudgetExceeded, ConfigError, ServerLost, StoreError, Unreachable
 from gristmill.evals.duplicates.claimed import Claimed
@@ -572,16 +571,6 @@ async def test_an_embedder_that_is_no_model_is_refused(tmp_path: Path) -> None:
             await campaign(tmp_path, model, 1, novelty=rules).execute()
         assert not model.requests
         assert not (tmp_path / "runs").exists()  # it is said before a document is read
-
-
-async def test_workers_over_redis_compare_no_vectors_and_say_so_before_anything_is_read(tmp_path: Path) -> None:
-    sets = Campaign(
-        "gate", [rows(tmp_path, 1)], recipe="grounded-qa", models={"default": ModelSpec(model="offline")},
-        runs=str(tmp_path / "runs"), novelty={"semantic": 0.9},
-    )  # fmt: skip
-    with pytest.raises(ConfigError, match="workers over Redis share none; leave it out"):
-        await sets.execute(fleet=Fleet(workers=1, redis="redis://localhost:1"))
-    assert not (tmp_path / "runs").exists()
 
 
 async def test_a_budget_that_is_spent_on_vectors_ends_the_run_in_order(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from langgraph.graph import END, START, StateGraph
 from langgraph.runtime import Runtime
 
 from gristmill import Decision, Draft, FlowContext, FlowState, Message, Verdict, describe
+from gristmill.agents.novelty import novelty
 from gristmill.prompts.schemas import Judgement
 
 PROMPTS = Path(__file__).parent.parent / "benchmarks" / "prompts"
@@ -60,3 +61,23 @@ def rows(folder: Path, count: int) -> Path:
 def judged(decision: str = "accept", *reasons: str) -> dict[str, Any]:
     """A critic's answer."""
     return {"decision": decision, "scores": [], "reasons": list(reasons), "comment": "", "evidence": []}
+
+
+@describe(role="generator", prompt="row-write", variables=("passage",), reads=("chunks",), writes=("drafts",))
+async def write_a_question(state: FlowState, runtime: Runtime[FlowContext]) -> dict[str, Any]:
+    written: dict[str, Any] = await write(state, runtime)
+    (draft,) = written["drafts"]
+    return {"drafts": [draft.model_copy(update={"fields": {"question": draft.messages[0].content}})]}
+
+
+def gated_flow() -> StateGraph[Any, Any, Any, Any]:
+    """As `flow`, with a novelty gate before the critic: what is too like another question ends there."""
+    graph: StateGraph[Any, Any, Any, Any] = StateGraph(FlowState, context_schema=FlowContext)
+    graph.add_node("write", write_a_question)
+    graph.add_node("gate", novelty(fields=("question",), attempts=0))
+    graph.add_node("judge", judge)
+    graph.add_edge(START, "write")
+    graph.add_edge("write", "gate")
+    graph.add_conditional_edges("gate", lambda state: END if state.get("decision") else "judge", ["judge", END])
+    graph.add_edge("judge", END)
+    return graph

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 from ...errors import ConfigError, WorkersLost
 from ...evals.duplicates.gate import GatePool
 from ...evals.duplicates.shared import RedisPool
+from ...evals.vectors.embedding import Embedder
 from ...models.fleet.shared import SharedLayers
 from ...models.layers.budget import Budget, Spent
 from ...models.layers.meter import Meter
@@ -33,7 +34,6 @@ from ...storage.stopping import stopped
 from ...storage.store import RunStore
 from ..admission import Admission, work_of
 from ..gate import against
-from ..novelty import NoveltySpec
 from ..prepare import Prepared
 from ..spec import CampaignSpec
 from ..spending import spent_before
@@ -111,14 +111,6 @@ class Fleet:
         where = "over Redis" if self.redis else "over SQLite"
         return f"{self.workers} worker processes here, {where}, lease {self.lease:g} s"
 
-    def require(self, novelty: NoveltySpec) -> None:
-        """Raises `ConfigError` where workers cannot share what the campaign's gate compares."""
-        if self.redis and novelty.semantic:
-            raise ConfigError(
-                "novelty.semantic compares vectors in one process, and workers over Redis share none; leave it out "
-                "here (near works), or run with --workers alone"
-            )
-
     def window(self, concurrency: int) -> int:
         """Tasks that are out at most: what runs, and as many ready so that no worker waits."""
         return 2 * concurrency
@@ -139,14 +131,15 @@ class Fleet:
         telemetry: Telemetry,
         exposition: Exposition | None,
         tracer: Tracer | None,
+        embedder: Embedder | None = None,
     ) -> AsyncIterator[Dispatcher]:
-        """Opens the queue, starts the workers, and ends both when the block ends.
+        """Opens the queue, starts the workers, and ends both when the block ends. `embedder` is that of the gate.
 
         Raises:
             RunLocked: another coordinator leads this campaign on the same Redis.
             RedisUnavailable: Redis was not there for longer than its patience.
         """
-        async with self._opened(spec, store, admission) as opened:
+        async with self._opened(spec, store, admission, embedder) as opened:
             await opened.queue.begin(told(manifest_of(spec, prepared), lease=self.lease, run=await _run_id(store)))
             records = with_trace(partial(work_of, store=store, graph=graph, round_=round_), tracer)
             dispatcher = Dispatcher(
@@ -188,7 +181,9 @@ class Fleet:
                     await opened.keys.clear(last, complete=store.books().pending == 0)
 
     @asynccontextmanager
-    async def _opened(self, spec: CampaignSpec, store: RunStore, admission: Admission) -> AsyncIterator[Opened]:
+    async def _opened(
+        self, spec: CampaignSpec, store: RunStore, admission: Admission, embedder: Embedder | None
+    ) -> AsyncIterator[Opened]:
         """Opens the queue, and over Redis takes the lead and keeps what the campaign has there."""
         lost = asyncio.Event()
         if not self.redis:
@@ -200,7 +195,7 @@ class Fleet:
             return
         connection = RedisConnection(self.redis)
         leader = Leader(connection, spec.name, self.lease, lost)
-        pool = RedisPool(connection, spec.name, spec.novelty.likeness)
+        pool = RedisPool(connection, spec.name, spec.novelty.likeness, embedder, asks_first=True)
         shared = SharedLayers(connection, spec.name)
         precedents = RedisPrecedents(connection, spec.name)
 
@@ -208,7 +203,7 @@ class Fleet:
             """What every worker must find: what the run has spent, the texts that it holds, what critics are shown."""
             await shared.budget.restore(spent_before(store))
             await pool.restore(store.claims())
-            async for marks in against(spec.novelty, GatePool(spec.novelty.likeness), admission.gated):
+            async for marks in against(spec.novelty, GatePool(spec.novelty.likeness, embedder), admission.gated):
                 await pool.restore(marks)
             await precedents.tell(store)
 

@@ -31,7 +31,7 @@ from ...storage.redis_connection import RedisConnection
 from ...storage.redis_queue import RedisWorkerQueue
 from ...storage.store import RunStore
 from ..collector import calm_collector
-from ..gate import open_pool, rules_of
+from ..gate import embedder_of, open_pool, rules_of
 from ..prepare import Prepared, bind, context_of, prepare
 from ..rounds import Contexts
 from ..spec import CampaignSpec
@@ -131,7 +131,7 @@ async def join_redis(spec: CampaignSpec, url: str, place: Place) -> str:
         queue = RedisWorkerQueue(url, spec.name, place.known_as, lease=place.lease)
 
         async def pool(prepared: Prepared, models: Mapping[str, Model]) -> Pool:
-            return RedisPool(connection, spec.name, spec.novelty.likeness)
+            return RedisPool(connection, spec.name, spec.novelty.likeness, embedder_of(spec.novelty, models))
 
         try:
             layers = _Layers(

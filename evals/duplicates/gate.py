@@ -181,13 +181,9 @@ class GatePool:
         return best
 
     def _require_length(self, mark: Mark) -> None:
-        """A model may be served under the name of another: its vectors would be like nothing that is there."""
-        width, length = self._semantic.width if self._semantic is not None else 0, len(mark.vector)
-        if width and length and mark.tag == self._tag and length != width and self.embedder is not None:
-            raise ConfigError(
-                f"the embedder '{self.embedder.name}' gives vectors of {length} numbers, and gave {width} for texts "
-                f"that are taken; serve the model of before, or name the new one otherwise: vectors are made anew then"
-            )
+        width = self._semantic.width if self._semantic is not None else 0
+        if width and mark.tag == self._tag and self.embedder is not None:
+            require_length(self.embedder.name, len(mark.vector), width)
 
     def _index(self, mark: Mark, owner: str) -> int | None:
         """Puts what a mark has into the indexes, under one number, if any of them takes it."""
@@ -208,6 +204,19 @@ class GatePool:
             self._near.remove(number)
         if self._semantic is not None:
             self._semantic.remove(number)
+
+
+def require_length(embedder: str, length: int, width: int) -> None:
+    """A model may be served under the name of another: its vectors would be like nothing that is there.
+
+    Raises:
+        ConfigError: a vector has another length than those that are there; one of length 0 is none.
+    """
+    if length and length != width:
+        raise ConfigError(
+            f"the embedder '{embedder}' gives vectors of {length} numbers, and gave {width} for texts that are taken; "
+            f"serve the model of before, or name the new one otherwise: vectors are made anew then"
+        )
 
 
 @dataclass(slots=True)

@@ -104,19 +104,26 @@ class SemanticIndex:
             raise ValueError(f"a vector of {len(row)} dimensions came to vectors of {self.width}; embed all alike")
         self._index.add(number, row, copy=True)
 
+    def __contains__(self, number: int) -> bool:
+        return self._index is not None and number in self._index
+
     def nearest(self, row: Matrix, besides: Container[int] = ()) -> Twin | None:
         """Returns the nearest, or None; `besides` are numbers that do not count."""
+        return next((twin for twin in self.neighbours(row) if twin.number not in besides), None)
+
+    def neighbours(self, row: Matrix) -> list[Twin]:
+        """Returns up to 16 vectors, the nearest first; none for a row of zeros, or of another length."""
         if not len(self) or not row.any() or len(row) != self.width:
-            return None
+            return []
         found = self._index.search(row, min(NEIGHBOURS, len(self)))
-        for number, distance in zip(found.keys.tolist(), found.distances.tolist(), strict=True):
-            if number not in besides:
-                return Twin(number, min(1.0, max(0.0, 1.0 - distance)))
-        return None
+        return [
+            Twin(number, min(1.0, max(0.0, 1.0 - distance)))
+            for number, distance in zip(found.keys.tolist(), found.distances.tolist(), strict=True)
+        ]
 
     def remove(self, number: int) -> None:
         """Takes a vector out. Harmless for one that is not there."""
-        if self._index is not None and number in self._index:
+        if number in self:
             self._index.remove(number)
 
 

@@ -1,6 +1,8 @@
 -- Frees what an owner holds, or makes it the owner's for good.
--- KEYS: what the owner holds.  ARGV: prefix of the buckets, owner, 1 to keep or 0 to free, bytes of a band, bands, shingle.
+-- KEYS: what the owner holds.  ARGV: prefix of the buckets, owner, 1 to keep or 0 to free, bytes of a band, bands,
+-- shingle, tag.
 local near = near_of(ARGV[1] .. 'n', ARGV[4], ARGV[5], ARGV[6])
+local vectors = vectors_of(ARGV[1], ARGV[7])
 for _, mark in ipairs(redis.call('SMEMBERS', KEYS[1])) do
   local bucket = ARGV[1] .. string.format('%02x%02x', string.byte(mark, 1, 2))
   local field = string.sub(mark, 3, 8)
@@ -10,6 +12,9 @@ for _, mark in ipairs(redis.call('SMEMBERS', KEYS[1])) do
     else
       redis.call('HDEL', bucket, field)
       remove_near(near, mark)
+      if has_vector(vectors, mark) then
+        remove_vector(vectors, string.sub(mark, 1, 8))
+      end
     end
   end
 end
