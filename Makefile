@@ -23,6 +23,7 @@ help:
 	@echo 'make test-web   the tests of the review pages alone, in a real browser'
 	@echo 'make test-vllm  install vLLM (CPU build, 3.4 GB), serve a tiny model, test against it'
 	@echo 'make soak       20,000 tasks, a fault every 2 s: 10 to 20 minutes. SOAK="--sqlite --seed 2" are its options'
+	@echo 'make recipes-page  count the calls of each recipe, write docs/recipes.md from the code'
 	@echo 'make lint | types | format | wheel | bench | bench-fleet | clean'
 
 demo: $(CORE)
@@ -77,6 +78,12 @@ wheel: $(DEV)
 
 bench: $(DEV)
 	@$(BIN)/python benchmarks/overhead.py
+
+# Counts the calls of each recipe anew, then writes their page from the code.
+.PHONY: recipes-page
+recipes-page: $(DEV)
+	@$(BIN)/python benchmarks/recipes.py --repeat 1 --write
+	@$(BIN)/gristmill recipes --markdown > docs/recipes.md.new && mv docs/recipes.md.new docs/recipes.md
 
 bench-fleet: redis
 	@$(BIN)/python benchmarks/fleet.py --taskiq

@@ -48,6 +48,7 @@ def init(**options: Any) -> None:
 @main.command("recipes", short_help="List the recipes: what each needs and gives.")
 @click.argument("name", default="")
 @click.option("--json", "as_json", is_flag=True, help="As one JSON object.")
+@click.option("--markdown", is_flag=True, help="As Markdown, with a picture of each flow: docs/recipes.md.")
 def list_recipes(**options: Any) -> None:
     """List the recipes with what they need and give; with NAME, one recipe with its options.
 

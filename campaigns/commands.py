@@ -30,6 +30,7 @@ from .forecast import forecast
 from .progress import Logged, progress_for
 from .reading import reading
 from .recipe_list import all_recipes, print_recipe, print_recipes, recipe_dict
+from .recipe_page import page, section
 from .spec import CampaignSpec, load_spec
 from .starter import write_starter
 from .telemetry.logs import LogFormat, Logs
@@ -51,9 +52,13 @@ def init(name: str, documents: str, recipe: str, model: str, force: bool) -> int
     return 0
 
 
-def list_recipes(name: str, as_json: bool) -> int:
+def list_recipes(name: str, as_json: bool, markdown: bool) -> int:
+    if as_json and markdown:
+        raise ConfigError("--json and --markdown are different outputs; give one of them")
     console = open_console()
-    if as_json:
+    if markdown:
+        sys.stdout.write(section(recipe_by_name(name)) if name else page(recipes().values()))
+    elif as_json:
         print_json(recipe_dict(recipe_by_name(name)) if name else {"recipes": all_recipes()})
     elif name:
         print_recipe(console, name)

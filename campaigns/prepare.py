@@ -197,7 +197,7 @@ def _load_planner(name: str) -> Planner:
     found = load_named(name, "planner")
     if not callable(found):
         raise ConfigError(
-            f"planner '{name}' is a {type(found).__name__}; it has to be a function (see docs/recipes.md)"
+            f"planner '{name}' is a {type(found).__name__}; it has to be a function (see docs/own-recipe.md)"
         )
     return cast(Planner, found)
 

@@ -9,10 +9,11 @@ from rich.table import Table
 
 from ..graphs.recipes.base import NEEDS, Recipe
 from ..graphs.recipes.catalogue import recipe, recipes
+from ..graphs.recipes.documented import calls_of, options_of
 
 
 def recipe_dict(found: Recipe) -> dict[str, Any]:
-    """One recipe as JSON values; `options` are the defaults by name."""
+    """One recipe as JSON values; `calls` are model calls for an accepted item, `options` the defaults by name."""
     return {
         "name": found.name,
         "summary": found.summary,
@@ -20,6 +21,7 @@ def recipe_dict(found: Recipe) -> dict[str, Any]:
         "needs": needs_of(found),
         "gives": found.gives,
         "roles": list(found.roles),
+        "calls": calls_of(found.name),
         "options": found.options().model_dump(mode="json"),
     }
 
@@ -56,6 +58,9 @@ def print_recipe(console: Console, name: str) -> None:
     table.add_row("needs", "\n".join(f"{need}: {NEEDS[need]}" for need in needs_of(found)) or "nothing")
     table.add_row("gives", found.gives)
     table.add_row("roles", ", ".join(found.roles) or "those of your flow")
-    for option, value in found.options().model_dump(mode="json").items():
-        table.add_row("option", f"{option} = {value!r}")
+    if (calls := calls_of(found.name)) is not None:
+        table.add_row("calls", f"about {calls:g} for an accepted item")
+    for option in options_of(found):
+        table.add_row("option", f"{option.name} = {option.default!r}")
+        table.add_row("", option.meaning, style="dim")
     console.print(table, markup=False)

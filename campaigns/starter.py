@@ -16,7 +16,7 @@ TEMPLATE = """\
 
 name = "{name}"
 documents = ["{documents}"]   # files, folders, globs: md, txt, html, pdf, docx, csv, jsonl, parquet
-recipe = "{recipe}"   # or grounded-qa, entigraph, graph-reasoning, rows: docs/recipes.md
+recipe = "{recipe}"   # `gristmill recipes` lists them all: docs/recipes.md
 {flow}target = 100                       # stop at this many accepted items
 concurrency = 32                   # tasks in flight at most
 seed = 0

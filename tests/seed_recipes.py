@@ -1,4 +1,4 @@
-"""Runs a recipe that starts from seeds, labels or nothing on a scripted model that plays its paper's roles.
+"""Runs a recipe on a scripted model that plays its paper's roles; the recipes that start from seeds, labels or nothing.
 
 `CASES` has one small campaign for each recipe: what all of them must do (books, resumes, exports) is one test over it.
 """
@@ -8,12 +8,13 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from gristmill import Campaign, Request, RunStore, Scripted, Status
+from gristmill.campaigns.progress import Progress
 from gristmill.storage.records import Item, Task
 
 Script = Callable[[Request], Any]
@@ -21,35 +22,42 @@ Script = Callable[[Request], Any]
 
 @dataclass(frozen=True)
 class Case:
-    """One campaign: a recipe, its options, the rows of its documents, and a function that plays all roles."""
+    """One campaign: a recipe, its options, what it works from, and a function that plays all roles.
+
+    rows:    the rows of its documents; `sources` writes other documents, or a graph, and gives the campaign's keys.
+    others:  roles with a model of their own, which plays by the same script.
+    accepts: how many items a whole run has accepted, 0 where that is not held to a number.
+    """
 
     recipe: str
     script: Script
     rows: Sequence[Mapping[str, Any]] = ()
     options: Mapping[str, Any] = field(default_factory=dict)
     more: Mapping[str, Any] = field(default_factory=dict)
-    others: tuple[str, ...] = ()  # roles with a model of their own, which plays by the same script
+    others: tuple[str, ...] = ()
+    sources: Callable[[Path], dict[str, Any]] | None = None
+    accepts: int = 0
 
-    def campaign(self, folder: Path, model: Scripted, **values: Any) -> Campaign:
-        documents = []
+    def campaign(self, folder: Path, model: Scripted | None = None, **values: Any) -> Campaign:
+        model = model or Scripted(self.script)
+        given = self.sources(folder) if self.sources else {}
         if self.rows:
-            documents = [folder / "rows.jsonl"]
-            documents[0].write_text("".join(json.dumps(row) + "\n" for row in self.rows))
+            given["documents"] = [folder / "rows.jsonl"]
+            given["documents"][0].write_text("".join(json.dumps(row) + "\n" for row in self.rows))
         return Campaign(
             "t",
-            documents,
             recipe=self.recipe,
             options={**self.options, **values.pop("options", {})},
             models={"default": model, **{role: beside(model, role) for role in self.others}},
             roles={role: role for role in self.others},
             runs=str(folder / "runs"),
-            **{"concurrency": 3, **self.more, **values},
+            **{"concurrency": 3, **given, **self.more, **values},
         )
 
-    def run(self, folder: Path, **values: Any) -> Ran:
+    def run(self, folder: Path, progress: Progress | None = None, **values: Any) -> Ran:
         """Runs the campaign to its end and reads what it left."""
         model = Scripted(self.script)
-        report = self.campaign(folder, model, **values).run()
+        report = self.campaign(folder, model, **values).run(progress)
         return Ran(model.requests, report, *read(folder))
 
 
@@ -70,6 +78,11 @@ class Ran:
     def calls(self) -> Counter[str]:
         """How often each prompt was asked: questions that the cache answered are not counted."""
         return Counter(request.prompt for request in self.requests)
+
+    @property
+    def calls_an_item(self) -> float:
+        """Calls for an accepted item, to one digit; without those that build a graph, which is there for all items."""
+        return round(sum(request.role != "extractor" for request in self.requests) / len(self.accepted), 1)
 
     def asked(self, prompt: str) -> list[Request]:
         return [request for request in self.requests if request.prompt == prompt]
@@ -92,6 +105,29 @@ def read(folder: Path) -> tuple[list[Task], list[Item]]:
         return [task for task, _ in store.tasks()], list(store.items())
     finally:
         store.close_reading()
+
+
+def accepted(folder: Path) -> list[Item]:
+    return [item for item in read(folder)[1] if item.status is Status.ACCEPTED]
+
+
+def prompts_asked(model: Scripted) -> list[str]:
+    return [request.prompt for request in model.requests]
+
+
+def rejections(report: Any) -> dict[str, int]:
+    """Reason → how many tasks were rejected for it."""
+    return {reason: count for (status, reason), count in report.reasons.items() if status == "rejected"}
+
+
+def playing(answers: Mapping[str, Any]) -> Script:
+    """A script of answers by prompt: each a function of the request, or one answer given every time."""
+
+    def play(request: Request) -> Any:
+        answer = answers[request.prompt]
+        return answer(request) if callable(answer) else answer
+
+    return play
 
 
 def shown(request: Request) -> str:
@@ -299,7 +335,3 @@ CASES = {
     "datatune": Case("datatune", datatune, TABLE, {"task": "Is a review good?", "labels": ["yes", "no"]}),
     "persona-hub": Case("persona-hub", persona_hub, PASSAGES, {"personas": 2, "related": 2, "hops": 1}),
 }
-
-
-def cases() -> Iterator[str]:
-    yield from CASES

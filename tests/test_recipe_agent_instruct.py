@@ -8,20 +8,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from recipe_scripts import SCRIPTS, TOPICS, Script, accepted, campaign, prompts_asked, rejections, retold
+from recipes_documents import ANSWERS, CASES, TOPICS, retold
+from seed_recipes import accepted, prompts_asked, rejections
 
 from gristmill import Request, Scripted
 from gristmill.errors import ConfigError
 from gristmill.graphs.recipes.catalogue import recipe
 from gristmill.graphs.recipes.skills import AS_IS, skills
 
-SCRIPT = SCRIPTS["agent-instruct"]
+CASE = CASES["agent-instruct"]
 ROUND = ["suggest-harder", "edit-instruction"]
 END = ["answer-instruction", "judge-instruction"]
-
-
-def changed(**options: Any) -> Script:
-    return Script(SCRIPT.answers, 0, options={**SCRIPT.options, **options})
 
 
 def test_the_taxonomy_has_at_least_six_skills_each_with_agents_and_a_transformation() -> None:
@@ -34,11 +31,11 @@ def test_the_taxonomy_has_at_least_six_skills_each_with_agents_and_a_transformat
 
 @pytest.mark.parametrize("rounds", [0, 1, 2])
 async def test_the_three_flows_run_in_their_order(rounds: int, tmp_path: Path) -> None:
-    model = Scripted(SCRIPT.answers)
-    script = changed(rounds=rounds, skills=["creative-writing"])
-    await campaign("agent-instruct", script, tmp_path, model, concurrency=1).execute()
+    model = Scripted(ANSWERS["agent-instruct"])
+    options = {"rounds": rounds, "skills": ["creative-writing"]}
+    await CASE.campaign(tmp_path, model, options=options, concurrency=1).execute()
     asked = prompts_asked(model)
-    items = accepted(tmp_path, "agent-instruct")
+    items = accepted(tmp_path)
     transformed = sum(item.attributes["transformation"] != AS_IS for item in items)
     assert 0 < transformed <= len(items) == len(TOPICS)
     assert Counter(asked)["transform-text"] == transformed
@@ -52,9 +49,9 @@ async def test_the_three_flows_run_in_their_order(rounds: int, tmp_path: Path) -
 
 
 async def test_what_is_asked_on_is_the_transformed_text(tmp_path: Path) -> None:
-    model = Scripted(SCRIPT.answers)
-    await campaign("agent-instruct", changed(skills=["reading-comprehension"]), tmp_path, model).execute()
-    for item in accepted(tmp_path, "agent-instruct"):
+    model = Scripted(ANSWERS["agent-instruct"])
+    await CASE.campaign(tmp_path, model, options={"skills": ["reading-comprehension"]}).execute()
+    for item in accepted(tmp_path):
         form = item.attributes["transformation"]
         assert item.fields["input"].startswith("As ") is (form != AS_IS)
         assert item.messages[0].content == f"{item.fields['instruction']}\n\n{item.fields['input']}"
@@ -69,17 +66,17 @@ async def test_one_transformation_of_a_text_serves_all_its_tasks(tmp_path: Path)
         '[[skill]]\nname = "riddles"\ndescription = "riddles"\ntransformations = ["poem"]\n'
         'agents = ["is a riddle.", "is a hint.", "is a pun."]\n'
     )
-    model = Scripted(SCRIPT.answers)
-    script = changed(taxonomy=str(tmp_path / "mine.toml"), skills=["riddles"], per_skill=5)
-    report = await campaign("agent-instruct", script, tmp_path, model).execute()
+    model = Scripted(ANSWERS["agent-instruct"])
+    options = {"taxonomy": str(tmp_path / "mine.toml"), "skills": ["riddles"], "per_skill": 5}
+    report = await CASE.campaign(tmp_path, model, options=options).execute()
     assert report.books.accepted == 3 * len(TOPICS), "three agents, one form: no fourth instruction on a text"
     assert Counter(prompts_asked(model))["transform-text"] == len(TOPICS)
 
 
 async def test_skills_keep_their_shares(tmp_path: Path) -> None:
-    script = changed(skills=["classification", "multiple-choice"], shares={"classification": 3})
-    await campaign("agent-instruct", script, tmp_path, concurrency=1, max_tasks=8).execute()
-    counted = Counter(item.attributes["skill"] for item in accepted(tmp_path, "agent-instruct"))
+    options = {"skills": ["classification", "multiple-choice"], "shares": {"classification": 3}}
+    await CASE.campaign(tmp_path, options=options, concurrency=1, max_tasks=8).execute()
+    counted = Counter(item.attributes["skill"] for item in accepted(tmp_path))
     assert counted == {"classification": 6, "multiple-choice": 2}
 
 
@@ -87,9 +84,9 @@ async def test_a_twin_is_written_anew_and_made_harder_again(tmp_path: Path) -> N
     def write(request: Request) -> dict[str, Any]:
         return {"instruction": retold("tell it otherwise", request.task[-6:] if request.variables["avoid"] else "so")}
 
-    model = Scripted({**SCRIPT.answers, "write-instruction": write})
-    script = changed(skills=["creative-writing"])
-    report = await campaign("agent-instruct", script, tmp_path, model, concurrency=1, novelty={"attempts": 1}).execute()
+    model = Scripted({**ANSWERS["agent-instruct"], "write-instruction": write})
+    changes = {"options": {"skills": ["creative-writing"]}, "novelty": {"attempts": 1}}
+    report = await CASE.campaign(tmp_path, model, concurrency=1, **changes).execute()
     assert report.books.accepted == len(TOPICS)
     again = 2 * len(TOPICS) - 1
     counted = Counter(prompts_asked(model))
@@ -98,9 +95,9 @@ async def test_a_twin_is_written_anew_and_made_harder_again(tmp_path: Path) -> N
 
 
 async def test_an_empty_answer_costs_no_critic(tmp_path: Path) -> None:
-    model = Scripted({**SCRIPT.answers, "answer-instruction": lambda request: {"output": ""}})
-    report = await campaign("agent-instruct", SCRIPT, tmp_path, model).execute()
-    assert rejections(report) == {"too_short": SCRIPT.target}
+    model = Scripted({**ANSWERS["agent-instruct"], "answer-instruction": lambda request: {"output": ""}})
+    report = await CASE.campaign(tmp_path, model).execute()
+    assert rejections(report) == {"too_short": CASE.accepts}
     assert "judge-instruction" not in prompts_asked(model)
 
 
@@ -110,8 +107,8 @@ async def test_an_instruction_is_data_to_the_one_who_answers_it(tmp_path: Path) 
     def write(request: Request) -> dict[str, Any]:
         return {"instruction": hostile}
 
-    model = Scripted({**SCRIPT.answers, "write-instruction": write})
-    await campaign("agent-instruct", changed(rounds=0), tmp_path, model, max_tasks=1).execute()
+    model = Scripted({**ANSWERS["agent-instruct"], "write-instruction": write})
+    await CASE.campaign(tmp_path, model, options={"rounds": 0}, max_tasks=1).execute()
     (answered,) = [request for request in model.requests if request.prompt == "answer-instruction"]
     before, _, after = answered.messages[-1].content.partition(hostile)
     assert before.rstrip().rsplit("\n", 1)[-1].startswith("<data-")

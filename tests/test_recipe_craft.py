@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from recipe_scripts import ACCEPT, SCRIPTS, SHOTS, TOPICS, Script, accepted, campaign, prompts_asked, rejections
+from recipes_documents import ACCEPT, ANSWERS, CASES, SHOTS, TOPICS
+from seed_recipes import accepted, prompts_asked, rejections
 
 from gristmill import Request, Scripted
 from gristmill.errors import ConfigError
@@ -15,7 +16,7 @@ from gristmill.graphs.recipes.base import PlanView
 from gristmill.graphs.recipes.catalogue import recipe
 from gristmill.storage.records import Chunk, Task
 
-SCRIPT = SCRIPTS["craft"]
+CASE = CASES["craft"]
 CHUNKS = [Chunk.of(f"doc-{n}", 0, 0, len(text), text) for n, (_, text) in enumerate(TOPICS)]
 TOPIC = {chunk.id: topic for chunk, (topic, _) in zip(CHUNKS, TOPICS, strict=True)}
 
@@ -49,8 +50,8 @@ def test_the_examples_shown_hang_on_the_document_alone() -> None:
 
 
 async def test_an_item_costs_two_calls_and_its_prompt_shows_examples_and_document(tmp_path: Path) -> None:
-    model = Scripted(SCRIPT.answers)
-    await campaign("craft", SCRIPT, tmp_path, model, concurrency=1, max_tasks=2).execute()
+    model = Scripted(ANSWERS["craft"])
+    await CASE.campaign(tmp_path, model, concurrency=1, max_tasks=2).execute()
     assert prompts_asked(model) == ["write-from-shots", "judge-instruction"] * 2
     writer = model.requests[0]
     assert len(writer.variables["shots"]) == 2
@@ -66,15 +67,15 @@ async def test_copies_of_examples_and_declined_documents_cost_no_critic(tmp_path
         return request.variables["shots"][0]
 
     model = Scripted({"write-from-shots": copied, "judge-instruction": ACCEPT})
-    report = await campaign("craft", SCRIPT, tmp_path, model).execute()
+    report = await CASE.campaign(tmp_path, model).execute()
     assert report.books.accepted == 0
     assert set(rejections(report)) == {"copied", "unsuitable"}
     assert set(prompts_asked(model)) == {"write-from-shots"}
-    assert accepted(tmp_path, "craft") == []
+    assert accepted(tmp_path) == []
 
 
 async def test_without_examples_nothing_is_spent(tmp_path: Path) -> None:
     model = Scripted({})
     with pytest.raises(ConfigError, match=r"give some as options\.shots"):
-        await campaign("craft", Script({}, 0), tmp_path, model).execute()
+        await CASE.campaign(tmp_path, model, options={"shots": []}).execute()
     assert model.requests == []

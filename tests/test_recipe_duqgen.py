@@ -7,7 +7,8 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from recipe_scripts import ACCEPT, SCRIPTS, Script, accepted, campaign, prompts_asked, rejections
+from recipes_documents import ACCEPT, ANSWERS, CASES
+from seed_recipes import accepted, prompts_asked, rejections
 
 from gristmill import Request, Scripted
 from gristmill.graphs.recipes.base import PlanView
@@ -106,13 +107,12 @@ def test_short_equal_and_wordless_passages_are_left_out() -> None:
 
 
 async def test_an_item_costs_two_calls_and_carries_its_negatives(tmp_path: Path) -> None:
-    script = SCRIPTS["duqgen"]
-    options = {**script.options, "examples": [{"passage": "Lions eat meat.", "query": "lion diet"}] * 5}
-    model = Scripted(script.answers)
-    await campaign("duqgen", Script({}, 0, options=options), tmp_path, model, concurrency=1, max_tasks=2).execute()
+    options = {"examples": [{"passage": "Lions eat meat.", "query": "lion diet"}] * 5}
+    model = Scripted(ANSWERS["duqgen"])
+    await CASES["duqgen"].campaign(tmp_path, model, options=options, concurrency=1, max_tasks=2).execute()
     assert prompts_asked(model) == ["write-query", "judge-query"] * 2
     assert len(model.requests[0].variables["exemplars"]) == 3
-    for item, judge in zip(accepted(tmp_path, "duqgen"), model.requests[1::2], strict=True):
+    for item, judge in zip(accepted(tmp_path), model.requests[1::2], strict=True):
         assert len(item.fields["negatives"]) == 2
         assert item.fields["negatives"] == judge.variables["negatives"]
         assert all(text in judge.messages[-1].content for text in item.fields["negatives"])
@@ -123,6 +123,6 @@ async def test_a_query_that_is_its_passage_teaches_nothing(tmp_path: Path) -> No
         return {"query": request.variables["passage"].upper()}
 
     model = Scripted({"write-query": copied, "judge-query": ACCEPT})
-    report = await campaign("duqgen", SCRIPTS["duqgen"], tmp_path, model).execute()
+    report = await CASES["duqgen"].campaign(tmp_path, model).execute()
     assert (report.books.accepted, rejections(report)) == (0, {"same_text": 6})
     assert set(prompts_asked(model)) == {"write-query"}

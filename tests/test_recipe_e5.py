@@ -7,23 +7,20 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from recipe_scripts import SCRIPTS, Script, accepted, campaign, prompts_asked, rejections
+from recipes_documents import ANSWERS, CASES
+from seed_recipes import accepted, prompts_asked, rejections
 
 from gristmill import Request, Scripted
 from gristmill.errors import ConfigError
 from gristmill.graphs.recipes.catalogue import recipe
 
-SCRIPT = SCRIPTS["e5"]
+CASE = CASES["e5"]
 LISTS, FAMILIES, TASKS = 2, 2, 3
 
 
-def changed(**options: Any) -> Script:
-    return Script({}, 0, options={**SCRIPT.options, **options}, sources=SCRIPT.sources)
-
-
 async def test_a_list_is_asked_for_once_and_every_task_of_it_is_written_for(tmp_path: Path) -> None:
-    model = Scripted(SCRIPT.answers)
-    report = await campaign("e5", SCRIPT, tmp_path, model).execute()
+    model = Scripted(ANSWERS["e5"])
+    report = await CASE.campaign(tmp_path, model).execute()
     triples = LISTS * FAMILIES * TASKS
     assert Counter(prompts_asked(model)) == {
         "brainstorm-retrieval-tasks": LISTS * FAMILIES,
@@ -33,7 +30,7 @@ async def test_a_list_is_asked_for_once_and_every_task_of_it_is_written_for(tmp_
     assert report.books.accepted == triples
     brainstorms = [request for request in model.requests if request.prompt == "brainstorm-retrieval-tasks"]
     assert {request.sampling.seed for request in brainstorms} == {0, 1}, "a next list is another draw"
-    for item in accepted(tmp_path, "e5"):
+    for item in accepted(tmp_path):
         texts = {item.fields["query"], item.fields["positive"], *item.fields["negatives"]}
         assert len(texts) == 3
         assert item.fields["instruction"].startswith("Given ")
@@ -41,8 +38,9 @@ async def test_a_list_is_asked_for_once_and_every_task_of_it_is_written_for(tmp_
 
 
 async def test_what_a_triple_is_like_is_drawn_anew_and_fits_its_family(tmp_path: Path) -> None:
-    model = Scripted(SCRIPT.answers)
-    await campaign("e5", changed(examples=6, judge=False, languages=["English", "Swahili"]), tmp_path, model).execute()
+    model = Scripted(ANSWERS["e5"])
+    options = {"examples": 6, "judge": False, "languages": ["English", "Swahili"]}
+    await CASE.campaign(tmp_path, model, options=options).execute()
     asked = [request.variables for request in model.requests if request.prompt == "write-retrieval-triple"]
     assert len({tuple(sorted(one.items(), key=str)) for one in map(_plain, asked)}) > 20
     assert {one["language"] for one in asked} == {"English", "Swahili"}
@@ -67,11 +65,11 @@ def _plain(variables: Any) -> dict[str, str]:
 )
 async def test_a_negative_that_is_positive_or_query_is_dropped(negatives: Any, reason: str, tmp_path: Path) -> None:
     def write(request: Request) -> dict[str, Any]:
-        triple = SCRIPT.answers["write-retrieval-triple"](request)
+        triple = ANSWERS["e5"]["write-retrieval-triple"](request)
         return {**triple, "negatives": negatives(triple["query"], triple["positive"])}
 
-    model = Scripted({**SCRIPT.answers, "write-retrieval-triple": write})
-    report = await campaign("e5", SCRIPT, tmp_path, model).execute()
+    model = Scripted({**ANSWERS["e5"], "write-retrieval-triple": write})
+    report = await CASE.campaign(tmp_path, model).execute()
     assert (report.books.accepted, rejections(report)) == (0, {reason: LISTS * FAMILIES * TASKS})
     assert "judge-query" not in prompts_asked(model)
 

@@ -6,7 +6,8 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from recipe_scripts import SCRIPTS, TOPICS, Script, accepted, campaign, prompts_asked, rejections, retold
+from recipes_documents import ANSWERS, CASES, TOPICS, retold
+from seed_recipes import accepted, prompts_asked, rejections
 
 from gristmill import Request, Scripted
 
@@ -14,9 +15,8 @@ SOURCES, DIFFERENT = len(TOPICS), 3  # pairs that differ, of the four that the s
 
 
 async def test_pairs_are_proposed_once_a_document_and_each_is_written_for_once(tmp_path: Path) -> None:
-    script = SCRIPTS["maga"]
-    model = Scripted(script.answers)
-    report = await campaign("maga", script, tmp_path, model).execute()
+    model = Scripted(ANSWERS["maga"])
+    report = await CASES["maga"].campaign(tmp_path, model).execute()
     asked = Counter(prompts_asked(model))
     assert asked == {
         "propose-audiences": SOURCES,
@@ -24,7 +24,7 @@ async def test_pairs_are_proposed_once_a_document_and_each_is_written_for_once(t
         "judge-rewriting": SOURCES * DIFFERENT,
     }
     assert rejections(report) == {"unsuitable": SOURCES * 2}, "the fourth and fifth pair, for no call"
-    pairs = Counter((item.chunks, item.fields["genre"]) for item in accepted(tmp_path, "maga"))
+    pairs = Counter((item.chunks, item.fields["genre"]) for item in accepted(tmp_path))
     assert len(pairs) == SOURCES * DIFFERENT
     assert set(pairs.values()) == {1}
 
@@ -33,16 +33,16 @@ async def test_no_more_pairs_than_asked_for_however_many_are_proposed(tmp_path: 
     def many(request: Request) -> dict[str, Any]:
         return {"pairs": [{"genre": f"genre {number}", "audience": "all."} for number in range(40)]}
 
-    model = Scripted({**SCRIPTS["maga"].answers, "propose-audiences": many})
-    report = await campaign("maga", Script({}, 0, options={"pairs": 2}), tmp_path, model).execute()
+    model = Scripted({**ANSWERS["maga"], "propose-audiences": many})
+    report = await CASES["maga"].campaign(tmp_path, model, options={"pairs": 2}).execute()
     assert report.books.planned == report.books.accepted == 2 * SOURCES
     assert model.requests[0].variables["count"] == 2
-    assert {item.fields["genre"] for item in accepted(tmp_path, "maga")} == {"genre 0", "genre 1"}
+    assert {item.fields["genre"] for item in accepted(tmp_path)} == {"genre 0", "genre 1"}
 
 
 async def test_every_document_is_written_once_before_any_is_twice(tmp_path: Path) -> None:
-    await campaign("maga", SCRIPTS["maga"], tmp_path, concurrency=1, max_tasks=SOURCES).execute()
-    assert len({item.chunks for item in accepted(tmp_path, "maga")}) == SOURCES
+    await CASES["maga"].campaign(tmp_path, concurrency=1, max_tasks=SOURCES).execute()
+    assert len({item.chunks for item in accepted(tmp_path)}) == SOURCES
 
 
 async def test_a_copy_and_a_text_that_strayed_are_both_dropped(tmp_path: Path) -> None:
@@ -54,8 +54,8 @@ async def test_a_copy_and_a_text_that_strayed_are_both_dropped(tmp_path: Path) -
         astray = "a ballad." in request.variables["style_description"]
         return {"decision": "accept", "scores": [{"name": "consistent", "value": 0.2 if astray else 0.8}]}
 
-    answers = {**SCRIPTS["maga"].answers, "rewrite-for-audience": write, "judge-rewriting": judge}
-    report = await campaign("maga", SCRIPTS["maga"], tmp_path, Scripted(answers)).execute()
+    answers = {**ANSWERS["maga"], "rewrite-for-audience": write, "judge-rewriting": judge}
+    report = await CASES["maga"].campaign(tmp_path, Scripted(answers)).execute()
     assert report.books.accepted == SOURCES
-    assert {item.fields["genre"] for item in accepted(tmp_path, "maga")} == {"a manual."}
+    assert {item.fields["genre"] for item in accepted(tmp_path)} == {"a manual."}
     assert rejections(report) == {"copied": SOURCES, "low_consistent": SOURCES, "unsuitable": 2 * SOURCES}

@@ -6,17 +6,18 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from recipe_scripts import ACCEPT, SCRIPTS, TOPICS, Script, accepted, campaign, prompts_asked, rejections
+from recipes_documents import ACCEPT, ANSWERS, CASES, TOPICS
+from seed_recipes import accepted, prompts_asked, rejections
 
 from gristmill import Request, Scripted
 
-SCRIPT = SCRIPTS["muffin"]
+CASE = CASES["muffin"]
 SOURCES, DIFFERENT, GEESE = len(TOPICS), 3, 3
 
 
 async def test_an_input_carries_as_many_instructions_as_it_has_facets(tmp_path: Path) -> None:
-    model = Scripted(SCRIPT.answers)
-    report = await campaign("muffin", SCRIPT, tmp_path, model).execute()
+    model = Scripted(ANSWERS["muffin"])
+    report = await CASE.campaign(tmp_path, model).execute()
     made = SOURCES * DIFFERENT + GEESE
     assert Counter(prompts_asked(model)) == {
         "name-facets": SOURCES,
@@ -26,7 +27,7 @@ async def test_an_input_carries_as_many_instructions_as_it_has_facets(tmp_path: 
     }
     assert rejections(report) == {"unsuitable": SOURCES + SOURCES - GEESE}
     by_input: dict[tuple[str, ...], set[str]] = {}
-    for item in accepted(tmp_path, "muffin"):
+    for item in accepted(tmp_path):
         by_input.setdefault(item.chunks, set()).add(item.fields["instruction"])
         asked, output = (message.content for message in item.messages)
         assert asked == f"{item.fields['instruction']}\n\n{item.fields['input']}"
@@ -35,15 +36,15 @@ async def test_an_input_carries_as_many_instructions_as_it_has_facets(tmp_path: 
 
 
 async def test_an_instruction_of_people_is_matched_before_it_is_carried_out(tmp_path: Path) -> None:
-    script = Script({}, 0, options={"facets": 0, "instructions": ["Translate it.", "Name the subject."], "matches": 2})
-    model = Scripted(SCRIPT.answers)
-    report = await campaign("muffin", script, tmp_path, model, concurrency=1).execute()
+    options = {"facets": 0, "instructions": ["Translate it.", "Name the subject."], "matches": 2}
+    model = Scripted(ANSWERS["muffin"])
+    report = await CASE.campaign(tmp_path, model, options=options, concurrency=1).execute()
     assert report.books.planned == 2 * SOURCES
     for before, after in zip(model.requests, model.requests[1:], strict=False):
         if after.prompt == "carry-out-instruction":
             assert before.prompt == "match-instruction"
             assert before.variables["instruction"] == after.variables["instruction"]
-    counted = Counter(item.fields["instruction"] for item in accepted(tmp_path, "muffin"))
+    counted = Counter(item.fields["instruction"] for item in accepted(tmp_path))
     assert counted == {"Name the subject.": SOURCES, "Translate it.": GEESE}
 
 
@@ -55,8 +56,7 @@ async def test_an_empty_output_and_a_wrong_one_are_dropped(tmp_path: Path) -> No
         wrong = {"decision": "reject", "reasons": ["incorrect"]}
         return wrong if "Shorten" in request.variables["instruction"] else ACCEPT
 
-    answers = {**SCRIPT.answers, "carry-out-instruction": carried_out, "judge-instruction": judge}
-    script = Script({}, 0, options={"facets": 4})
-    report = await campaign("muffin", script, tmp_path, Scripted(answers)).execute()
+    answers = {**ANSWERS["muffin"], "carry-out-instruction": carried_out, "judge-instruction": judge}
+    report = await CASE.campaign(tmp_path, Scripted(answers), options={"instructions": []}).execute()
     assert rejections(report) == {"too_short": SOURCES, "incorrect": SOURCES, "unsuitable": SOURCES}
-    assert {item.fields["instruction"] for item in accepted(tmp_path, "muffin")} == {"Name the subject."}
+    assert {item.fields["instruction"] for item in accepted(tmp_path)} == {"Name the subject."}

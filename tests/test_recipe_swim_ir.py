@@ -6,7 +6,8 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from recipe_scripts import ACCEPT, SCRIPTS, TOPICS, Script, accepted, campaign, prompts_asked, rejections
+from recipes_documents import ACCEPT, ANSWERS, CASES, TOPICS
+from seed_recipes import accepted, prompts_asked, rejections
 
 from gristmill import Request, Scripted
 from gristmill.errors import ConfigError
@@ -20,13 +21,13 @@ EXEMPLARS = [
 
 
 async def test_one_call_sums_up_and_asks_and_one_judges(tmp_path: Path) -> None:
-    model = Scripted(SCRIPTS["swim-ir"].answers)
-    await campaign("swim-ir", SCRIPTS["swim-ir"], tmp_path, model, concurrency=1, max_tasks=2).execute()
+    model = Scripted(ANSWERS["swim-ir"])
+    await CASES["swim-ir"].campaign(tmp_path, model, concurrency=1, max_tasks=2).execute()
     assert prompts_asked(model) == ["summarise-then-ask", "judge-query"] * 2
     schema = PromptLibrary().get("summarise-then-ask").schema
     assert schema is not None
     assert list(schema.model_fields) == ["summary", "query"], "the summary is written before the query"
-    for item in accepted(tmp_path, "swim-ir"):
+    for item in accepted(tmp_path):
         query, positive = (message.content for message in item.messages)
         assert (item.fields["query"], item.fields["positive"]) == (query, positive)
         assert query.endswith(item.attributes["language"])
@@ -36,10 +37,9 @@ async def test_one_call_sums_up_and_asks_and_one_judges(tmp_path: Path) -> None:
 
 async def test_languages_keep_their_shares_and_see_their_own_exemplars(tmp_path: Path) -> None:
     options = {"languages": ["en", "sw"], "shares": {"sw": 3}, "exemplars": EXEMPLARS}
-    model = Scripted(SCRIPTS["swim-ir"].answers)
-    script = Script(SCRIPTS["swim-ir"].answers, 0, options=options)
-    await campaign("swim-ir", script, tmp_path, model, concurrency=1, max_tasks=8).execute()
-    assert Counter(item.attributes["language"] for item in accepted(tmp_path, "swim-ir")) == {"sw": 6, "en": 2}
+    model = Scripted(ANSWERS["swim-ir"])
+    await CASES["swim-ir"].campaign(tmp_path, model, options=options, concurrency=1, max_tasks=8).execute()
+    assert Counter(item.attributes["language"] for item in accepted(tmp_path)) == {"sw": 6, "en": 2}
     for request in model.requests:
         if request.prompt == "summarise-then-ask":
             (shown,) = request.variables["exemplars"]
@@ -56,16 +56,16 @@ async def test_a_query_in_another_language_is_dropped_unjudged(tmp_path: Path) -
         }
 
     model = Scripted({"summarise-then-ask": asked, "judge-query": ACCEPT})
-    script = Script({}, 0, options={"languages": ["de", "en"], "check_language": True})
-    report = await campaign("swim-ir", script, tmp_path, model).execute()
+    options = {"languages": ["de", "en"], "check_language": True}
+    report = await CASES["swim-ir"].campaign(tmp_path, model, options=options).execute()
     assert rejections(report)["wrong_language"] == len(TOPICS)
-    assert {item.attributes["language"] for item in accepted(tmp_path, "swim-ir")} == {"en"}
+    assert {item.attributes["language"] for item in accepted(tmp_path)} == {"en"}
 
 
 async def test_a_passage_that_does_not_answer_is_no_pair(tmp_path: Path) -> None:
     low = {"decision": "accept", "scores": [{"name": "answered", "value": 0.3}]}
-    model = Scripted({**SCRIPTS["swim-ir"].answers, "judge-query": low})
-    report = await campaign("swim-ir", SCRIPTS["swim-ir"], tmp_path, model).execute()
+    model = Scripted({**ANSWERS["swim-ir"], "judge-query": low})
+    report = await CASES["swim-ir"].campaign(tmp_path, model).execute()
     assert (report.books.accepted, rejections(report)) == (0, {"low_answered": 2 * len(TOPICS)})
 
 

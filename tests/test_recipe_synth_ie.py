@@ -7,24 +7,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from recipe_scripts import (
-    SCRIPTS,
-    TRIPLES,
-    Script,
-    accepted,
-    campaign,
-    prompts_asked,
-    read_back,
-    rejections,
-    seed_graph,
-)
+from recipes_documents import ANSWERS, CASES, TRIPLES, read_back
+from seed_recipes import accepted, prompts_asked, rejections
 
 from gristmill import Request, Scripted
 from gristmill.agents.reverse import stated_triples
 from gristmill.agents.state import FlowState
 from gristmill.storage.records import Entity, Relation
 
-SCRIPT = SCRIPTS["synth-ie"]
+CASE = CASES["synth-ie"]
 
 
 def told(item: Any) -> set[tuple[str, str, str]]:
@@ -33,12 +24,12 @@ def told(item: Any) -> set[tuple[str, str, str]]:
 
 async def test_the_labels_are_the_graphs_triples_whatever_the_writer_says(tmp_path: Path) -> None:
     def write(request: Request) -> dict[str, Any]:
-        return {"text": SCRIPT.answers["state-triples"](request)["text"], "triples": [{"subject": "made up"}]}
+        return {"text": ANSWERS["synth-ie"]["state-triples"](request)["text"], "triples": [{"subject": "made up"}]}
 
-    model = Scripted({**SCRIPT.answers, "state-triples": write})
-    await campaign("synth-ie", SCRIPT, tmp_path, model).execute()
-    items = accepted(tmp_path, "synth-ie")
-    assert len(items) == SCRIPT.target
+    model = Scripted({**ANSWERS["synth-ie"], "state-triples": write})
+    await CASE.campaign(tmp_path, model).execute()
+    items = accepted(tmp_path)
+    assert len(items) == CASE.accepts
     assert {fact for item in items for fact in told(item)} == set(TRIPLES)
     for item in items:
         text, labels = (message.content for message in item.messages)
@@ -49,8 +40,8 @@ async def test_the_labels_are_the_graphs_triples_whatever_the_writer_says(tmp_pa
 
 
 async def test_the_writer_sees_triples_alone_and_the_reader_the_text_alone(tmp_path: Path) -> None:
-    model = Scripted(SCRIPT.answers)
-    await campaign("synth-ie", SCRIPT, tmp_path, model, concurrency=1, max_tasks=3).execute()
+    model = Scripted(ANSWERS["synth-ie"])
+    await CASE.campaign(tmp_path, model, concurrency=1, max_tasks=3).execute()
     assert prompts_asked(model) == ["state-triples", "read-triples"] * 3
     for writer, reader in zip(model.requests[::2], model.requests[1::2], strict=True):
         assert "passage" not in writer.variables
@@ -72,11 +63,11 @@ async def test_a_text_that_says_less_or_more_than_its_triples_is_dropped(
     change: Any, reason: str, tmp_path: Path
 ) -> None:
     model = Scripted(
-        {**SCRIPT.answers, "read-triples": lambda request: {"triples": change(read_back(request)["triples"])}}
+        {**ANSWERS["synth-ie"], "read-triples": lambda request: {"triples": change(read_back(request)["triples"])}}
     )
-    report = await campaign("synth-ie", SCRIPT, tmp_path, model).execute()
+    report = await CASE.campaign(tmp_path, model).execute()
     assert report.books.accepted == 0
-    assert rejections(report)[reason] == SCRIPT.target
+    assert rejections(report)[reason] == CASE.accepts
 
 
 async def test_a_reader_may_spell_otherwise_and_a_lower_bar_lets_one_more_fact_pass(tmp_path: Path) -> None:
@@ -84,9 +75,9 @@ async def test_a_reader_may_spell_otherwise_and_a_lower_bar_lets_one_more_fact_p
         found = [{part: f"  {text.upper()}. " for part, text in one.items()} for one in read_back(request)["triples"]]
         return {"triples": [*found, {"subject": "x", "relation": "y", "object": "z"}]}
 
-    script = Script({}, 0, options={"least_precision": 0.5}, sources=seed_graph)
-    report = await campaign("synth-ie", script, tmp_path, Scripted({**SCRIPT.answers, "read-triples": loud})).execute()
-    assert report.books.accepted == SCRIPT.target
+    model = Scripted({**ANSWERS["synth-ie"], "read-triples": loud})
+    report = await CASE.campaign(tmp_path, model, options={"least_precision": 0.5}).execute()
+    assert report.books.accepted == CASE.accepts
 
 
 def test_a_relation_to_what_is_not_of_the_task_is_no_label_and_none_is_there_twice() -> None:

@@ -6,7 +6,8 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from recipe_scripts import ACCEPT, SCRIPTS, TOPICS, Script, accepted, campaign, prompts_asked, rejections, retold
+from recipes_documents import ACCEPT, ANSWERS, CASES, TOPICS, retold
+from seed_recipes import accepted, prompts_asked, rejections
 
 from gristmill import Request, Scripted
 from gristmill.errors import ConfigError
@@ -16,9 +17,8 @@ SOURCES = len(TOPICS)
 
 
 async def test_a_text_costs_a_writer_and_a_critic(tmp_path: Path) -> None:
-    script = SCRIPTS["wrap"]
-    model = Scripted(script.answers)
-    await campaign("wrap", script, tmp_path, model, concurrency=1, max_tasks=3).execute()
+    model = Scripted(ANSWERS["wrap"])
+    await CASES["wrap"].campaign(tmp_path, model, concurrency=1, max_tasks=3).execute()
     assert prompts_asked(model) == ["rephrase-passage", "judge-rewriting"] * 3
     writer, judge = model.requests[:2]
     assert (writer.role, judge.role) == ("generator", "critic")
@@ -26,22 +26,21 @@ async def test_a_text_costs_a_writer_and_a_critic(tmp_path: Path) -> None:
     assert judge.variables["text"] == retold(
         writer.variables["passage"], writer.variables["style_description"].split()[0]
     )
-    for item in accepted(tmp_path, "wrap"):
+    for item in accepted(tmp_path):
         assert [message.role for message in item.messages] == ["assistant"]
         assert len(item.chunks) == 1, "the original that it is to be trained beside"
 
 
 async def test_without_a_judge_a_text_costs_one_call(tmp_path: Path) -> None:
-    model = Scripted(SCRIPTS["wrap"].answers)
-    script = Script({}, 0, options={"judge": False, "styles": ["easy"]})
-    report = await campaign("wrap", script, tmp_path, model).execute()
+    model = Scripted(ANSWERS["wrap"])
+    options = {"judge": False, "styles": ["easy"]}
+    report = await CASES["wrap"].campaign(tmp_path, model, options=options).execute()
     assert (report.books.accepted, len(model.requests)) == (SOURCES, SOURCES)
 
 
 async def test_styles_keep_their_shares_of_what_was_accepted(tmp_path: Path) -> None:
-    script = Script(SCRIPTS["wrap"].answers, 0, options={"styles": ["easy", "hard"], "shares": {"easy": 3}})
-    await campaign("wrap", script, tmp_path, max_tasks=8, concurrency=1).execute()
-    assert Counter(item.attributes["style"] for item in accepted(tmp_path, "wrap")) == {"easy": 6, "hard": 2}
+    await CASES["wrap"].campaign(tmp_path, options={"shares": {"easy": 3}}, max_tasks=8, concurrency=1).execute()
+    assert Counter(item.attributes["style"] for item in accepted(tmp_path)) == {"easy": 6, "hard": 2}
 
 
 @pytest.mark.parametrize(
@@ -62,7 +61,7 @@ async def test_a_text_that_lost_its_content_or_is_none_of_its_own_is_dropped_unj
         return {"text": written(request.variables["passage"])}  # type: ignore[operator]
 
     model = Scripted({"rephrase-passage": write, "judge-rewriting": ACCEPT})
-    report = await campaign("wrap", SCRIPTS["wrap"], tmp_path, model).execute()
+    report = await CASES["wrap"].campaign(tmp_path, model).execute()
     assert report.books.accepted == 0
     assert rejections(report) == {reason: 2 * SOURCES}
     assert set(prompts_asked(model)) == {"rephrase-passage"}
@@ -70,8 +69,8 @@ async def test_a_text_that_lost_its_content_or_is_none_of_its_own_is_dropped_unj
 
 async def test_the_consistency_gate_drops_what_the_judge_finds_changed(tmp_path: Path) -> None:
     changed = {"decision": "accept", "scores": [{"name": "consistent", "value": 0.4}]}
-    model = Scripted({**SCRIPTS["wrap"].answers, "judge-rewriting": changed})
-    report = await campaign("wrap", SCRIPTS["wrap"], tmp_path, model).execute()
+    model = Scripted({**ANSWERS["wrap"], "judge-rewriting": changed})
+    report = await CASES["wrap"].campaign(tmp_path, model).execute()
     assert report.books.accepted == 0
     assert rejections(report) == {"low_consistent": 2 * SOURCES}
 

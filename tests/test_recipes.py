@@ -414,33 +414,23 @@ def test_the_catalogue_names_the_nearest() -> None:
 # the documentation
 
 
-def blocks(language: str) -> list[str]:
-    page = (Path(__file__).parent.parent / "docs" / "recipes.md").read_text()
-    return re.findall(rf"```{language}\n(.*?)```", page, flags=re.DOTALL)
-
-
-def test_the_options_documented_are_the_options() -> None:
-    page = (Path(__file__).parent.parent / "docs" / "recipes.md").read_text()
-    for name in recipes():
-        if f"\n## {name}\n" not in page or name == "rows":
-            continue
-        section = page.split(f"\n## {name}\n")[1].split("\n## ")[0]
-        rows = [line.split("|")[1] for line in section.splitlines() if line.startswith("| `")]
-        assert {option for row in rows for option in re.findall(r"`(\w+)`", row)} == set(
-            recipe(name).options.model_fields
-        )
+def blocks(page: str, language: str) -> list[str]:
+    text = (Path(__file__).parent.parent / "docs" / f"{page}.md").read_text()
+    return re.findall(rf"```{language}\n(.*?)```", text, flags=re.DOTALL)
 
 
 def test_the_tables_of_the_documentation_are_valid_campaign_keys() -> None:
-    first, kind, judges, draws, *_ = (tomllib.loads(block) for block in blocks("toml"))
-    recipe(draws["recipe"]).options.model_validate(draws["options"])
-    recipe(first["recipe"]).options.model_validate(first["options"])
+    tables = [tomllib.loads(block) for page in ("recipes", "recipe-guide") for block in blocks(page, "toml")]
+    named = [table for table in tables if "recipe" in table]
+    assert {"grounded-qa", "entigraph", "graph-reasoning", "bare", "magpie"} <= {table["recipe"] for table in named}
+    for table in named:
+        recipe(table["recipe"]).options.model_validate(table["options"])
+    (kind,) = (table for table in tables if "kind" in table)
     assert QuestionKind.model_validate(kind["kind"][0]).name == "dosage"
-    recipe("graph-reasoning").options.model_validate(judges["options"])
 
 
 def test_the_planner_and_the_flow_of_the_documentation_work() -> None:
-    planner, bridges, children, flow = blocks("python")
+    planner, bridges, children, flow = blocks("own-recipe", "python")[-4:]
     names: dict[str, Any] = {}
     exec(planner, names)  # the page's own code
     books = Books(dataclasses.replace(recipe("rows"), planner=names["personas"]))

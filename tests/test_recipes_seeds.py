@@ -1,9 +1,10 @@
-"""What every recipe that starts from seeds, labels or nothing must do: books, resumes after a loss, exports."""
+"""What every recipe must do: books, its roles and no other, the calls that its page tells, losses, stops, exports."""
 
 from __future__ import annotations
 
 import json
-import re
+from collections.abc import Callable
+from functools import cache
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -13,74 +14,115 @@ from recipe_families import CASES
 from seed_recipes import Ran, read
 
 from gristmill import Request, Scripted, Status
+from gristmill.agents.state import info_of
 from gristmill.campaigns.datasets import export_run
 from gristmill.errors import ServerLost
-from gristmill.graphs.recipes.catalogue import recipe
+from gristmill.graphs.flows.check import require_flow
+from gristmill.graphs.recipes.base import NEEDS
+from gristmill.graphs.recipes.catalogue import recipe, recipes
+from gristmill.graphs.recipes.documented import calls_of
+from gristmill.prompts.library import PromptLibrary
+
+Whole = Callable[[str], Ran]
+SHAPES = {"pretraining": "text", "retrieval": "retrieval"}  # kind → the format beside jsonl that writes it, chat else
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("whole")
+
+
+@pytest.fixture
+def whole(folders: Path) -> Callable[[str], Ran]:
+    """Runs a case to its end without a fault, one task at a time, once for all tests of the module."""
+    return lambda name: _whole(name, folders)
+
+
+@cache
+def _whole(name: str, folders: Path) -> Ran:
+    (folders / name).mkdir()
+    return CASES[name].run(folders / name, concurrency=1)
 
 
 def final(ran: Ran) -> set[tuple[str, str, str]]:
     """How each task ended, and with which text."""
-    return ended(ran.items)
+    return {(item.task, item.status, "\n".join(message.content for message in item.messages)) for item in ran.items}
 
 
-def ended(items: list[Any]) -> set[tuple[str, str, str]]:
-    return {(item.task, item.status, "\n".join(message.content for message in item.messages)) for item in items}
+def test_every_recipe_has_a_case() -> None:
+    assert set(CASES) == set(recipes())
+    assert all(case.recipe == name for name, case in CASES.items())
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_a_recipe_runs_to_its_end_with_balanced_books_and_exports(name: str, tmp_path: Path) -> None:
-    ran = CASES[name].run(tmp_path)
+def test_a_recipe_runs_to_its_end_with_balanced_books(name: str, whole: Whole) -> None:
+    ran = whole(name)
     assert ran.report.stop.code == "exhausted"
     assert ran.report.books.balanced
     assert ran.report.books.failed == 0
     assert ran.report.books.accepted == len(ran.accepted) > 3
+    assert len(ran.accepted) == (CASES[name].accepts or len(ran.accepted))
     assert len({item.messages for item in ran.accepted}) == len(ran.accepted)
+    alone = recipe(name).gives == "pretraining"
     for item in ran.accepted:
-        assert [message.role for message in item.messages] == ["user", "assistant"]
+        assert item.kind == recipe(name).gives
+        assert [message.role for message in item.messages] == (["assistant"] if alone else ["user", "assistant"])
         assert all(message.content for message in item.messages)
-    out = tmp_path / "out"
-    export_run(tmp_path / "runs" / "t", out=out, formats=("jsonl", "chat"))
-    lines = [json.loads(line) for path in (out / "chat").glob("*.jsonl") for line in path.read_text().splitlines()]
-    assert len(lines) == len(ran.accepted)
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_a_recipe_that_lost_its_server_ends_as_if_it_had_not(name: str, tmp_path: Path) -> None:
+def test_what_is_accepted_is_exported(name: str, whole: Whole, folders: Path, tmp_path: Path) -> None:
+    ran = whole(name)
+    shape, out = SHAPES.get(recipe(name).gives, "chat"), tmp_path / "out"
+    exported = export_run(folders / name / "runs" / "t", out=out, formats=("jsonl", "parquet", shape))
+    assert exported.counts == {form: {"train": len(ran.accepted)} for form in ("jsonl", "parquet", shape)}
+    rows = [json.loads(line) for line in (out / "jsonl" / "train.jsonl").read_text().splitlines()]
+    assert {row["kind"] for row in rows} == {recipe(name).gives}
+    assert {row["id"] for row in rows} == {item.id for item in ran.accepted}
+
+
+@pytest.mark.parametrize("name", [name for name in CASES if recipe(name).flow is not None])
+def test_an_item_takes_the_calls_that_the_page_tells(name: str, whole: Whole) -> None:
+    assert whole(name).calls_an_item == calls_of(name), "make recipes-page counts them anew"
+
+
+@pytest.mark.parametrize("name", [name for name in CASES if recipe(name).flow is not None])
+def test_the_flow_asks_its_roles_and_no_other(name: str, whole: Whole) -> None:
+    found = recipe(name)
+    assert found.flow is not None
+    assert found.needs <= set(NEEDS)
+    flow = found.flow(found.options.model_validate(dict(CASES[name].options)))
+    require_flow(flow, roles=set(found.roles), prompts=PromptLibrary())
+    infos = [info_of(getattr(node.runnable, "afunc", None)) for node in flow.nodes.values()]
+    asked = {part.role for info in infos if info for part in (info, *info.parts) if part.role}
+    assert asked <= set(found.roles)
+    assert {request.role for request in whole(name).requests} - {"extractor"} == asked
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_recipe_that_lost_its_server_ends_as_if_it_had_not(name: str, whole: Whole, tmp_path: Path) -> None:
     """Half way, with calls in flight; what was answered before is not asked again."""
-    for folder in ("whole", "broken"):
-        (tmp_path / folder).mkdir()
-    whole = CASES[name].run(tmp_path / "whole")
-    half, numbers = len(whole.requests) // 2, count()
+    half, numbers = len(whole(name).requests) // 2, count()
 
     def lost(request: Request) -> Any:
         return CASES[name].script(request) if next(numbers) < half else ServerLost("gone")
 
     first = Scripted(lost)
     with pytest.raises(ServerLost):
-        CASES[name].campaign(tmp_path / "broken", first).run()
-    _, items = read(tmp_path / "broken")
-    assert len(items) < len(whole.items)
+        CASES[name].campaign(tmp_path, first).run()
+    _, items = read(tmp_path)
+    assert len(items) < len(whole(name).items)
     assert not [item for item in items if item.status is Status.FAILED]
-    second = CASES[name].run(tmp_path / "broken")
+    second = CASES[name].run(tmp_path)
     assert second.report.books.balanced
-    assert final(second) == final(whole)
-    assert {task.id for task in second.tasks} == {task.id for task in whole.tasks}
-    assert half + len(second.requests) == len(whole.requests)
+    assert final(second) == final(whole(name))
+    assert {task.id for task in second.tasks} == {task.id for task in whole(name).tasks}
+    assert half + len(second.requests) == len(whole(name).requests)
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_a_recipe_that_stopped_after_some_tasks_goes_on_to_the_same_end(name: str, tmp_path: Path) -> None:
-    for folder in ("whole", "parts"):
-        (tmp_path / folder).mkdir()
-    whole = CASES[name].run(tmp_path / "whole")
-    first = CASES[name].run(tmp_path / "parts", max_tasks=2)
+def test_a_recipe_that_was_stopped_goes_on_to_the_same_end(name: str, whole: Whole, tmp_path: Path) -> None:
+    first = CASES[name].run(tmp_path, max_tasks=2)
+    assert first.report.books.balanced
     assert len(first.tasks) == 2
-    assert final(CASES[name].run(tmp_path / "parts")) == final(whole)
-
-
-@pytest.mark.parametrize("name", CASES)
-def test_the_options_documented_are_the_options(name: str) -> None:
-    page = (Path(__file__).parent.parent / "docs" / "recipes.md").read_text()
-    section = page.split(f"\n## {name}\n")[1].split("\n## ")[0]
-    rows = [line.split("|")[1] for line in section.splitlines() if line.startswith("| `")]
-    assert {option for row in rows for option in re.findall(r"`(\w+)`", row)} == set(recipe(name).options.model_fields)
+    assert final(CASES[name].run(tmp_path)) == final(whole(name))

@@ -42,7 +42,9 @@ class Problem:
         return f"node '{self.node}': {self.message}" if self.node else self.message
 
 
-class _Edge(NamedTuple):
+class Edge(NamedTuple):
+    """An edge of a flow; a conditional one may be not taken."""
+
     source: str
     target: str
     conditional: bool
@@ -125,22 +127,22 @@ def _schema_problems(builder: StateGraph[Any, Any, Any, Any]) -> Iterator[Proble
             )
 
 
-def _edges(builder: StateGraph[Any, Any, Any, Any]) -> list[_Edge]:
+def edges_of(builder: StateGraph[Any, Any, Any, Any]) -> list[Edge]:
     """All edges that a run can take. A branch or a `Command` without declared targets may lead anywhere."""
     anywhere = [*builder.nodes, END]
-    edges = [_Edge(source, target, False) for source, target in sorted(builder.edges)]
+    edges = [Edge(source, target, False) for source, target in sorted(builder.edges)]
     for sources, target in sorted(builder.waiting_edges):
-        edges += [_Edge(source, target, False) for source in sources]
+        edges += [Edge(source, target, False) for source in sources]
     for source, branches in builder.branches.items():
         for branch in branches.values():
             targets = anywhere if branch.ends is None else branch.ends.values()
-            edges += [_Edge(source, target, True) for target in targets]
+            edges += [Edge(source, target, True) for target in targets]
     for source, node in builder.nodes.items():
-        edges += [_Edge(source, target, True) for target in node.ends or ()]
+        edges += [Edge(source, target, True) for target in node.ends or ()]
     return edges
 
 
-def _reached(edges: Collection[_Edge], start: str) -> set[str]:
+def _reached(edges: Collection[Edge], start: str) -> set[str]:
     """Returns what can be reached from `start` by one edge or more. Flows are small: no graph library is loaded."""
     found: set[str] = set()
     waiting = [start]
@@ -152,7 +154,7 @@ def _reached(edges: Collection[_Edge], start: str) -> set[str]:
     return found
 
 
-def _loops(edges: Collection[_Edge]) -> list[list[str]]:
+def _loops(edges: Collection[Edge]) -> list[list[str]]:
     """Returns the loops, each as its sorted nodes: those that reach themselves, grouped by reaching each other."""
     names = {name for edge in edges for name in (edge.source, edge.target)}
     reached = {name: _reached(edges, name) for name in names}
@@ -165,7 +167,7 @@ def _loops(edges: Collection[_Edge]) -> list[list[str]]:
 
 
 def _edge_problems(builder: StateGraph[Any, Any, Any, Any]) -> Iterator[Problem]:
-    edges = _edges(builder)
+    edges = edges_of(builder)
     known = {START, END, *builder.nodes}
     for name in sorted({name for edge in edges for name in (edge.source, edge.target)} - known):
         meant = _nearest(name, known)
@@ -183,7 +185,7 @@ def _edge_problems(builder: StateGraph[Any, Any, Any, Any]) -> Iterator[Problem]
 
 def _loop_problems(builder: StateGraph[Any, Any, Any, Any]) -> Iterator[Problem]:
     """A loop needs an edge that may be not taken, and a node in it that counts the rounds, or it may never stop."""
-    edges = _edges(builder)
+    edges = edges_of(builder)
     forced = _loops([edge for edge in edges if not edge.conditional])
     for loop in forced:
         yield Problem(

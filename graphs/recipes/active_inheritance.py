@@ -1,5 +1,10 @@
 """`active-inheritance`: several teachers answer a prompt several times, and the answer stays that a metric likes best.
 
+One task is a row, a prompt. Each teacher answers it `samples` times, and of all answers the one stays that the metric
+likes best. All others stay with the item, each with its model and its profile: characters, words, words a sentence,
+MTLD, distinct words, readability. `gristmill eval RUN` tells how far the chosen ones lie from what they were chosen
+among: who chooses long answers may choose repetitive ones.
+
 After LLM See, LLM Do (Shimabucoro et al. 2024, arXiv:2407.01490).
 Faithful: k samples of each prompt, of one or of several teachers; each is scored by a metric that need not be
 differentiable (length, lexical diversity as MTLD, readability, a function of the user's own); the highest or the lowest

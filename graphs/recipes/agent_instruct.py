@@ -1,5 +1,10 @@
 """`agent-instruct`: documents are transformed, instructed on by a taxonomy of agents, made harder, and answered.
 
+One task is a chunk and a skill, with a transformation and an instruction agent of that skill. The chunk is brought into
+the form of its transformation (a debate, a manual, a table; the tasks of one chunk and form share the call), the agent
+writes an instruction on it, a suggester says how to make it harder and an editor does that, `rounds` times; then it is
+answered, and a critic looks at both.
+
 After AgentInstruct, "Toward Generative Teaching with Agentic Flows" (Mitra et al. 2024, arXiv:2407.03502), all three of
 its flows; `grounded-qa` is its short form with evidence.
 Faithful: raw documents are the only seeds; a transformation agent brings each into a form that makes instructions easy

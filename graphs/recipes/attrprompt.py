@@ -1,5 +1,9 @@
 """`attrprompt`: texts of classes, each by attributes drawn at random that fit no class it is easily confused with.
 
+One task is a class. For each dimension that hangs on the class a model lists values, once a run; those that fit a class
+it is easily confused with are dropped. One value of each dimension is drawn, and one call writes a text that meets
+them.
+
 After AttrPrompt (Yu et al. 2023, arXiv:2306.15895).
 Faithful: dimensions that hang on the class (a model lists their values for each) and dimensions that do not (such as
 length); values that fit one of the most similar classes as well are dropped by asking; a value of each dimension is

@@ -1,5 +1,9 @@
 """`bare`: a base model writes diverse raw examples from a few seeds, an instruct model mends each.
 
+One task is a draw of seeds: the base model goes on after them with a raw example, and an instruct model mends it. Seeds
+stand in the base model's prompt as they are, without data tags, which it would go on with; a row has to fit into one
+chunk (`[chunks] max_tokens`).
+
 After BARE (Zhu et al. 2025, arXiv:2502.01697).
 Faithful: the base model sees examples one after another on a raw completion endpoint and no instruction; few examples
 (3), one new item a call; the instruct model mends each draft by itself and is told to keep its idea; light curation.

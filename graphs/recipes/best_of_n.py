@@ -1,5 +1,8 @@
 """`best-of-n`: the response of the highest reward among several that are written independently.
 
+One task is a row, whose text is a prompt. All responses to it are written at once, none seeing another, and the one of
+the highest reward is kept.
+
 After no single paper: it is what searches are measured against, TOA (Ye et al. 2024, arXiv:2412.17061) among them.
 Faithful: with one writer it is best-of-N sampling; with several, each response is by one drawn at random, the paper's
 multi-model baseline. The best and the worst are a preference pair.

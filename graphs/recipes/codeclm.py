@@ -1,5 +1,10 @@
 """`codeclm`: instructions for one target model: seeds to metadata to instructions, kept where the target lags.
 
+One task is an instruction from a seed's metadata (a use case and skills, asked for once), made harder by an action from
+rubrics of its own. A strong and the target model answer, a judge marks both; where the strong one is better by `gap`,
+the item is accepted with its response, else the instruction is made harder again. The roles `strong` and `target` need
+two models.
+
 After CodecLM (Wang et al. 2024, arXiv:2404.05875).
 Faithful: a seed is encoded as a use case and at most three skills; instructions are decoded from these alone, and the
 writer never sees the seed; self-rubrics, actions that fit the metadata, of which one is drawn and applied; contrastive

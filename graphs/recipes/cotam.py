@@ -1,5 +1,8 @@
 """`cotam`: labelled texts written again with every other label and all else equal.
 
+One task is a row with a label and another label. The row is taken apart into attributes (once for all labels), a model
+says what has to change for the other label, then it writes the text again with that alone changed.
+
 After CoTAM (Peng et al. 2023, arXiv:2307.07099).
 Faithful: three steps in the order of the paper, decomposition into attributes other than the label, a proposal how to
 switch the label and keep the others, reconstruction; every label that a text has not.

@@ -1,5 +1,9 @@
 """`craft`: a few examples of a task find documents that suit it, which are made into examples of the task.
 
+One task is a chunk that your few examples of a task retrieved (hashed TF-IDF; extra `evals`; 2 kB a chunk in memory). A
+writer makes an example of the task out of the chunk, or declines it (`unsuitable`); what copies an example of yours is
+dropped (`copied`).
+
 After CRAFT, "CRAFT Your Dataset: Task-Specific Synthetic Dataset Generation Through Corpus Retrieval and Augmentation"
 (Ziegler et al. 2024, arXiv:2409.02098).
 Faithful: few examples say what the task is; documents that people wrote are retrieved by likeness to them, half for

@@ -1,5 +1,9 @@
 """`dart`: many solutions of each problem, with more trials for the harder ones, kept where the final answer is right.
 
+One task is a trial of a row, a problem whose answer is known. A solution is accepted when its final answer, in its box,
+is right and no other solution is alike. Problems that fail more often get more trials: until each has `correct` right
+solutions (`uniform`), or as many as its fail rate in the first `initial` samples asks for (`prop2diff`).
+
 After DART-Math (Tong et al. 2024, arXiv:2407.13690), its DARS sampling: plain rejection sampling gives easy problems
 many solutions and hard ones few or none.
 Faithful: difficulty is the fail rate of a problem's initial samples; `uniform` samples until every problem has

@@ -1,5 +1,8 @@
 """`datatune`: turns the rows of a data set that was made for something else into examples of a task, by a plan.
 
+One task is a row. Three calls are made once: what the task takes, which columns serve, a plan; then one call a row
+carries the plan out. A row that it does not fit ends as `unsuitable`.
+
 After DataTune (Gandhi et al. 2024, arXiv:2404.14361).
 Faithful: the task is expanded into requirements, columns are selected, a plan of steps is written from the task and
 a few rows, all once; the plan is executed row by row, and a row that it cannot use gives nothing.

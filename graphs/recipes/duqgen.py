@@ -1,5 +1,10 @@
 """`duqgen`: search queries for passages that stand for a whole corpus, with hard negatives from it.
 
+One task is a chunk that stands for its cluster, with passages near it that are to be no answers. The planner embeds the
+corpus (hashed TF-IDF; extra `evals`; 2 kB a chunk in memory) and clusters it before its first task: k-means over
+100,000 chunks takes minutes. Negatives are texts in the task's attributes: they are no source of the item, and a split
+by document may have them on both sides.
+
 After DUQGen, "Effective Unsupervised Domain Adaptation of Neural Rankers by Diversifying Synthetic Query Generation"
 (Chandradevan et al. 2024, arXiv:2404.02489).
 Faithful: short passages are left out; the corpus is clustered by k-means, each cluster is given one draw and the rest

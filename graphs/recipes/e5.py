@@ -1,5 +1,9 @@
 """`e5`: embedding data from nothing: retrieval tasks are thought up, then queries with positives and hard negatives.
 
+One task is a place in a list of retrieval tasks, and what its triple is to be like. A proposer lists tasks of a family,
+once for all of them; a writer writes a query, a text that answers it, and hard negatives. `fields.instruction` is the
+task's sentence, which goes before the query.
+
 After "Improving Text Embeddings with Large Language Models" (Wang et al. 2024, arXiv:2401.00368), E5-mistral's data.
 Faithful: two steps: a model lists retrieval tasks of a family, then writes a query, a positive and a hard negative for
 one of them, with kind, length and clarity of the query, difficulty, language and length of the texts drawn anew each

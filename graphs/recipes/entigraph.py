@@ -1,5 +1,9 @@
 """`entigraph`: new texts that relate entities of the documents to each other, for continued pretraining.
 
+One task is a group of entities of the knowledge graph and a form of text. A writer relates the entities in a new text,
+with one to three questions at its end; the text, its quotes and its length are checked, and a critic looks whether it
+is supported and relates all of them.
+
 After EntiGraph, "Synthetic continued pretraining" (Yang et al. 2024, arXiv:2409.07431).
 Faithful: entities are extracted first, then a model writes about pairs and triples of them, from the source text, with
 questions on the group at the end of each text; every linked pair before any is written about again; coverage of pairs

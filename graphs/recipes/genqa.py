@@ -1,5 +1,8 @@
 """`genqa`: questions and answers from a handful of prompts and chance, without documents, seeds or a critic.
 
+One task is one call, from nothing: the model lists topics of a subject, takes one, lists subtopics, takes one, and
+writes a question that takes expertise in it, with the answer. Which entry it takes is drawn by the planner and checked.
+
 After GenQA (Chen et al. 2024, arXiv:2406.10323).
 Faithful: the variants in order of chance (`static`, `conditional` on a subject that the caller draws,
 `generator-conditional` and `generator-nested`, in which one and the same answer lists topics, takes one and writes a

@@ -1,5 +1,10 @@
 """`graph-reasoning`: problems that need several knowledge points at once, solved, and judged by several judges.
 
+One task is a combination of knowledge points: two that a relation joins (`hop1`), the points of a path of two or three
+steps without a short cut (`hop2`, `hop3`), or members of one community. A writer makes a problem that needs them all;
+one that another item has already ends there. A solver solves it, and judges, each of whom looks at one thing, must
+agree.
+
 After GSDP, "A Graph-Based Synthetic Data Pipeline for Scaling High-Quality Reasoning Instructions" (Wang et al. 2024,
 arXiv:2412.08864).
 Faithful: knowledge points are nodes, joined where the source brings them together; explicit pairs (hop1) and the
@@ -69,6 +74,7 @@ class GraphReasoningOptions(Options):
     context_tokens: how many tokens of source text, and of lines on the points, a prompt may hold; of more, whole chunks
                  give way to the sentences that hold the evidence.
     solutions:   how often a problem is solved; with 2 or more the answer needs `least_share` of the votes.
+    least_share: share of the solutions that must agree on the answer.
     judges:      judge → role. `relevance`, `correctness` and `difficulty` are known to the prompt, others are
                  judged as their name says; bind the roles to different models for independent judgements.
     agree:       how many judges must accept; all when absent.

@@ -1,5 +1,11 @@
 """`grounded-qa`: question and answer pairs of many kinds, each with quotes that lead back to the source.
 
+One task is a chunk and a kind of question. A proposer looks whether the chunk can carry the kind and says what to ask,
+else the task ends as `unsuitable` for the price of one short call. A generator writes question, answer and quotes; a
+program checks that the quotes stand in the chunk and that no other item has the question. A critic accepts, rejects, or
+sends back with reasons: then a suggester says how to mend, an editor does it, and the draft is checked and judged
+again.
+
 After AgentInstruct (Mitra et al. 2024, arXiv:2407.03502).
 Faithful: raw documents are the only seeds; a taxonomy of task kinds in a data file, one agent instruction a kind; a
 suggester proposes changes and an editor carries them out, for a fixed number of rounds; balance by quotas a kind.

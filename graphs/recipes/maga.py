@@ -1,5 +1,9 @@
 """`maga`: each document written anew for several pairs of a genre and an audience, for pretraining.
 
+One task is a chunk and the number of a pair. A proposer names `pairs` genres and audiences for the chunk, once for all
+its tasks; a writer writes the chunk anew for its pair. A copy is dropped by a program, a text that lost the content by
+a judge. A proposer that gives fewer pairs ends the tasks of the others as `unsuitable`, at no price.
+
 After MAGA, "MAssive Genre-Audience Reformulation to Pretraining Corpus Expansion" (Hao et al. 2025, arXiv:2502.04235).
 Faithful: two steps a document: a small model proposes five pairs of a genre and an audience that suit it, then the
 document is written anew for each; a judge scores whether a text is consistent with its document within limits: one that

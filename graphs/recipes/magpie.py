@@ -1,5 +1,8 @@
 """`magpie`: an aligned model is sent what stands before a user's words, goes on with an instruction, and answers it.
 
+One task is an instruction that the model goes on with when it is sent its own template up to where the user's words
+begin. The role `aligned` needs a server with raw completions (`/v1/completions`).
+
 After Magpie (Xu et al. 2024, arXiv:2406.08464).
 Faithful: the pre-query template alone is sent to a raw completion endpoint and the model's own end of turn ends the
 instruction; domains by a system message before it; the response comes from a chat with the instruction alone, greedily;

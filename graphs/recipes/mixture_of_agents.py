@@ -1,5 +1,8 @@
 """`mixture-of-agents`: several models write, see what all wrote and write again, and an aggregator writes the last.
 
+One task is a row, whose text is a prompt. All writers respond at once; then, layer by layer, each is shown all
+responses of the layer before and merges them; an aggregator writes the last.
+
 After Mixture-of-Agents (Wang et al. 2024, arXiv:2406.04692), a baseline of TOA (Ye et al. 2024, arXiv:2412.17061).
 Faithful: layers of the same models side by side; each sees all responses of the layer before and merges them; one
 aggregator writes the item by the last layer's.

@@ -1,5 +1,9 @@
 """`muffin`: many instructions on one input, from its facets and from instructions that people wrote for others.
 
+One task is a chunk and either the number of a facet or an instruction that people wrote for something else. A proposer
+names the chunk's facets with an instruction on each, once for all its tasks; of a written instruction another call says
+whether it applies to the chunk at all (else `unsuitable`). A writer carries the instruction out, a critic judges.
+
 After MUFFIN, "Curating Multi-Faceted Instructions for Improving Instruction-Following" (Lou et al. 2023,
 arXiv:2312.02436).
 Faithful: tasks are scaled per input: a model names the facets of an input text and an instruction on each; instructions

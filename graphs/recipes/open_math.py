@@ -1,5 +1,10 @@
 """`open-math`: many solutions of each problem in words and programs, kept where the final answer is right.
 
+One task is a row, a problem whose answer is known, with a reference solution where there is one. It is solved in words
+and Python programs, which run in the sandbox as they are written; the model sees what they print. The reference guides
+it with its numbers masked. Kept is what ends with the right answer, leaks nothing, and works out what it prints.
+Problems are tried in turn until each has `per_problem`.
+
 After OpenMathInstruct-1 (Toshniwal et al. 2024, arXiv:2402.10176).
 Faithful: solutions mix words with programs, which are run as they are written; a reference solution guides with its
 numbers masked, so that it cannot be copied; many samples of each problem; the final answer decides; traces that leak,

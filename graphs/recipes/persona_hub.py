@@ -1,5 +1,9 @@
 """`persona-hub`: personas from texts and from each other; each brings one instruction, which is then answered.
 
+One task is a persona: one of those whom a model names for a passage, or one that is related to such a one, some hops
+on. A persona that another item has ends its task, else it brings one instruction, which is answered. The questions for
+personas are asked once for all tasks on the same way.
+
 After Persona Hub (Ge et al. 2024, arXiv:2406.20094).
 Faithful: text-to-persona (who reads, writes, likes this text), persona-to-persona by relations over up to six hops, one
 item a persona, zero-shot prompts for several sorts of item, of which each persona gets one.

@@ -1,5 +1,8 @@
 """`refed`: feedback on a few references, asked for once each, guides many new instructions and mends their responses.
 
+One task is a new instruction after a reference, an instruction with a response that somebody chose. Feedback on the
+reference is asked for once; the instruction is written by it, its response drafted and then rewritten by it.
+
 After Reference-Level Feedback and its data set REFED (Mehri et al. 2025, arXiv:2502.04511).
 Faithful: feedback is collected on references and not on samples, on the instruction and on the response; new
 instructions are written by the reference and the feedback on its instruction; every response is drafted, then

@@ -1,5 +1,9 @@
 """`reverse-gen`: queries on which a target model fails, written after those on which it failed before.
 
+One task is a query of a topic, written after queries on which the target failed before, and after your rows where there
+are too few. Where the target's answer differs from the reference's, the query is kept with the reference's answer, and
+the target's stays beside it. The roles `reference` and `target` need two models.
+
 After ReverseGen (Li et al. 2024, arXiv:2410.16736), in the form that trains nothing.
 Faithful: a proposer starts from seed queries (3 a prompt); a reference says whether each query is valid and answers it;
 the target answers; failure is an answer that differs from the reference's, or, for honesty, an entropy over its answers

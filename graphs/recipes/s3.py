@@ -1,6 +1,11 @@
 """`s3`: a small student is trained on what was written; more is written after its errors on gold, until it learns no
 more.
 
+One task is a text of a label, or one after an error. Texts of each label are written first; then the student, a
+classifier that takes a second to train (extra `evals`), learns all that is accepted and is examined on your rows, the
+gold, and its errors are the next tasks. A round begins when the one before has ended; the run's mark `notes`
+(`gristmill status RUN --json`) has the accuracy of each.
+
 After Synthesizing Step by Step (Wang et al. 2023, arXiv:2310.13671).
 Faithful: rationales of each label first and labelled texts after them; a small model is trained on these and examined
 on a small set of real rows; a model is shown each error, what the text is and what the student took it for, and writes

@@ -1,5 +1,10 @@
 """`sense`: questions over databases with their SQL by a strong model, and a weak model's errors as the worse half.
 
+One task is a domain and a difficulty. A strong model makes up a small database, a question over it and the query; the
+query runs on SQLite in the sandbox, and one that fails or gives no rows is rejected. Then a weak model answers the
+question. A query of its that fails or gives other rows stays with the item, and the export `dpo` makes a preference
+pair of it; where it is right, the item is plain SFT.
+
 After SENSE (Yang et al. 2024, arXiv:2408.03256).
 Faithful: a strong model writes schema, question and query, while domain and difficulty vary; a small, poorly aligned
 model answers the same questions; what it writes is executed, and what fails or gives other rows becomes the rejected

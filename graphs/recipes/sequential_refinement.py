@@ -1,5 +1,8 @@
 """`sequential-refinement`: a response that is improved on again and again; the best version is kept.
 
+One task is a row, whose text is a prompt. One response is written, then each by the newest one, as a reference to
+improve on; the best version is kept.
+
 After no single paper: it is what searches are measured against, TOA (Ye et al. 2024, arXiv:2412.17061) among them.
 Faithful: each response is written by the newest one, in a chain as long as the responses last; with several writers
 they take turns. The best and the worst are a preference pair.

@@ -1,5 +1,8 @@
 """`swim-ir`: search queries in many languages for passages, by summarising first and asking then.
 
+One task is a chunk and a language. One call sums the chunk up and then asks a search query of it in that language; a
+critic looks whether the chunk answers it. The export format `retrieval` writes `query` and `positive`.
+
 After SWIM-IR and its SAP prompting, "Leveraging LLMs for Synthesizing Training Data Across Many Languages in
 Multilingual Dense Retrieval" (Thakur et al. 2023, arXiv:2311.05800).
 Faithful: passages are sampled for each language; one call first sums the passage up and then asks, in the target

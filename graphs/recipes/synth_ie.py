@@ -1,5 +1,9 @@
 """`synth-ie`: texts written from triples of the graph, for training the reverse: triples from text.
 
+One task is a group of entities with the relations among them. A writer sees the triples alone and states them in a
+text; a reader sees the text alone and lists what it states. What is missing or added drops the text (`misses_fact`,
+`adds_fact`). The item asks for the triples of the text. A graph of your own (`[graph] seed`) needs no documents.
+
 After SynthIE, "Exploiting Asymmetry for Synthetic Training Data Generation" (Josifoski et al. 2023, arXiv:2303.04132).
 Faithful: the output comes first: coherent sets of triples are drawn from a graph of the allowed entities and relations,
 those that few items have first; a model does the easy direction, a fluent text that states all of them and no more;

@@ -1,5 +1,9 @@
 """`targen`: labelled texts without seeds: contexts, seeds of instances, instances under a label, labels corrected.
 
+One task is a place in a list of seeds, with a label: contexts are listed once, seeds of instances once a context; on
+each seed an instance is built under the label, and a labeller reads both anew. A label that it corrects is the item's,
+`initial_label` keeps the first.
+
 After TarGEN (Gupta et al. 2023, arXiv:2310.17876).
 Faithful: four steps, contexts of the task, seeds in each context, an instance built on a seed so that a given label is
 true of it, and self-correction by a model that reads instance and label anew; both labels stay with the item; labels

@@ -1,5 +1,11 @@
 """`toa`: a tree search over which model writes or improves the next response, steered by rewards.
 
+One task is a row, whose text is a prompt. A tree search decides step by step who writes the next response, and whether
+anew or by one that is there, which the model is shown as a reference to improve on. Each response is scored at once,
+and the scores steer. The best is the item, and keeps the whole tree in its drafts; with the worst it is a pair of the
+format `dpo`. A call that fails costs its step, and the search keeps away from a model that fails. A reward function of
+yours costs no call; a plain one holds up all other tasks while it runs.
+
 After TOA, "Multi-Agent Sampling: Scaling Inference Compute for Data Synthesis with Tree Search-Based Agentic
 Collaboration" (Ye et al. 2024, arXiv:2412.17061).
 Faithful: responses come from several different models; which one writes next, and by which response, is decided step by

@@ -1,5 +1,9 @@
 """`wrap`: each passage said again in a few fixed styles, for pretraining beside the original.
 
+One task is a chunk and a style. A writer says the chunk again in the style; a program drops copies, texts of another
+length, texts that lost the chunk's figures, and words about the task itself; a critic looks whether the content was
+kept.
+
 After WRAP, "Rephrasing the Web" (Maini et al. 2024, arXiv:2401.16380).
 Faithful: documents are cut into short chunks (the paper's are about 300 tokens: `[chunks] max_tokens = 300`, for longer
 ones lose facts); an instruction-tuned model paraphrases each chunk in each style, the paper's four: easy, medium ("like

@@ -1,18 +1,16 @@
-"""What each recipe that starts from documents is run with in tests: sources, options, and a model that plays its roles.
+"""The cases of the recipes that start from documents: sources, options, and answers that play their roles.
 
 The answers are functions of the request alone, so a campaign that was stopped and goes on is told the same.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from gristmill import Campaign, Request, RunStore, Scripted, Status
-from gristmill.storage.records import Item
+from seed_recipes import Case, playing
+
+from gristmill import Request
 
 TOPICS = (
     ("valve", "The brass valve number 12 opens at 40 degrees and closes at 35. Fitters oil it every 6 weeks."),
@@ -41,41 +39,12 @@ def retold(text: str, by: str) -> str:
     return " ".join(f"{word} {by}" for word in text.split())
 
 
-@dataclass(frozen=True)
-class Script:
-    """`answers` play the roles by prompt; `target` is how many items a whole run has accepted."""
-
-    answers: Mapping[str, Any]
-    target: int
-    options: Mapping[str, Any] = field(default_factory=dict)
-    sources: Callable[[Path], dict[str, Any]] = lambda folder: {"documents": [documents(folder)]}
-
-
-def documents(folder: Path) -> Path:
+def documents(folder: Path) -> dict[str, Any]:
     path = folder / "documents"
     path.mkdir(exist_ok=True)
     for number, (topic, text) in enumerate(TOPICS):
         (path / f"{number}-{topic}.md").write_text(f"# {topic.title()} {number}\n\n{text}\n")
-    return path
-
-
-def campaign(recipe: str, script: Script, folder: Path, model: Scripted | None = None, **values: Any) -> Campaign:
-    return Campaign(
-        recipe,
-        recipe=recipe,
-        options=dict(script.options),
-        models={"default": model or Scripted(script.answers)},
-        runs=str(folder / "runs"),
-        **{"concurrency": 2, **script.sources(folder), **values},
-    )
-
-
-def accepted(folder: Path, recipe: str) -> list[Item]:
-    store = RunStore.read(folder / "runs" / recipe)
-    try:
-        return list(store.items(Status.ACCEPTED))
-    finally:
-        store.close_reading()
+    return {"documents": [path]}
 
 
 def _rephrased(request: Request) -> dict[str, Any]:
@@ -159,67 +128,44 @@ SHOTS = [
     {"instruction": "How often do fitters oil it?", "output": "Fitters oil the valve every 6 weeks."},
     {"instruction": "Where does the goose rest in October?", "output": "About 900 geese rest in the bay."},
 ]
-SCRIPTS: dict[str, Script] = {
-    "wrap": Script(
-        {"rephrase-passage": _rephrased, "judge-rewriting": ACCEPT}, target=16, options={"styles": ["easy", "hard"]}
-    ),
-    "maga": Script(
-        {"propose-audiences": _audiences, "rewrite-for-audience": _for_audience, "judge-rewriting": ACCEPT},
-        target=24,
-    ),
-    "swim-ir": Script(
-        {"summarise-then-ask": _asked, "judge-query": ACCEPT}, target=16, options={"languages": ["en", "sw"]}
-    ),
-    "duqgen": Script(
-        {"write-query": _query, "judge-query": ACCEPT},
-        target=6,
-        options={"samples": 6, "clusters": 3, "least_characters": 20, "negatives": 2, "pool": 4},
-    ),
-    "synth-ie": Script({"state-triples": _stated, "read-triples": read_back}, target=12, sources=seed_graph),
-    "e5": Script(
-        {"brainstorm-retrieval-tasks": _tasks, "write-retrieval-triple": _triple, "judge-query": ACCEPT},
-        target=12,
-        options={"lists": 2, "tasks": 3, "families": ["short-long", "long-short"], "judge": True},
-        sources=lambda folder: {},
-    ),
-    "muffin": Script(
-        {
-            "name-facets": _facets,
-            "match-instruction": _matched,
-            "carry-out-instruction": _carried_out,
-            "judge-instruction": ACCEPT,
-        },
-        target=8 * 3 + 3,
-        options={"instructions": ["Translate it to Latin."], "facets": 4},
-    ),
-    "craft": Script(
-        {"write-from-shots": _sample, "judge-instruction": ACCEPT},
-        target=6,
-        options={"shots": SHOTS, "least_characters": 20, "shown": 2},
-    ),
-    "agent-instruct": Script(
-        {
-            "transform-text": lambda request: {"text": f"As {request.variables['form']}: {_asked_of(request)}"},
-            "write-instruction": lambda request: {"instruction": retold(request.variables["agent"], request.task[-6:])},
-            "suggest-harder": {"suggestions": ["harder", "trickier"]},
-            "edit-instruction": _harder,
-            "answer-instruction": lambda request: {"output": f"Done: {request.variables['instruction']}"},
-            "judge-instruction": ACCEPT,
-        },
-        target=16,
-        options={"skills": ["reading-comprehension", "creative-writing"]},
-    ),
+ANSWERS: dict[str, dict[str, Any]] = {
+    "wrap": {"rephrase-passage": _rephrased, "judge-rewriting": ACCEPT},
+    "maga": {"propose-audiences": _audiences, "rewrite-for-audience": _for_audience, "judge-rewriting": ACCEPT},
+    "swim-ir": {"summarise-then-ask": _asked, "judge-query": ACCEPT},
+    "duqgen": {"write-query": _query, "judge-query": ACCEPT},
+    "synth-ie": {"state-triples": _stated, "read-triples": read_back},
+    "e5": {"brainstorm-retrieval-tasks": _tasks, "write-retrieval-triple": _triple, "judge-query": ACCEPT},
+    "muffin": {
+        "name-facets": _facets,
+        "match-instruction": _matched,
+        "carry-out-instruction": _carried_out,
+        "judge-instruction": ACCEPT,
+    },
+    "craft": {"write-from-shots": _sample, "judge-instruction": ACCEPT},
+    "agent-instruct": {
+        "transform-text": lambda request: {"text": f"As {request.variables['form']}: {_asked_of(request)}"},
+        "write-instruction": lambda request: {"instruction": retold(request.variables["agent"], request.task[-6:])},
+        "suggest-harder": {"suggestions": ["harder", "trickier"]},
+        "edit-instruction": _harder,
+        "answer-instruction": lambda request: {"output": f"Done: {request.variables['instruction']}"},
+        "judge-instruction": ACCEPT,
+    },
 }
 
 
-def prompts_asked(model: Scripted) -> list[str]:
-    return [request.prompt for request in model.requests]
+def _case(recipe: str, accepts: int, sources: Any = documents, **options: Any) -> Case:
+    return Case(recipe, playing(ANSWERS[recipe]), options=options, sources=sources, accepts=accepts)
 
 
-def lines(path: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in path.read_text().splitlines()]
-
-
-def rejections(report: Any) -> dict[str, int]:
-    """Reason → how many tasks were rejected for it."""
-    return {reason: count for (status, reason), count in report.reasons.items() if status == "rejected"}
+E5 = {"lists": 2, "tasks": 3, "families": ["short-long", "long-short"], "judge": True}
+CASES = {
+    "wrap": _case("wrap", 16, styles=["easy", "hard"]),
+    "maga": _case("maga", 24),
+    "swim-ir": _case("swim-ir", 16, languages=["en", "sw"]),
+    "duqgen": _case("duqgen", 6, samples=6, clusters=3, least_characters=20, negatives=2, pool=4),
+    "synth-ie": _case("synth-ie", 12, seed_graph),
+    "e5": _case("e5", 12, None, **E5),
+    "muffin": _case("muffin", 8 * 3 + 3, instructions=["Translate it to Latin."], facets=4),
+    "craft": _case("craft", 6, shots=SHOTS, least_characters=20, shown=2),
+    "agent-instruct": _case("agent-instruct", 16, skills=["reading-comprehension", "creative-writing"]),
+}
