@@ -10,8 +10,9 @@ Overhead is gristmill's own time an accepted item, between the first task and th
 took: layers, flow, checks, store, books. Small campaigns carry their fixed costs on few items, so it is an upper
 bound. The best of `--repeat` runs counts.
 
-`--write` keeps the calls, of those recipes that are named, in graphs/recipes/measured.toml, where pages and help read them. The last line is one JSON
-object: `recipes` (how many), `median_lines` and `max_lines` of their files, medians of the other columns.
+`--write` keeps the calls in graphs/recipes/measured.toml, where pages and help read them; with names, of those alone.
+The last line is one JSON object: `recipes` (how many), `median_lines` and `max_lines` of their files, medians of the
+other columns.
 """
 
 from __future__ import annotations
