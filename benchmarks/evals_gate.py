@@ -6,6 +6,7 @@
 signed, looked up in the index and put in; a twentieth are near copies. `minhash_gb` is the most memory of that process
 beyond its texts. datasketch does the same on a part, with as many permutations and the same shingles. `semantic_s` is
 `semantic_duplicates` over vectors, of which a twentieth are near another, with the share of these that it found.
+usearch's HNSW graph does the same on a twentieth, with the settings of the gate's index.
 `redis_claims_per_s` is claims over one connection, 64 at a time. Each in a process of its own; wall time, with the
 process's CPU time beside it. The last line is one JSON object.
 """
@@ -30,6 +31,7 @@ from redis_server import RedisServer
 from gristmill.evals.duplicates.gate import GatePool, Likeness
 from gristmill.evals.duplicates.near import LANES, shingles
 from gristmill.evals.duplicates.semantic import semantic_duplicates
+from gristmill.evals.duplicates.semantic_index import SemanticIndex
 from gristmill.evals.duplicates.shared import RedisPool
 from gristmill.evals.folding import words
 from gristmill.storage.redis_connection import RedisConnection
@@ -140,6 +142,23 @@ def of_semantic(args: argparse.Namespace) -> list[Row]:
     ]
 
 
+def of_usearch(args: argparse.Namespace) -> list[Row]:
+    """A graph index over a part: all are added and each is looked for."""
+    rows, copies = made_vectors(max(COPIES, args.vectors // 20), args.dimensions)
+    index, first = SemanticIndex(), len(rows) - copies
+    wall, cpu = perf_counter(), process_time()
+    for number, row in enumerate(rows):
+        index.add(number, row)
+    found = [index.nearest(rows[number], besides=(number,)) for number in range(len(rows))]
+    wall, cpu = perf_counter() - wall, process_time() - cpu
+    right = sum(one is not None and one.number == number - first for number, one in enumerate(found) if number >= first)
+    return [
+        ("usearch_part_s", wall, "s"),
+        ("usearch_part_cpu_s", cpu, "s CPU"),
+        ("usearch_part_found", right / copies, "of the copies"),
+    ]
+
+
 def of_redis(args: argparse.Namespace) -> list[Row]:
     texts = [text for text, _ in made_texts(args.redis)]
 
@@ -171,7 +190,13 @@ def of_redis(args: argparse.Namespace) -> list[Row]:
     return [("redis_claims_per_s", pace, "claims kept/s"), ("redis_bytes_per_text", size, "bytes")]
 
 
-PARTS = {"minhash": of_minhash, "datasketch": of_datasketch, "semantic": of_semantic, "redis": of_redis}
+PARTS = {
+    "minhash": of_minhash,
+    "datasketch": of_datasketch,
+    "semantic": of_semantic,
+    "usearch": of_usearch,
+    "redis": of_redis,
+}
 
 
 def rows(args: argparse.Namespace | None = None) -> list[Row]:

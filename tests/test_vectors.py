@@ -13,9 +13,10 @@ import pytest
 from mock_server import MockServer
 
 from gristmill.errors import BadReply, BudgetExceeded, ConfigError, ModelError, RequestRefused, Unreachable
-from gristmill.evals.duplicates import semantic
+from gristmill.evals.duplicates import cells, semantic
 from gristmill.evals.duplicates.near import Twin
-from gristmill.evals.duplicates.semantic import SemanticIndex, semantic_duplicates, semantic_matches
+from gristmill.evals.duplicates.semantic import semantic_duplicates, semantic_matches
+from gristmill.evals.duplicates.semantic_index import SemanticIndex
 from gristmill.evals.vectors.embedding import Embedder
 from gristmill.evals.vectors.hashed import HashedEmbedder
 from gristmill.evals.vectors.local import LIBRARY, LocalEmbedder
@@ -204,7 +205,8 @@ def planted(count: int, twins: int, width: int = 48, seed: int = 1) -> Any:
 
 @pytest.mark.parametrize("few", [0, 4096])
 def test_semantic_duplicates_are_found_by_index_and_by_comparing_all(few: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(semantic, "FEW", few)
+    monkeypatch.setattr(cells, "FEW", few)
+    monkeypatch.setattr(cells, "SIZE", 60)
     rows = planted(1200, 150)
     rows[7] = 0.0
     found = semantic_duplicates(rows, threshold=0.9)
@@ -220,11 +222,26 @@ def test_semantic_duplicates_are_found_by_index_and_by_comparing_all(few: int, m
 
 @pytest.mark.parametrize("few", [0, 4096])
 def test_rows_that_are_all_identical_have_one_twin(few: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(semantic, "FEW", few)
+    monkeypatch.setattr(cells, "FEW", few)
+    monkeypatch.setattr(cells, "SIZE", 60)
     rows = np.repeat(planted(1, 0), 300, axis=0)
     assert semantic_duplicates(rows) == {number: Twin(0, 1.0) for number in range(1, 300)}
     mixed = np.concatenate([planted(1, 0), planted(50, 0, seed=2), rows])
     assert set(semantic_duplicates(mixed)) == set(range(51, 351))
+
+
+def test_of_thousands_that_are_all_near_each_other_one_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are of one cell and of several blocks; products are cut, and none is compared with all."""
+    monkeypatch.setattr(cells, "TOGETHER", 100)
+    monkeypatch.setattr(semantic, "TOGETHER", 100)
+    rng = np.random.default_rng(5)
+    rows = planted(1, 0) + 0.01 * rng.normal(size=(6000, 48)).astype(np.float32)
+    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+    found = semantic_duplicates(rows, threshold=0.9)
+    assert set(found) == set(range(1, 6000))
+    assert {twin.number for twin in found.values()} == {0}
+    matches = semantic_matches(rows[:900], rows, threshold=0.9)
+    assert [one.number for one in matches if one is not None] == list(range(900))
 
 
 def test_matrices_that_cannot_be_compared_are_refused() -> None:

@@ -55,7 +55,7 @@ from gristmill.errors import ConfigError
 from gristmill.evals.diversity.clusters import cluster_entropy
 from gristmill.evals.diversity.measure import measure
 from gristmill.evals.duplicates.near import near_duplicates
-from gristmill.evals.duplicates.semantic import SemanticIndex
+from gristmill.evals.duplicates.semantic_index import SemanticIndex
 from gristmill.evals.selection.catalogue import selector
 from gristmill.evals.selection.pool import Pool
 from gristmill.evals.vectors.hashed import HashedEmbedder

@@ -13,7 +13,7 @@ from .claimed import NEW, Claimed, exact_twin
 from .exact import hash_of
 from .marks import Mark, restored, squeezed, tag_of
 from .near import SHINGLE, NearIndex, signature_of
-from .semantic import SemanticIndex
+from .semantic_index import SemanticIndex
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from ..numeric import np
 from .marks import Mark, restored
-from .semantic import SemanticIndex
+from .semantic_index import SemanticIndex
 
 HASH, HEAD = 8, 12  # bytes of an entry: the text's hash, and with the sum of the squares
 AT_ONCE = 64  # entries that are indexed without a thread: some ten milliseconds

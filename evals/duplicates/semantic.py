@@ -1,24 +1,21 @@
-"""Finds texts that mean nearly the same, by the cosine of their vectors, with an index that finds the nearest.
+"""Finds texts that mean nearly the same, by the cosine of their vectors: of many at once, in cells compared in full.
 
-The index is usearch's HNSW graph (Malkov and Yashunin, arXiv:1603.09320) over vectors of one byte a dimension; what it
-finds is measured again in full. It finds most neighbours, not all. Few vectors are compared without it, each with each.
-Vectors are `numeric.Matrix`: rows of length one, all zero for a text without a vector, which is near no other.
+Vectors are `numeric.Matrix`: rows of length one, all zero for a text without a vector, which is near no other. Of few
+vectors (`cells.FEW`) each is compared with each. Of more, a vector is compared with those of the four cells that are
+nearest to it, and a few neighbours are overlooked, the fewer the nearer they are.
 """
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Container, Iterator
-from typing import Any
+from collections.abc import Iterator
 
-from ..numeric import Lazy, Matrix, np
+from ..numeric import Matrix, np
+from .cells import TOGETHER, Cells, Numbers, by_cell
 from .near import Twin
 
-USEARCH = Lazy("usearch.index", "usearch", "evals")
-FEW = 4096  # vectors up to which each is compared with each: a second or less
-NEIGHBOURS = 16
-BLOCK = 2048  # rows searched at a time, and measured again: 50 MB of 384 dimensions
-ROUNDED = 0.03  # by how much a cosine of vectors of one byte a dimension may be off
+ROUNDED = 1e-5  # by how much a product of float32 may be off: what is near is rounded to 6 digits, and looked at again
+AGAIN = 0.25  # of the rows dropped: then those that stayed are looked at again
+FIRST, BLOCK = 512, 16_384  # rows taken together: the first few are compared with each other
 
 
 def semantic_duplicates(rows: Matrix, *, threshold: float = 0.9) -> dict[int, Twin]:
@@ -31,30 +28,34 @@ def semantic_duplicates(rows: Matrix, *, threshold: float = 0.9) -> dict[int, Tw
     """
     _require(rows, threshold)
     known = _filled(rows)
-    first: dict[bytes, int] = {}
-    same: dict[int, int] = {}  # rows that are equal to the last bit: thousands of them would hide all other neighbours
-    for number in known:
-        at = first.setdefault(hashlib.blake2b(rows[number].tobytes(), digest_size=16).digest(), number)
-        if at != number:
-            same[number] = at
-    distinct = [number for number in known if number not in same]
-    near: dict[int, list[int]] = {}
-    for number, others in _neighbours(rows, distinct, distinct, threshold):
-        for other in others:
-            if other != number:
-                near.setdefault(max(number, other), []).append(min(number, other))
-    found: dict[int, Twin] = {}
-    for number in known:
-        if number in same:
-            kept = found.get(same[number])
-            found[number] = kept or Twin(same[number], 1.0)
-            continue
-        # A neighbour that was dropped stands for the one that was kept for it, where that is near enough too.
-        kept_for = {found[other].number if other in found else other for other in near.pop(number, ())}
-        best = max(((_cosine(rows, number, other), -other) for other in kept_for), default=(0.0, 0))
-        if kept_for and best[0] >= threshold:
-            found[number] = Twin(-best[1], best[0])
+    found = _dropped(rows, known, threshold)
+    more = found
+    while len(more) > AGAIN * len(known):  # families larger than a cell: what stayed of them in each cell, once more
+        known = np.array([number for number in known.tolist() if number not in more], dtype=np.int64)
+        more = _dropped(rows, known, threshold)
+        found = {**_following(rows, found, more, threshold), **more}
     return found
+
+
+def _dropped(rows: Matrix, known: Numbers, threshold: float) -> dict[int, Twin]:
+    """The rows that are near an earlier one which stays, of those with a vector."""
+    kept = _Kept(rows, Cells.of(rows, known), threshold)
+    found: dict[int, Twin] = {}
+    for block in _blocks(known):
+        found.update(kept.take(block))
+    return found
+
+
+def _following(rows: Matrix, found: dict[int, Twin], more: dict[int, Twin], threshold: float) -> dict[int, Twin]:
+    """`found`, where the twin of a row was dropped itself: the row is its twin's twin's, or stays after all."""
+    followed: dict[int, Twin] = {}
+    for number, twin in found.items():
+        while twin.number in more:
+            other = more[twin.number].number
+            twin = _twin(other, rows[number] @ rows[other])
+        if twin.likeness >= threshold:
+            followed[number] = twin
+    return followed
 
 
 def semantic_matches(rows: Matrix, against: Matrix, *, threshold: float = 0.9) -> list[Twin | None]:
@@ -70,122 +71,107 @@ def semantic_matches(rows: Matrix, against: Matrix, *, threshold: float = 0.9) -
             f"vectors of {rows.shape[1]} and of {against.shape[1]} dimensions cannot be compared; embed both alike"
         )
     found: list[Twin | None] = [None] * len(rows)
-    for number, others in _neighbours(rows, _filled(rows), _filled(against), threshold, against):
-        likeness, other = max((_cosine(rows, number, other, against), -other) for other in others)
-        found[number] = Twin(-other, likeness)
+    asked, held = _filled(rows), _filled(against)
+    if not len(asked) or not len(held):
+        return found
+    kept = _Kept(against, Cells.of(against, held), threshold)
+    for block in _blocks(held):
+        kept.hold(block, kept.cells.nearest(against[block])[:, 0])
+    for block in _blocks(asked):
+        numbers, likeness = kept.nearest(rows[block], kept.cells.nearest(rows[block]))
+        for at in np.flatnonzero(likeness >= threshold).tolist():
+            found[int(block[at])] = _twin(numbers[at], likeness[at])
     return found
 
 
-class SemanticIndex:
-    """Vectors in memory by number, one byte a dimension, found by an index; for one thread.
+class _Kept:
+    """Rows that were kept, by the cell that is nearest to each."""
 
-    Measured: 0.9 KB a vector of 384 dimensions.
-    """
+    def __init__(self, rows: Matrix, cells: Cells, threshold: float) -> None:
+        self.cells = cells
+        self._rows, self._threshold = rows, threshold
+        self._least = threshold - ROUNDED
+        self._held: list[Numbers] = [np.empty(0, dtype=np.int64)] * len(cells)
 
-    def __init__(self) -> None:
-        self._index: Any = None
-        self.width = 0  # d, once a vector is there
+    def hold(self, numbers: Numbers, homes: Numbers) -> None:
+        """Keeps rows, ascending, each in its cell."""
+        for cell, part in by_cell(homes[:, None]):
+            self._held[cell] = np.concatenate([self._held[cell], numbers[part]])
 
-    def __len__(self) -> int:
-        return 0 if self._index is None else len(self._index)
+    def nearest(self, block: Matrix, cells: Numbers) -> tuple[Numbers, Matrix]:
+        """For each row (b, d) the nearest that is kept, of the cells (b, p) it looks into: numbers, cosines.
 
-    def add(self, number: int, row: Matrix) -> None:
-        """Keeps a vector (d,) under a number; one of zeros is never found.
-
-        Raises:
-            ValueError: its length differs from that of the others.
+        The first of several; a cosine is -1 where none is near.
         """
-        if not row.any():
-            return
-        if self._index is None:
-            self.width = len(row)
-            self._index = _index(self.width)
-        elif len(row) != self.width:
-            raise ValueError(f"a vector of {len(row)} dimensions came to vectors of {self.width}; embed all alike")
-        self._index.add(number, row, copy=True)
+        numbers = np.full(len(block), -1, dtype=np.int64)
+        likeness = np.full(len(block), -1.0, dtype=np.float32)
+        for whole, held in ((part, held) for cell, part in by_cell(cells) for held in _parts(self._held[cell])):
+            cosines = block[whole] @ self._rows[held].T
+            near = np.flatnonzero(cosines.max(axis=1) >= self._least)  # few: the rest is not looked at again
+            part, cosines = whole[near], _rounded(cosines[near])
+            best = cosines.argmax(axis=1)
+            most, which = cosines[np.arange(len(part)), best], held[best]
+            better = (most > likeness[part]) | ((most == likeness[part]) & (which < numbers[part]))
+            numbers[part[better]], likeness[part[better]] = which[better], most[better]
+        return numbers, likeness
 
-    def __contains__(self, number: int) -> bool:
-        return self._index is not None and number in self._index
+    def take(self, block: Numbers) -> dict[int, Twin]:
+        """Keeps those of the next rows that are near none that was kept; returns the others with their twins."""
+        rows = self._rows[block]
+        cells = self.cells.nearest(rows)
+        numbers, likeness = self.nearest(rows, cells)
+        near = likeness >= self._threshold
+        found = {int(block[at]): _twin(numbers[at], likeness[at]) for at in np.flatnonzero(near).tolist()}
+        new = np.flatnonzero(~near)
+        among = self._among(rows[new], cells[new])
+        for later in sorted(among):
+            kept = ((-cosine, other) for other, cosine in among[later].items() if int(block[new[other]]) not in found)
+            if (nearest := min(kept, default=None)) is not None:
+                found[int(block[new[later]])] = _twin(block[new[nearest[1]]], -nearest[0])
+        stay = np.array([at for at in new.tolist() if int(block[at]) not in found], dtype=np.int64)
+        self.hold(block[stay], cells[stay, 0])
+        return found
 
-    def nearest(self, row: Matrix, besides: Container[int] = ()) -> Twin | None:
-        """Returns the nearest, or None; `besides` are numbers that do not count."""
-        return next((twin for twin in self.neighbours(row) if twin.number not in besides), None)
-
-    def neighbours(self, row: Matrix) -> list[Twin]:
-        """Returns up to 16 vectors, the nearest first; none for a row of zeros, or of another length."""
-        if not len(self) or not row.any() or len(row) != self.width:
-            return []
-        found = self._index.search(row, min(NEIGHBOURS, len(self)))
-        return [
-            Twin(number, min(1.0, max(0.0, 1.0 - distance)))
-            for number, distance in zip(found.keys.tolist(), found.distances.tolist(), strict=True)
-        ]
-
-    def remove(self, number: int) -> None:
-        """Takes a vector out. Harmless for one that is not there."""
-        if number in self:
-            self._index.remove(number)
-
-
-def _index(width: int) -> Any:
-    return USEARCH.Index(ndim=width, metric="cos", dtype="i8", connectivity=16, expansion_add=96, expansion_search=64)
-
-
-def _neighbours(
-    rows: Matrix, asked: list[int], held: list[int], threshold: float, against: Matrix | None = None
-) -> Iterator[tuple[int, list[int]]]:
-    """Yields each of the rows `asked` that has any of `held` at `threshold` or above, with these."""
-    others = rows if against is None else against
-    if not asked or not held:
-        return
-    few = len(held) <= FEW
-    index = None
-    if not few:
-        index = _index(others.shape[1])
-        for start in range(0, len(held), BLOCK):
-            part = held[start : start + BLOCK]
-            index.add(np.asarray(part), others[part])
-    for start in range(0, len(asked), BLOCK):
-        part = asked[start : start + BLOCK]
-        if few:
-            yield from _each_with_each(rows, part, others, held, threshold)
-        else:
-            yield from _searched(index, rows, part, others, threshold)
+    def _among(self, rows: Matrix, cells: Numbers) -> dict[int, dict[int, float]]:
+        """Which of these rows are near each other: the later → the earlier → cosine."""
+        homes: dict[int, list[Numbers]] = {}
+        for cell, part in by_cell(cells[:, :1]):
+            homes.setdefault(cell, []).append(part)
+        found: dict[int, dict[int, float]] = {}
+        for part, home in ((part, home) for cell, part in by_cell(cells) for home in homes.get(cell, ())):
+            cosines = rows[part] @ rows[home].T
+            for one, other in np.argwhere(cosines >= self._least).tolist():
+                first, last = sorted((int(part[one]), int(home[other])))
+                cosine = float(_rounded(cosines[one, other]))
+                if first != last and cosine >= self._threshold:
+                    found.setdefault(last, {})[first] = cosine
+        return found
 
 
-def _each_with_each(
-    rows: Matrix, part: list[int], others: Matrix, held: list[int], threshold: float
-) -> Iterator[tuple[int, list[int]]]:
-    cosines = rows[part] @ others[held].T
-    for number, line in zip(part, cosines >= threshold - 1e-5, strict=True):
-        if line.any():
-            yield number, [held[at] for at in np.flatnonzero(line).tolist()]
+def _blocks(numbers: Numbers) -> Iterator[Numbers]:
+    """Parts of the numbers, in order, growing: where all are alike the first few are all that is kept."""
+    start, size = 0, FIRST
+    while start < len(numbers):
+        yield numbers[start : start + size]
+        start, size = start + size, min(BLOCK, 2 * size)
 
 
-def _searched(
-    index: Any, rows: Matrix, part: list[int], others: Matrix, threshold: float
-) -> Iterator[tuple[int, list[int]]]:
-    found = index.search(rows[part], NEIGHBOURS + 1)
-    # For one row alone the library leaves a dimension out. Places beyond what it found are marked by no number.
-    keys = found.keys.reshape(len(part), -1)
-    cosines = 1.0 - found.distances.reshape(len(part), -1)
-    there = np.arange(keys.shape[1]) < np.asarray(getattr(found, "counts", keys.shape[1])).reshape(-1, 1)
-    likely = (cosines >= threshold - ROUNDED) & there
-    for at in np.flatnonzero(likely.any(axis=1)).tolist():
-        numbers = keys[at][likely[at]].astype(np.int64)
-        near = numbers[others[numbers] @ rows[part[at]] >= threshold - 1e-5]
-        if len(near):
-            yield part[at], near.tolist()
+def _parts(numbers: Numbers) -> Iterator[Numbers]:
+    for start in range(0, len(numbers), TOGETHER):
+        yield numbers[start : start + TOGETHER]
 
 
-def _cosine(rows: Matrix, number: int, other: int, against: Matrix | None = None) -> float:
-    others = rows if against is None else against
-    return min(1.0, max(0.0, round(float(rows[number] @ others[other]), 6)))
-
-
-def _filled(rows: Matrix) -> list[int]:
-    found: list[int] = np.flatnonzero(np.einsum("nd,nd->n", rows, rows) > 0).tolist()
+def _rounded(cosines: Matrix) -> Matrix:
+    found: Matrix = np.clip(np.round(cosines, 6), -1.0, 1.0)
     return found
+
+
+def _twin(number: Numbers, likeness: float) -> Twin:
+    return Twin(int(number), min(1.0, max(0.0, round(float(likeness), 6))))
+
+
+def _filled(rows: Matrix) -> Numbers:
+    return np.flatnonzero(np.einsum("nd,nd->n", rows, rows) > 0)
 
 
 def _require(rows: Matrix, threshold: float) -> None:
