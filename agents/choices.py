@@ -9,6 +9,7 @@ from ..storage.records import Draft
 from .attributes import alike
 from .checks import PASSED, Finding, missing, text_of, verifier
 from .generator import CUT, FINISH
+from .names import name_key
 from .state import FlowState, Node
 
 Texts = Callable[[FlowState], Sequence[str]]
@@ -54,6 +55,21 @@ def finished(field: str, *, whole: bool = True) -> Node:
         return PASSED
 
     return verifier("finished", check)
+
+
+def names_all(field: str, *, of: Texts) -> Node:
+    """Checks that a list names all of what the model was shown, up to spelling (`misses_entity`)."""
+
+    def check(draft: Draft, state: FlowState) -> Finding:
+        given = draft.fields.get(field)
+        if not isinstance(given, list | tuple):
+            return missing(field)
+        named = {name_key(str(one)) for one in given}
+        if absent := [text for text in of(state) if name_key(text) not in named]:
+            return Finding(("misses_entity",), f"'{field}' lacks {', '.join(absent)}")
+        return PASSED
+
+    return verifier("names_all", check, reads=("drafts", "entities"))
 
 
 def no_copy(field: str, *, of: Texts, exactly: bool = False) -> Node:

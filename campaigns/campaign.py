@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from ..errors import ConfigError
+from ..evals.numeric import np
 from ..graphs.recipes.base import Planner
 from ..models.contract import Model
 from ..models.layers.latency import Latencies
@@ -27,7 +28,7 @@ from ..storage.people import Shift
 from ..storage.records import Usage
 from ..storage.store import Books, RunStore
 from .fleet.fleet import Fleet
-from .gate import require_sources
+from .gate import require_embedder, require_sources
 from .ingest import Ingested
 from .knowledge import reread_failed
 from .prepare import Flow, Prepared, bind, check_models, context_of, prepare, require_draws
@@ -132,6 +133,9 @@ class Campaign:
                 raise ConfigError(f"roles.{role}: no model is called '{name}'; there are {', '.join(sorted(names))}")
         prepared = prepare(self.spec, flow=self._flow, planner=self._planner, given=self.models)
         require_sources(self.spec.novelty, names)
+        if prepared.needs_graph and (resolution := self.spec.graph.resolution).alike:
+            require_embedder(resolution.embedder, names, "graph.resolution.embedder")
+            _ = np.float32  # says here what to install, not when all points are paid for
         if self._planner is None and not self.spec.planner:
             require_draws(self.spec, prepared.options)
         return prepared

@@ -36,14 +36,21 @@ def embedder_of(spec: NoveltySpec, models: Mapping[str, Model]) -> Embedder | No
     Raises:
         ConfigError: no model has the name, or a library is not installed.
     """
-    if not spec.semantic:
-        return None
-    if spec.embedder == HASHED:
+    return named_embedder(spec.embedder, models, "novelty.embedder") if spec.semantic else None
+
+
+def named_embedder(name: str, models: Mapping[str, Model], key: str) -> Embedder:
+    """Makes the embedder that the campaign's `key` names.
+
+    Raises:
+        ConfigError: no model has the name, or a library is not installed.
+    """
+    if name == HASHED:
         return HashedEmbedder()
-    if spec.embedder.startswith(LOCAL):
-        return LocalEmbedder(spec.embedder.removeprefix(LOCAL))
-    _require_model(spec, models)
-    return ServedEmbedder(models[spec.embedder])
+    if name.startswith(LOCAL):
+        return LocalEmbedder(name.removeprefix(LOCAL))
+    require_embedder(name, models, key)
+    return ServedEmbedder(models[name])
 
 
 def require_sources(spec: NoveltySpec, models: Collection[str]) -> None:
@@ -52,16 +59,17 @@ def require_sources(spec: NoveltySpec, models: Collection[str]) -> None:
     Raises:
         ConfigError: what is not, and the mend.
     """
-    if spec.semantic and spec.embedder != HASHED and not spec.embedder.startswith(LOCAL):
-        _require_model(spec, models)
+    if spec.semantic:
+        require_embedder(spec.embedder, models, "novelty.embedder")
     for source in spec.against:
         require_known(source)
 
 
-def _require_model(spec: NoveltySpec, models: Collection[str]) -> None:
-    if spec.embedder not in models:
+def require_embedder(name: str, models: Collection[str], key: str) -> None:
+    """Raises `ConfigError` where `key` of the campaign names an embedder that is not built in, nor one of `models`."""
+    if name != HASHED and not name.startswith(LOCAL) and name not in models:
         raise ConfigError(
-            f"novelty.embedder: no model is called '{spec.embedder}'; there are {', '.join(sorted(models)) or 'none'}, "
+            f"{key}: no model is called '{name}'; there are {', '.join(sorted(models)) or 'none'}, "
             f"'{HASHED}' and '{LOCAL}NAME'"
         )
 

@@ -13,7 +13,8 @@ import orjson
 
 from ..agents.batches import batches
 from ..agents.extraction import Extraction
-from ..agents.extractor import BatchExtractor, batch_extractor, with_before
+from ..agents.extractor import BatchExtractor, Extractor, batch_extractor, with_before
+from ..agents.points import Columns, points_extractor
 from ..agents.state import FlowContext
 from ..agents.terms import terms_extractor
 from ..errors import AccessDenied, BudgetExceeded, ConfigError, ServerLost, StoreError
@@ -21,12 +22,14 @@ from ..graphs.knowledge.communities import installed_method
 from ..graphs.knowledge.each import for_each
 from ..graphs.knowledge.graph import KnowledgeGraph
 from ..graphs.knowledge.summarise import SummaryBooks, summarise, tokens
+from ..graphs.resolution.alike import AlikeBooks, alike
 from ..graphs.resolution.judging import JudgeBooks, judge
 from ..storage.graph import put_entities
 from ..storage.records import Chunk, content_id
 from ..storage.rulings import Rulings
 from ..storage.schema import ADD_EXTRACTION, FORGET_EXTRACTION, UNKEEP
 from ..storage.store import RunStore, mark_statement
+from .gate import named_embedder
 from .merging import Made, Material
 from .outcome import storable
 from .regraph import SUMMARIES, change_to, digest_of, known_summaries
@@ -37,18 +40,14 @@ FATAL = (AccessDenied, ServerLost, ConfigError, StoreError, BudgetExceeded)
 ERROR, RAW = 500, 4_000  # characters that are kept of what a failed chunk's error says, and of the answer
 
 
-def reader(spec: GraphSpec) -> BatchExtractor:
+def reader(spec: GraphSpec, columns: Columns) -> BatchExtractor:
     """Makes what reads chunks as the campaign says: a model, rules, or either by the chunk's or document's hash.
 
-    Chunks that are read together are all of one reader (`batches_of`).
+    Chunks that are read together are all of one reader (`batches_of`). `columns` are those of the row that a chunk is.
     """
-    read_one = terms_extractor(schema=spec.types)
-
-    async def by_rules(
-        chunks: Sequence[Chunk], context: FlowContext, before: Chunk | None = None
-    ) -> tuple[Extraction, ...]:
-        return tuple([await read_one(chunk, context) for chunk in chunks])
-
+    if spec.extractor == "points":
+        return _one_by_one(points_extractor(spec.points, columns=columns))
+    by_rules = _one_by_one(terms_extractor(schema=spec.types))
     if spec.extractor == "terms":
         return by_rules
     by_model = batch_extractor(
@@ -77,9 +76,19 @@ def reader(spec: GraphSpec) -> BatchExtractor:
     return read
 
 
+def _one_by_one(read: Extractor) -> BatchExtractor:
+    async def each(
+        chunks: Sequence[Chunk], context: FlowContext, before: Chunk | None = None
+    ) -> tuple[Extraction, ...]:
+        return tuple([await read(chunk, context) for chunk in chunks])
+
+    return each
+
+
 def batches_of(spec: GraphSpec, chunks: Iterable[Chunk]) -> Iterator[Batched]:
-    """Yields the chunks that are read together, each with the chunk before: one for one where rules read them."""
-    for batch, before in batches(chunks, 0 if spec.extractor == "terms" else spec.call_tokens):
+    """Yields the chunks that are read together, each with the chunk before: one for one where rules read them, and
+    where each is a problem."""
+    for batch, before in batches(chunks, 0 if spec.extractor in ("terms", "points") else spec.call_tokens):
         if spec.extractor == "mixed" and not all(is_of_share(spec, chunk) for chunk in batch):
             yield from (((chunk,), last) for chunk, last in with_before(batch, before))
         else:
@@ -115,7 +124,7 @@ async def build_graph(
         return KnowledgeGraph.load(store)
     done = {chunk for (chunk,) in store.rows("SELECT chunk FROM extractions")}
     waiting = batches_of(spec, chunks)
-    read = reader(spec)
+    read = reader(spec, lambda chunk: store.document(chunk.document).meta)
 
     spent: list[BudgetExceeded] = []
 
@@ -147,8 +156,8 @@ async def build_graph(
         raise spent[0]
     if stopping.is_set():
         return None
-    made, judged = await _made(spec, store, context, concurrency)
-    return await _kept(spec, store, made, judged, context, concurrency)
+    made, books = await _made(spec, store, context, concurrency)
+    return await _kept(spec, store, made, books, context, concurrency)
 
 
 async def reread_failed(store: RunStore) -> int:
@@ -169,29 +178,43 @@ async def reread_failed(store: RunStore) -> int:
     return len(failed)
 
 
-async def _made(spec: GraphSpec, store: RunStore, context: FlowContext, concurrency: int) -> tuple[Made, JudgeBooks]:
-    """Makes the graph of what is stored. Where the campaign says so a model is asked about names in the grey zone;
-    its answers are stored as they come.
+async def _made(
+    spec: GraphSpec, store: RunStore, context: FlowContext, concurrency: int
+) -> tuple[Made, dict[str, AlikeBooks | JudgeBooks]]:
+    """Makes the graph of what is stored. Where the campaign says so an embedder joins names that are alike, and a model
+    is asked about those in the grey zone; what they say is stored before the graph is made of it.
     """
-    material, rulings, judged = Material(spec, store), Rulings(store), JudgeBooks()
-    if not spec.resolution.use_model:
-        return await asyncio.to_thread(material.brought_up, list(rulings.all())), judged
+    material, rulings, wanted = Material(spec, store), Rulings(store), spec.resolution
+    books: dict[str, AlikeBooks | JudgeBooks] = {"judged": JudgeBooks()}
+    if not wanted.use_model and not wanted.alike:
+        return await asyncio.to_thread(material.brought_up, list(rulings.all())), books
     gathered = await asyncio.to_thread(material.gathered, list(rulings.all()))
-    _, judged = await judge(
-        gathered.gathering.references,
-        rulings.all(),
-        context,
-        text_of=lambda chunk: store.chunk(chunk).text,
-        store=rulings.add,
-        settings=spec.resolution,
-        types=material.types,
-        concurrency=concurrency,
-    )
-    return await asyncio.to_thread(material.made, list(rulings.all()), gathered), judged
+    references = gathered.gathering.references
+    if wanted.alike:
+        embedder = named_embedder(wanted.embedder, context.models, "graph.resolution.embedder")
+        found, books["alike"] = await alike(references, rulings.all(), embedder, material.types, threshold=wanted.alike)
+        await rulings.add(*found)
+    if wanted.use_model:
+        _, books["judged"] = await judge(
+            references,
+            rulings.all(),
+            context,
+            text_of=lambda chunk: store.chunk(chunk).text,
+            store=rulings.add,
+            settings=wanted,
+            types=material.types,
+            concurrency=concurrency,
+        )
+    return await asyncio.to_thread(material.made, list(rulings.all()), gathered), books
 
 
 async def _kept(
-    spec: GraphSpec, store: RunStore, made: Made, judged: JudgeBooks, context: FlowContext, concurrency: int
+    spec: GraphSpec,
+    store: RunStore,
+    made: Made,
+    asked: Mapping[str, AlikeBooks | JudgeBooks],
+    context: FlowContext,
+    concurrency: int,
 ) -> KnowledgeGraph:
     """Summarises what is long, and writes what is other than the stored graph."""
     known = known_summaries(store, made.graph)
@@ -210,7 +233,7 @@ async def _kept(
     ledger = {
         "chunks": store.count("chunks"),
         **made.books,
-        "judged": judged.model_dump(mode="json"),
+        **{name: books.model_dump(mode="json") for name, books in asked.items()},
         "summaries": summaries.model_dump(mode="json"),
         "unsummarised": waiting,
         "communities": installed_method(),  # a run that goes on elsewhere finds the same ones, or says why not

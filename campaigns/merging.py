@@ -77,7 +77,7 @@ class Material:
         by_rules: set[str] = set()
         own = True
         gathering = Gathering(self.documents, in_force(as_of_today(self._store, rulings)))
-        asks_rules = self._spec.extractor != "model" or self._spec.rescue
+        asks_rules = self._spec.extractor in ("terms", "mixed") or self._spec.rescue
         for extraction in confirmed(self._stored, min_chunks=self._spec.min_chunks) if asks_rules else self._stored():
             tally.add(ChunkLedger.of(extraction))
             if extraction.by == "terms":

@@ -10,7 +10,7 @@ from typing import Any, cast
 from langgraph.graph import StateGraph
 from pydantic import BaseModel, ValidationError
 
-from ..agents import attributes
+from ..agents import attributes, points
 from ..agents.state import FlowContext, Guard
 from ..errors import ConfigError
 from ..graphs.exchange.seeds import read_seed, require_seed
@@ -103,6 +103,10 @@ def prepare(
     if needs_graph:
         if spec.graph.extractor != "terms":
             roles |= {"extractor"}
+        if spec.graph.extractor == "points":
+            roles |= {points.FILTER} if spec.graph.points.filters else set()
+            for name in (points.EXTRACT, points.SCORE):
+                prompts.get(name)
         spec.graph.check()
         Types.check_near(spec.graph.types, spec.graph.resolution.near_types)
         for name in ("extract-graph", "summarise-entity"):

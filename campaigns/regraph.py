@@ -14,6 +14,7 @@ from typing import Any
 import orjson
 
 from ..graphs.knowledge.graph import KnowledgeGraph
+from ..graphs.knowledge.merge import relation_key
 from ..graphs.knowledge.renewal import Scope
 from ..graphs.resolution.lookup import Lookup
 from ..graphs.resolution.regrouping import Regrouping
@@ -213,8 +214,8 @@ def _moves(
     away = {id: membership.get(id) or regrouping.heirs[id] for id in refs.keys() - new.keys()}
     for id, body in sorted(gone_relations.items()):
         relation = Relation.model_validate_json(body)
-        ends = [regrouping.leads(end) for end in (relation.source, relation.target)]
-        successor = content_id("relation", *ends, relation.type)
+        ends = regrouping.leads(relation.source), regrouping.leads(relation.target)
+        successor = content_id("relation", *relation_key(*ends, relation.type))
         away[id] = successor if successor in graph.relations or before.stands(store, successor) else GONE
     return Moves(
         refs=[ref for id, ref in sorted(new.items()) if refs.get(id) != ref],

@@ -12,9 +12,12 @@ from typing import Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from ..agents.extraction_schema import DEFAULT, EntityType, EntityTypes, GraphSchema, RelationType, RelationTypes
+from ..agents.point_settings import POINT, PointSettings
+from ..agents.point_settings import SCHEMA as POINTS
 from ..errors import ConfigError
 from ..evals.contamination.scan import ScanSettings
 from ..evals.contamination.settings import ContaminationSettings
+from ..graphs.recipes.catalogue import settings_of
 from ..graphs.resolution.settings import ResolutionSettings
 from ..models.redact import redact
 from ..models.spec import ModelSpec
@@ -51,8 +54,8 @@ class GraphSpec(Part):
     entity_fallback, relation_fallback: what a type that is not listed becomes, the last one when empty.
     outside_pairs:  what becomes of a relation whose ends are none of its type's pairs.
     claims:         whether statements about single entities are asked for.
-    extractor:      `model`; `terms`, rules that ask none; or `mixed`: a model reads `model_share` of what `share_of`
-                    names, the rules the rest.
+    extractor:      `model`; `terms`, rules that ask none; `mixed`: a model reads `model_share` of what `share_of`
+                    names, the rules the rest; or `points`: each row is a problem, and what solving it takes is read.
     rescue:         whether the rules read a chunk that a model failed on.
     min_chunks:     a term that only the rules found stays when this many chunks have it.
     max_gleanings:  how often at most a chunk is asked for what was missed; none follows one that brought less than
@@ -61,6 +64,7 @@ class GraphSpec(Part):
                     chunk is read alone, as each is with 0.
     context_tokens: how much of the chunk before is shown, for what pronouns and short names mean.
     summary_tokens: entities whose descriptions are longer together are summarised.
+    points:         how knowledge points are read.
     resolution:     how names are put together.
     """
 
@@ -71,7 +75,7 @@ class GraphSpec(Part):
     relation_fallback: str = ""
     outside_pairs: Literal["retype", "drop"] = "retype"
     claims: bool = True
-    extractor: Literal["model", "terms", "mixed"] = "model"
+    extractor: Literal["model", "terms", "mixed", "points"] = "model"
     model_share: float = Field(default=0.2, gt=0, le=1)
     share_of: Literal["documents", "chunks"] = "documents"
     rescue: bool = False
@@ -81,6 +85,7 @@ class GraphSpec(Part):
     call_tokens: int = Field(default=1024, ge=0, le=32_000)
     context_tokens: int = Field(default=0, ge=0, le=4000)
     summary_tokens: int = Field(default=300, ge=50, le=3000)
+    points: PointSettings = PointSettings()
     resolution: ResolutionSettings = ResolutionSettings()
 
     def check(self) -> None:
@@ -92,15 +97,28 @@ class GraphSpec(Part):
                 f"graph.model_share {self.model_share} of {self.share_of} is what a model reads of a mixed graph, and "
                 f'graph.extractor is "{self.extractor}"; set extractor = "mixed", or leave model_share and share_of out'
             )
-        if self.extractor == "terms" and self.rescue:
+        if self.extractor in ("terms", "points") and self.rescue:
+            why = "no model reads" if self.extractor == "terms" else "a problem names none of the points that it takes"
             raise ConfigError(
-                'graph.rescue lets the rules read what a model failed on, and with graph.extractor = "terms" no model '
-                'reads; leave rescue out, or set extractor = "mixed" or "model"'
+                f"graph.rescue lets the rules read what a model failed on, and with graph.extractor = "
+                f'"{self.extractor}" {why}; leave rescue out, or set extractor = "mixed" or "model"'
+            )
+        if self.extractor == "points" and (self.entity_types or self.relation_types):
+            raise ConfigError(
+                f'graph.extractor = "points" reads what solving a problem takes, all of the type "{POINT}"; '
+                f"leave entity_types and relation_types out"
+            )
+        if self.extractor != "points" and self.points != PointSettings():
+            raise ConfigError(
+                f'graph.points says how knowledge points are read, and graph.extractor is "{self.extractor}"; '
+                f'set extractor = "points", or leave points out'
             )
 
     @property
     def types(self) -> GraphSchema:
         """The schema to extract by."""
+        if self.extractor == "points":
+            return POINTS
         return GraphSchema(
             entity_types=self.entity_types or DEFAULT.entity_types,
             relation_types=self.relation_types or DEFAULT.relation_types,
@@ -234,17 +252,44 @@ class CampaignSpec(Part):
         data["options"] = with_files(data["options"], lambda name: Path(name).name)
         if self.attributes != AttributesSpec():
             data["attributes"] = self.attributes.model_dump(mode="json")
-        return {**data, "graph": self.graph.model_dump(mode="json", exclude={"seed"}), "text_field": self.text_field}
+        return {**data, "graph": self._graph_identity, "text_field": self.text_field}
+
+    @property
+    def _graph_identity(self) -> dict[str, Any]:
+        """Settings of what a graph does not use are no part of it: runs of before they were there go on."""
+        data = self.graph.model_dump(mode="json", exclude={"seed"})
+        if self.graph.extractor != "points":
+            del data["points"]
+        if not self.graph.resolution.alike:
+            del data["resolution"]["alike"], data["resolution"]["embedder"]
+        return data
 
 
 def make_spec(values: dict[str, Any], *, where: str = "campaign") -> CampaignSpec:
-    """Validates `values`; raises `ConfigError` with one line for each key that is wrong, and its mend."""
+    """Validates `values`, with what the recipe sets where they say nothing.
+
+    Raises:
+        ConfigError: one line for each key that is wrong, and its mend.
+    """
     try:
-        spec = CampaignSpec.model_validate(values)
+        spec = CampaignSpec.model_validate(_over(settings_of(str(values.get("recipe"))), values))
     except ValidationError as error:
         lines = [f"  {_line(problem)}" for problem in error.errors()]
         raise ConfigError(f"{where} cannot run:\n" + "\n".join(lines)) from None
     return _divided(spec, Shard.parse(spec.shard)) if spec.shard else spec
+
+
+def _over(settings: Mapping[str, Any], values: Any) -> Any:
+    """Returns `values` with those of `settings` that they say nothing of, tables key by key."""
+    if not settings or not isinstance(values, Mapping):
+        return values
+    return {
+        **values,
+        **{
+            key: _over(one, values[key]) if key in values and isinstance(one, Mapping) else values.get(key, one)
+            for key, one in settings.items()
+        },
+    }
 
 
 def _divided(spec: CampaignSpec, shard: Shard) -> CampaignSpec:

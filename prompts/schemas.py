@@ -13,6 +13,7 @@ from pydantic import Field
 from .answers import Answer
 from .code_schemas import *  # noqa: F403  # prompts name them here
 from .document_schemas import *  # noqa: F403  # prompts name them here
+from .point_schemas import *  # noqa: F403  # prompts name them here
 from .reasoning_schemas import *  # noqa: F403  # prompts name them here
 from .rows import Shape
 from .search_schemas import *  # noqa: F403  # prompts name them here

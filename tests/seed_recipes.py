@@ -82,7 +82,9 @@ class Ran:
     @property
     def calls_an_item(self) -> float:
         """Calls for an accepted item, to one digit; without those that build a graph, which is there for all items."""
-        return round(sum(request.role != "extractor" for request in self.requests) / len(self.accepted), 1)
+        return round(
+            sum(request.role not in ("extractor", "filter") for request in self.requests) / len(self.accepted), 1
+        )
 
     def asked(self, prompt: str) -> list[Request]:
         return [request for request in self.requests if request.prompt == prompt]

@@ -26,6 +26,7 @@ from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
 from gristmill import CampaignReport, Telemetry, errors
+from gristmill.agents.point_settings import PointSettings
 from gristmill.campaigns import spec as specs
 from gristmill.campaigns.novelty import NoveltySpec
 from gristmill.campaigns.spec import CampaignSpec, make_spec
@@ -132,6 +133,7 @@ PARTS: dict[str, type[BaseModel]] = {
     "Keys": CampaignSpec,
     "`[chunks]`": specs.ChunkSpec,
     "`[graph]`": specs.GraphSpec,
+    "`[graph.points]`": PointSettings,
     "`[graph.resolution]`": ResolutionSettings,
     "`[budget]`": specs.BudgetSpec,
     "`[stop]`": specs.StopSpec,

@@ -342,7 +342,7 @@ def test_keys_of_types_that_are_wrong_are_named_with_their_mend() -> None:
     base = {"name": "part", "documents": ["documents"]}
     with pytest.raises(ConfigError, match="did you mean 'attributes'"):
         make_spec({**base, "graph": {"entity_types": {"gene": {"attribute": ["symbol"]}}}})
-    with pytest.raises(ConfigError, match="extractor: must be 'model', 'terms' or 'mixed', not 'rules'"):
+    with pytest.raises(ConfigError, match="extractor: must be 'model', 'terms', 'mixed' or 'points', not 'rules'"):
         make_spec({**base, "graph": {"extractor": "rules"}})
     spec = make_spec({**base, "graph": {"relation_types": {"in": {"pairs": [["gene", "*"]]}}}})
     with pytest.raises(ConfigError, match="names 'gene', not one of entity_types"):

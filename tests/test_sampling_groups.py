@@ -39,6 +39,10 @@ def brute(graph: KnowledgeGraph, name: str, link: str) -> set[frozenset[str] | t
         return set(joined)
     if name == "distant":
         return {frozenset(p) for p in combinations(ids, 2) if frozenset(p) not in joined and near[p[0]] & near[p[1]]}
+    if name == "farther":
+        two = {one: set().union(*(near[other] for other in near[one])) for one in ids}
+        far = {one: set().union(*(near[other] for other in two[one])) for one in ids}
+        return {frozenset((a, b)) for a in ids for b in far[a] - two[a] - near[a] - {a}}
     if name == "triple":
         sides = {three: sum(frozenset(p) in joined for p in combinations(three, 2)) for three in combinations(ids, 3)}
         return {frozenset(three) for three, count in sides.items() if count >= 2}
@@ -64,6 +68,7 @@ def brute(graph: KnowledgeGraph, name: str, link: str) -> set[frozenset[str] | t
 SHAPES = {
     "pair": ("pair", {}),
     "distant": ("distant", {}),
+    "farther": ("distant", {"hops": 3}),
     "triple": ("triple", {}),
     "path": ("path", {"hops": 3}),
     "chain": ("motif", {"shape": "chain"}),

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 
 from ...agents.extraction import Books, Extraction
 from ...agents.extraction_schema import DEFAULT, GraphSchema
+from ...agents.point_settings import TOGETHER
+from ...agents.terms import COOCCURS
 from ...storage.kept import Triple
 from ...storage.records import Entity, Record, Relation, content_id
 from ...storage.rulings import Ruling, in_force
@@ -23,6 +25,9 @@ from ..resolution.scoring import Kind
 from ..resolution.settings import Resolution, ResolutionSettings
 from ..resolution.types import Types
 from .graph import KnowledgeGraph
+
+UNDIRECTED = frozenset({COOCCURS, TOGETHER})
+"""Types of relations that say the same either way: of two entities there is one of such a type."""
 
 Placed = tuple[str, Triple | None]  # a relation's id with its ends and type; or a reason for dropping, and None
 
@@ -169,8 +174,13 @@ def place(gathering: Gathering, triple: Triple, entity_of: Callable[[str], str |
         return "empty_name", None
     if not all(ends):
         return "missing_endpoint", None
-    key = str(entity_of(ends[0])), str(entity_of(ends[1])), kind
+    key = relation_key(str(entity_of(ends[0])), str(entity_of(ends[1])), kind)
     return ("self_relation", None) if key[0] == key[1] else (content_id("relation", *key), key)
+
+
+def relation_key(source: str, target: str, kind: str) -> Triple:
+    """Returns what one relation is known by: its ends, sorted where it has no direction, and its type."""
+    return (target, source, kind) if kind in UNDIRECTED and target < source else (source, target, kind)
 
 
 def relation_of(id: str, key: Triple, parts: Iterable[Found]) -> Relation:

@@ -252,6 +252,7 @@ class Recipe:
     options: the pydantic model of its options; every field has a default.
     planner: see `Planner`.
     flow:    options → the StateGraph that one task runs through; None where only the user can say (`rows`).
+    settings: keys of the campaign that stand where the user says nothing of them, such as how its graph is made.
     """
 
     name: str
@@ -263,3 +264,4 @@ class Recipe:
     options: type[BaseModel]
     planner: Planner
     flow: Callable[[Any], StateGraph[Any, Any, Any, Any]] | None
+    settings: Mapping[str, Any] = field(default_factory=dict)

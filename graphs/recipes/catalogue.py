@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from difflib import get_close_matches
 from importlib import import_module
 from types import MappingProxyType
-from typing import cast
+from typing import Any, cast
 
 from ...errors import ConfigError
 from .base import Recipe
@@ -18,6 +18,7 @@ _HOMES = {
     "grounded-qa": "grounded_qa:GROUNDED_QA",
     "entigraph": "entigraph:ENTIGRAPH",
     "graph-reasoning": "graph_reasoning:GRAPH_REASONING",
+    "gsdp": "gsdp:GSDP",
     "rows": "rows:ROWS",
     "wrap": "wrap:WRAP",
     "maga": "maga:MAGA",
@@ -56,6 +57,11 @@ _HOMES = {
 def recipes() -> Mapping[str, Recipe]:
     """Returns the recipes by name, all of them loaded."""
     return MappingProxyType({name: recipe(name) for name in _HOMES})
+
+
+def settings_of(name: str) -> Mapping[str, Any]:
+    """Returns what the recipe called `name` sets in a campaign; nothing where there is none of that name."""
+    return recipe(name).settings if name in _HOMES else {}
 
 
 def recipe(name: str) -> Recipe:

@@ -22,8 +22,8 @@ a vote over `solutions` answers, and judges that must agree, where the paper kee
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
-from typing import Any, Self
+from collections.abc import Iterator, Mapping
+from typing import Any, ClassVar, Self
 
 from pydantic import Field, model_validator
 
@@ -42,12 +42,12 @@ from ...storage.records import Task
 from ..flows.reference import Flow, reference_flow
 from ..knowledge.graph import Link
 from ..sampling.draws import Draw
-from ..sampling.engine import REFUSALS, Refuse
 from ..sampling.sampler import Sampler
-from .base import Options, PlanView, Recipe, lazily
-from .groups import WeightName, graph_of, group_rng, opened, require_some, samplers_of, task_of, weight_of, within
+from .base import PlanView, Recipe, lazily
+from .combinations import CombinationOptions, combined
+from .groups import graph_of, samplers_of, task_of, within
 from .room import Room
-from .shares import Shares, by_shares, shares_of
+from .shares import shares_of
 
 NAME = "graph-reasoning"
 DRAWS: dict[str, dict[str, Any]] = {
@@ -59,7 +59,7 @@ DRAWS: dict[str, dict[str, Any]] = {
 WRITE = ("passages", "points", "relation", "path")
 
 
-class GraphReasoningOptions(Options):
+class GraphReasoningOptions(CombinationOptions):
     """Options of `graph-reasoning`.
 
     shares:      how the accepted items divide among `hop1`, `hop2`, `hop3`, `community`, any other sampler by its
@@ -81,32 +81,21 @@ class GraphReasoningOptions(Options):
     minimum:     least score by judge for its acceptance.
     """
 
-    shares: dict[str, float] = Field(default_factory=lambda: dict.fromkeys(DRAWS, 1.0))
+    relations: ClassVar[Mapping[str, Mapping[str, Any]]] = DRAWS
+
     draws: dict[str, dict[str, Any]] = Field(default_factory=dict)
-    points: int = Field(default=3, ge=2, le=8)
-    combinations: int = Field(default=3, ge=1)
-    weight: WeightName = "coverage"
     link: Link = "relation"
     max_chunks: int = Field(default=4, ge=1)
     context_tokens: int = Field(default=CONTEXT_TOKENS, ge=100)
-    solutions: int = Field(default=1, ge=1, le=64)
-    least_share: float = Field(default=0.5, gt=0, le=1)
     judges: dict[str, str] = Field(
         default_factory=lambda: {"relevance": "judge", "correctness": "judge", "difficulty": "judge"}, min_length=1
     )
     agree: int | None = Field(default=None, ge=1)
     minimum: dict[str, float] = Field(default_factory=dict)
 
-    @property
-    def all_shares(self) -> dict[str, float]:
-        """The shares, 1 for each of the paper's draws where none is given."""
-        return {**dict.fromkeys(DRAWS, 1.0), **self.shares}
-
     @model_validator(mode="after")
-    def _names_are_known(self) -> Self:
+    def _judges_are_known(self) -> Self:
         """Raises `ConfigError` before anything is spent."""
-        Shares("draw", self.all_shares, {})
-        self.samplers()
         shares_of(self.judges, self.minimum)
         if self.agree is not None and self.agree > len(self.judges):
             raise ConfigError(f"agree is {self.agree}; there are only {len(self.judges)} judges")
@@ -118,54 +107,15 @@ class GraphReasoningOptions(Options):
 
 
 @lazily
-def plan_graph_reasoning(view: PlanView, rng: random.Random, options: GraphReasoningOptions) -> Iterator[Task]:
+def plan_graph_reasoning(view: PlanView, rng: random.Random, options: GraphReasoningOptions) -> Iterator[Task | None]:
     """Draws combinations of knowledge points, each relation type by its share, until all are exhausted."""
-    graph = graph_of(view, NAME)
-    chosen = options.samplers()
-    shares = Shares("draw", options.all_shares, view.coverage)
-    room = Room(view, graph, options.context_tokens)
-    refuse, weight = within(options.max_chunks, room), weight_of(options.weight, view)
-    sources = opened(view, graph, rng, chosen, weight=weight, refuse=_unless_parted(options, refuse))
-    for _, draw in by_shares({name: _parted(draws, options, refuse) for name, draws in sources.items()}, shares):
-        task = task_of(draw, max_chunks=options.max_chunks, room=room)
-        if task is not None:
-            yield task
-    require_some(NAME, sources)
+    most = options.max_chunks
+    room = Room(view, graph_of(view, NAME), options.context_tokens)
 
+    def make(draw: Draw) -> Task | None:
+        return task_of(draw, max_chunks=most, room=room)
 
-def _unless_parted(options: GraphReasoningOptions, refuse: Refuse) -> Refuse:
-    """Refuses what a prompt has no room for; of a draw that is parted that is not known yet."""
-    return lambda draw: "" if _is_parted(draw, options) else refuse(draw)
-
-
-def _is_parted(draw: Draw, options: GraphReasoningOptions) -> bool:
-    return not draw.ordered and len(draw.numbers) > options.points
-
-
-def _parted(draws: Iterator[Draw], options: GraphReasoningOptions, refuse: Refuse) -> Iterator[Draw]:
-    """Draws `points` members of a larger group, `combinations` times each, the same ones whenever it is drawn.
-
-    Ends after `REFUSALS` combinations in a row that a prompt has no room for.
-    """
-    refused = 0
-    for draw in draws:
-        if not _is_parted(draw, options):
-            yield draw
-            continue
-        members = sorted(draw.numbers)
-        chance = group_rng("combinations", sorted(draw.entities), options.points)
-        seen: set[tuple[int, ...]] = set()
-        for _ in range(options.combinations):
-            some = tuple(sorted(chance.sample(members, options.points)))
-            if some in seen:
-                continue
-            seen.add(some)
-            part = Draw(draw.graph, draw.kind, some)
-            if not refuse(part):
-                refused = 0
-                yield part
-            elif (refused := refused + 1) >= REFUSALS:
-                return
+    return combined(view, rng, NAME, options, make=make, refuse=within(most, room))
 
 
 def _path(state: FlowState) -> list[str]:

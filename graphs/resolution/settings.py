@@ -23,6 +23,8 @@ class ResolutionSettings(Record):
     use_model:       ask the model of the role `resolver` about the grey zone.
     max_model_pairs: how many pairs it is asked about at most, the most likely first.
     near_types:      lists of entity types that may be given to one thing, besides the built-in ones.
+    alike:           the cosine from which two names are one by their vectors; 0 asks no embedder.
+    embedder:        what makes the vectors: a model's name, `hashed`, or `sentence-transformers:` and a model.
     off:             every name is an entity of its own, but for types that contradict nothing.
     """
 
@@ -32,6 +34,8 @@ class ResolutionSettings(Record):
     use_model: bool = False
     max_model_pairs: int = Field(default=200, ge=0)
     near_types: tuple[tuple[str, ...], ...] = ()
+    alike: float = Field(default=0.0, ge=0, le=1)
+    embedder: str = Field(default="hashed", min_length=1)
     off: bool = False
 
     @model_validator(mode="after")

@@ -1,9 +1,11 @@
-"""`pair`: two that are joined. `distant`: two that only a third joins."""
+"""`pair`: two that are joined. `distant`: two that only others join."""
 
 from __future__ import annotations
 
 from bisect import bisect_right
 from zlib import crc32
+
+from pydantic import Field
 
 from .base import Linked, Opening, RootByRoot, SamplerKind
 from .draws import Draw, Group
@@ -47,42 +49,67 @@ def _open_pairs(options: Linked, opening: Opening) -> Walks | _EvenPairs:
 PAIR = SamplerKind("pair", "two entities that are joined", Linked, _open_pairs)
 
 
-class _Distant(Walks):
-    """Two entities that are not joined and have a neighbour in common: `through` has that neighbour between them.
+class DistantOptions(Linked):
+    """Options of `distant`.
 
-    Which neighbour it is, where there are several, hangs on the two ends alone, so that equal pairs are told alike.
+    hops: how far apart the two are: no path between them has fewer steps.
     """
 
-    mend = f"no two entities have a neighbour in common that are not joined themselves: {WIDER}"
+    hops: int = Field(default=2, ge=2, le=3)
 
-    def __init__(self, options: Linked, opening: Opening) -> None:
-        super().__init__(options, opening, 3)
+
+class _Distant(Walks):
+    """Two entities that are `hops` steps apart and no fewer: `through` has a shortest path, with those between them.
+
+    Which path it is, where there are several, hangs on the two ends alone, so that equal pairs are told alike.
+    """
+
+    def __init__(self, options: DistantOptions, opening: Opening) -> None:
+        super().__init__(options, opening, options.hops + 1)
+        self.hops = options.hops
+        fewer = "take hops = 2; or " if options.hops > 2 else ""
+        self.mend = f"no two entities are {options.hops} steps apart: {fewer}{WIDER}"
 
     def key(self, group: Group) -> bytes:
         return super().key((group[0], group[-1]))
 
     def checked(self, group: Group) -> Group | str:
-        if self.walker.joined(group[0], group[-1]):
+        first, last = group[0], group[-1]
+        if self.walker.joined(first, last):
             return "joined"
+        if self.hops > 2 and self._shared(first, last):
+            return "short cut"
         return group
 
     def draw(self, kind: str, group: Group) -> Draw:
         first, last = sorted((group[0], group[-1]))
-        through = (first, self._between(first, last), last)
+        through = (first, *self._between(first, last), last)
         ends = (group[0], group[-1])
         return Draw(self.graph, kind, ends, through=through if ends[0] == first else through[::-1], ordered=True)
 
-    def _between(self, first: int, last: int) -> int:
+    def _shared(self, first: int, last: int) -> list[int]:
         few, many = sorted((first, last), key=self.walker.degree)
-        shared = [one for one in self.walker.near(few) if self.walker.joined(one, many)]
-        salt = crc32(f"{self.graph.ids[first]}\n{self.graph.ids[last]}".encode())
+        return [one for one in self.walker.near(few) if self.walker.joined(one, many)]
+
+    def _between(self, first: int, last: int) -> Group:
         ids = self.graph.ids
-        return min(shared, key=lambda one: (crc32(ids[one].encode(), salt), one))
+        salt = crc32(f"{ids[first]}\n{ids[last]}".encode())
+
+        def order(one: int) -> tuple[int, int]:
+            return crc32(ids[one].encode(), salt), one
+
+        if self.hops == 2:
+            return (min(self._shared(first, last), key=order),)
+        ends = set(self.walker.near(last))
+        for one in sorted(self.walker.near(first), key=order):  # the first that leads on, mostly
+            if thirds := ends.intersection(self.walker.near(one)):
+                return one, min(thirds, key=order)
+        raise AssertionError("a pair is drawn by a path between its ends")
 
 
-def _open_distant(options: Linked, opening: Opening) -> _Distant:
+def _open_distant(options: DistantOptions, opening: Opening) -> _Distant:
     return _Distant(options, opening)
 
 
-DISTANT = SamplerKind("distant", "two entities that are not joined and have a neighbour in common", Linked,
+DISTANT = SamplerKind("distant", "two entities that are `hops` steps apart, and no fewer", DistantOptions,
                       _open_distant)  # fmt: skip
