@@ -214,6 +214,12 @@ def test_a_solution_may_have_to_run(tmp_path: Path) -> None:
     assert not judged & {item.task for item in crossed}
 
 
+def test_a_solution_without_words_is_not_judged(tmp_path: Path) -> None:
+    ran = changed(genetic, "genetic-code", lambda request: "...").run(tmp_path)
+    assert {item.reasons for item in ran.items if "duplicate" not in item.reasons} == {("empty",)}
+    assert "judge-code" not in ran.calls
+
+
 def test_what_is_like_a_benchmark_is_no_parent(tmp_path: Path) -> None:
     held = "Return the sum of all even squares below the number that stands in the first line of the file."
     (tmp_path / "held.jsonl").write_text(f'{{"question": "{held}"}}\n')

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter, defaultdict
 from collections.abc import Callable
 from dataclasses import replace
@@ -14,6 +15,7 @@ from seed_recipes import Case, Ran, shown
 
 from gristmill import Request, Status
 from gristmill.agents.ideas import new_idea
+from gristmill.campaigns.datasets import export_run
 from gristmill.errors import ConfigError
 from gristmill.storage.records import Item
 
@@ -216,6 +218,24 @@ def test_a_program_that_another_leaf_wrote_is_no_second_solution(tmp_path: Path)
     ran = case.run(tmp_path, options={"at_once": 4})
     assert len(ran.accepted) == 1
     assert {item.reasons for item in ran.items if item.status is Status.REJECTED} == {("duplicate",)}
+
+
+def test_a_program_that_failed_is_the_worse_half_of_a_pair(tmp_path: Path) -> None:
+    """One whose idea the problem had, or that nobody wrote, is not."""
+    ran = CASE.run(tmp_path)
+    export_run(tmp_path / "runs" / "t", out=tmp_path / "out", formats=("dpo",))
+    pairs = [json.loads(line) for line in (tmp_path / "out" / "dpo" / "train.jsonl").read_text().splitlines()]
+    assert pairs
+    passing = {item.messages[-1].content for item in ran.accepted}
+    failing = {item.messages[-1].content for item in ran.items if item.reasons == ("wrong_output",)}
+    assert {pair["chosen"][0]["content"] for pair in pairs} <= passing
+    assert {pair["rejected"][0]["content"] for pair in pairs} == failing
+
+    (tmp_path / "same").mkdir()
+    changed("same-idea", same).run(tmp_path / "same", options={"least_diversity": 0.0})
+    export_run(tmp_path / "same" / "runs" / "t", out=tmp_path / "same" / "out", formats=("dpo",))
+    text = (tmp_path / "same" / "out" / "dpo" / "train.jsonl").read_text()
+    assert all("seen 0" in json.loads(line)["rejected"][0]["content"] for line in text.splitlines())
 
 
 def test_without_tests_a_program_must_run_to_its_end(tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ from .shapes import LeftOut, Row, turns
 SUPERSEDED = "superseded"  # the reason of an accepted item in whose place another version of it counts
 NOT_ABOUT_THE_ANSWER = frozenset(
     {"duplicate", "near_duplicate", "unsuitable", "trivial", "too_easy", "wrong_kind", "off_topic", "unanswerable"}
-    | {SUPERSEDED}
+    | {"same_idea", SUPERSEDED}
 )
 
 
