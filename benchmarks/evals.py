@@ -32,8 +32,9 @@ SMALL = {
     "contamination": "--rows 2000 --items 400",
     "gate": "--items 20000 --vectors 20000 --redis 1000",
     "metrics": "--vectors 20000 --texts 1000",
+    "report": "--items 2000",
     "select": "--items 20000",
-    "steering": "--seeds 2 --case skewed",
+    "steering": "--seeds 2 --case skewed again",
 }
 
 

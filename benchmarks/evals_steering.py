@@ -1,6 +1,6 @@
 """How many model calls a campaign needs with steering on, over those with it off, to the same coverage and Vendi score.
 
-    python benchmarks/evals_steering.py                                  # all cases, 5 seeds each
+    python benchmarks/evals_steering.py                                  # all cases, 8 seeds each
     python benchmarks/evals_steering.py --corpus ../shared/corpus --seeds 3 --case again even
 
 Each case is run twice a seed, with `[steer]` off and on and nothing else different:
@@ -51,7 +51,7 @@ from gristmill.graphs.recipes.base import PlanView, lazily
 from gristmill.storage.records import Item, Status, Task
 from gristmill.storage.store import RunStore
 
-SEEDS = 5
+SEEDS = 8
 STEPS = 40  # points of a curve
 SHOWN = 8
 TOPICS, DEPTH, EXPONENT = 120, 3, 1.1

@@ -243,3 +243,12 @@ def test_the_reference_is_what_it_says() -> None:
     shares = scipy.linalg.eigvalsh(rows @ rows.T / 30)
     shares = shares[shares > 1e-12]
     assert reference.score_K(rows @ rows.T) == pytest.approx(math.exp(-(shares * np.log(shares)).sum()), rel=1e-6)
+
+
+def test_more_clusters_than_different_rows_are_a_figure_all_the_same() -> None:
+    rows = np.repeat(np.eye(3, 8, dtype=np.float32)[:2], 50, axis=0)
+    entropy, effective = cluster_entropy(rows, 5)
+    assert effective.value == pytest.approx(2.0)
+    assert entropy.value == pytest.approx(math.log(2) / math.log(5))
+    alike, one = cluster_entropy(rows[:50], 5)
+    assert (alike.value, one.value) == (0.0, pytest.approx(1.0))

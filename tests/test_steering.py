@@ -446,6 +446,30 @@ async def test_what_was_passed_over_comes_before_what_is_asked_again() -> None:
     assert len(set(asks[:320])) == 200, "they are not left to the end of the walk"
 
 
+def test_an_ask_promises_what_its_like_gave_and_no_more_than_its_turn() -> None:
+    asks = Asks(0.5)
+    for key in range(100):
+        asks.plan(key)
+        asks.end(key, Status.ACCEPTED, 1.0)
+    assert asks.promise(99) == pytest.approx(2**-0.5), "all that was asked gave something: turns alone count"
+    for key in range(50):
+        asks.plan(key)
+        asks.end(key, Status.ACCEPTED if key % 5 == 0 else Status.REJECTED, float(key % 5 == 0))
+    assert asks.promise(99) == asks.hope(99) == pytest.approx(0.2, abs=0.05), "its turn is not counted besides"
+    for key in range(0, 50, 5):
+        asks.plan(key)
+        asks.end(key, Status.ACCEPTED, 1.0)
+    assert asks.promise(100) == 1.0
+    for key in (200, 201):
+        for _ in range(2):
+            asks.plan(key)
+    asks.end(200, Status.ACCEPTED, 1.0)
+    asks.end(200, Status.ACCEPTED, 1.0)
+    asks.end(201, Status.ACCEPTED, 1.0)
+    asks.end(201, Status.REJECTED, 0.0)
+    assert asks.promise(200) > asks.promise(99) >= asks.promise(201), "what gave twice comes before what gave once"
+
+
 async def test_asks_are_forgotten_and_a_fleet_or_a_restart_knows_the_same() -> None:
     asks = Asks(0.5)
     for key in range(REMEMBERED + 10):

@@ -44,7 +44,9 @@ class Asks:
     """What the next task of an ask promises beside one that was never asked, in (0, 1].
 
     Asks of the same history (so often accepted, a duplicate, declined) are taken to do alike. A fresh one promises 1,
-    whatever it yields: what is easily accepted is not preferred, only what repeats in vain comes later.
+    whatever it yields: what is easily accepted is not preferred, only what repeats in vain comes later. Where nothing
+    repeats, asks still take turns: one that was planned n times promises no more than 1 / (1 + n) ^ rarity. What its
+    history says is not lowered by its turn besides: an ask that gave twice would come after one that repeated once.
     """
 
     def __init__(self, rarity: float) -> None:
@@ -84,7 +86,7 @@ class Asks:
     def promise(self, key: int) -> float:
         """Returns what one more task of an ask promises, less the more were planned of it."""
         ask = self._asks.get(key)
-        return 1.0 if ask is None else self._hope(ask) / float((1 + ask.made) ** self._rarity)
+        return 1.0 if ask is None else min(self._hope(ask), float((1 + ask.made) ** -self._rarity))
 
     def hope(self, key: int) -> float:
         """Returns what a task of an ask was to give, by how its tasks before it ended: what it lacks more than that is

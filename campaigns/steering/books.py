@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from ...graphs.recipes.base import cell as cell_name
 from ...storage.records import Status, Task
 from .cells import Cell, Cells, Dimension
 from .spec import SteerSpec
@@ -23,7 +24,7 @@ class CellBooks:
         self.revived = False
         self._spec = spec
         self._names = cells
-        self._cells: dict[str, Cell] = {}
+        self._opened_cells = 0
         self._dimensions: dict[str, Dimension] = {}
         self._shared: dict[str, float] = {}
         for name, share in spec.shares.items():
@@ -31,18 +32,16 @@ class CellBooks:
             self._shared[dimension] = self._shared.get(dimension, 0.0) + share
 
     def __len__(self) -> int:
-        return len(self._cells)
+        return self._opened_cells
 
     def of(self, task: Task) -> Known:
         """Returns the cells of a task; new ones are opened."""
         found: Known = []
-        known, dimensions = self._cells, self._dimensions
-        for name, names in self._names.of(task):
+        dimensions = self._dimensions
+        for name, values in self._names.values(task):
             dimension = dimensions.get(name) or self._dimension(name)
-            cells = []
-            for cell in names:
-                cells.append(known.get(cell) or self._opened(cell, dimension))
-            found.append((dimension, cells))
+            known = dimension.cells
+            found.append((dimension, [known.get(value) or self._opened(value, dimension) for value in values]))
         return found
 
     def _dimension(self, name: str) -> Dimension:
@@ -54,11 +53,17 @@ class CellBooks:
         for dimension in self._dimensions.values():
             dimension.measure(self._spec.rarity)
 
-    def _opened(self, name: str, dimension: Dimension) -> Cell:
-        spec = self._spec
+    def _opened(self, value: str, dimension: Dimension) -> Cell:
+        spec, name = self._spec, cell_name(dimension.name, value)
         quotas = spec.weights.get(name, 1.0), spec.shares.get(name), spec.at_most.get(name)
-        cell = self._cells[name] = Cell(name, dimension, spec.rarity, *quotas)
+        cell = dimension.cells[value] = Cell(name, dimension, spec.rarity, *quotas)
+        self._opened_cells += 1
         return cell
+
+    def _named(self, name: str) -> Cell | None:
+        """Returns the cell of a full name, where it is open."""
+        dimension, _, value = name.partition("=")
+        return self._dimensions[dimension].cells.get(value) if dimension in self._dimensions else None
 
     def plan(self, known: Known, status: Status = Status.PENDING, *, counts: bool = True) -> None:
         """Counts a planned task; see `Cell.planned`."""
@@ -101,14 +106,21 @@ class CellBooks:
             for cell in cells:
                 cell.waiting -= 1
                 if not cell.waiting and not cell.tried:
-                    self._cells.pop(cell.name, None)
+                    self._close(cell)
+
+    def _close(self, cell: Cell) -> None:
+        dimension = cell.dimension
+        if dimension.cells.pop(cell.name[len(dimension.name) + 1 :], None) is not None:
+            dimension.barred -= cell.bar != ""
+            self._opened_cells -= 1
 
     def missed(self) -> list[str]:
         """Says which quotas the recipe did not meet so far: cells by name, and what they have."""
         told: list[str] = []
         for name, share in sorted(self._spec.shares.items()):
             dimension = self._dimensions.get(name.partition("=")[0])
-            has = self._cells[name].live if name in self._cells else 0
+            cell = self._named(name)
+            has = 0 if cell is None else cell.live
             tasks = 0 if dimension is None else dimension.tasks
             if tasks >= ENOUGH and has / tasks < share - MARGIN:
                 told.append(f"{name} has {has / tasks:.0%} of {tasks} tasks, not {share:.0%}")
@@ -119,7 +131,8 @@ class CellBooks:
         return (name for name in named if self._spec.weights.get(name, 1.0) > 0 and not self._was_drawn(name))
 
     def _was_drawn(self, name: str) -> bool:
-        return name in self._cells and (self._cells[name].tried > 0 or self._cells[name].waiting > 0)
+        cell = self._named(name)
+        return cell is not None and (cell.tried > 0 or cell.waiting > 0)
 
 
 def _blamed(cells: Sequence[Cell], means: Sequence[float]) -> list[tuple[Cell, float]]:

@@ -35,7 +35,7 @@ class Cells:
         readers: dict[str, Callable[[Task], Sequence[str]]] = {
             "draw": lambda task: (task.kind,),
             "chunk": lambda task: _each(task.chunks),
-            "document": lambda task: _each(list(map(self._document, task.chunks))),
+            "document": lambda task: _each([self._document(chunk) for chunk in task.chunks]),
             "entity": lambda task: _each(task.entities),
             "relation": lambda task: _each(task.relations),
             "community": self._communities_of,
@@ -48,17 +48,19 @@ class Cells:
 
     def of(self, task: Task) -> Groups:
         """Returns the cells of a task."""
-        groups: Groups = []
+        return [(name, [cell_name(name, value) for value in values]) for name, values in self.values(task)]
+
+    def values(self, task: Task) -> list[tuple[str, Sequence[str]]]:
+        """Returns what a task has in each dimension where it has anything: the cells' names without the dimension's."""
+        found: list[tuple[str, Sequence[str]]] = []
         for name, read in self._readers:
-            if found := read(task):
-                groups.append((name, [f"{name}={value}" for value in found]))
+            if values := read(task):
+                found.append((name, values))
         if self._all:
-            groups += [
-                (name, [cell_name(name, value)])
-                for name, value in task.attributes.items()
-                if isinstance(value, str) and name not in MARKS and name not in self._named
-            ]
-        return groups
+            for name, value in task.attributes.items():
+                if isinstance(value, str) and name not in MARKS and name not in self._named:
+                    found.append((name, (value,)))
+        return found
 
     def _communities_of(self, task: Task) -> Sequence[str]:
         return tuple(dict.fromkeys(one for entity in task.entities for one in self._communities.get(entity, ())))
@@ -106,15 +108,17 @@ class Dimension:
     total:  the sum of the cells' live tasks; `seen` is how many of them have any.
     level:  one more than the mean count, as it was when `measure` was called: while a batch is chosen it stands still,
             so that a cell is worth less with each task and never more.
+    cells:  its cells by value; `barred` is how many of them may not be drawn.
     """
 
-    __slots__ = ("level", "name", "others", "rest", "seen", "tasks", "total")
+    __slots__ = ("barred", "cells", "level", "name", "others", "rest", "seen", "tasks", "total")
 
     def __init__(self, name: str, rest: float | None = None) -> None:
         self.name = name
         self.rest = rest
-        self.tasks = self.others = self.total = self.seen = 0
+        self.tasks = self.others = self.total = self.seen = self.barred = 0
         self.level = 1.0
+        self.cells: dict[str, Cell] = {}
 
     def measure(self, power: float) -> None:
         """Sets `level`, to the power that rarity has."""
@@ -164,7 +168,8 @@ class Cell:
         self._power = power
         self.rarity = weight**power if weight else 0.0
         self.bar = ""
-        self._bar()
+        if not weight or most is not None:
+            self._bar()
 
     @property
     def saturated(self) -> bool:
@@ -193,7 +198,7 @@ class Cell:
         spent = self.novelty.seen >= after and self.novelty.mean < threshold
         if spent == self.saturated or self.bar not in ("", "saturated"):
             return False
-        self.bar = "saturated" if spent else ""
+        self._set_bar("saturated" if spent else "")
         return True
 
     def _change(self, by: int) -> None:
@@ -207,6 +212,10 @@ class Cell:
 
     def _bar(self) -> None:
         if self.weight == 0:
-            self.bar = "weight"
+            self._set_bar("weight")
         elif self.most is not None and self.accepted >= self.most:
-            self.bar = "at_most"
+            self._set_bar("at_most")
+
+    def _set_bar(self, bar: str) -> None:
+        self.dimension.barred += (bar != "") - (self.bar != "")
+        self.bar = bar

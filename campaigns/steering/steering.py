@@ -16,7 +16,7 @@ from ...graphs.recipes.base import WAIT, coverage_keys
 from ...storage.records import Status, Task
 from .asks import Asks, ask_of
 from .books import CellBooks, Known
-from .cells import Cells
+from .cells import Cell, Cells, Dimension
 from .spec import SteerSpec
 
 PATIENCE = 10_000  # candidates in a row that may not be drawn, after which the planner is taken to have no other
@@ -215,8 +215,9 @@ class Steering:
         self._barren = 0
         self._held.add(task.id)
         self._buffer.append(one)
+        waiting = self.waiting
         for key in one.keys:
-            self.waiting[key] += 1
+            waiting[key] = waiting.get(key, 0) + 1  # `+= 1` takes a call more for a key that is not there
 
     def _put_aside(self, one: Candidate, why: str) -> None:
         """Keeps a candidate of a saturated cell for a while, to try it again; others go."""
@@ -293,10 +294,13 @@ class Steering:
                 cell.waiting -= 1
 
     def _uncount(self, one: Candidate) -> None:
+        waiting = self.waiting
         for key in one.keys:
-            self.waiting[key] -= 1
-            if self.waiting[key] <= 0:
-                del self.waiting[key]
+            left = waiting[key] - 1
+            if left > 0:
+                waiting[key] = left
+            else:
+                del waiting[key]
 
     def _worth(self, one: Candidate) -> float:
         """What a candidate promises: its rarity, each dimension alike, times the novelty of its least novel cell and
@@ -305,15 +309,15 @@ class Steering:
         rarity = 0.0
         for dimension, cells in one.known:
             part = 0.0
-            level, shared = dimension.level, dimension.rest is not None
+            shared = dimension.rest is not None
             for cell in cells:
                 mean = cell.novelty.mean
                 if mean < novelty:
                     novelty = mean
                 if shared and cell.share is not None:
-                    part += min(STEP, max(1 / STEP, cell.share * (dimension.tasks + 1) / (cell.live + 1)))
+                    part += _step(cell, dimension)
                 else:
-                    part += cell.rarity * level
+                    part += cell.rarity * dimension.level
             rarity += part if len(cells) == 1 else part / len(cells)
         return novelty * rarity * one.promise
 
@@ -350,13 +354,20 @@ class Steering:
 def _barred(known: Known) -> str:
     """Says why a candidate may not be drawn: a cell that nobody wants, that is full, or that is saturated."""
     found = ""
-    for _, cells in known:
+    for dimension, cells in known:
+        if not dimension.barred:
+            continue
         for cell in cells:
             if cell.bar:
                 if cell.bar != "saturated":
                     return cell.bar
                 found = cell.bar
     return found
+
+
+def _step(cell: Cell, dimension: Dimension) -> float:
+    """How far a cell with a share is behind it, or ahead."""
+    return min(STEP, max(1 / STEP, (cell.share or 0.0) * (dimension.tasks + 1) / (cell.live + 1)))
 
 
 def _is_full(known: Known) -> bool:

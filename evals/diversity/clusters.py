@@ -6,13 +6,12 @@ import math
 
 from ...errors import ConfigError
 from ..figure import Figure
-from ..numeric import Lazy, Matrix, np
+from ..numeric import Matrix, np
+from ..vectors.centres import TRAINED, fitted_centres
 from .vectors import CHUNK, NO_VECTORS, Unit, same_width
 from .vendi import effective
 
 MOST = 256  # clusters
-FITTED = 100_000  # rows that the centres are fitted to; more move them no further
-cluster = Lazy("sklearn.cluster", "scikit-learn", "evals")
 
 
 def cluster_count(count: int) -> int:
@@ -29,7 +28,7 @@ def cluster_entropy(
 ) -> list[Figure]:
     """Entropy of the sizes of k-means clusters, as a share of the most that it could be, and as effective clusters.
 
-    Centres by scikit-learn's MiniBatchKMeans (Sculley 2010, Web-Scale K-Means Clustering) over rows of length one.
+    Centres by k-means over a sample of rows of length one (`vectors/centres.py`), 64 rows a cluster.
     k-means puts centres where rows are, so a set measured by centres of its own looks more even than it is: to compare
     two sets give both the same `fitted_to` (a reference set, or both together).
 
@@ -41,7 +40,7 @@ def cluster_entropy(
     Returns:
         `cluster_entropy` (share in [0, 1] of log k) and `cluster_effective` (effective clusters, exp of the entropy).
 
-    Cost: at most 100,000 rows are fitted to, a few seconds for 100,000 x 384; assigning costs n k d.
+    Cost: at most 64 k rows are fitted to, a few seconds for 100,000 x 384; assigning costs n k d.
 
     Raises:
         ConfigError: fewer than 2 clusters or more than rows to fit them to; dimensions differ; a row is not finite.
@@ -57,15 +56,10 @@ def cluster_entropy(
     if not 2 <= k <= basis.count:
         raise ConfigError(f"{k} clusters were asked of {basis.count:,} rows; give at least 2 and at most that many")
     drawn = np.arange(basis.count)
-    if basis.count > FITTED:
-        drawn = np.sort(np.random.default_rng(seed).choice(basis.count, size=FITTED, replace=False))
-    rows = basis.rows(drawn, np.float32)
-    fitted = cluster.MiniBatchKMeans(
-        n_clusters=k, batch_size=min(4096, max(len(rows), 1)), n_init=3, random_state=seed % 2**32
-    ).fit(rows)
-    del rows
+    if basis.count > TRAINED * k:
+        drawn = np.sort(np.random.default_rng(seed).choice(basis.count, size=TRAINED * k, replace=False))
+    centres = fitted_centres(basis.rows(drawn, np.float32), k, seed % 2**32)
     sizes = np.zeros(k, dtype=np.int64)
-    centres = fitted.cluster_centers_.astype(np.float32)
     offset = (centres**2).sum(axis=1) / 2
     for start in range(0, unit.count, CHUNK):
         part = unit.rows(slice(start, start + CHUNK), np.float32)

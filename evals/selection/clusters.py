@@ -1,27 +1,20 @@
-"""k-means over vectors of any number: centres from a sample, by scikit-learn; then every vector to its nearest centre.
+"""k-means over vectors of any number: centres from a sample (`vectors/centres.py`); then each to its nearest centre.
 
-One Lloyd's run from k-means++ (Arthur and Vassilvitskii 2007), which looks at `SEEDED` vectors: at more it would take
-most of the time. A sample of `TRAINED` vectors a centre is what index libraries take too: centres hardly move with
-more. Cost: O(TRAINED k² d) to train, O(n k d) to assign; memory: the sample (4 TRAINED k d bytes) and a block of
-vectors, never all.
+Cost: O(TRAINED k² d) to train, O(n k d) to assign; memory: the sample (4 TRAINED k d bytes) and a block of vectors,
+never all.
 """
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from math import isqrt
 
-from ..numeric import Lazy, Matrix, np
+from ..numeric import Matrix, np
+from ..vectors.centres import TRAINED, fitted_centres
 from .base import Group, Rng
 from .pool import Places, Vectors
 
-sklearn_cluster = Lazy("sklearn.cluster", "scikit-learn", "evals")
-threadpool = Lazy("threadpoolctl", "threadpoolctl", "evals")
-TRAINED = 64  # vectors a centre
-SEEDED = 4096  # vectors, at least four a centre
-ROUNDS = 20  # of Lloyd's algorithm
 MOST = 1024  # clusters by default
 
 
@@ -67,7 +60,7 @@ def cluster(vectors: Vectors, k: int, rng: Rng) -> Clusters:
     which its threads add up differs from run to run. Assigning uses all cores.
     """
     sample = rng.permutation(len(vectors))[: TRAINED * k]
-    centres = _centres(vectors.at(np.sort(sample)), k, int(rng.integers(2**31 - 1)))
+    centres = fitted_centres(vectors.at(np.sort(sample)), k, int(rng.integers(2**31 - 1)))
     lengths = np.linalg.norm(centres, axis=1, keepdims=True)
     directions = centres / np.where(lengths > 0, lengths, 1)
     offsets = np.einsum("ij,ij->i", centres, centres) / 2  # |x - c|² is least where x·c - |c|²/2 is most
@@ -79,17 +72,3 @@ def cluster(vectors: Vectors, k: int, rng: Rng) -> Clusters:
         labels[start:end] = nearest
         likeness[start:end] = np.einsum("ij,ij->i", block, directions[nearest])
     return Clusters(len(centres), labels, likeness)
-
-
-def _centres(sample: Matrix, k: int, seed: int) -> Matrix:
-    different = len(np.unique(sample.view(np.dtype((np.void, sample.dtype.itemsize * sample.shape[1])))))
-    k = min(k, different)
-    if k == 1:
-        return np.asarray(sample.mean(axis=0, keepdims=True), dtype=np.float32)
-    with threadpool.threadpool_limits(1), warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # that some centres came to lie in one place: an empty cluster does no harm
-        few = sample if len(sample) <= (most := max(SEEDED, 4 * k)) else sample[:: len(sample) // most]
-        begun = sklearn_cluster.kmeans_plusplus(few, k, random_state=seed)[0]
-        model = sklearn_cluster.KMeans(k, init=begun, n_init=1, max_iter=ROUNDS, algorithm="lloyd")
-        centres = model.fit(sample).cluster_centers_
-    return np.asarray(centres, dtype=np.float32)
