@@ -17,6 +17,7 @@ from typing import Any, Self
 from ..errors import ConfigError
 from ..evals.numeric import np
 from ..graphs.recipes.base import Planner
+from ..graphs.recipes.catalogue import recipe
 from ..models.contract import Model
 from ..models.layers.latency import Latencies
 from ..models.layers.limiter import AnyLimiter
@@ -42,6 +43,7 @@ from .stops import Stop
 from .telemetry.exposition import Exposition, exposed
 from .telemetry.metrics import calls_source, process_source, run_source
 from .telemetry.telemetry import Telemetry
+from .training import Hook, Trainer, load_hook
 
 
 @dataclass(frozen=True)
@@ -76,6 +78,7 @@ class Campaign:
         flow: a StateGraph, a function that returns one, or the `module:attribute` of either; in place of the
             recipe's flow.
         planner: a planner, or its `module:attribute`; in place of the recipe's planner.
+        trainer: a function that a round's items are handed to (`campaigns.training.Hook`), in place of `train.hook`.
         models: by name, each a string such as `openai_api/Qwen/Qwen2.5-7B-Instruct`, a `ModelSpec`, or a `Model`.
         values: the other keys of `CampaignSpec`.
 
@@ -90,6 +93,7 @@ class Campaign:
         *,
         flow: Flow | Callable[[], Flow] | str = "",
         planner: Planner | str = "",
+        trainer: Hook | None = None,
         models: Mapping[str, str | ModelSpec | Model] | None = None,
         **values: Any,
     ) -> None:
@@ -110,12 +114,14 @@ class Campaign:
         )
         self._flow = None if isinstance(flow, str) else flow
         self._planner = None if isinstance(planner, str) else planner
+        self._trainer = trainer
 
     @classmethod
     def from_spec(cls, spec: CampaignSpec) -> Self:
         """Makes a campaign of a validated spec."""
         campaign = cls.__new__(cls)
         campaign.spec, campaign.models, campaign._flow, campaign._planner = spec, {}, None, None
+        campaign._trainer = None
         return campaign
 
     @classmethod
@@ -138,7 +144,20 @@ class Campaign:
             _ = np.float32  # says here what to install, not when all points are paid for
         if self._planner is None and not self.spec.planner:
             require_draws(self.spec, prepared.options)
+            self._require_handover()
         return prepared
+
+    @property
+    def _hook(self) -> Hook | None:
+        return self._trainer or load_hook(self.spec.train.hook)
+
+    def _require_handover(self) -> None:
+        """Raises `ConfigError` for a trainer that would never be called, or cannot be."""
+        if self._hook is not None and not recipe(self.spec.recipe or "rows").hands_over:
+            raise ConfigError(
+                f"train.hook: recipe '{self.spec.recipe or 'rows'}' hands no round over, so the trainer would never be "
+                f"called; leave it out"
+            )
 
     def run(
         self,
@@ -198,6 +217,8 @@ class Campaign:
                             progress.say(f"{chunks} chunks that extraction failed on are read again")
                     run.refresh = refresh
                     run.fleet, run.telemetry, run.exposition = fleet, telemetry, exposition
+                    if (hook := self._hook) is not None:
+                        run.trainer = Trainer(hook, run.store, minutes=self.spec.train.minutes, stopping=run.stopping)
                     stop, ingested = await run.go(progress)
                     return CampaignReport(
                         name=self.spec.name,

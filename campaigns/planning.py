@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from orjson import dumps, loads
 
 from ..errors import ConfigError, GristmillError
-from ..graphs.recipes.base import WAIT, Planner, PlanView
+from ..graphs.recipes.base import WAIT, Handover, Planner, PlanView
 from ..storage.records import Chunk, Item, Status, Task
 from ..storage.returns import is_refine
 from ..storage.schema import Statement
@@ -27,6 +27,7 @@ from .steering.ends import mark_of, stop_of
 from .steering.outcomes import ended_tasks, novelty_of
 from .steering.steering import Counts, Steering
 from .stops import Stop
+from .training import Trainer
 from .tries import Tries
 from .yields import MARK, NOTES, DrawYields
 
@@ -57,6 +58,7 @@ class Plan:
         window: int,
         max_tasks: int | None,
         steering: Steering | None = None,
+        trainer: Trainer | None = None,
     ) -> None:
         self.coverage = Coverage()
         self.extent = (len(chunks), 0 if graph is None else len(graph.entities))
@@ -67,6 +69,7 @@ class Plan:
         self._tries = Tries(store, self._heirs.today, stale)
         self._store = store
         self._planner = planner
+        self._trainer = trainer
         self._options = options
         self._steering = steering
         self._window = window if steering is None else steering.spec.window
@@ -86,6 +89,7 @@ class Plan:
             pending=self._pending,
             notes=loads(self._noted),
             ended=EndedItems(store),
+            trained=None if trainer is None else trainer.trained,
         )
         self._queue: deque[Task] = deque()
         self._sent_back: deque[Task] = deque()
@@ -210,6 +214,15 @@ class Plan:
             except Exception as error:  # a user's planner may raise anything
                 name = getattr(self._planner, "__name__", repr(self._planner))
                 raise ConfigError(f"planner '{name}' raised {type(error).__name__}: {error}; mend it") from error
+            if isinstance(tasks, Handover):
+                if self._trainer is None:
+                    raise ConfigError(
+                        "the planner hands a round over and the campaign has no trainer; name one: [train] hook = "
+                        '"my_training:train", or have the planner look whether view.trained is None'
+                    )
+                if not await self._trainer.train(tasks.number):
+                    return WAIT
+                continue
             if tasks is WAIT:
                 if waited or self._pending():
                     return WAIT

@@ -29,10 +29,12 @@ from ..models.layers.limiter import AnyLimiter, MakeLimiter, limiter_here
 from ..models.layers.meter import Meter
 from ..models.probe import check
 from ..models.replicas import Router
+from ..models.spec import ModelSpec
 from ..models.tracing import Tracer
 from ..prompts.library import PromptLibrary
 from ..storage.datasets.export import require_formats
 from .guards import guards_of
+from .serving import Serving
 from .spec import CampaignSpec, plain_message
 
 Flow = StateGraph[Any, Any, Any, Any]
@@ -225,8 +227,9 @@ def bind(
     # Shared: roles on one server learn together what it can take, and whether it is there.
     limiters = {} if limiters is None else limiters
     routers: dict[tuple[str, ...], Router] = {}
-    stacks = {
-        name: build(
+
+    def stack(source: ModelSpec, name: str = "default") -> Model:
+        return build(
             source,
             calls=calls(name),
             budget=budget,
@@ -236,8 +239,8 @@ def bind(
             make_limiter=make_limiter,
             tracer=tracer,
         )
-        for name, source in spec.models.items()
-    }
+
+    stacks = {name: stack(source, name) for name, source in spec.models.items()}
     stacks |= {
         name: wrap(model, calls=calls(name), budget=budget, meter=meter, tracer=tracer) for name, model in given.items()
     }
@@ -246,11 +249,14 @@ def bind(
         if name not in stacks:
             raise ConfigError(f"roles.{role}: no model is called '{name}'; there are {', '.join(sorted(stacks))}")
 
-    async def close() -> None:
-        for stack in stacks.values():
-            await stack.aclose()
+    serving = Serving(by_role, spec, stack)
 
-    return by_role, close
+    async def close() -> None:
+        await serving.aclose()
+        for one in stacks.values():
+            await one.aclose()
+
+    return serving, close
 
 
 async def check_models(spec: CampaignSpec, prepared: Prepared) -> None:

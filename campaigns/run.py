@@ -43,6 +43,7 @@ from .stops import Stop, Stops
 from .telemetry.exposition import Exposition
 from .telemetry.tasks import node_spans, traced
 from .telemetry.telemetry import Telemetry
+from .training import Trainer
 from .worker import Worker
 from .yields import MARK as DRAWS
 
@@ -68,6 +69,7 @@ class Run:
     fleet: Fleet | None = None
     telemetry: Telemetry = field(default_factory=Telemetry)
     exposition: Exposition | None = None
+    trainer: Trainer | None = None
     plan: Plan | None = None
     loop: Loop | None = None
     dispatcher: Dispatcher | None = None
@@ -168,6 +170,7 @@ class Run:
                 window=max(64, 2 * self.spec.concurrency),
                 max_tasks=self.spec.max_tasks,
                 steering=opened,
+                trainer=self.trainer,
             )
             if self.stopping.is_set():
                 return self.why
@@ -229,12 +232,15 @@ class Run:
             on_outcome=lambda _, outcome: progress.outcome(outcome),
             returns=Returns(self.store, plan, stops, progress.people),
         )
-        with calm_collector():
+        with (
+            calm_collector(),
+            self._ended_in_time(stops),
+        ):  # the loop looks itself, but not while it waits for a trainer
             return await self.loop.run()
 
     @contextmanager
     def _ended_in_time(self, stops: Stops) -> Iterator[None]:
-        """Ends the phases before the tasks when the time budget is spent; the loop of tasks looks by itself."""
+        """Asks for an orderly end when the time budget is spent."""
         left = stops.seconds_left
         if left is None:
             yield

@@ -24,6 +24,7 @@ from ..models.spec import ModelSpec
 from .novelty import NoveltySpec
 from .shards import Shard
 from .steering.spec import AttributesSpec, SteerSpec
+from .train_spec import TrainSpec
 
 LONGEST_NAME = 100
 
@@ -217,6 +218,7 @@ class CampaignSpec(Part):
     pii: ScanSettings = ScanSettings()
     attributes: AttributesSpec = AttributesSpec()
     novelty: NoveltySpec = NoveltySpec()
+    train: TrainSpec = TrainSpec()
 
     @field_validator("documents", "prompts", mode="before")
     @classmethod

@@ -17,6 +17,7 @@ from .guards import judged
 from .outcome import Outcome, code_of, failure, failure_of, in_round, outcome_of
 from .refining import VersionsPool, first_state
 from .rounds import Contexts
+from .serving import Serving
 
 # What concerns the whole campaign and no single task: the task stays pending, the campaign stops.
 FATAL = (BudgetExceeded, AccessDenied, ServerLost, ConfigError, StoreError)
@@ -69,6 +70,8 @@ class Worker:
     async def _outcome(self, work: Work) -> Outcome:
         task = work.task
         context = await self._contexts.of(work.precedents)
+        if isinstance(context.models, Serving) and (models := context.models.of(task)) is not context.models:
+            context = replace(context, models=models)
         failed: Exception | None = None
         state: FlowState = {}
         TASK.set(task.id)  # not reset: what follows in this asyncio task is about the same one

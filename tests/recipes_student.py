@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import random
 from typing import Any
 
 from seed_recipes import Case, mark
@@ -87,6 +89,35 @@ def reverse_gen(request: Request) -> Any:
     return {"response": "I guess.", "answer": f"not {right} {request.sample}" if errs(topic, query) else right}
 
 
+# rest: a student solves a problem as often as its rate says; `better` is the one that was trained.
+
+RATES = {"easy": 0.9, "even": 0.5, "hard": 0.15, "hopeless": 0.0}
+PROBLEMS = [
+    {"text": f"A {name} sum: what is {number} times {number}?", "answer": f"#### {number * number}"}
+    for number, name in enumerate(RATES, 12)
+]
+
+
+def problem_of(text: str) -> str:
+    return next(name for name in RATES if f"A {name} sum" in text)
+
+
+def is_right(text: str, seed: int | None, by: str = "") -> bool:
+    rate = RATES[problem_of(text)] + (0.3 if by else 0)
+    return random.Random(f"{problem_of(text)} {seed} {by}").random() < rate  # nothing secret
+
+
+def solution(text: str, seed: int | None, by: str = "") -> str:
+    number = int(text.split("what is ")[1].split()[0])
+    answer = number * number if is_right(text, seed, by) else number + 1
+    way = hashlib.sha256(f"{text}{seed}{by}".encode()).hexdigest()
+    return f"By {way[:8]} and {way[8:16]} and {way[16:24]} we find {by}\n\n\\boxed{{{answer}}}"
+
+
+def rest(request: Request) -> Any:
+    return solution(request.variables["instruction"], request.sampling.seed)
+
+
 CASES: dict[str, Case] = {
     "s3": Case(
         "s3", s3, GOLD, {"seeds": 3, "rationales": 2, "per_error": 2, "most_errors": 4, "rounds": 6, "patience": 2}
@@ -99,4 +130,5 @@ CASES: dict[str, Case] = {
         others=("other",),
     ),
     "reverse-gen": Case("reverse-gen", reverse_gen, QUERIES, {"batch": 9, "rounds": 3, "shots": 2}, others=("target",)),
+    "rest": Case("rest", rest, PROBLEMS, {"samples": 8, "cap": 2}),
 }

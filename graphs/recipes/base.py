@@ -253,6 +253,7 @@ class Recipe:
     planner: see `Planner`.
     flow:    options → the StateGraph that one task runs through; None where only the user can say (`rows`).
     settings: keys of the campaign that stand where the user says nothing of them, such as how its graph is made.
+    hands_over: whether its planner hands rounds over to a campaign's trainer.
     """
 
     name: str
@@ -265,3 +266,4 @@ class Recipe:
     planner: Planner
     flow: Callable[[Any], StateGraph[Any, Any, Any, Any]] | None
     settings: Mapping[str, Any] = field(default_factory=dict)
+    hands_over: bool = False

@@ -51,6 +51,7 @@ _HOMES = {
     "s3": "s3:S3",
     "active-inheritance": "active_inheritance:ACTIVE_INHERITANCE",
     "reverse-gen": "reverse_gen:REVERSE_GEN",
+    "rest": "rest:REST",
 }
 
 

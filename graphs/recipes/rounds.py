@@ -15,6 +15,7 @@ from .base import PlanView
 from .seeds import column, rows
 
 ROUND = "round"  # the attribute of a task that says which round drew it, counted from 0, as text
+SERVED = "served"  # the attribute of a task that says which model answers a role: what a trainer gave
 ROUNDS = "rounds"  # the note of what each round was drawn from
 
 
@@ -69,3 +70,13 @@ def classes(known: Mapping[str, str], examples: list[tuple[str, str]], recipe: s
 def labelled(item: Item) -> tuple[str, str]:
     """An accepted item as an example: its text and its label."""
     return str(item.fields.get("text", "")), str(item.fields.get("label", ""))
+
+
+def served(view: PlanView, role: str, turn: int) -> dict[str, Any]:
+    """The attributes of a task of the round `turn` that say which model answers `role`: the newest that a trainer gave
+    before it; none where it gave none. A mapping makes no cell."""
+    known = view.trained or {}
+    for number in sorted(known, reverse=True):
+        if number < turn and (known[number]["model"] or known[number]["base_url"]):
+            return {SERVED: {role: {name: known[number][name] for name in ("model", "base_url")}}}
+    return {}
