@@ -232,10 +232,8 @@ class Run:
             on_outcome=lambda _, outcome: progress.outcome(outcome),
             returns=Returns(self.store, plan, stops, progress.people),
         )
-        with (
-            calm_collector(),
-            self._ended_in_time(stops),
-        ):  # the loop looks itself, but not while it waits for a trainer
+        # The loop looks at the time by itself, but not while a trainer is at work.
+        with calm_collector(), self._ended_in_time(stops):
             return await self.loop.run()
 
     @contextmanager

@@ -31,6 +31,7 @@ from gristmill.campaigns import spec as specs
 from gristmill.campaigns.novelty import NoveltySpec
 from gristmill.campaigns.spec import CampaignSpec, make_spec
 from gristmill.campaigns.telemetry.metrics import METRICS
+from gristmill.campaigns.train_spec import TrainSpec
 from gristmill.cli import EXAMPLES, main
 from gristmill.errors import GristmillError, ModelError
 from gristmill.evals.contamination.scan import ScanSettings
@@ -144,6 +145,7 @@ PARTS: dict[str, type[BaseModel]] = {
     "`[pii]`": ScanSettings,
     "`[attributes]`": specs.AttributesSpec,
     "`[novelty]`": NoveltySpec,
+    "`[train]`": TrainSpec,
 }
 
 

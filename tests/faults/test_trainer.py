@@ -1,4 +1,4 @@
-"""A trainer in the loop, in real processes: kill -9 amid sampling and amid training, and a fleet that goes on with it."""
+"""A trainer in the loop, in real processes: kill -9 amid sampling and amid training; a fleet that goes on with it."""
 
 from __future__ import annotations
 
