@@ -34,14 +34,22 @@ def main() -> None:
     """Verified, diverse instruction data from seed documents, every item led back to its source."""
 
 
-@main.command()
-@click.argument("name")
+@main.command(short_help="Write a campaign file to start from; copy a recipe to change it.")
+@click.argument("name", default="")
 @click.option("--documents", default="documents", show_default=True, help="Folder of seed documents.")
-@click.option("--recipe", default="grounded-qa", show_default=True, help="What to make; see docs/recipes.md.")
+@click.option("--recipe", default="", show_default="grounded-qa", help="What to make; see docs/recipes.md.")
 @click.option("--model", default="offline", show_default=True, help="For example openai_api/Qwen/Qwen2.5-7B-Instruct.")
-@click.option("--force", is_flag=True, help="Replace a file that is there.")
+@click.option("--copy", is_flag=True, help="Copy the recipe, its prompts and data here, to change them.")
+@click.option("--force", is_flag=True, help="Replace a campaign file that is there.")
 def init(**options: Any) -> None:
-    """Write NAME.toml, a campaign file to start from."""
+    """Write NAME.toml, a campaign file to start from.
+
+    With --copy, or without NAME, the recipe's module is copied to recipes/, its prompts to prompts/, and the campaign
+    runs the copy. Files that are there stay as they are.
+
+    \b
+    gristmill init --recipe wrap      wrap.toml, recipes/wrap.py and its prompts, to change
+    """
     _call("init", **options)
 
 

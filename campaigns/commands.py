@@ -14,6 +14,7 @@ from ..errors import ConfigError
 from ..graphs.flows.check import require_flow
 from ..graphs.flows.loading import load_flow
 from ..graphs.flows.picture import mermaid
+from ..graphs.recipes.base import SOURCES
 from ..graphs.recipes.catalogue import recipe as recipe_by_name
 from ..graphs.recipes.catalogue import recipes
 from ..prompts.library import PromptLibrary
@@ -29,6 +30,7 @@ from .folders import find_run
 from .forecast import forecast
 from .progress import Logged, progress_for
 from .reading import reading
+from .recipe_copy import copy_of
 from .recipe_list import all_recipes, print_recipe, print_recipes, recipe_dict
 from .recipe_page import page, section
 from .spec import CampaignSpec, load_spec
@@ -40,12 +42,20 @@ from .terminal import me, open_console, print_json
 EARLY = {"tokens", "usd", "time", "rejecting", "workers"}
 
 
-def init(name: str, documents: str, recipe: str, model: str, force: bool) -> int:
-    recipe_by_name(recipe)
-    path = write_starter(name, documents=documents, recipe=recipe, model=model, force=force)
+def init(name: str, documents: str, recipe: str, model: str, force: bool, copy: bool) -> int:
+    if not name and not recipe:
+        raise ConfigError("give the campaign a name: `gristmill init NAME`; or a recipe to copy: --recipe NAME")
+    recipe = recipe or "grounded-qa"
+    chosen = recipe_by_name(recipe)
+    copied = copy_of(recipe) if copy or not name else None
+    path = write_starter(name or recipe, documents=documents, recipe=recipe, model=model, force=force, copied=copied)
     console = open_console()
+    for file in copied.files if copied else ():
+        console.print(f"wrote {file}")
+    for file in copied.kept if copied else ():
+        console.print(f"kept {file}, which was there")
     console.print(f"wrote {path}")
-    if not Path(documents).exists():
+    if chosen.needs & SOURCES and not Path(documents).exists():
         console.print(f"next: put your documents into {documents}/, then: {me()} run {path}")
     else:
         console.print(f"next: {me()} run {path}")

@@ -276,8 +276,9 @@ def _card(campaigns: Sequence[dict[str, Any]], spec: ExportSpec, license_: str |
     names = dict.fromkeys(str(campaign.get("recipe") or campaign.get("flow", "")) for campaign in campaigns)
     licenses = {str(campaign.get("export", {}).get("license", "")) for campaign in campaigns}
     description = ""
-    with suppress(ConfigError):  # a flow, or a recipe of before
-        known = recipe(str(campaigns[0].get("recipe", "")))
+    name = str(campaigns[0].get("recipe", ""))
+    with suppress(ConfigError):  # a flow, or a recipe of before; an export runs no code of the user's
+        known = recipe("" if ":" in name else name)
         description = known.summary + (f" After: {known.paper}." if known.paper else "")
     return CardInfo(
         name=_common_name([str(campaign.get("name", "dataset")) for campaign in campaigns]),

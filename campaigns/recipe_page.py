@@ -110,7 +110,9 @@ def toml(value: Any) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, dict):
-        return "{ " + ", ".join(f"{_key(name)} = {toml(one)}" for name, one in value.items()) + " }"
+        return (
+            "{}" if not value else "{ " + ", ".join(f"{_key(name)} = {toml(one)}" for name, one in value.items()) + " }"
+        )
     if isinstance(value, list):
         return "[" + ", ".join(map(toml, value)) + "]"
     if isinstance(value, str):

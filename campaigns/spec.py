@@ -176,7 +176,8 @@ class CampaignSpec(Part):
     name:       the run's name; the run's folder is `runs/name`.
     documents:  files, folders and globs, relative to the campaign file; with `graph.seed`, or for a recipe
                 that starts from nothing, they may be left out.
-    recipe:     a recipe by name; with `flow` given it may be left out, then one task is planned for each chunk.
+    recipe:     a recipe by name, or `module:attribute` of the user's own; with `flow` given it may be left out, then
+                one task is planned for each chunk.
     flow:       `module:attribute` of the user's own StateGraph, run in place of the recipe's flow.
     planner:    `module:attribute` of the user's own planner, in place of the recipe's.
     options:    the recipe's own options.

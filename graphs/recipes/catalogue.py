@@ -1,4 +1,4 @@
-"""All recipes by name. A new one is a module of its own and a line here.
+"""All recipes by name. A new one is a module of its own and a line here; a user's own goes by `module:attribute`.
 
 A recipe's module is imported when it is asked for, so that a campaign loads no other recipe's libraries.
 """
@@ -66,10 +66,36 @@ def settings_of(name: str) -> Mapping[str, Any]:
 
 
 def recipe(name: str) -> Recipe:
-    """Returns the recipe called `name`; raises `ConfigError` naming the nearest when there is none."""
+    """Returns the recipe called `name`, or the one of a user's own that `module:attribute` names.
+
+    As with flows, the working folder is on the import path for the time of the import, which runs the module.
+
+    Raises:
+        ConfigError: there is none, and which is the nearest; or what the name leads to is no recipe.
+    """
+    if ":" in name:
+        return _own(name)
     if name in _HOMES:
         module, _, attribute = _HOMES[name].partition(":")
         return cast(Recipe, getattr(import_module(f".{module}", __package__), attribute))
     near = get_close_matches(name, _HOMES, n=1)
     meant = f"; did you mean '{near[0]}'?" if near else ""
     raise ConfigError(f"recipe: no recipe is called '{name}'{meant} (there are: {', '.join(_HOMES)})")
+
+
+def home(name: str) -> tuple[str, str]:
+    """Returns the module and the attribute of a recipe that is built in: `("bare", "BARE")`."""
+    recipe(name)
+    module, _, attribute = _HOMES[name].partition(":")
+    return module, attribute
+
+
+def _own(name: str) -> Recipe:
+    from ..flows.loading import load_named  # loads langgraph, which commands that only read a run do without
+
+    found = load_named(name, "recipe")
+    if not isinstance(found, Recipe):
+        raise ConfigError(
+            f"recipe '{name}' is a {type(found).__name__}; it has to be a Recipe (see docs/own-recipe.md)"
+        )
+    return found
