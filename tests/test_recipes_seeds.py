@@ -98,7 +98,7 @@ def test_the_flow_asks_its_roles_and_no_other(name: str, whole: Whole) -> None:
     infos = [info_of(getattr(node.runnable, "afunc", None)) for node in flow.nodes.values()]
     asked = {part.role for info in infos if info for part in (info, *info.parts) if part.role}
     assert asked <= roles
-    assert {request.role for request in whole(name).requests} - {"extractor"} == asked
+    assert {request.role for request in whole(name).requests} - {"extractor", "filter"} == asked
 
 
 def _are_names(value: Any) -> bool:
