@@ -12,6 +12,8 @@ from .generator import CUT, FINISH
 from .names import name_key
 from .state import FlowState, Node
 
+TEMPLATE_MARKS = r"<\|[a-z_]+\|>|<(?:start|end)_of_turn>"  # of a chat template, in what should be a user's words
+
 Texts = Callable[[FlowState], Sequence[str]]
 
 

@@ -48,6 +48,7 @@ def critic(
     minimum: Mapping[str, float] | None = None,
     reasons: tuple[str, ...] = REASONS,
     by: str | None = None,
+    final: bool = False,
 ) -> Node:
     """Returns a node that appends a verdict on the newest draft and writes `decision` and `reasons`.
 
@@ -58,6 +59,7 @@ def critic(
             the reason `low_<name>`, because a model that scores honestly often still says `accept`.
         reasons: the codes that the prompt may answer with.
         by: the name on the verdict; the role when absent.
+        final: nothing is mended behind it: what it would send back is rejected.
 
     Raises:
         ConfigError: a minimum is outside [0, 1].
@@ -89,6 +91,8 @@ def critic(
             reasons=reasons,
             shown=shown,
         )
+        if final and verdict.decision is Decision.REVISE:
+            verdict = verdict.model_copy(update={"decision": Decision.REJECT})
         accepted = verdict.decision is Decision.ACCEPT
         return {
             "verdicts": [verdict],

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from typing import Any
 
-from seed_recipes import Case, mark
+from seed_recipes import Case, accepting, mark
 
 from gristmill import Request
 
@@ -78,8 +78,29 @@ def open_math(request: Request) -> Any:
     return f"So it is \\boxed{{{said['so_far'].splitlines()[-2]}}}."
 
 
+# scale-quest
+
+MARKS = (3, 9, 6, 9, 1)  # of the five solutions, by their sample
+
+
+def scale_quest(request: Request) -> Any:
+    """Every fourth question is one that cannot be solved."""
+    said = request.variables
+    if request.prompt.startswith("magpie-"):
+        return f"How many pears are in {request.sampling.seed} baskets of {mark(request)} farmers who share alike?"
+    if request.prompt == "rewrite-question":
+        return {"instruction": f"{said['instruction']} Each basket holds {mark(request)} pears."}
+    if request.prompt == "judge-new-question":
+        number = int(said["instruction"].split()[5])
+        return accepting(solvable=0.2 if number % 4 == 3 else 0.9, difficulty=0.5)
+    if request.prompt == "solve-step-by-step":
+        return f"Solution {request.sample} of {mark(request)}: \\boxed{{{request.sample}}}"
+    return {"reason": "checked", "mark": MARKS[int(said["response"].split()[1])]}
+
+
 CASES = {
     "sense": Case("sense", sense, options={"tasks": 10}, others=("weak",)),
     "open-math": Case("open-math", open_math, SUMS, {"per_problem": 3, "max_trials": 8}),
+    "scale-quest": Case("scale-quest", scale_quest, options={"tasks": 10}),
     "dart": Case("dart", dart, PROBLEMS, {"correct": 3, "max_trials": 10, "initial": 2}),
 }

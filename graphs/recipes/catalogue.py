@@ -47,6 +47,7 @@ _HOMES = {
     "agent-instruct": "agent_instruct:AGENT_INSTRUCT",
     "open-math": "open_math:OPEN_MATH",
     "dart": "dart:DART",
+    "scale-quest": "scale_quest:SCALE_QUEST",
     "sense": "sense:SENSE",
     "s3": "s3:S3",
     "active-inheritance": "active_inheritance:ACTIVE_INHERITANCE",

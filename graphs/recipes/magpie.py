@@ -19,7 +19,7 @@ from collections.abc import Iterator
 
 from pydantic import Field
 
-from ...agents.choices import finished
+from ...agents.choices import TEMPLATE_MARKS, finished
 from ...agents.critic import critic
 from ...agents.generator import generator
 from ...agents.messages import instruction_response
@@ -30,8 +30,6 @@ from ...agents.verifiers import pattern
 from ...storage.records import Task
 from ..flows.reference import Flow, reference_flow
 from .base import Options, PlanView, Recipe, lazily
-
-MARKS = r"<\|[a-z_]+\|>|<(?:start|end)_of_turn>"  # of a template, in what should be a user's words
 
 
 class MagpieOptions(Options):
@@ -73,7 +71,7 @@ def magpie_flow(options: MagpieOptions) -> Flow:
                 text_as="instruction",
             ),
             finished("instruction"),
-            pattern("instruction", must_not_match=MARKS),
+            pattern("instruction", must_not_match=TEMPLATE_MARKS),
             novelty(fields=("instruction",)),
             responder(role="aligned"),
             anew=True,

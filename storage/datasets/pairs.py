@@ -4,8 +4,10 @@ Three sources. *Refinement*: the accepted text against an earlier draft of the s
 rejected. *Edit*: a person's wording against the draft that they edited. *Rejection*: an accepted item against a
 rejected one of the same kind and prompt, made from the same task or chunks. Of the first and the last a pair is made
 only when the verdict speaks against the answer: a duplicate is not a worse answer, nor one in whose place a person
-took another. Of an item and the one that it was sent back for, the refinement says it once; where the person took the
-note back, only what the critics said of the first counts, as between any two.
+took another. Where an item's prompt is not that of its draft, as when a question was written anew before it was
+answered, the better half is the next draft with the draft's own prompt that a verdict accepted. Of an item and the one
+that it was sent back for, the refinement says it once; where the person took the note back, only what the critics said
+of the first counts, as between any two.
 """
 
 from __future__ import annotations
@@ -69,6 +71,7 @@ def rejection_pair(accepted: Item, rejected: Item) -> Row | LeftOut:
     try:
         return _pair(
             accepted,
+            accepted.id,
             rejected.messages[-1],
             origin="rejection",
             rejected_from=rejected.id,
@@ -112,10 +115,14 @@ def _refinement(item: Item, draft: Draft, reasons: tuple[str, ...], critique: st
         raise LeftOut("reason_not_about_the_answer")
     if not _answered(item.messages) or not _answered(draft.messages):
         raise LeftOut("no_prompt")
+    better: Item | Draft | None = item
     if draft.messages[:-1] != item.messages[:-1]:
+        better = _better(item, draft)
+    if better is None:
         raise LeftOut("prompt_changed")
     return _pair(
-        item,
+        better,
+        item.id if isinstance(better, Item) else f"{item.id}/draft/{better.index}",
         draft.messages[-1],
         origin=origin,
         rejected_from=f"{item.id}/draft/{draft.index}",
@@ -124,17 +131,32 @@ def _refinement(item: Item, draft: Draft, reasons: tuple[str, ...], critique: st
     )
 
 
+def _better(item: Item, draft: Draft) -> Draft | None:
+    """The first draft behind `draft` with the same prompt that a verdict accepted and none spoke against."""
+    accepted = {verdict.draft for verdict in item.verdicts if verdict.decision is Decision.ACCEPT}
+    refused = {verdict.draft for verdict in item.verdicts if verdict.decision is not Decision.ACCEPT}
+    behind = (one for one in item.drafts if one.index > draft.index and one.messages[:-1] == draft.messages[:-1])
+    return next((one for one in behind if one.index in accepted - refused and _answered(one.messages)), None)
+
+
 def _pair(
-    item: Item, rejected: Message, *, origin: str, rejected_from: str, reasons: Sequence[str], critique: str
+    better: Item | Draft,
+    chosen_from: str,
+    rejected: Message,
+    *,
+    origin: str,
+    rejected_from: str,
+    reasons: Sequence[str],
+    critique: str,
 ) -> Row:
-    if rejected.content.split() == item.messages[-1].content.split():
+    if rejected.content.split() == better.messages[-1].content.split():
         raise LeftOut("same_answer")
     return {
-        "prompt": turns(item.messages[:-1]),
-        "chosen": turns(item.messages[-1:]),
+        "prompt": turns(better.messages[:-1]),
+        "chosen": turns(better.messages[-1:]),
         "rejected": turns([rejected]),
         "origin": origin,
-        "chosen_from": item.id,
+        "chosen_from": chosen_from,
         "rejected_from": rejected_from,
         "reasons": list(reasons),
         "critique": critique,

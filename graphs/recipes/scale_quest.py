@@ -1,0 +1,131 @@
+"""`scale-quest`: questions from nothing, written anew by a stronger model, filtered, and the best of five solutions.
+
+After ScaleQuest (Ding et al. 2024, arXiv:2410.18693).
+Faithful: small models give questions with no seed in the prompt, at temperature 1; a stronger model writes them anew
+for solvability or for difficulty; filters by language, solvability and difficulty; five solutions of each, of which the
+one with the highest reward is kept.
+Not faithful: nothing is trained. The question generator is an aligned model that goes on after its own chat template,
+as in Magpie, in place of one tuned on questions; what the paper trains that one on by preference, the question
+written anew against the first, is kept with the item, and the export `dpo` makes a pair of it. Difficulty is a judge's
+score (there of a model trained on fail rates), the reward a judge's mark (there a reward model's).
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator, Mapping
+from typing import Any, Literal
+
+from pydantic import Field
+
+from ...agents.best import best_of
+from ...agents.checks import Finding, verifier
+from ...agents.choices import TEMPLATE_MARKS, finished
+from ...agents.critic import critic
+from ...agents.generator import generator
+from ...agents.novelty import novelty
+from ...agents.refiner import refiner
+from ...agents.state import FlowState, Node
+from ...agents.turns import in_turn
+from ...agents.verifiers import language, pattern
+from ...storage.records import Draft, Message, Task
+from ..flows.reference import Flow, reference_flow
+from .base import Options, PlanView, Recipe, lazily
+
+
+class ScaleQuestOptions(Options):
+    """Options of `scale-quest`.
+
+    template:   the prompt `magpie-TEMPLATE` is what is sent: `chatml`, `llama-3`, `gemma`, or one of your own.
+    domains:    system messages before the question, in turn; an empty one is none, and makes no preference pair.
+    rewrite:    what questions are written anew for, in turn: `solvability`, `difficulty`; none at all where empty.
+    languages:  languages of questions, ISO 639 (needs the extra `language`); any where empty.
+    minimum:    least score by name that a question needs: `solvable`, `difficulty`.
+    solutions:  solutions of each question.
+    least_mark: least reward of the best of them, in [0, 1].
+    tasks:      how many questions to draw at most.
+    """
+
+    template: str = "chatml"
+    domains: tuple[str, ...] = Field(default=("You solve problems in mathematics.",), min_length=1)
+    rewrite: tuple[Literal["solvability", "difficulty"], ...] = ("solvability", "difficulty")
+    languages: tuple[str, ...] = ("en",)
+    minimum: dict[str, float] = Field(default_factory=lambda: {"solvable": 0.5})
+    solutions: int = Field(default=5, ge=1, le=100)
+    least_mark: float = Field(default=0.0, ge=0, le=1)
+    tasks: int = Field(default=100_000, ge=1)
+
+
+@lazily
+def plan_scale_quest(view: PlanView, rng: random.Random, options: ScaleQuestOptions) -> Iterator[Task]:
+    """Draws `tasks` times; draws differ in their seed alone, and take aims and domains in turn."""
+    aims = options.rewrite or ("",)
+    for number in range(options.tasks):
+        turn, aim = divmod(number, len(aims))
+        domain = options.domains[turn % len(options.domains)]
+        yield Task.of("draw", attributes={"domain": domain, "aim": aims[aim]}, seed=number)
+
+
+def _posed(fields: Mapping[str, Any], state: FlowState) -> tuple[Message, ...]:
+    """A question as what its generator is to learn to say, after the system message of its domain."""
+    domain = str(state["task"].attributes["domain"])
+    question = Message(role="assistant", content=str(fields.get("instruction", "")))
+    return (Message(role="system", content=domain), question) if domain else (question,)
+
+
+def _could_be_better(_: Draft, state: FlowState) -> Finding:
+    return Finding((f"low_{state['task'].attributes['aim']}",))
+
+
+def _anew() -> tuple[Node, ...]:
+    return (
+        verifier("aim", _could_be_better, on_fail="revise", reads=("drafts", "task")),
+        refiner(
+            role="rewriter",
+            suggest=None,
+            edit="rewrite-question",
+            variables=("instruction", "aim"),
+            messages=_posed,
+        ),
+    )
+
+
+def scale_quest_flow(options: ScaleQuestOptions) -> Flow:
+    """Builds the flow: question by completion, its checks, the question anew, a judge, solutions, the best of them."""
+    checks = (
+        *((language("instruction", options.languages),) if options.languages else ()),
+        novelty(fields=("instruction",)),
+    )
+    return reference_flow(
+        proposer=None,
+        generator=in_turn(
+            generator(
+                role="aligned",
+                prompt=f"magpie-{options.template}",
+                variables=("domain",),
+                messages=_posed,
+                text_as="instruction",
+            ),
+            finished("instruction"),
+            pattern("instruction", must_not_match=TEMPLATE_MARKS),
+            *checks,
+            *((*_anew(), *checks) if options.rewrite else ()),
+            critic(prompt="judge-new-question", variables=("instruction",), minimum=options.minimum, final=True),
+            best_of(samples=options.solutions, minimum=options.least_mark),
+            anew=True,
+        ),
+        critic=None,
+    )
+
+
+SCALE_QUEST = Recipe(
+    name="scale-quest",
+    summary="Questions from an aligned model's own template, made solvable or harder, with the best of five solutions.",
+    paper="ScaleQuest, arXiv:2410.18693",
+    gives="reasoning",
+    needs=frozenset({"base model"}),
+    roles=("aligned", "rewriter", "critic", "solver", "reward"),
+    options=ScaleQuestOptions,
+    planner=plan_scale_quest,
+    flow=scale_quest_flow,
+)
