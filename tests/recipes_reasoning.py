@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import random
 from typing import Any
 
@@ -65,16 +66,22 @@ SUMS = [
 ]
 
 
+def prose(request: Request) -> str:
+    """Sixteen words that hang on what a model sees: no two solutions are nearly alike."""
+    digest = hashlib.sha256(mark(request).encode()).hexdigest()
+    return " ".join(digest[place : place + 4] for place in range(0, 64, 4))
+
+
 def open_math(request: Request) -> Any:
     """Solves two of three samples with two programs, one after another; the third is wrong by one."""
     said = request.variables
     sacks, days = (int(word) for word in said["instruction"].replace("?", "").split() if word.isdigit())
-    way = mark(request)
+    way = prose(request)
     if not said["so_far"]:
-        return f"First the sacks of way {way}.\n```python\nsacks, days = {sacks}, {days}\nprint(sacks)\n```\nIt is 7."
+        return f"First {way}.\n```python\nsacks, days = {sacks}, {days}\nprint(sacks)\n```\nIt is 7."
     if said["so_far"].count("```output") == 1:
         wrong = (request.sampling.seed or 0) % 3 == 2
-        return f"Then the product.\n```python\nprint(sacks * days{' + 1' if wrong else ''})\n```"
+        return f"Then {way}.\n```python\nprint(sacks * days{' + 1' if wrong else ''})\n```"
     return f"So it is \\boxed{{{said['so_far'].splitlines()[-2]}}}."
 
 

@@ -10,8 +10,9 @@ Faithful: difficulty is the fail rate of a problem's initial samples; `uniform` 
 `correct` right solutions; `prop2diff` until each has right solutions in proportion to its difficulty, the hardest
 `correct`; a solution is right by its final answer alone; the samples of a problem are capped.
 Not faithful: what initial samples got right is kept also where an easy problem is to have less (there the surplus is
-dropped; here `initial` says how much that can be); equal solutions are dropped by the novelty gate, and count as right
-for the difficulty. Answers are compared by spelling and as numbers, without algebra.
+dropped; here `initial` says how much that can be); a solution that the campaign's novelty gate finds like another, of
+whichever problem, is dropped, and counts as right for the difficulty. Answers are compared by spelling and as numbers,
+without algebra.
 What is drawn hangs on which trials were right, never on the order in which they end.
 """
 

@@ -37,15 +37,18 @@ def trials(
     """
     active: Iterator[tuple[int, str]] = ((place, chunk.id) for place, chunk in enumerate(chunks))
     issued: dict[int, int] = {}  # what was drawn and may not be in the books yet
+    level = 0  # chunks that were tried no more often than this are drawn: a resumed walk starts at those tried least
     while True:
-        left, drew = [], False
+        left, drew, above = [], False, list[int]()
         for place, id in active:
             tried = view.tries(id, kind)
             number = max(issued.get(place, 0), tried.planned)
             is_open = number > tried.ended
-            if wanted(id) - tried.accepted - (number - tried.ended) > 0:
-                found = _next(view, chunks[place], range(number, most), made)
-                if found is not None:
+            if number < most and wanted(id) - tried.accepted - (number - tried.ended) > 0:
+                if number > level:
+                    above.append(number)
+                    is_open = True
+                elif found := _next(view, chunks[place], range(number, most), made):
                     yield found[1]
                     issued[place], drew, is_open = found[0] + 1, True, True
             if is_open:
@@ -54,7 +57,11 @@ def trials(
                 issued.pop(place, None)
         if not left:
             return
-        if not drew:
+        if drew:
+            level += 1
+        elif above:
+            level = min(above)
+        else:
             yield None
             issued.clear()  # all that was drawn is in the books by now, or was refused there
         active = iter(left)
