@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,6 +29,7 @@ from .variables import OF_REVIEWER, passage_text
 
 WRITE, IMPROVE = "write-response", "improve-response"
 LOW_REWARD = "low_reward"
+Asked = Callable[[FlowState], str]
 WRITING = frozenset({"instruction", "responses", *OF_REVIEWER})
 
 
@@ -55,11 +56,12 @@ def searcher(
     pick: Pick = best,
     write: str = WRITE,
     improve: str = IMPROVE,
+    asked: Asked = passage_text,
     minimum: Mapping[str, float] | None = None,
     margin: float = 0.0,
     several: bool = False,
 ) -> Node:
-    """Returns a node that appends a draft and a verdict for each response to the task's text, the chosen one last.
+    """Returns a node that appends a draft and a verdict for each response to one prompt, the chosen one last.
 
     The worst response gets a verdict `revise` with the reason `low_reward`, so exports pair it with the chosen one;
     all others are accepted with their scores. A response that failed costs its step and no more: the books of the
@@ -71,6 +73,7 @@ def searcher(
         pick: which response becomes the item.
         write: the prompt that a response without references is written by.
         improve: the prompt of one that is shown others, in the variable `responses`.
+        asked: what is responded to; the task's own text when absent.
         minimum: least score in [0, 1] of the chosen response by name, `reward` or one of its parts; with a lower or
             absent one the task is rejected, `low_<name>`.
         margin: how much lower the worst reward has to be, at least, for a pair.
@@ -91,7 +94,7 @@ def searcher(
         state: FlowState, runtime: Runtime[FlowContext], number: int, step: Step, texts: Sequence[str]
     ) -> _Response:
         prompt = improve if texts else write
-        instruction = passage_text(state)
+        instruction = asked(state)
         more = {"instruction": instruction, "responses": list(texts)}
         reply = None
         try:
@@ -125,7 +128,7 @@ def searcher(
                 if isinstance(answer, BaseException):
                     raise answer
                 found.append(answer)
-        return await _told(state, runtime, found, pick, floors, margin)
+        return await _told(state, runtime, found, pick, floors, margin, asked(state))
 
     return search
 
@@ -137,6 +140,7 @@ async def _told(
     pick: Pick,
     floors: Mapping[str, float],
     margin: float,
+    instruction: str,
 ) -> dict[str, Any]:
     """The drafts and verdicts of a search that is over; a response that nobody could score has no verdict."""
     chosen = pick([one.tried for one in found])
@@ -146,7 +150,7 @@ async def _told(
         )
     order = [*(number for number in range(len(found)) if number != chosen), chosen]
     drafts = {
-        number: _draft(state, runtime, one, reply, number)
+        number: _draft(state, runtime, one, reply, number, instruction)
         for number in order
         if (reply := (one := found[number]).reply) is not None
     }
@@ -187,9 +191,11 @@ async def _worst(
     return None
 
 
-def _draft(state: FlowState, runtime: Runtime[FlowContext], one: _Response, reply: Reply, number: int) -> Draft:
+def _draft(
+    state: FlowState, runtime: Runtime[FlowContext], one: _Response, reply: Reply, number: int, instruction: str
+) -> Draft:
     fields = {
-        "instruction": passage_text(state),
+        "instruction": instruction,
         "response": _text(one),
         "number": number,
         "shown": list(one.step.shown),

@@ -14,10 +14,3 @@ class SqlExample(Answer):
     rows: str
     question: str = Field(min_length=1)
     sql: str = Field(min_length=1)
-
-
-class Mark(Answer):
-    """Answers `mark-solution`: a mark from 0 to 10."""
-
-    reason: str = ""
-    mark: float = Field(ge=0, le=10)

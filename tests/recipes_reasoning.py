@@ -102,7 +102,8 @@ def scale_quest(request: Request) -> Any:
         return accepting(solvable=0.2 if number % 4 == 3 else 0.9, difficulty=0.5)
     if request.prompt == "solve-step-by-step":
         return f"Solution {request.sample} of {mark(request)}: \\boxed{{{request.sample}}}"
-    return {"reason": "checked", "mark": MARKS[int(said["response"].split()[1])]}
+    value = MARKS[int(said["response"].split()[1])]
+    return {"reason": "checked", "marks": [{"name": one["name"], "value": value} for one in said["criteria"]]}
 
 
 CASES = {

@@ -35,7 +35,7 @@ def pairs(folder: Path) -> list[dict[str, Any]]:
 def test_the_calls_of_a_question_that_is_kept_and_of_one_that_is_not(tmp_path: Path) -> None:
     ran = CASE.run(tmp_path)
     before = ["magpie-chatml", "rewrite-question", "judge-new-question"]
-    solved = ["solve-step-by-step"] * 5 + ["mark-solution"] * 5
+    solved = ["solve-step-by-step"] * 5 + ["reward-response"] * 5
     for item in ran.items:
         (task,) = (task for task in ran.tasks if task.id == item.task)
         refused = number(item) % 4 == 3
@@ -56,7 +56,7 @@ def test_the_generator_sees_the_template_alone_and_solvers_the_question_alone(tm
         assert request.role == "rewriter"
         (task,) = (task for task in ran.tasks if task.id == request.task)
         assert ("harder" in shown(request)) == (task.attributes["aim"] == "difficulty")
-    for request in ran.asked("mark-solution"):
+    for request in ran.asked("reward-response"):
         assert "Each basket holds" in request.variables["instruction"]  # what was written anew is what is solved
 
 
@@ -66,8 +66,8 @@ def test_the_best_of_five_is_kept_the_first_of_those_marked_alike(tmp_path: Path
         assert "Each basket holds" in user.content
         assert assistant.content.startswith("Solution 1 of")  # marked 9, as the fourth is
         rewards = {verdict.draft: verdict.scores["reward"] for verdict in item.verdicts if verdict.by == "reward"}
-        assert sorted(rewards.values()) == sorted(mark / 10 for mark in MARKS)
-        assert rewards[item.drafts[-1].index] == 0.9
+        assert sorted(rewards.values()) == pytest.approx(sorted(mark / 10 for mark in MARKS))
+        assert rewards[item.drafts[-1].index] == pytest.approx(0.9)
 
 
 def test_pairs_are_of_questions_written_anew_and_of_solutions(tmp_path: Path) -> None:
@@ -83,10 +83,10 @@ def test_pairs_are_of_questions_written_anew_and_of_solutions(tmp_path: Path) ->
         assert "Each basket holds" in anew
         assert row["reasons"][0] in ("low_solvability", "low_difficulty")
     solutions = [row for row in made if row not in questions]
-    assert len(solutions) == 3 * len(ran.accepted)  # of the five one is the best, another as good
+    assert len(solutions) == len(ran.accepted)
     for row in solutions:
         assert row["chosen"][0]["content"].startswith("Solution 1")
-        assert row["rejected"][0]["content"].split()[1] in "024"
+        assert row["rejected"][0]["content"].startswith("Solution 4")
         assert row["reasons"] == ["low_reward"]
 
 
@@ -115,9 +115,9 @@ def test_rewriting_may_be_left_out(tmp_path: Path) -> None:
 
 def test_easy_questions_and_poor_solutions_can_be_refused(tmp_path: Path) -> None:
     (tmp_path / "easy").mkdir()
-    hard = CASE.run(tmp_path / "easy", options={**ONE, "minimum": {"solvable": 0.5, "difficulty": 0.7}})
+    hard = CASE.run(tmp_path / "easy", options={**ONE, "worth": {"solvable": 0.5, "difficulty": 0.7}})
     assert [item.reasons for item in hard.items] == [("low_difficulty",)]
-    poor = CASE.run(tmp_path, options={**ONE, "least_mark": 0.95})
+    poor = CASE.run(tmp_path, options={**ONE, "minimum": {"reward": 0.95}})
     assert [item.reasons for item in poor.items] == [("low_reward",)]
 
 
@@ -140,7 +140,7 @@ def test_answers_that_cannot_be_used_are_left_out_and_only_all_of_them_fail_the_
 
 def test_options_that_cannot_work_stop_before_a_call(tmp_path: Path) -> None:
     model = Scripted(scale_quest)
-    for place, options in enumerate(({"minimum": {"solvable": 2}}, {"rewrite": ["style"]}, {"template": "none-such"})):
+    for place, options in enumerate(({"worth": {"solvable": 2}}, {"rewrite": ["style"]}, {"template": "none-such"})):
         (folder := tmp_path / str(place)).mkdir()
         with pytest.raises(ConfigError):
             CASE.campaign(folder, model, options=options).run()

@@ -7,7 +7,7 @@ one with the highest reward is kept.
 Not faithful: nothing is trained. The question generator is an aligned model that goes on after its own chat template,
 as in Magpie, in place of one tuned on questions; what the paper trains that one on by preference, the question
 written anew against the first, is kept with the item, and the export `dpo` makes a pair of it. Difficulty is a judge's
-score (there of a model trained on fail rates), the reward a judge's mark (there a reward model's).
+score (there of a model trained on fail rates); the reward is a judge's marks, unless `reward` names a reward model.
 """
 
 from __future__ import annotations
@@ -18,31 +18,46 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from ...agents.best import best_of
 from ...agents.checks import Finding, verifier
 from ...agents.choices import TEMPLATE_MARKS, finished
 from ...agents.critic import critic
 from ...agents.generator import generator
 from ...agents.novelty import novelty
 from ...agents.refiner import refiner
+from ...agents.search_policies import Policy, best_of
+from ...agents.searcher import searcher
 from ...agents.state import FlowState, Node
 from ...agents.turns import in_turn
+from ...agents.variables import last_draft
 from ...agents.verifiers import language, pattern
 from ...storage.records import Draft, Message, Task
 from ..flows.reference import Flow, reference_flow
-from .base import Options, PlanView, Recipe, lazily
+from .base import PlanView, Recipe, lazily
+from .searches import SearchOptions
+
+SOUND = {
+    "correct": "Is the final answer right?",
+    "sound": "Does each step follow from those before it, with none left out?",
+    "clear": "Can a pupil follow it?",
+}
 
 
-class ScaleQuestOptions(Options):
+class ScaleQuestOptions(SearchOptions):
     """Options of `scale-quest`.
 
     template:   the prompt `magpie-TEMPLATE` is what is sent: `chatml`, `llama-3`, `gemma`, or one of your own.
     domains:    system messages before the question, in turn; an empty one is none, and makes no preference pair.
     rewrite:    what questions are written anew for, in turn: `solvability`, `difficulty`; none at all where empty.
     languages:  languages of questions, ISO 639 (needs the extra `language`); any where empty.
-    minimum:    least score by name that a question needs: `solvable`, `difficulty`.
+    worth:      least score by name that a question needs: `solvable`, `difficulty`.
     solutions:  solutions of each question.
-    least_mark: least reward of the best of them, in [0, 1].
+    reward:     who scores them: `judge` (marks by criteria), `model` (a reward model that answers a chat with a
+                number), or `module:function` of yours, `(instruction, response) -> number in [0, 1]`.
+    criteria:   what the judge marks: name → question; the reward is their mean.
+    centre:     a usual number of the reward model.
+    scale:      the spread of the reward model's numbers.
+    minimum:    least score by name of the best solution, `reward` or a criterion; else the question is rejected.
+    margin:     how much lower the worst reward is, at least, where a preference pair is made of the two.
     tasks:      how many questions to draw at most.
     """
 
@@ -50,10 +65,14 @@ class ScaleQuestOptions(Options):
     domains: tuple[str, ...] = Field(default=("You solve problems in mathematics.",), min_length=1)
     rewrite: tuple[Literal["solvability", "difficulty"], ...] = ("solvability", "difficulty")
     languages: tuple[str, ...] = ("en",)
-    minimum: dict[str, float] = Field(default_factory=lambda: {"solvable": 0.5})
+    worth: dict[str, float] = Field(default_factory=lambda: {"solvable": 0.5})
     solutions: int = Field(default=5, ge=1, le=100)
-    least_mark: float = Field(default=0.0, ge=0, le=1)
+    criteria: dict[str, str] = Field(default_factory=lambda: dict(SOUND), min_length=1)
     tasks: int = Field(default=100_000, ge=1)
+
+    @property
+    def policy(self) -> Policy:
+        return best_of(("solver",), self.solutions)
 
 
 @lazily
@@ -110,8 +129,16 @@ def scale_quest_flow(options: ScaleQuestOptions) -> Flow:
             pattern("instruction", must_not_match=TEMPLATE_MARKS),
             *checks,
             *((*_anew(), *checks) if options.rewrite else ()),
-            critic(prompt="judge-new-question", variables=("instruction",), minimum=options.minimum, final=True),
-            best_of(samples=options.solutions, minimum=options.least_mark),
+            critic(prompt="judge-new-question", variables=("instruction",), minimum=options.worth, final=True),
+            searcher(
+                options.policy,
+                ("solver",),
+                reward=options.rewarding(),
+                write="solve-step-by-step",
+                asked=lambda state: str(last_draft(state).fields["instruction"]),
+                minimum=options.minimum,
+                margin=options.margin,
+            ),
             anew=True,
         ),
         critic=None,
