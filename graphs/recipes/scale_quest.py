@@ -1,12 +1,17 @@
 """`scale-quest`: questions from nothing, written anew by a stronger model, filtered, and the best of five solutions.
 
+One task is a question. An aligned model goes on after its own chat template and gives one; a stronger model writes it
+anew, so that it can be solved or is harder; a judge scores it. It is solved `solutions` times, each solution gets a
+reward, and the best is the item. The export `dpo` has pairs of the question written anew against the first, to tune a
+generator of questions by, and of the best solution against the worst.
+
 After ScaleQuest (Ding et al. 2024, arXiv:2410.18693).
 Faithful: small models give questions with no seed in the prompt, at temperature 1; a stronger model writes them anew
 for solvability or for difficulty; filters by language, solvability and difficulty; five solutions of each, of which the
 one with the highest reward is kept.
 Not faithful: nothing is trained. The question generator is an aligned model that goes on after its own chat template,
-as in Magpie, in place of one tuned on questions; what the paper trains that one on by preference, the question
-written anew against the first, is kept with the item, and the export `dpo` makes a pair of it. Difficulty is a judge's
+as in Magpie, in place of one tuned on questions; what the paper tunes that one by, the question written anew against
+the first, becomes preference pairs. Difficulty is a judge's
 score (there of a model trained on fail rates); the reward is a judge's marks, unless `reward` names a reward model.
 """
 
