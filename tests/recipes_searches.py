@@ -18,7 +18,7 @@ POOL = ("writer-a", "writer-b", "writer-c")
 BEST = {"verse": "writer-a", "sums": "writer-b", "law": "writer-c"}  # who is best at what
 PROMPTS = [{"text": f"Prompt {number} on {subject}: say something."} for number in range(2) for subject in BEST]
 GOOD, FAIR, SPREAD = 0.7, 0.4, 0.08
-QUALITY = re.compile(r"quality ([\d.]+)")
+QUALITY = re.compile(r"quality (\d\.\d+)")
 
 
 def strength(writer: str, prompt: str) -> float:

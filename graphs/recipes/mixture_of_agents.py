@@ -7,7 +7,8 @@ After Mixture-of-Agents (Wang et al. 2024, arXiv:2406.04692), a baseline of TOA 
 Faithful: layers of the same models side by side; each sees all responses of the layer before and merges them; one
 aggregator writes the item by the last layer's.
 Not faithful: every response is scored, for a preference pair of the aggregator's and the worst (`reward` may be a
-function, which costs no call), and with `keep = "best"` the item is the best response of all layers.
+function, which costs no call), and with `keep = "best"` the item is the best response of all layers. Where the
+aggregator's call failed, the newest response stands in for it.
 """
 
 from __future__ import annotations
