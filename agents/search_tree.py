@@ -140,7 +140,7 @@ def tree_search(
         exploration: the constant of UCB1, for rewards stretched to [0, 1]; the root of 2 is the one of its proof.
         widening: how many responses a writer writes by the same one: so many times the root of how often it was chosen
             there, and 1 at least. With 0 it is always 1, until the depth is reached: the textbook's tree.
-        depth: how often a response may be improved on, the first writing included.
+        depth: most responses that build on each other, the first included.
         width: how many steps are taken at once. Each counts as the lowest reward until it has its own (virtual loss),
             so the others go elsewhere. With more than 1 a search is faster and less informed.
 

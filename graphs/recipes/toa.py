@@ -39,7 +39,7 @@ class ToaOptions(SearchOptions):
     responses:   how many responses a prompt gets; each is a call, and one more where a model scores it.
     exploration: the constant of UCB1: 0 follows the best so far, 1.41 is the textbook's.
     widening:    chosen n times to go on from a response, a model has written so many times the root of n by it.
-    depth:       how often a response may be improved on, its first writing included.
+    depth:       most responses that build on each other, the first included.
     width:       steps taken at once for a prompt; more is faster and less informed.
     reward:      who scores: `judge` (marks by criteria), `model` (a reward model that answers a chat with a number), or
                  `module:function` of yours, `(instruction, response) -> number in [0, 1]`.
