@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING
+import asyncio
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, Any
 
 from ..agents.duplicates import gated_text
 from ..agents.state import Pool
@@ -13,7 +14,7 @@ from ..models.layers.meter import Lineage
 from ..storage.identities import Identities
 from ..storage.precedents import Round
 from ..storage.queue import Work
-from ..storage.records import Status, Task, Usage
+from ..storage.records import Decision, Item, Status, Task, Usage, Verdict
 from ..storage.returns import is_refine, versions_of
 from ..storage.store import RunStore
 from .outcome import Outcome, duplicate, failure_of, unkept
@@ -32,17 +33,28 @@ class Admission:
     without Redis each worker has seen its own drafts only.
     """
 
-    def __init__(self, store: RunStore, pool: Pool, kind: str, gated: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self,
+        store: RunStore,
+        pool: Pool,
+        kind: str,
+        gated: tuple[str, ...] = (),
+        last_word: Callable[[Item], Verdict] | None = None,
+    ) -> None:
         self.store = store
         self.pool = pool
         self.kind = kind
         self.gated = gated
+        self._last_word = last_word
+        self._one_at_a_time = asyncio.Lock()
 
     async def admit(self, task: Task, outcome: Outcome) -> Outcome:
         """Commits how `task` ended; an accepted text that somebody else holds already is rejected as a duplicate.
 
         Raises `StoreError` when the store refuses.
         """
+        if outcome.status is Status.ACCEPTED and self._last_word is not None:
+            outcome = await self._decided(task, outcome, self._last_word)
         if outcome.status is Status.ACCEPTED:
             outcome = await self._unless_taken(task, outcome)
         if outcome.status is not Status.ACCEPTED:
@@ -57,6 +69,22 @@ class Admission:
             await self.store.finish(task.id, outcome.status, outcome.items)
         await self.pool.keep(task.id)
         return outcome
+
+    async def _decided(self, task: Task, outcome: Outcome, last_word: Callable[[Item], Verdict]) -> Outcome:
+        """Has the recipe decide on an item that its flow accepted, in a thread: it may train a student first."""
+        (item,) = outcome.items
+        try:
+            async with self._one_at_a_time:
+                verdict = await asyncio.to_thread(last_word, item)
+        except FATAL:
+            raise
+        except Exception as error:  # a recipe of a user's own may raise anything
+            return unkept(task, outcome, error)
+        update: dict[str, Any] = {"verdicts": (*item.verdicts, verdict)}
+        if verdict.decision is Decision.ACCEPT:
+            return Outcome(outcome.status, (item.model_copy(update=update),), outcome.reason)
+        update |= {"status": Status.REJECTED, "reasons": verdict.reasons}
+        return Outcome(Status.REJECTED, (item.model_copy(update=update),), verdict.reasons[0])
 
     async def _unless_taken(self, task: Task, outcome: Outcome) -> Outcome:
         pool = VersionsPool(self.pool, versions_of(task, self.store)) if is_refine(task) else self.pool

@@ -122,6 +122,11 @@ class Plan:
         return self._yields.as_mark(self._view.yields)
 
     @property
+    def view(self) -> PlanView:
+        """What the planner sees."""
+        return self._view
+
+    @property
     def stop(self) -> Stop:
         """Says why there are no more tasks."""
         if self._max_tasks is not None and self.planned >= self._max_tasks:

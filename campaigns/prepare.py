@@ -16,7 +16,7 @@ from ..errors import ConfigError
 from ..graphs.exchange.seeds import read_seed, require_seed
 from ..graphs.flows.check import builder_of, infos_of, require_flow
 from ..graphs.flows.loading import flow_of, load_flow, load_named
-from ..graphs.recipes.base import SOURCES, Options, Planner, Recipe
+from ..graphs.recipes.base import SOURCES, LastWord, Options, Planner, Recipe
 from ..graphs.recipes.catalogue import recipe as recipe_by_name
 from ..graphs.resolution.types import Types
 from ..graphs.sampling.base import Foreseen
@@ -45,6 +45,7 @@ class Prepared:
     """A campaign that can run. `kind` is what its items train; `roles` are those that its flow and its graph ask.
 
     `guards` judge every draft.
+    `last_word` decides on what a flow accepted.
     `gated` are the draft fields whose text must be new: the campaign's, or those of the flow's own gate.
     """
 
@@ -57,6 +58,7 @@ class Prepared:
     prompts: PromptLibrary
     guards: tuple[Guard, ...] = ()
     gated: tuple[str, ...] = ()
+    last_word: LastWord | None = None
 
 
 def prepare(
@@ -94,7 +96,8 @@ def prepare(
                 f"recipe '{chosen.name}' plans tasks but has no flow of its own; write one (docs/flows.md) and give "
                 'flow = "my_flow:build"'
             )
-    if planner is None and not spec.planner:
+    own = planner is not None or bool(spec.planner)
+    if not own:
         _require_source(spec, chosen)
     if planner is None:
         planner = _load_planner(spec.planner) if spec.planner else chosen.planner
@@ -122,8 +125,11 @@ def prepare(
             prompts.get(name)
     spec.steer.check()
     _require_asked(spec.roles, roles, found)
+    last_word = None if own or chosen.last_word is None else chosen.last_word(options)
     gated = spec.novelty.fields or _gated(found)
-    return Prepared(found, planner, options, chosen.gives, needs_graph, roles, prompts, guards_of(spec), gated)
+    return Prepared(
+        found, planner, options, chosen.gives, needs_graph, roles, prompts, guards_of(spec), gated, last_word
+    )
 
 
 def _gated(flow: Flow) -> tuple[str, ...]:

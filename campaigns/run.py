@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field, replace
 
@@ -16,6 +16,7 @@ from ..models.layers.budget import Budget
 from ..models.layers.limiter import AnyLimiter
 from ..models.layers.meter import Meter
 from ..models.tracing import Tracer
+from ..storage.records import Item, Verdict
 from ..storage.store import Books, RunStore
 from .admission import Admission, Local
 from .collector import calm_collector
@@ -188,7 +189,7 @@ class Run:
             refine=refine_runner_of(self.prepared.flow, runtime=self.spec.runtime, around=around),
             tracer=self.tracer,
         )
-        admission = Admission(self.store, pool, self.prepared.kind, gated)
+        admission = Admission(self.store, pool, self.prepared.kind, gated, last_word=self._last_word(plan))
         progress.phase("running tasks", self.spec.max_tasks)
         if self.fleet is None:
             here = Local(worker, admission, graph, round_)
@@ -214,6 +215,10 @@ class Run:
                 return await self._loop(plan, remote, stops, self.fleet.window(self.spec.concurrency), progress)
         finally:
             self.dispatcher = None
+
+    def _last_word(self, plan: Plan) -> Callable[[Item], Verdict] | None:
+        decides = self.prepared.last_word
+        return None if decides is None else lambda item: decides(plan.view, item)
 
     async def _refresh(self, progress: Progress) -> None:
         """Reads documents again that were read by an earlier start, when this one was asked to."""

@@ -32,7 +32,7 @@ class InstructionResponse(Answer):
 
 
 class ClassText(Answer):
-    """Answers `write-class-text`, `cotam-rewrite`, `targen-write`, `s3-write` and `s3-extrapolate`."""
+    """Answers `write-class-text`, `cotam-rewrite`, `targen-write`, `s3-write`, `s3-extrapolate`, `practice-write`."""
 
     text: str = Field(min_length=1)
 

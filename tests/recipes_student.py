@@ -118,6 +118,19 @@ def rest(request: Request) -> Any:
     return solution(request.variables["instruction"], request.sampling.seed)
 
 
+# deliberate-practice: of three texts one is of a subject that the rows have, two mix what the labels have in common.
+
+
+def deliberate_practice(request: Request) -> Any:
+    said = request.variables
+    if request.prompt == "label-text":
+        return {"reason": "it says so", "label": "hardware" if "plainly a part" in said["text"] else "software"}
+    what = "plainly a part" if said["label"] == "hardware" else "plainly a program"
+    if (request.sampling.seed or 0) % 3 == 0:
+        return {"text": f"{SUBJECTS[said['label']][0]}, {SUBJECTS[said['label']][1]} {mark(request)} {what}"}
+    return {"text": f"Of {mark(request)[::-1]} and {mark(request)}, {what}"}
+
+
 CASES: dict[str, Case] = {
     "s3": Case(
         "s3", s3, GOLD, {"seeds": 3, "rationales": 2, "per_error": 2, "most_errors": 4, "rounds": 6, "patience": 2}
@@ -131,4 +144,7 @@ CASES: dict[str, Case] = {
     ),
     "reverse-gen": Case("reverse-gen", reverse_gen, QUERIES, {"batch": 9, "rounds": 3, "shots": 2}, others=("target",)),
     "rest": Case("rest", rest, PROBLEMS, {"samples": 8, "cap": 2}),
+    "deliberate-practice": Case(
+        "deliberate-practice", deliberate_practice, GOLD, {"batch": 9, "rounds": 3, "unsure": 6}
+    ),
 }

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 from pydantic import BaseModel, ConfigDict
 
-from ...storage.records import Chunk, Task
+from ...storage.records import Chunk, Item, Task, Verdict
 from ...storage.returns import MARKS
 from ..sampling.sources import Sources
 from .accepted import Accepted, Ended, NothingAccepted, NothingEnded
@@ -239,6 +239,11 @@ SOURCES = frozenset({"documents", "graph", "seeds", "labels"})
 """The needs that a campaign's documents meet."""
 
 
+LastWord = Callable[[PlanView, Item], Verdict]
+"""`(view, item) -> verdict`: accepts or rejects an item that the flow accepted, where accepted items are known. It asks
+no model; it may take its time, one item at a time."""
+
+
 @dataclass(frozen=True)
 class Recipe:
     """A planner and a flow under a name.
@@ -254,6 +259,7 @@ class Recipe:
     flow:    options → the StateGraph that one task runs through; None where only the user can say (`rows`).
     settings: keys of the campaign that stand where the user says nothing of them, such as how its graph is made.
     hands_over: whether its planner hands rounds over to a campaign's trainer.
+    last_word: options → what decides on items after their flow, at the coordinator of a fleet; None for nothing.
     """
 
     name: str
@@ -267,3 +273,4 @@ class Recipe:
     flow: Callable[[Any], StateGraph[Any, Any, Any, Any]] | None
     settings: Mapping[str, Any] = field(default_factory=dict)
     hands_over: bool = False
+    last_word: Callable[[Any], LastWord] | None = None

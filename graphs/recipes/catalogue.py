@@ -53,6 +53,7 @@ _HOMES = {
     "active-inheritance": "active_inheritance:ACTIVE_INHERITANCE",
     "reverse-gen": "reverse_gen:REVERSE_GEN",
     "rest": "rest:REST",
+    "deliberate-practice": "deliberate_practice:DELIBERATE_PRACTICE",
 }
 
 
