@@ -53,13 +53,15 @@ def named_embedder(name: str, models: Mapping[str, Model], key: str) -> Embedder
     return ServedEmbedder(models[name])
 
 
-def require_sources(spec: NoveltySpec, models: Collection[str]) -> None:
+def require_sources(spec: NoveltySpec, models: Collection[str], *, vectors: bool = False) -> None:
     """Checks, before anything is spent, that the embedder is one of `models` and that what `against` names is there.
+
+    `vectors` says that something beside the gate compares vectors.
 
     Raises:
         ConfigError: what is not, and the mend.
     """
-    if spec.semantic:
+    if spec.semantic or vectors:
         require_embedder(spec.embedder, models, "novelty.embedder")
     for source in spec.against:
         require_known(source)

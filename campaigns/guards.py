@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from ..agents.contamination import ContaminationGuard
 from ..agents.guards import verdicts_of
 from ..agents.personal_data import PersonalDataGuard
 from ..agents.state import Guard
+from ..models.contract import Model
 from ..storage.records import Decision, Status
+from .gate import named_embedder
+from .novelty import NoveltySpec
 from .outcome import Outcome
 from .spec import CampaignSpec
 
@@ -18,10 +21,22 @@ def guards_of(spec: CampaignSpec) -> tuple[Guard, ...]:
     guards: list[Guard] = []
     if spec.contamination.sets:
         asked = spec.contamination
-        guards.append(ContaminationGuard(asked.sets, n=asked.n, common=asked.common, near=asked.near))
+        guards.append(
+            ContaminationGuard(asked.sets, n=asked.n, common=asked.common, near=asked.near, semantic=asked.semantic)
+        )
     if spec.pii.find:
         guards.append(PersonalDataGuard(spec.pii))
     return tuple(guards)
+
+
+def seeing(guards: Sequence[Guard], spec: NoveltySpec, models: Mapping[str, Model]) -> tuple[Guard, ...]:
+    """Gives the guards that compare vectors the campaign's embedder. Raises `ConfigError` as `named_embedder` does."""
+    return tuple(
+        guard.seeing(named_embedder(spec.embedder, models, "novelty.embedder"))
+        if isinstance(guard, ContaminationGuard) and guard.meaning is not None
+        else guard
+        for guard in guards
+    )
 
 
 async def judged(outcome: Outcome, guards: Sequence[Guard]) -> Outcome:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, cast
 
 from langgraph.graph import StateGraph
@@ -33,7 +33,8 @@ from ..models.spec import ModelSpec
 from ..models.tracing import Tracer
 from ..prompts.library import PromptLibrary
 from ..storage.datasets.export import require_formats
-from .guards import guards_of
+from .guards import guards_of, seeing
+from .novelty import NoveltySpec
 from .serving import Serving
 from .spec import CampaignSpec, plain_message
 
@@ -44,7 +45,7 @@ Flow = StateGraph[Any, Any, Any, Any]
 class Prepared:
     """A campaign that can run. `kind` is what its items train; `roles` are those that its flow and its graph ask.
 
-    `guards` judge every draft.
+    `guards` judge every draft; those that compare vectors get the embedder of `novelty` with the models.
     `last_word` decides on what a flow accepted.
     `gated` are the draft fields whose text must be new: the campaign's, or those of the flow's own gate.
     """
@@ -57,6 +58,7 @@ class Prepared:
     roles: frozenset[str]
     prompts: PromptLibrary
     guards: tuple[Guard, ...] = ()
+    novelty: NoveltySpec = field(default_factory=NoveltySpec)
     gated: tuple[str, ...] = ()
     last_word: LastWord | None = None
 
@@ -127,8 +129,9 @@ def prepare(
     _require_asked(spec.roles, roles, found)
     last_word = None if own or chosen.last_word is None else chosen.last_word(options)
     gated = spec.novelty.fields or _gated(found)
+    guards, novelty = guards_of(spec), spec.novelty
     return Prepared(
-        found, planner, options, chosen.gives, needs_graph, roles, prompts, guards_of(spec), gated, last_word
+        found, planner, options, chosen.gives, needs_graph, roles, prompts, guards, novelty, gated, last_word
     )
 
 
@@ -276,11 +279,15 @@ async def check_models(spec: CampaignSpec, prepared: Prepared) -> None:
         used = set(spec.models)
     for name in sorted(used & set(spec.models)):
         await check(spec.models[name])
+    if (spec.novelty.semantic or spec.contamination.semantic) and spec.novelty.embedder in spec.models:
+        await check(spec.models[spec.novelty.embedder], embeds=True)
 
 
 def context_of(prepared: Prepared, models: Mapping[str, Model]) -> FlowContext:
     """Makes the context that flows and extractors run in."""
-    return FlowContext(models=models, prompts=prepared.prompts, guards=prepared.guards)
+    return FlowContext(
+        models=models, prompts=prepared.prompts, guards=seeing(prepared.guards, prepared.novelty, models)
+    )
 
 
 def _options(model: type[BaseModel], values: Mapping[str, Any], name: str) -> BaseModel:

@@ -86,6 +86,8 @@ class Worker:
         if failed is None:
             try:
                 return await judged(outcome_of(task, state, self._kind, usage, lineage), context.guards)
+            except FATAL:  # a guard's embedder is gone: the task stays pending
+                raise
             except Exception as error:  # the flow left something that is no draft, no verdict, no decision
                 failed = error
         if isinstance(failed, GraphRecursionError):

@@ -59,8 +59,9 @@ class Probe:
         return all(one.works for one in self.findings if one.name in ("reachable", "chat"))
 
 
-async def check(spec: ModelSpec) -> None:
-    """Makes sure, for the price of at most one token a server, that `spec` can be asked at all.
+async def check(spec: ModelSpec, *, embeds: bool = False) -> None:
+    """Makes sure, for the price of at most one token a server, that `spec` can be asked at all: for an answer, or
+    with `embeds` for a vector.
 
     Of several servers some may be down, which is logged: they are used once they are there.
 
@@ -68,14 +69,16 @@ async def check(spec: ModelSpec) -> None:
         ConfigError: no server at base_url, or at any of base_urls; a wrong key, an unknown model, a missing extra.
             Names the mend.
     """
-    down = [str(one) for one in await asyncio.gather(*map(_check, spec.replicas)) if one is not None]
+    down = [
+        str(one) for one in await asyncio.gather(*(_check(one, embeds) for one in spec.replicas)) if one is not None
+    ]
     if len(down) == len(spec.replicas):
         raise ConfigError("; ".join(down))
     for why in down:
         LOG.warning("%s. The campaign goes on with the other %d", why, len(spec.replicas) - len(down))
 
 
-async def _check(spec: ModelSpec) -> ConfigError | None:
+async def _check(spec: ModelSpec, embeds: bool) -> ConfigError | None:
     """Checks one server. Returns what is wrong when nobody is there, raises it when somebody is."""
     if spec.backend in ("offline", "vllm_engine"):
         await transport(spec).aclose()  # what can be wrong shows when it is made: the extra is missing
@@ -92,7 +95,8 @@ async def _check(spec: ModelSpec) -> ConfigError | None:
             raise
         except ModelError:
             pass  # not every server lists its models; the question below decides
-        await model.complete(Request(messages=HELLO, sampling=Sampling(max_tokens=1)))
+        asked = Request(messages=HELLO, sampling=Sampling(max_tokens=1))
+        await model.complete(Request(kind="embedding", inputs=(HELLO[0].content,)) if embeds else asked)
     except Overloaded:
         pass  # it is there, and busy: the layers of the campaign deal with that
     except RequestRefused as error:

@@ -7,17 +7,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from mock_server import MockServer
 from processes import Start
 from write_and_judge import PROMPTS, flow, judge, judged, rows, write
 
-from gristmill import Campaign, Draft, Message, Request, Scripted, Verdict, reference_flow
+from gristmill import Campaign, Draft, Message, ModelSpec, Request, Scripted, Verdict, reference_flow
 from gristmill.agents.contamination import contamination
 from gristmill.campaigns.fleet.manifest import manifest_of, require_same
 from gristmill.campaigns.guards import guards_of
 from gristmill.campaigns.guards import judged as judged_by
 from gristmill.campaigns.outcome import Outcome
 from gristmill.campaigns.spec import load_spec, make_spec
-from gristmill.errors import ConfigError
+from gristmill.errors import ConfigError, ServerLost
+from gristmill.evals.folding import words
 from gristmill.storage.records import Decision, Item, Status
 from gristmill.storage.store import RunStore
 
@@ -100,6 +102,74 @@ async def test_the_gate_may_look_for_near_rows(tmp_path: Path) -> None:
         assert (await guards_of(make_spec(values))[0].judge(draft)).decision is decision
 
 
+def by_meaning(lost: int = 0) -> Scripted:
+    """Embeds what tells of a wheel to one side, all else to the other; the request `lost` finds nobody."""
+    asked = 0
+
+    def vectors(request: Request) -> list[list[float]]:
+        nonlocal asked
+        asked += 1
+        if asked == lost:
+            raise ServerLost("bge does not answer; start it and run again")
+        rows = [[1.0, 0.0] if {"wheel", "millwheel"} & set(words(text)) else [0.0, 1.0] for text in request.inputs]
+        return [[*row, 0.1 * (len(text) % 3)] for row, text in zip(rows, request.inputs, strict=True)]
+
+    return Scripted(vectors, name="bge")
+
+
+def in_other_words(request: Request) -> Any:
+    if request.role != "generator":
+        return judged()
+    if "Row 3:" in request.variables["passage"]:
+        return "When does the sea drive the millwheel, and by which light is its keeper asleep?"
+    return f"Explain: {request.variables['passage']}"
+
+
+@pytest.mark.parametrize("own", [True, False], ids=["own flow", "reference flow"])
+async def test_the_gate_may_look_for_rows_that_mean_the_same_and_outlives_its_embedder(
+    tmp_path: Path, own: bool
+) -> None:
+    def of(embedder: Scripted, semantic: float = 0.9) -> tuple[Campaign, Scripted]:
+        rows(tmp_path, 8)
+        model = Scripted(in_other_words)
+        sets = {"sets": [str(benchmark(tmp_path)) + ":question"], "semantic": semantic}
+        built = flow() if own else reference_flow(proposer=None, generator=write, critic=judge)
+        found = Campaign(
+            "test", [tmp_path / "rows.jsonl"], models={"default": model, "bge": embedder}, flow=built, concurrency=1,
+            prompts=[str(PROMPTS)], runs=str(tmp_path / f"runs-{semantic}"), contamination=sets,
+            novelty={"embedder": "bge"},
+        )  # fmt: skip
+        return found, model
+
+    silent = by_meaning()
+    report = await of(silent, semantic=0.0)[0].execute()
+    assert report.reasons == {("accepted", ""): 8}  # wording tells nothing of it
+    assert not silent.requests
+    with pytest.raises(ServerLost):
+        await of(by_meaning(lost=4))[0].execute()
+    store = RunStore.read(tmp_path / "runs-0.9" / "test")
+    assert store.books().balanced
+    assert (store.books().accepted, store.books().failed) == (2, 0)
+    campaign, model = of(by_meaning())
+    report = await campaign.execute()
+    assert report.reasons == {("accepted", ""): 7, ("rejected", "contaminated"): 1}
+    (item,) = RunStore.read(report.folder).items(Status.REJECTED)
+    assert "bench.jsonl" in item.verdicts[-1].text
+    if not own:
+        assert all("sea drive" not in str(request.messages) for request in model.requests if request.role == "critic")
+
+
+def test_an_embedder_of_the_gate_that_is_no_model_is_refused(tmp_path: Path) -> None:
+    found = campaign(
+        tmp_path,
+        Scripted(answer),
+        contamination={"sets": [str(benchmark(tmp_path))], "semantic": 0.9},
+        novelty={"embedder": "bge"},
+    )
+    with pytest.raises(ConfigError, match=r"novelty\.embedder: no model is called 'bge'"):
+        found.prepare()
+
+
 def test_sets_are_meant_from_the_campaign_files_folder(tmp_path: Path) -> None:
     benchmark(tmp_path)
     path = tmp_path / "tides.toml"
@@ -145,3 +215,26 @@ async def test_a_fleet_has_the_gate_at_its_workers(tmp_path: Path, gristmill: St
     assert code == 1, (out, err)
     assert "bench.jsonl" in err + out
     assert "no such file or folder is here" in err + out
+
+
+async def test_the_embedders_server_is_asked_before_anything_is_spent(tmp_path: Path) -> None:
+    def here(body: dict[str, Any]) -> str | None:
+        return json.dumps(judged()) if body.get("response_format") else None
+
+    rows(tmp_path, 3)
+    async with MockServer(answer=here, models=("mock",)) as server:
+        for name, url, said in (
+            ("bge", server.url, "bge"),
+            ("mock", "http://127.0.0.1:9/v1", "127.0.0.1:9"),
+        ):
+            models = {
+                "default": ModelSpec(model="openai_api/mock", base_url=server.url),
+                "bge": ModelSpec(model=f"openai_api/{name}", base_url=url, timeout=2),
+            }
+            with pytest.raises(ConfigError, match=said):
+                await Campaign(
+                    "test", [tmp_path / "rows.jsonl"], models=models, flow=flow(), prompts=[str(PROMPTS)],
+                    runs=str(tmp_path / "runs"), novelty={"embedder": "bge", "semantic": 0.9},
+                ).execute()  # fmt: skip
+        assert not any(entry.good and entry.path.endswith("completions") for entry in server.log)
+        assert not (tmp_path / "runs").exists()

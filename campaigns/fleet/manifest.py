@@ -37,6 +37,7 @@ def manifest_of(spec: CampaignSpec, prepared: Prepared) -> dict[str, Any]:
         "prompts": {name: prepared.prompts.get(name).version for name in sorted(prompts)},
         "kind": prepared.kind,
         "guards": {guard.name: guard.version for guard in prepared.guards},
+        **({"embedder": spec.novelty.embedder} if spec.novelty.semantic or spec.contamination.semantic else {}),
     }
 
 

@@ -16,6 +16,7 @@ class ContaminationSettings(BaseModel):
     sets:    files and folders, relative to the campaign file; `set.jsonl:question,answer` names the columns.
     n:       words in a row that an item must not share with a row of them.
     near:    wording this alike (Jaccard index of shingles of three words) is rejected too, 0.2 to 1; 0 compares none.
+    semantic: cosine of vectors from which on a text is rejected too; 0 compares none. `novelty.embedder` makes them.
     common:  runs of about half as many words that more than this many texts of the sets have are phrases, not evidence.
     """
 
@@ -25,6 +26,7 @@ class ContaminationSettings(BaseModel):
     n: int = Field(default=WORDS, ge=5, le=100)
     common: int = Field(default=COMMON, ge=1)
     near: float = Field(default=0.0, ge=0, le=1)
+    semantic: float = Field(default=0.0, ge=0, le=1)
 
     @field_validator("near")
     @classmethod
