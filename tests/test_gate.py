@@ -478,7 +478,7 @@ async def test_an_embedding_server_that_is_gone_stops_the_campaign_and_it_goes_o
         report = await first.execute()
         assert report.books.accepted == 2
         assert report.books.balanced
-    with pytest.raises(ConfigError, match="'openai_api/bge' at .* cannot be reached"):
+    with pytest.raises(ConfigError, match=r"'openai_api/bge' at .* cannot be reached"):
         await of(url).execute()  # said before anything is spent
 
     def goes(body: dict[str, Any]) -> None:
