@@ -197,6 +197,20 @@ async def test_a_cancelled_run_leaves_nothing(layer: Layer, token: str) -> None:
     assert known_by(token) == []
 
 
+async def test_a_run_that_is_cancelled_while_it_starts_leaves_nothing(layer: Layer) -> None:
+    """At any moment of the start: what was begun is seen through, and ended."""
+    await run(Program("pass"), layer=layer)  # the modules are loaded, the ways are known
+    room = 2**20 + secrets.randbelow(2**20)  # stands in the words that bubblewrap is started with
+    for turn in range(25):
+        running = asyncio.create_task(run(Program("while True: pass"), layer=layer, limits=Limits(folder=room)))
+        await asyncio.sleep(turn * 0.002)
+        running.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await running
+    assert not [child for child in psutil.Process().children(recursive=True) if _is_ours(child)]
+    assert known_by(str(room)) == []
+
+
 def test_programs_end_with_the_process_that_asked(layer: Layer, token: str, folder: Path) -> None:
     """Killed outright, it cannot clean up: the leash does."""
     source = (

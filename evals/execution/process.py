@@ -9,7 +9,7 @@ import os
 import re
 import signal
 import time
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -63,17 +63,16 @@ async def attend(command: Sequence[str], orders: dict[str, Any], limits: Limits)
     except BaseException:
         os.close(leash)
         raise
+    starting = asyncio.create_task(_started(command, told, (status_end, leash_end)))
     try:
-        process = await _started(command, told, (status_end, leash_end))
-    except BaseException as error:
+        process = await asyncio.shield(starting)
+    except OSError as error:
         os.close(leash)
         transport.close()
-        if isinstance(error, OSError):
-            return Seen(told={"fault": f"{command[0]}: {error.strerror}"})
+        return Seen(told={"fault": f"{command[0]}: {error.strerror}"})
+    except asyncio.CancelledError:
+        await _to_its_end(_abandoned(starting, leash, transport))
         raise
-    finally:
-        for end in (told, status_end, leash_end):
-            os.close(end)
     try:
         return await _follow(process, lines, leash, limits)
     finally:
@@ -89,16 +88,51 @@ def _memory_file(content: bytes) -> int:
 
 
 async def _started(command: Sequence[str], stdin: int, handed: tuple[int, ...]) -> asyncio.subprocess.Process:
-    return await asyncio.create_subprocess_exec(
-        *command,
-        stdin=stdin,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-        env={},
-        cwd="/",
-        pass_fds=handed,
-        start_new_session=True,
-    )
+    """Starts a launcher, to which the files given go over."""
+    try:
+        return await asyncio.create_subprocess_exec(
+            *command,
+            stdin=stdin,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+            env={},
+            cwd="/",
+            pass_fds=handed,
+            start_new_session=True,
+        )
+    finally:
+        for end in (stdin, *handed):
+            os.close(end)
+
+
+async def _abandoned(
+    starting: asyncio.Task[asyncio.subprocess.Process], leash: int, transport: asyncio.BaseTransport
+) -> None:
+    """Sees a launcher that nobody waits for started, and gone.
+
+    One that asyncio kills while it starts may leave behind what it had just begun: bubblewrap's second process, which
+    does not know yet that it is to die with the first.
+    """
+    try:
+        process = await starting
+    except OSError:
+        return
+    else:
+        os.close(leash)
+        leash = -1
+        await _gone(process, [])
+    finally:
+        if leash >= 0:
+            os.close(leash)
+        transport.close()
+
+
+async def _to_its_end(leaving: Coroutine[Any, Any, None]) -> None:
+    """Waits for something that goes on to its end also where the one who waits is cancelled."""
+    task = asyncio.create_task(leaving)
+    _leaving.add(task)
+    task.add_done_callback(_leaving.discard)
+    await asyncio.shield(task)
 
 
 async def _follow(process: asyncio.subprocess.Process, lines: asyncio.StreamReader, leash: int, limits: Limits) -> Seen:
@@ -123,10 +157,7 @@ async def _follow(process: asyncio.subprocess.Process, lines: asyncio.StreamRead
     finally:
         os.close(leash)  # the launcher ends the program, reaps it and leaves, and so does what stands around it
         watching.cancel()
-        leaving = asyncio.create_task(_gone(process, [listening, *reading]))
-        _leaving.add(leaving)
-        leaving.add_done_callback(_leaving.discard)
-        await asyncio.shield(leaving)
+        await _to_its_end(_gone(process, [listening, *reading]))
     return seen
 
 
