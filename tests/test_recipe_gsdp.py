@@ -293,7 +293,7 @@ def test_it_stops_when_every_quota_is_met_and_makes_up_for_what_was_rejected(tmp
     ran = wanted.run(tmp_path)
     assert Counter(item_kind(ran, item.task) for item in ran.accepted) == quotas
     assert ran.report.books.balanced
-    assert ran.report.stop.code == "exhausted"
+    assert ran.report.stop.text == "every task that the recipe draws is done"
     assert len(ran.tasks) > len(ran.accepted)
 
 
@@ -313,7 +313,14 @@ def test_a_planner_at_its_quotas_waits_and_goes_on_when_a_pending_task_is_lost(t
     counts: dict[str, int] = {}
     planned: set[str] = set()
     store = opened(tmp_path)
-    view = PlanView(tuple(store.chunks()), graph, coverage=counts, is_planned=planned.__contains__)
+    in_work = [2]
+    view = PlanView(
+        tuple(store.chunks()),
+        graph,
+        coverage=counts,
+        is_planned=planned.__contains__,
+        pending=lambda: in_work[0],
+    )
     options = GsdpOptions(quotas={"hop1": 2}, shares={"hop2": 0, "hop3": 0, "community": 0})
     plan, rng = recipe("gsdp").planner, random.Random(1)
     first = plan(view, 10, rng, options)
@@ -328,6 +335,9 @@ def test_a_planner_at_its_quotas_waits_and_goes_on_when_a_pending_task_is_lost(t
     counts["draw=hop1"] = 1  # planned, and rejected before it was looked at
     (fourth,) = plan(view, 10, rng, options)
     assert fourth.id not in planned
+    planned.add(fourth.id)
+    counts["draw=hop1"], in_work[0] = 2, 0  # all that the quota asks is accepted
+    assert plan(view, 10, rng, options) == []
     store.close_reading()
 
 

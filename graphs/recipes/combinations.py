@@ -79,6 +79,11 @@ class _Quotas:
         """Counts a task that is drawn, until the plan has it and `coverage` does."""
         self._drawn.append(task)
 
+    @property
+    def met(self) -> bool:
+        """Whether nothing is in work that could be rejected: what no quota allows now, none will."""
+        return not self._drawn and not self._view.pending()
+
     def allow(self, name: str) -> bool:
         if name not in self._quotas:
             return True
@@ -102,7 +107,7 @@ def combined(
 
     A group that is no path and has more than `options.points` members is parted into combinations of so many. `refuse`
     says what `make` can make no task of. A relation type of which as many are accepted or pending as its quota says is
-    not drawn; None comes while there are only such.
+    not drawn; None comes while there are only such and some may yet be rejected.
 
     Raises:
         ConfigError: there is no graph, or no sampler finds anything.
@@ -117,6 +122,8 @@ def combined(
     shares, limits = Shares("draw", options.all_shares, view.coverage), _Quotas(quotas or {}, view)
     while left:
         available = [name for name in left if limits.allow(name)]
+        if not available and limits.met:
+            break
         if not available:
             yield None
             continue
