@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+from collections import Counter
 from collections.abc import Callable
 from functools import cache
 from itertools import count
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -124,6 +128,31 @@ def test_a_recipe_that_lost_its_server_ends_as_if_it_had_not(name: str, whole: W
     assert final(second) == final(whole(name))
     assert {task.id for task in second.tasks} == {task.id for task in whole(name).tasks}
     assert half + len(second.requests) == len(whole(name).requests)
+
+
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")  # the child runs a loop of its own and then dies
+@pytest.mark.parametrize("name", CASES)
+def test_a_recipe_that_was_killed_goes_on_to_the_same_end(name: str, whole: Whole, tmp_path: Path) -> None:
+    """SIGKILL half way, amid calls: nothing is tidied up, and only what one task had in the air is asked again."""
+    half, numbers = len(whole(name).requests) // 2, count()
+
+    def killed(request: Request) -> Any:
+        if next(numbers) >= half:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return CASES[name].script(request)
+
+    campaign = CASES[name].campaign(tmp_path, Scripted(killed), concurrency=1)
+    child = get_context("fork").Process(target=campaign.run)
+    child.start()
+    child.join(120)
+    assert child.exitcode == -signal.SIGKILL
+    second = CASES[name].run(tmp_path)
+    assert second.report.books.balanced
+    assert second.report.stop.code == "exhausted"
+    assert final(second) == final(whole(name))
+    assert {task.id for task in second.tasks} == {task.id for task in whole(name).tasks}
+    of_one_task = max(Counter(request.task for request in whole(name).requests).values())
+    assert len(second.requests) <= len(whole(name).requests) - half + of_one_task
 
 
 @pytest.mark.parametrize("name", CASES)
