@@ -302,18 +302,18 @@ def test_graph_recipes_name_the_mend_without_a_graph(name: str) -> None:
 def test_a_dense_graph_without_paths_ends_in_time() -> None:
     names = [f"n{number}" for number in range(60)]
     clique = graph_over(CHUNKS[:1], [names])
-    start = time.perf_counter()
+    start = time.process_time()
     kinds = {task.kind for task in Books(recipe("graph-reasoning"), graph=clique).plan_all(step=500, link="any")}
     assert kinds == {"hop1", "community"}
-    assert time.perf_counter() - start < 10
+    assert time.process_time() - start < 60  # seconds of CPU; all paths of the clique would take hours
 
 
 def test_a_large_plan_starts_at_once_and_is_walked_once() -> None:
     books = Books(recipe("grounded-qa"), chunks=[chunk_of(number) for number in range(20_000)])
-    start = time.perf_counter()
+    start = time.process_time()
     for _ in range(20):
         assert len(books.plan(100)) == 100
-    assert time.perf_counter() - start < 3
+    assert time.process_time() - start < 20  # seconds of CPU; a walk for each call would take minutes
 
 
 def test_shares_count_a_batch_that_the_books_have_not_seen() -> None:

@@ -12,6 +12,7 @@ from pydantic import BaseModel, Field
 
 from gristmill.agents.agreement import answer_match, attribute, draft_field, majority_agrees, value
 from gristmill.agents.checks import Finding, verifier, verify
+from gristmill.agents.choices import no_copy
 from gristmill.agents.grounding import grounding
 from gristmill.agents.state import FlowContext, FlowState, Node, info_of
 from gristmill.agents.verifiers import language, length, pattern, schema
@@ -261,3 +262,11 @@ async def test_a_verifier_before_any_draft_is_a_mistake_in_the_flow() -> None:
     graph.add_edge(START, "check")
     with pytest.raises(FlowError, match="generator"):
         await graph.compile().ainvoke({"task": Task.of("chunk")}, context=FlowContext(models={}))
+
+
+async def test_a_copy_of_what_was_shown_is_found_and_nothing_is_a_copy_of_nothing() -> None:
+    shown = no_copy("question", of=lambda state: [chunk.text for chunk in state.get("chunks", [])])
+    assert await reasons(shown, {"question": PASSAGE.upper()}) == ("copied",)
+    assert await reasons(shown, {"question": "Which village had no mill?"}) == ()
+    for nothing in ([], [""], ["?!"]):  # a task without chunks has shown no text
+        assert await reasons(no_copy("question", of=lambda _, them=nothing: them), {"question": "Why?"}) == ()
