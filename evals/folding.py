@@ -40,8 +40,9 @@ _WORD = re.compile(
 )
 # What `fold` and `_WORD` do, for text that is ASCII.
 _ASCII_HYPHEN = re.compile(r"(?<=[a-z])-(?:[ \t\r]*\n[ \t\r\n]*)?(?=[a-z])")
-_APART = {code: " " for code in range(128) if not chr(code).isalnum()}
+_APART = {code: chr(code) if chr(code).isalnum() else " " for code in range(128)}  # whole: a gap costs an exception
 _SHAPE = {ord(","): "."} | {code: "0" if code < 58 else "a" for code in (*range(48, 58), *range(97, 123))}
+_DIGIT = re.compile("[0-9]")
 _ASCII_WORD = re.compile(r"\d+(?:[.,]\d+)*|[a-z][a-z0-9]*(?:'[a-z]+)?", re.ASCII)
 
 
@@ -122,7 +123,7 @@ def words(text: str) -> list[str]:
         text = _ASCII_HYPHEN.sub("", text.lower())
     text = text.lower()
     if "'" not in text and "`" not in text:
-        shape = text.translate(_SHAPE)
+        shape = text.translate(_SHAPE) if _DIGIT.search(text) else ""
         if "0.0" not in shape and "0a" not in shape:  # each run of letters and digits is a word or a number
             return text.translate(_APART).split()  # in a quarter of the time
     return _ASCII_WORD.findall(text.replace("`", "'"))
