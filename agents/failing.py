@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any, Literal
 
 from langgraph.runtime import Runtime
@@ -67,11 +67,11 @@ def failing(
         said = [parsed_as(QueryAnswer, one, target, ANSWER) for one in replies]
         answers = [one.answer for one in said]
         wrong = [one for one in said if not same_answer(one.answer, right.answer)]
-        entropy = answer_entropy(answers)
+        unsure = answer_entropy(answers)
         if measure == "answer":
             reasons = () if len(wrong) >= least_wrong * samples and wrong else (RIGHT,)
         else:
-            reasons = () if entropy >= least_entropy else (SURE,)
+            reasons = () if unsure >= least_entropy else (SURE,)
         fields = {
             **last_draft(state).fields,
             "response": right.response.strip() or right.answer,
@@ -89,7 +89,7 @@ def failing(
             decision=Decision.REJECT if reasons else Decision.ACCEPT,
             reasons=reasons,
             scores={"wrong": len(wrong) / samples},
-            text=f"{len(wrong)} of {samples} answers differ; entropy {entropy:.3f} nats",
+            text=f"{len(wrong)} of {samples} answers differ; entropy {unsure:.3f} nats",
             prompt=label_of(runtime, ANSWER),
             model=replies[0].model,
             calls=tuple(call for one in replies for call in one.calls),
@@ -108,7 +108,13 @@ def answer_entropy(answers: Sequence[str]) -> float:
     for answer in answers:
         head = next((known for known in groups if known == answer or same_answer(answer, known)), answer)
         groups[head] = groups.get(head, 0) + 1
-    return -math.fsum(votes / len(answers) * math.log(votes / len(answers)) for votes in groups.values()) + 0.0
+    return entropy(groups.values())
+
+
+def entropy(votes: Collection[int]) -> float:
+    """The entropy of votes in nats: each number, above 0, is how many are for one thing (Shannon 1948)."""
+    total = sum(votes)
+    return -math.fsum(each / total * math.log(each / total) for each in votes) + 0.0
 
 
 def _check(measure: str, samples: int, least_wrong: float, least_entropy: float) -> None:

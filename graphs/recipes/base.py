@@ -273,4 +273,4 @@ class Recipe:
     flow: Callable[[Any], StateGraph[Any, Any, Any, Any]] | None
     settings: Mapping[str, Any] = field(default_factory=dict)
     hands_over: bool = False
-    last_word: Callable[[Any], LastWord] | None = None
+    last_word: Callable[[Any], LastWord | None] | None = None

@@ -1,12 +1,18 @@
 """`deliberate-practice`: labelled texts that a student is unsure of, written after those that it is unsure of.
 
+The student is a small classifier that is made here (extra `evals`), or any model, the role `student`, which says the
+label of each text `samples` times. A trainer, where there is one, is handed each round, and its model is asked in the
+next.
+
 After Deliberate Practice (Askari-Hemmat et al. 2025, arXiv:2502.15588), whose samples are images.
 Faithful: no pool is made to be pruned; what is written is guided towards a high predictive entropy of the current
 student, what it is sure of is dropped, the student is trained on what is kept, and so on, round by round.
 Not faithful: text in place of images, so the guide is not the entropy's gradient in a diffusion model: a model is shown
 the texts whose labels the student is least sure of. The student is a linear classifier over TF-IDF, taught by your rows
-and what was kept; a round has a fixed size, where the paper begins one when validation stalls. Added: a labeller that
-does not see the label has to give it (`check`), since a text may be hard because its label is wrong.
+and what was kept, or any model (`student`), taught by your trainer or not at all; a round has a fixed size, where the
+paper begins one when validation stalls. A model's entropy is that of the labels in its answers, a few, and it is asked
+of new texts alone: those shown were the hardest when they were kept. Added: a labeller that does not see the label has
+to give it (`check`), since a text may be hard because its label is wrong.
 """
 
 from __future__ import annotations
@@ -22,16 +28,19 @@ from ...agents.generator import generator
 from ...agents.labeller import labeller
 from ...agents.messages import classification
 from ...agents.novelty import novelty
-from ...agents.state import FlowState
-from ...evals.student.classifier import Student
-from ...storage.records import Decision, Item, Task, Verdict
+from ...agents.state import FlowState, Node
+from ...agents.student import require_reach, student_unsure
+from ...agents.turns import in_turn
+from ...agents.variables import Given
+from ...storage.records import Task
 from ..flows.reference import Flow, reference_flow
-from .base import LastWord, Options, PlanView, Recipe, lazily
-from .rounds import ROUND, classes, ended, gold, labelled, noted
+from .base import Handover, LastWord, Options, PlanView, Recipe, lazily
+from .rounds import ROUND, classes, ended, gold, noted, served
 from .seeds import chance
+from .students import STUDENT, Kind, handed, require_teachable, told
+from .unsure import by_classifier, by_model, keeps_unsure
 
 NAME = "deliberate-practice"
-SURE = "student_sure"
 
 
 class DeliberatePracticeOptions(Options):
@@ -44,6 +53,8 @@ class DeliberatePracticeOptions(Options):
     unsure:        how many of the texts that it is least sure of the shots are drawn from.
     least_entropy: how unsure the student has to be of a text that is kept: the entropy of its probabilities, over that
                    of even ones.
+    student:       who is unsure: a classifier that is trained here, or a `model`, the role `student`.
+    samples:       answers of a `model` to each text.
     batch:         texts a round.
     rounds:        rounds at most.
     check:         whether a labeller that does not see the label has to agree with it.
@@ -55,6 +66,8 @@ class DeliberatePracticeOptions(Options):
     shots: int = Field(default=3, ge=1, le=50)
     unsure: int = Field(default=20, ge=1)
     least_entropy: float = Field(default=0.6, ge=0, le=1)
+    student: Kind = "classifier"
+    samples: int = Field(default=8, ge=2, le=100)
     batch: int = Field(default=64, ge=1)
     rounds: int = Field(default=5, ge=1)
     check: bool = True
@@ -63,13 +76,16 @@ class DeliberatePracticeOptions(Options):
 @lazily
 def plan_deliberate_practice(
     view: PlanView, rng: random.Random, options: DeliberatePracticeOptions
-) -> Iterator[Task | None]:
+) -> Iterator[Task | Handover | None]:
     """Draws `batch` texts a round, the labels in turn, each after texts that the student of the round is unsure of."""
+    require_teachable(view, options.student, NAME)
     rows = gold(view, options.label, NAME)
     labels = list(classes(options.labels, rows, NAME))
+    if options.student == "model":
+        require_reach(options.samples, len(labels), options.least_entropy)
     start = rng.getrandbits(64)
     for turn in range(options.rounds):
-        found = noted(view, turn, lambda at=turn: _unsure(view, options, at))  # type: ignore[misc]
+        found = noted(view, turn, lambda at=turn: _unsure(view, options, rows, start, at))  # type: ignore[misc]
         for number in range(options.batch):
             shown = chance(NAME, start, turn, number).sample(found["unsure"], min(options.shots, len(found["unsure"])))
             attributes = {
@@ -77,47 +93,24 @@ def plan_deliberate_practice(
                 "classes": labels,
                 "examples": [{"text": text, "label": label} for text, label in shown],
                 ROUND: str(turn),
+                **served(view, STUDENT, turn),
             }
             yield Task.of("practice", attributes=attributes, seed=turn * options.batch + number)
         yield from ended(view)
+        yield from handed(view, turn)
 
 
-def _known(view: PlanView, options: DeliberatePracticeOptions, turn: int) -> list[tuple[str, str]]:
-    """What the student of a round is taught: the rows, and what the rounds before it had accepted."""
-    before = (item for item in view.accepted.every() if int(item.attributes[ROUND]) < turn)
-    return [*gold(view, options.label, NAME), *map(labelled, before)]
+def _unsure(
+    view: PlanView, options: DeliberatePracticeOptions, rows: list[tuple[str, str]], start: int, turn: int
+) -> dict[str, Any]:
+    if options.student == "classifier":
+        return by_classifier(view, options.label, NAME, turn, options.unsure)
+    return by_model(view, rows, turn, options.unsure, options.shots, chance(NAME, start, turn))
 
 
-def _unsure(view: PlanView, options: DeliberatePracticeOptions, turn: int) -> dict[str, Any]:
-    known = sorted(_known(view, options, turn))
-    said = Student.taught(known).guesses([text for text, _ in known])
-    entropies = [guess.entropy for guess in said]
-    hardest = sorted(range(len(known)), key=lambda at: -entropies[at])[: options.unsure]
-    mean = sum(entropies) / len(entropies)
-    return {"items": len(known), "entropy": mean, "unsure": [list(known[at]) for at in hardest]}
-
-
-def keeps_unsure(options: DeliberatePracticeOptions) -> LastWord:
-    """Returns what decides on accepted items: the student of their round, made anew when a round is first asked of."""
-    students: dict[int, Student] = {}
-
-    def judge(view: PlanView, item: Item) -> Verdict:
-        turn = int(item.attributes[ROUND])
-        if turn not in students:
-            students.clear()  # rounds come one after another
-            students[turn] = Student.taught(_known(view, options, turn))
-        (guess,) = students[turn].guesses([labelled(item)[0]])
-        sure = guess.entropy < options.least_entropy
-        return Verdict(
-            by="student",
-            draft=item.drafts[-1].index,
-            decision=Decision.REJECT if sure else Decision.ACCEPT,
-            reasons=(SURE,) if sure else (),
-            scores={"entropy": guess.entropy},
-            text=f"takes it for {guess.label}"[:500],
-        )
-
-    return judge
+def keeps(options: DeliberatePracticeOptions) -> LastWord | None:
+    """Returns what decides on accepted items: the classifier of their round. A model decides in the flow."""
+    return keeps_unsure(options.label, NAME, options.least_entropy) if options.student == "classifier" else None
 
 
 def _label(state: FlowState) -> str:
@@ -129,12 +122,19 @@ def _examples(state: FlowState) -> list[str]:
 
 
 def deliberate_practice_flow(options: DeliberatePracticeOptions) -> Flow:
-    """Builds the flow: a text after unsure ones, copies, novelty gate, labeller. The student has the last word."""
+    """Builds the flow: a text after unsure ones, copies, novelty gate, labeller, and a student that is a model.
 
-    def known(state: FlowState) -> list[dict[str, str]]:
-        names = state["task"].attributes["classes"]
-        return [{"name": name, "definition": options.labels.get(name, "")} for name in names]
-
+    A classifier has the last word, after the flow."""
+    asked: Given = {"classes": told(options.labels)}
+    critics: list[Node] = []
+    if options.check:
+        critics.append(labeller(description=options.task, given=asked))
+    if options.student == "model":
+        critics.append(
+            student_unsure(
+                samples=options.samples, least_entropy=options.least_entropy, description=options.task, given=asked
+            )
+        )
     return reference_flow(
         proposer=None,
         generator=generator(
@@ -148,19 +148,20 @@ def deliberate_practice_flow(options: DeliberatePracticeOptions) -> Flow:
             adds={"label": _label},
         ),
         verifiers=(no_copy("text", of=_examples), novelty(fields=("text",))),
-        critic=labeller(description=options.task, given={"classes": known}) if options.check else None,
+        critic=in_turn(*critics) if critics else None,
     )
 
 
 DELIBERATE_PRACTICE = Recipe(
     name=NAME,
-    summary="Labelled texts that a small student is unsure of, written after those that it is unsure of.",
+    summary="Labelled texts that a small student, or any model, is unsure of, written after such texts.",
     paper="Deliberate Practice, arXiv:2502.15588",
     gives="classification",
     needs=frozenset({"labels"}),
-    roles=("generator", "labeller"),
+    roles=("generator", "labeller", STUDENT),
     options=DeliberatePracticeOptions,
     planner=plan_deliberate_practice,
     flow=deliberate_practice_flow,
-    last_word=keeps_unsure,
+    hands_over=True,
+    last_word=keeps,
 )
