@@ -21,6 +21,7 @@ from typing import Any
 import orjson
 
 from ..agents.precedents import Precedents
+from ..errors import ConfigError
 from ..evals.duplicates.gate import GatePool
 from ..graphs.flows.runner import runner_of
 from ..graphs.recipes.base import Planner, PlanView
@@ -77,7 +78,8 @@ class Forecast:
     tasks:   (low, expected, high): a target needs more tasks than it has items, by the share that is accepted.
     total:   the cost of the expected number of tasks, the graph's included; `graph` is that part alone.
     seconds: wall time at the campaign's concurrency.
-    drawn:   tasks that the recipe can draw, counted up to `COUNT_LIMIT`; of a graph only the pilot's part is known.
+    drawn:   tasks that the recipe can draw, counted up to `COUNT_LIMIT`; of a graph only the pilot's part is known,
+             and with a student only what is drawn before it has to learn.
     pilot:   what the pilot tasks cost; `paid` is what this forecast spent, the graph's pilot included.
     """
 
@@ -157,7 +159,8 @@ async def forecast(campaign: Campaign, *, pilot: int = 5, store: str = "") -> Fo
                 wall, cost = time.monotonic() - began, _minus(spent(), before)
                 hits = sum(one.hits.calls for one in calls.values())
                 wall, extraction = await _remembered(opened, wall, extraction, hits)
-                drawn = _count(prepared.planner, PlanView(chunks=chunks, graph=graph), spec.seed, prepared.options)
+                view = PlanView(chunks, graph, meta=lambda chunk: scratch.document(chunk.document).meta)
+                drawn = _count(prepared.planner, view, spec.seed, prepared.options)
             finally:
                 await close()
                 await scratch.close()
@@ -167,12 +170,20 @@ async def forecast(campaign: Campaign, *, pilot: int = 5, store: str = "") -> Fo
 
 
 def _count(planner: Planner, view: PlanView, seed: int, options: Any) -> int:
-    """Counts what the planner draws, up to `COUNT_LIMIT`; nothing is stored, so it must not be asked twice for one."""
+    """Counts what the planner draws, up to `COUNT_LIMIT`; nothing is stored, so it must not be asked twice for one.
+
+    Nothing is accepted either: a planner that cannot go on without is counted up to there.
+    """
     seen: set[str] = set()
     view = replace(view, is_planned=seen.__contains__)
     rng = random.Random(seed)  # noqa: S311  # as Plan draws
     while len(seen) < COUNT_LIMIT:
-        new = {task.id for task in planner(view, 1000, rng, options)} - seen
+        try:
+            new = {task.id for task in planner(view, 1000, rng, options)} - seen
+        except ConfigError:
+            if not seen:
+                raise
+            break
         if not new:
             break
         seen |= new

@@ -14,6 +14,7 @@ from recipes_student import CASES, GOLD, SUBJECTS, deliberate_practice, label_of
 from seed_recipes import Case, Ran, Script, read
 
 from gristmill import Campaign, Request, RunStore, Scripted, Status
+from gristmill.campaigns.forecast import forecast
 from gristmill.campaigns.training import Handed
 from gristmill.errors import ConfigError
 
@@ -168,6 +169,20 @@ def test_the_role_is_known_only_where_a_model_is_the_student(tmp_path: Path) -> 
     for recipe, script in (("s3", pupil(KNOWN)), ("deliberate-practice", unsure)):
         with pytest.raises(ConfigError, match="no node asks the role 'student'"):
             case(recipe, script, CASES[recipe].options).run(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("recipe", "options", "drawn"),
+    [("s3", CASES["s3"].options, 6), ("s3", S3, 6 + len(GOLD)), ("deliberate-practice", PRACTICE, 27)],
+)
+async def test_a_forecast_counts_what_is_drawn_before_a_student_has_to_learn(
+    recipe: str, options: dict[str, Any], drawn: int, tmp_path: Path
+) -> None:
+    script = unsure if recipe == "deliberate-practice" else pupil(KNOWN)
+    others = ("student",) if "student" in options else ()
+    found = await forecast(Case(recipe, script, GOLD, options, others=others).campaign(tmp_path), pilot=3)
+    assert found.pilot_tasks == 3
+    assert found.drawn == drawn
 
 
 # deliberate-practice
