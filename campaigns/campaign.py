@@ -280,6 +280,8 @@ def _same_identity(store: RunStore, spec: CampaignSpec) -> None:
     if "attributes" in before:
         now.setdefault("attributes", redact_values(AttributesSpec().model_dump(mode="json")))
     changed = list(_differences(before, now))
+    if not store.books().planned:  # a start that ended at its options has done nothing by them: they can be mended
+        changed = [one for one in changed if one[0] != "options" and not one[0].startswith("options.")]
     if changed:
         what = ", ".join(f"{key} (was {was!r:.60}, is {is_!r:.60})" for key, was, is_ in changed)
         raise ConfigError(

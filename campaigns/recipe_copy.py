@@ -46,6 +46,11 @@ def copy_of(name: str) -> Copy:
     Raises:
         ConfigError: there is no such recipe, or a file of it is there already; names the files.
     """
+    if ":" in name:
+        raise ConfigError(
+            f"recipe '{name}' is your own already, there is nothing to copy; "
+            f"write a campaign file for it with: gristmill init NAME --recipe {name}"
+        )
     module, attribute = catalogue.home(name)
     source = Path(catalogue.__file__).with_name(f"{module}.py")
     data = {

@@ -136,6 +136,14 @@ def test_a_name_leads_to_a_recipe_or_is_refused(project: Path) -> None:
         recipe("nowhere:BARE")
 
 
+def test_a_recipe_of_ones_own_is_not_copied(project: Path) -> None:
+    (project / "mine.py").write_text("from gristmill.graphs.recipes.bare import BARE as MINE\n")
+    done = CliRunner().invoke(main, ["init", "--recipe", "mine:MINE"])
+    assert done.exit_code == 1
+    assert "gristmill init NAME --recipe mine:MINE" in done.output
+    assert [path.name for path in project.glob("*.toml")] == []
+
+
 def test_imports_are_made_absolute_and_nothing_else() -> None:
     source = (
         'from .base import A\nif A:\n    from ...agents.x import (\n        y,\n    )\nfrom .. import z\n"from .base"\n'

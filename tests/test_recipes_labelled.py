@@ -183,3 +183,14 @@ def test_targen_ends_the_tasks_of_a_seed_that_was_not_listed(tmp_path: Path) -> 
 
     ran = replace(CASES["targen"], script=few).run(tmp_path)
     assert Counter(item.reasons for item in ran.items) == {(): 4, ("unsuitable",): 8}
+
+
+def test_options_can_be_mended_where_a_start_ended_at_them(tmp_path: Path) -> None:
+    """Until a task is planned nothing has been done by them; then they are the run's for good."""
+    case = CASES["attrprompt"]
+    with pytest.raises(ConfigError, match="needs two labels at least"):
+        replace(case, options={**case.options, "classes": ["one"]}).run(tmp_path)
+    ran = case.run(tmp_path)
+    assert ran.report.books.accepted > 3
+    with pytest.raises(ConfigError, match="started with other settings: options"):
+        replace(case, options={**case.options, "classes": ["other", "others"]}).run(tmp_path)
