@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from langgraph.runtime import Runtime
@@ -21,6 +21,7 @@ def preparer(
     role: str = "preparer",
     given: Given | None = None,
     shared: bool = False,
+    sample: Callable[[FlowState], int] | None = None,
     pick: Mapping[str, str] | None = None,
     place: str = "",
 ) -> Node:
@@ -32,6 +33,7 @@ def preparer(
     Args:
         variables: what the prompt is given, besides `traits` and what a person asks for who sent an item back.
         shared: all tasks that ask with equal variables get the same answer, and a run asks for it once.
+        sample: which of a question's answers a task gets, 0 or more: tasks of another number draw another.
         pick: variable → the field of the answer, a list, of which an entry becomes that variable.
         place: the task's attribute that says which entry, counted from 0, or which entries, for a list of places; the
             variable is a list then. Without it the task's id decides, each entry being as likely as any other.
@@ -48,7 +50,10 @@ def preparer(
         writes=("values", "decision", "reasons"),
     )
     async def prepare(state: FlowState, runtime: Runtime[FlowContext]) -> dict[str, Any]:
-        reply = await ask(state, runtime, role=role, prompt=prompt, variables=names, given=given, shared=shared)
+        number = sample(state) if sample else 0
+        reply = await ask(
+            state, runtime, role=role, prompt=prompt, variables=names, given=given, sample=number, shared=shared
+        )
         values = answer_fields(reply)
         task = state["task"]
         for name, listed in picks.items():

@@ -143,8 +143,8 @@ class FlowContext:
 
         A prompt of one `## text` is gone on with (a raw completion), any other is answered as a chat.
         `task` gives the seed and the books their line. `shown` are precedents that stand before the prompt's question.
-        A `shared` question takes no seed of the task's: tasks that ask it with equal variables have one answer, which
-        the cache keeps, so that a run pays for it once.
+        A `shared` question takes no seed of the task's: tasks that ask it with equal variables and the same `sample`
+        have one answer, which the cache keeps, so that a run pays for it once.
         Raises `PromptError`, `FlowError`, `ModelError` or `BudgetExceeded`.
         """
         template = self.prompts.get(prompt)
@@ -156,7 +156,7 @@ class FlowContext:
                 max_tokens=template.max_tokens,
                 stop=template.stop,
                 # A server that keeps to a seed would draw the same again.
-                seed=None if task is None or shared else task.seed + sample,
+                seed=None if task is None else (sample or None) if shared else task.seed + sample,
             )
         text = template.is_text
         return await self.model(role).complete(

@@ -2,7 +2,7 @@
 
 A trainer is a function of the user's own, at the coordinator. It is called once for a round, with exactly the items
 that the round had accepted, and its answer is written down: a restart does not call it again. One that was cut off by a
-kill is called anew with the same items.
+kill is called anew with the same items; a process that it had started may live on, and is its own to wait for.
 """
 
 from __future__ import annotations
@@ -66,6 +66,14 @@ def load_hook(name: str) -> Hook | None:
     return found  # type: ignore[no-any-return]  # anything callable
 
 
+@dataclass(frozen=True)
+class _Returned:
+    """How a call of the hook ended."""
+
+    answer: Any = None
+    error: BaseException | None = None
+
+
 class Trainer:
     """Calls the hook. `trained` is live: round → what it gave for it; `stopping` ends the wait for it."""
 
@@ -90,10 +98,12 @@ class Trainer:
         if count:
             await asyncio.to_thread(self._export, number, folder)
             model = next((one["model"] for _, one in sorted(self.trained.items(), reverse=True) if one["model"]), "")
-            answer = await self._called(Handed(number, folder, count, model))
-            if self._stopping.is_set():
+            if self._stopping.is_set():  # told during the export: a training that nobody would wait for is not begun
                 return False
-            given = _successor(answer, self._name)
+            returned = await self._called(Handed(number, folder, count, model))
+            if returned is None:
+                return False
+            given = _successor(returned.answer, self._name)
         self.trained[number] = {**given.model_dump(), "items": str(count)}
         await self._store.set_mark(MARK, {str(key): found for key, found in sorted(self.trained.items())})
         return True
@@ -112,50 +122,46 @@ class Trainer:
         folder.mkdir(parents=True, exist_ok=True)
         export(self._items(number), documents_of=documents_of, out=folder, formats=FORMATS)
 
-    async def _called(self, handed: Handed) -> Any:
-        """Calls the hook in a thread of its own, which nobody waits for at the end of the process."""
+    async def _called(self, handed: Handed) -> _Returned | None:
+        """Calls the hook in a thread of its own, which nobody waits for at the end of the process. None when the
+        campaign was told to end first."""
         loop = asyncio.get_running_loop()
-        answer: asyncio.Future[Any] = loop.create_future()
+        ended: asyncio.Future[_Returned] = loop.create_future()
 
-        def settle(result: Any, error: BaseException | None) -> None:
-            if answer.done():
-                return
-            if error is None:
-                answer.set_result(result)
-            else:
-                answer.set_exception(error)
+        def settle(returned: _Returned) -> None:
+            if not ended.done():
+                ended.set_result(returned)  # an error too: a future takes not every one, StopIteration not
 
         def run() -> None:
-            result, error = None, None
             try:
                 result = self._hook(handed)
-                if inspect.iscoroutine(result):
-                    result = asyncio.run(result)
-            except BaseException as raised:  # a user's code may raise anything, also SystemExit
-                error = raised
+                returned = _Returned(asyncio.run(result) if inspect.iscoroutine(result) else result)
+            except BaseException as error:  # a user's code may raise anything, also SystemExit
+                returned = _Returned(error=error)
             if not loop.is_closed():
-                loop.call_soon_threadsafe(settle, result, error)
+                loop.call_soon_threadsafe(settle, returned)
 
         Thread(target=run, name="gristmill-trainer", daemon=True).start()
         told = asyncio.create_task(self._stopping.wait())
+        either: set[asyncio.Future[Any]] = {ended, told}
         try:
-            await asyncio.wait({answer, told}, timeout=self._minutes * 60, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(either, timeout=self._minutes * 60, return_when=asyncio.FIRST_COMPLETED)
         finally:
             told.cancel()
-        if not answer.done():
-            answer.cancel()
+        if not ended.done():
+            ended.cancel()
             if self._stopping.is_set():
                 return None
             raise ConfigError(
                 f"trainer '{self._name}' has not returned after {self._minutes:g} minutes (train.minutes), round "
                 f"{handed.round}; the same command hands its {handed.items} items over again, from {handed.folder}"
             )
-        if (error := answer.exception()) is not None:
+        if (error := ended.result().error) is not None:
             raise ConfigError(
                 f"trainer '{self._name}' raised {type(error).__name__} in round {handed.round}: {error}; mend it, and "
                 f"the same command hands its {handed.items} items over again"
             ) from error
-        return answer.result()
+        return ended.result()
 
 
 def _successor(answer: Any, name: str) -> Successor:

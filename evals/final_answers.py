@@ -16,6 +16,14 @@ _BRACES = re.compile(r"\\boxed\s{0,3}\{|[{}]")
 _MARKED = re.compile(r"####[ \t]*(\S.*)$", re.MULTILINE)
 _WRAPPED = re.compile(r"\\(?:text|mathrm|textbf|mathbf|mbox|textit)\s*\{([^{}]*)\}")
 _FRACTION = re.compile(r"\\[dt]?frac\s*(?:\{([^{}]*)\}|(\d))\s*(?:\{([^{}]*)\}|(\d))")
+# What stands before it could make it an exponent, an index, a decimal or a product: then it is none.
+_WHOLE = r"(?<![\w.^/})])(?<![\w.]\s)(\d{1,3}(?:,\d{3})+|\d+)"
+_MIXED = re.compile(
+    _WHOLE + r"(?:\s*\\[dt]?frac\s*(?:\{\s*(\d+)\s*\}|(\d))\s*(?:\{\s*(\d+)\s*\}|(\d))|\s+(\d+)/(\d+)(?![\w.^/(]))"
+)
+_GROUPED = re.compile(r"(?<![\w.])\d{1,3}(?:\s\d{3})+(?![\w./])")
+_BLANKS = re.compile(r"(?<!\d)\s+|\s+(?!\d)")
+_BOUND = re.compile(r"\w|\s+(?:\d|[A-Za-z]\b)")  # what follows a quotient, and would be read into its bottom
 _DROPPED = re.compile(
     r"\\left(?![a-z])|\\right(?![a-z])|\\[!,;: ]|\\quad|\^\s*\{?\\circ\}?|\\\$|[$\u20ac\u00a3]|\\displaystyle"
 )
@@ -65,6 +73,7 @@ def _folded(text: str) -> str:
     text = _DROPPED.sub(lambda match: " " if match[0] == "\\ " else "", text).strip().rstrip(".").strip()
     if text.startswith("\\(") and text.endswith("\\)"):
         text = text[2:-2]
+    text = _MIXED.sub(_as_fraction, text)
     before = None
     while before != text:  # fractions may stand within fractions
         before, text = text, _FRACTION.sub(_as_quotient, text)
@@ -74,13 +83,23 @@ def _folded(text: str) -> str:
     words = text.replace("\\", "").strip()
     if re.fullmatch(r"[A-Za-z][A-Za-z' -]*", words):
         return " ".join(words.lower().split())
-    return re.sub(r"\s+", "", text)
+    return _BLANKS.sub("", _GROUPED.sub(lambda match: re.sub(r"\s", "", match[0]), text))  # `2 3` is not 23
+
+
+def _as_fraction(match: re.Match[str]) -> str:
+    r"""`1\frac{1}{2}` and `1 1/2` as `\frac{3}{2}`, of which a sign before it holds whole; `2\frac{3}{2}` is none."""
+    whole, top, bottom = (int(part.replace(",", "")) for part in match.groups() if part)
+    return rf"\frac{{{whole * bottom + top}}}{{{bottom}}}" if top < bottom else match[0]
 
 
 def _as_quotient(match: re.Match[str]) -> str:
     top, bottom = (match[1] or match[2] or "", match[3] or match[4] or "")
     plain = all(re.fullmatch(r"\s*\w+\s*", part) for part in (top, bottom))
-    return f"{top.strip()}/{bottom.strip()}" if plain else f"({top.strip()})/({bottom.strip()})"
+    if not plain:
+        return f"({top.strip()})/({bottom.strip()})"
+    quotient = f"{top.strip()}/{bottom.strip()}"
+    glued = match.string[: match.start()].rstrip()[-1:].isdigit() and quotient[0].isdigit()
+    return f"({quotient})" if glued or _BOUND.match(match.string, match.end()) else quotient
 
 
 def _same_number(left: str, right: str) -> bool:

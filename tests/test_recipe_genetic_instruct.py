@@ -53,6 +53,26 @@ def test_a_mutant_takes_three_calls_and_the_children_of_a_crossover_share_the_fi
     assert {request.role for request in ran.requests} == {"instructor", "coder", "judge"}
 
 
+def test_parents_that_meet_again_have_other_children(tmp_path: Path) -> None:
+    """Of three members there are six orders only: a litter is one answer, and no other litter has it."""
+    options = {"generations": 1, "colonies": 2, "steps": 2, "brood": 24, "offspring": 3, "crossover": 1.0}
+    ran = replace(CASE, rows=FOUNDERS[:3]).run(tmp_path, options=options)
+    first = [task for task in ran.tasks if task.attributes["step"] == 0]
+    orders = {tuple(task.attributes["parents"]) for task in first}
+    assert len(orders) <= 6
+    assert len(first) == 2 * 24
+    assert ran.calls["genetic-crossover"] == len(ran.tasks) / 3
+    assert not any(item.reasons == ("duplicate",) for item in ran.items)
+    answers = {task.id: next(item for item in ran.items if item.task == task.id) for task in first}
+    litters: dict[tuple[str, int], set[str]] = {}
+    for task in first:
+        made = task.attributes
+        instruction = answers[task.id].fields["instruction"]
+        litters.setdefault((made["colony"], made["child"] - made["place"]), set()).add(instruction.split(" number ")[0])
+    assert {len(marks) for marks in litters.values()} == {1}, "what one call wrote"
+    assert len({mark for marks in litters.values() for mark in marks}) == len(litters) == 16
+
+
 def test_children_come_of_seeds_and_of_what_survived_and_of_nothing_else(tmp_path: Path) -> None:
     ran = CASE.run(tmp_path, options=LARGER)
     known = by_id(ran)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
+import threading
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -17,7 +18,8 @@ from recipes_student import CASES, PROBLEMS, is_right, problem_of, rest, solutio
 from seed_recipes import Ran, read
 
 from gristmill import Campaign, ModelSpec, Request, RunStore, Scripted, Status
-from gristmill.campaigns.training import Handed
+from gristmill.campaigns import training
+from gristmill.campaigns.training import Handed, Trainer
 from gristmill.errors import ConfigError
 
 CASE = CASES["rest"]
@@ -112,6 +114,10 @@ def hanging(handed: Handed) -> Any:
     time.sleep(60)
 
 
+def ending(handed: Handed) -> Any:
+    return next(iter(()))
+
+
 def leaving(handed: Handed) -> Any:
     sys.exit(3)
 
@@ -120,6 +126,7 @@ def leaving(handed: Handed) -> Any:
     ("bad", "values", "words"),
     [
         (raising, {}, "raised MemoryError in round 1: no GPU today; mend it"),
+        (ending, {"train": {"minutes": 0.5}}, "raised StopIteration in round 1: "),
         (leaving, {}, "raised SystemExit in round 1: 3"),
         (hanging, {"train": {"minutes": 0.005}}, "has not returned after 0.005 minutes .* round 1"),
         (lambda _: 7, {}, "returned 7; it has to be None, a model's name"),
@@ -173,6 +180,54 @@ def test_the_end_is_not_held_up_by_a_trainer(tmp_path: Path) -> None:
     second = Notes()
     run(tmp_path, second)
     assert [one.round for one in second.handed] == [0, 1, 2]
+
+
+async def test_told_to_end_during_the_export_it_does_not_begin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    await asyncio.to_thread(run, tmp_path, Notes(), options={"rounds": 1})
+    stopping, hook = asyncio.Event(), Notes("better")
+    export = training.export
+
+    def told(*arguments: Any, **named: Any) -> Any:
+        stopping.set()
+        return export(*arguments, **named)
+
+    monkeypatch.setattr(training, "export", told)
+    store = RunStore.open(tmp_path / "runs" / "t")
+    try:
+        trainer = Trainer(hook, store, minutes=1, stopping=stopping)
+        assert not await trainer.train(0)
+        assert hook.handed == []
+        stopping.clear()
+        monkeypatch.undo()
+        assert await trainer.train(0)
+        assert trainer.trained[0]["model"] == "better"
+    finally:
+        await store.close()
+
+
+async def test_what_it_gave_when_the_campaign_was_told_to_end_is_kept(tmp_path: Path) -> None:
+    await asyncio.to_thread(run, tmp_path, Notes(), options={"rounds": 1})
+    stopping, loop = asyncio.Event(), asyncio.get_running_loop()
+
+    def hook(handed: Handed) -> str:
+        here, told = threading.current_thread(), threading.Event()
+
+        def tell() -> None:
+            stopping.set()
+            told.set()
+            here.join()  # it has returned before the loop looks again
+
+        loop.call_soon_threadsafe(tell)
+        assert told.wait(60)
+        return "better"
+
+    store = RunStore.open(tmp_path / "runs" / "t")
+    try:
+        trainer = Trainer(hook, store, minutes=1, stopping=stopping)
+        assert await trainer.train(0)
+        assert store.mark("trained")["0"]["model"] == "better"
+    finally:
+        await store.close()
 
 
 def test_a_trainer_that_no_recipe_calls_is_refused(tmp_path: Path) -> None:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 import random
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from recipes_student import CASES, QUERIES, errs, reverse_gen
-from seed_recipes import Case, Ran, beside
+from seed_recipes import Case, Ran, beside, read
 
 from gristmill import Campaign, Request, Scripted, Status
 from gristmill.agents.failing import answer_entropy, failing
@@ -110,6 +112,22 @@ def test_by_entropy_a_target_fails_that_is_unsure_whether_right_or_not(tmp_path:
     assert {item.attributes["topic"] for item in ran.accepted} == {"riddles"}
     assert {item.reasons for item in ran.items if item.status is not Status.ACCEPTED} == {("target_sure",)}
     assert ran.calls["answer-query"] == 10 * len(ran.tasks)
+
+
+def test_a_topic_whose_rows_are_gone_is_passed_over(tmp_path: Path) -> None:
+    """In the middle of a round that was drawn from it: the next start goes on without."""
+    small = Case(CASE.recipe, reverse_gen, QUERIES, {"batch": 9, "rounds": 2, "shots": 2}, others=CASE.others)
+    before = small.run(tmp_path, max_tasks=4, concurrency=1)
+    assert before.report.books.planned < 18
+    left = replace(small, rows=[row for row in QUERIES if row["topic"] != "sums"])
+    campaign = left.campaign(tmp_path, Scripted(reverse_gen))
+    report = asyncio.run(campaign.execute(refresh=True))
+    assert report.stop.code == "exhausted"
+    assert report.books.balanced
+    tasks, _ = read(tmp_path)
+    late = [task for task in tasks if task.id not in {task.id for task in before.tasks}]
+    assert {task.attributes["topic"] for task in late} == {"capitals", "riddles"}
+    assert left.campaign(tmp_path, Scripted(reverse_gen)).run().stop.code == "exhausted", "at every start after it"
 
 
 def test_reference_and_target_have_to_be_two_models(tmp_path: Path) -> None:

@@ -147,6 +147,13 @@ def _task(parents: list[Member], attributes: dict[str, Any], place: int) -> Task
     return Task.of(MUTATION, chunks=chunks, attributes={**attributes, **lineage}, seed=seed)
 
 
+def _litter(state: FlowState) -> int:
+    """A number that the children of one crossover have in common, and no others: the same parents may meet again."""
+    made = state["task"].attributes
+    first = int(made[CHILD]) - int(made[PLACE])
+    return chance(CROSSOVER, made[GENERATION], made[STEP], made[COLONY], first).getrandbits(31)
+
+
 def genetic_instruct_flow(options: GeneticInstructOptions) -> Flow:
     """Builds the flow: crossover or mutation, checks of copies and novelty, coder, perhaps the sandbox, judge."""
     known = options.mutations or MUTATIONS
@@ -160,6 +167,7 @@ def genetic_instruct_flow(options: GeneticInstructOptions) -> Flow:
         variables=("members",),
         given={"count": lambda _: options.offspring},
         shared=True,
+        sample=_litter,
         pick={"instruction": "instructions"},
         place=PLACE,
     )

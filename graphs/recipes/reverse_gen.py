@@ -75,6 +75,8 @@ def plan_reverse_gen(view: PlanView, rng: random.Random, options: ReverseGenOpti
     for turn in range(options.rounds):
         found = noted(view, turn, lambda at=turn: _learnt(view, sorted(seeds), options, start, at))  # type: ignore[misc]
         for number, topic in enumerate(found["topics"]):
+            if topic not in seeds:  # a refresh took its rows, and the round was drawn before
+                continue
             draw = chance(NAME, start, turn, number)
             failures = found["failures"].get(topic, [])
             shown = draw.sample(failures, min(options.shots, len(failures)))

@@ -91,6 +91,33 @@ async def test_kill_9_amid_sampling_and_amid_training_repeats_neither(tmp_path: 
         assert len(handed(tmp_path)) == 3
 
 
+async def test_a_training_in_a_process_of_its_own_is_waited_for_and_not_doubled(
+    tmp_path: Path, gristmill: Start
+) -> None:
+    """It outlives the kill. The hook is written as the docs say."""
+
+    def said(word: str) -> int:
+        path = tmp_path / "trainings"
+        return path.read_text().split().count(word) if path.exists() else 0
+
+    env = {"HOOK_FOLDER": str(tmp_path)}
+    (tmp_path / "hold").touch()
+    async with MockServer(answer=answer, models=("mock", "tuned")) as server:
+        path = campaign(tmp_path, server)
+        path.write_text(path.read_text().replace("training_hook:train", "training_hook:train_apart"))
+        command = await gristmill("run", path, **env)
+        await until(lambda: said("begun") == 1)
+        await command.killed()
+        command = await gristmill("run", path, **env)
+        await until(lambda: len(handed(tmp_path)) == 2)
+        assert said("ended") == 0, "the first goes on"
+        (tmp_path / "hold").unlink()
+        code, out, err = await command.ended()
+        assert code == 0, out + err
+        assert (tmp_path / "trainings").read_text().split() == ["begun", "ended"] * 3, "one after another"
+        assert_whole(tmp_path)
+
+
 async def test_workers_of_a_fleet_go_on_with_the_model_that_was_trained(tmp_path: Path, gristmill: Start) -> None:
     async with MockServer(latency=0.02, answer=answer, models=("mock", "tuned")) as server:
         path = campaign(tmp_path, server)
