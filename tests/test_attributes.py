@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from gristmill.campaigns.report import status_of
 from gristmill.campaigns.spec import make_spec
 from gristmill.campaigns.steering.attributes import MARK, crossed, with_traits
 from gristmill.errors import ConfigError
-from gristmill.graphs.recipes.base import PlanView, lazily
+from gristmill.graphs.recipes.base import WAIT, PlanView, lazily
 from gristmill.prompts.library import PromptLibrary
 from gristmill.storage.records import Task
 from gristmill.storage.store import RunStore
@@ -68,6 +68,39 @@ def test_every_task_has_its_traits_and_a_restart_gives_the_same(planner: Any) ->
 def test_a_planner_that_draws_by_chance_comes_to_an_end() -> None:
     found = drawn(by_chance, set())
     assert 200 < len({one.id for one in found}) == len(found) <= 300
+
+
+def test_a_planner_is_asked_again_when_the_books_have_what_it_gave() -> None:
+    planned: set[str] = set()
+
+    @lazily
+    def waiting(view: PlanView, rng: random.Random, options: Any) -> Iterator[Task | None]:
+        for first in range(0, 300, 75):
+            given = tasks(300)[first : first + 75]
+            yield from given
+            yield None
+            assert len(planned) >= first + 75
+            assert all(view.is_planned(one.id) for one in given), "it asks by its own ids"
+        assert not view.is_planned("another")
+
+    for count in (200, 64, 75):
+        planned.clear()
+        plan = crossed(waiting, TRAIT_VALUES, "kind")
+        view = PlanView(chunks=[], is_planned=planned.__contains__)
+        while (some := plan(view, count, random.Random(1), None)) or some is WAIT:
+            planned |= {one.id for one in some}
+        assert len(planned) == 300
+        assert drawn(waiting, planned) == [], "a start anew draws none twice"
+
+
+def test_what_was_passed_over_is_drawn_again_by_a_planner_that_begins_again() -> None:
+    planned: set[str] = set()
+    plan = crossed(lazily(lambda *_: iter(tasks(300))), TRAIT_VALUES, "kind")
+    view = PlanView(chunks=[], is_planned=planned.__contains__)
+    first = plan(view, 100, random.Random(1), None)
+    planned |= {one.id for one in first[:40]}
+    view.draws.clear()
+    assert [*plan(view, 60, random.Random(1), None)] == [*first[40:]]
 
 
 def test_what_a_planner_says_itself_stays() -> None:

@@ -92,6 +92,17 @@ def test_the_trainer_is_called_once_a_round_with_exactly_its_items(tmp_path: Pat
     assert len({one.folder for one in trainer.handed}) == 3
 
 
+def test_a_steered_campaign_hands_over_the_same_rounds(tmp_path: Path) -> None:
+    for folder in ("plain", "steered"):
+        (tmp_path / folder).mkdir()
+    plain, steered = Notes("better"), Notes("better")
+    whole = run(tmp_path / "plain", plain)
+    ran = run(tmp_path / "steered", steered, steer={"on": True})
+    assert [one.round for one in steered.handed] == [0, 1, 2]
+    assert list(map(sorted, steered.items)) == list(map(sorted, plain.items))
+    assert {task.id for task in ran.tasks} == {task.id for task in whole.tasks}
+
+
 def test_the_model_that_it_gives_goes_on(tmp_path: Path) -> None:
     ran = run(tmp_path, Notes("better"))
     for item in ran.items:

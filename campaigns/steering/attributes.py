@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -11,7 +11,7 @@ from ...agents.attributes import propose_dimensions, propose_personas, propose_v
 from ...agents.state import FlowContext
 from ...agents.variables import TRAITS
 from ...errors import ConfigError
-from ...graphs.recipes.base import Handover, Planner, PlanView, Wait, lazily
+from ...graphs.recipes.base import Planner, PlanView
 from ...graphs.recipes.groups import group_rng
 from ...storage.records import Chunk, Task
 from ...storage.store import RunStore
@@ -19,7 +19,6 @@ from .spec import AttributesSpec
 
 MARK = "attributes"
 PERSONA = "persona"
-BATCH = 64
 SHOWN, CHARACTERS = 6, 3000  # passages that stand for the documents, and how much of them
 AGAIN = 4  # times that a planner is asked in vain which gives nothing but what it gave
 
@@ -71,29 +70,43 @@ def crossed(planner: Planner, traits: Traits, class_of: str = "") -> Planner:
     Which values hangs on the task alone, so that a restart gives the same ones, whatever was drawn between. Attributes
     that a planner gives itself stay as they are.
     """
-    if not traits:
-        return planner
+    return _Crossed(planner, traits, class_of) if traits else planner
 
-    def draws(view: PlanView, rng: random.Random, options: Any) -> Iterator[Task | Handover | None]:
-        given: set[str] = set()
-        inner = replace(view, is_planned=given.__contains__, draws={})
+
+class _Crossed:
+    """Asks a planner batch for batch, as a campaign would: one that waits, or counts what is planned, looks at the
+    books again only when they have what it gave before. It asks by its own ids, and is told of those that the books
+    have."""
+
+    def __init__(self, planner: Planner, traits: Traits, class_of: str) -> None:
+        self._planner, self._traits, self._class_of = planner, traits, class_of
+        self._ids: dict[str, str] = {}  # of the tasks that the planner gave: their ids, and those with their traits
+        self._view = self._inner = PlanView(chunks=())
+        self.__name__ = getattr(planner, "__name__", "planner")
+
+    def __call__(self, view: PlanView, count: int, rng: random.Random, options: Any) -> Sequence[Task]:
+        if count <= 0:
+            return ()
+        if view is not self._view:
+            self._ids = {}
+            self._view, self._inner = view, replace(view, is_planned=self._is_planned)
         vain = 0
-        while vain < AGAIN + len(given) // BATCH:
-            tasks = planner(inner, BATCH, rng, options)
-            if isinstance(tasks, Wait):
-                yield tasks if isinstance(tasks, Handover) else None
-                continue
-            if not tasks:
-                return
-            vain += 1
-            for task in tasks:
-                if task.id not in given:
-                    vain = 0
-                    given.add(task.id)
-                    yield with_traits(task, traits, class_of)
+        while vain < AGAIN + len(self._ids) // count:
+            tasks = self._planner(self._inner, count, rng, options)
+            if not tasks:  # an end, a wait, a handover
+                return tasks
+            vain = vain + 1 if all(task.id in self._ids for task in tasks) else 0
+            if new := [task for task in map(self._with_traits, tasks) if not view.is_planned(task.id)]:
+                return new
+        return ()
 
-    draws.__name__ = getattr(planner, "__name__", "planner")
-    return lazily(draws)
+    def _with_traits(self, task: Task) -> Task:
+        found = with_traits(task, self._traits, self._class_of)
+        self._ids[task.id] = found.id
+        return found
+
+    def _is_planned(self, task: str) -> bool:
+        return task in self._ids and self._view.is_planned(self._ids[task])
 
 
 def with_traits(task: Task, traits: Traits, class_of: str = "") -> Task:

@@ -35,7 +35,7 @@ from ...storage.records import Task
 from ...storage.returns import NOTE
 from ..flows.reference import Flow, reference_flow
 from .base import Options, PlanView, Recipe, cell, lazily
-from .population import CHILD, COLONY, GENERATION, OPERATOR, STEP, Member, Members, Population
+from .population import CHILD, COLONY, GENERATION, OPERATOR, STEP, Member, Members, Place, Population, place_of
 from .seeds import chance, rows
 from .shares import Shares
 
@@ -99,11 +99,11 @@ def plan_genetic_instruct(view: PlanView, rng: random.Random, options: GeneticIn
         population.merge(before=generation)
         counts = {cell(OPERATOR, name): count for name, count in population.accepted.items()}
         for step in range(options.steps):
-            brood, new = [], ""
+            brood, new = dict[str, Place](), ""
             for task in _brood(
                 population, options, Shares(OPERATOR, options.operators, counts), start, generation, step
             ):
-                brood.append(task.id)
+                brood[task.id] = place_of(task)
                 if not view.is_planned(task.id):
                     new = task.id
                     yield task

@@ -8,15 +8,20 @@ from __future__ import annotations
 
 from array import array
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from ...storage.records import Chunk, Item, Status
+from ...storage.records import Chunk, Item, Status, Task
 from .base import PlanView
 from .ends import Ends
 
 GENERATION, STEP, COLONY, CHILD, OPERATOR = "generation", "step", "colony", "child", "operator"
 Place = tuple[int, str, int]  # step, colony, child: where in its generation a task stands
+
+
+def place_of(made: Task | Item) -> Place:
+    """Returns the place of a task, or of what it ended with."""
+    return int(made.attributes[STEP]), str(made.attributes[COLONY]), int(made.attributes[CHILD])
 
 
 @dataclass(frozen=True)
@@ -30,10 +35,9 @@ class Member:
 
 @dataclass
 class _Born:
-    """What ended of one generation: all places, the tasks, and the survivors as (item id, number) by step, colony."""
+    """What ended of one generation: all places, and the survivors as (item id, number) by step, colony."""
 
     places: set[Place] = field(default_factory=set)
-    tasks: set[str] = field(default_factory=set)
     survivors: dict[tuple[int, str], list[tuple[str, int]]] = field(default_factory=dict)
 
 
@@ -65,9 +69,8 @@ class Population:
             self.last = generation
             self.merge(before=generation)
         born = self._born.setdefault(generation, _Born())
-        step, colony = int(item.attributes[STEP]), str(item.attributes[COLONY])
-        born.places.add((step, colony, int(item.attributes[CHILD])))
-        born.tasks.add(item.task)
+        step, colony, _ = place = place_of(item)
+        born.places.add(place)
         if item.status is Status.ACCEPTED:
             born.survivors.setdefault((step, colony), []).append((item.id, number))
             self._operators.setdefault(generation, Counter())[str(item.attributes[OPERATOR])] += 1
@@ -87,11 +90,15 @@ class Population:
         """Whether the task at a place of a generation that is not merged has ended."""
         return generation in self._born and place in self._born[generation].places
 
-    def all_ended(self, generation: int, tasks: Iterable[str]) -> bool:
-        """Whether these tasks of a generation have ended, but for those that were never planned."""
+    def all_ended(self, generation: int, tasks: Mapping[str, Place]) -> bool:
+        """Whether the tasks of a generation, by their places, have ended, but for those that were never planned.
+
+        The books may have a task under another id than it was drawn with: what stands at its place is it.
+        """
         self.look()
-        ended = self._born[generation].tasks if generation in self._born else frozenset()
-        return all(task in ended or not self._view.is_planned(task) for task in tasks)
+        return all(
+            self.has_ended(generation, place) or not self._view.is_planned(task) for task, place in tasks.items()
+        )
 
     def visible(self, generation: int, step: int, colony: str) -> Members:
         """Returns what a colony sees in a step: the seeds, what was merged, and its own survivors of earlier steps."""

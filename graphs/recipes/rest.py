@@ -26,7 +26,7 @@ from ...agents.variables import passage_text
 from ...storage.records import Chunk, Task
 from ..flows.reference import Flow, reference_flow
 from .base import Handover, Options, PlanView, Recipe, lazily
-from .rounds import ROUND, served
+from .rounds import ROUND, ended, served
 from .seeds import rows
 from .trials import Made, known_answer, trials
 
@@ -60,6 +60,8 @@ def plan_rest(view: PlanView, rng: random.Random, options: RestOptions) -> Itera
         )  # fmt: skip
         if view.trained is None:
             return
+        if turn not in view.trained:
+            yield from ended(view)
         while turn not in view.trained:
             yield Handover(turn)
 

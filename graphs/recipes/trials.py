@@ -36,13 +36,13 @@ def trials(
     the order in which they do. None says that everything which may be drawn is open.
     """
     active: Iterator[tuple[int, str]] = ((place, chunk.id) for place, chunk in enumerate(chunks))
-    issued: dict[int, int] = {}  # what was drawn and may not be in the books yet
+    issued: dict[int, tuple[int, str]] = {}  # draws that the books may not have yet: how many of a chunk, the last's id
     level = 0  # chunks that were tried no more often than this are drawn: a resumed walk starts at those tried least
     while True:
         left, drew, above = [], False, list[int]()
         for place, id in active:
             tried = view.tries(id, kind)
-            number = max(issued.get(place, 0), tried.planned)
+            number = max(issued.get(place, (0, ""))[0], tried.planned)
             is_open = number > tried.ended
             if number < most and wanted(id) - tried.accepted - (number - tried.ended) > 0:
                 if number > level:
@@ -50,7 +50,7 @@ def trials(
                     is_open = True
                 elif found := _next(view, chunks[place], range(number, most), made):
                     yield found[1]
-                    issued[place], drew, is_open = found[0] + 1, True, True
+                    issued[place], drew, is_open = (found[0] + 1, found[1].id), True, True
             if is_open:
                 left.append((place, id))
             else:
@@ -63,7 +63,12 @@ def trials(
             level = min(above)
         else:
             yield None
-            issued.clear()  # all that was drawn is in the books by now, or was refused there
+            pending = view.pending()
+            issued = {
+                place: (number, last)
+                for place, (number, last) in issued.items()
+                if pending and view.is_planned(last) and view.tries(chunks[place].id, kind).planned < number
+            }  # what steering holds is not in the books yet; what was refused will never be
         active = iter(left)
 
 
