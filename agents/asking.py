@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import asyncio
+from collections.abc import Awaitable, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from langgraph.runtime import Runtime
@@ -18,6 +19,7 @@ from .state import FlowContext, FlowState
 from .variables import Given, gather
 
 Expected = TypeVar("Expected", bound=BaseModel)
+Some = TypeVar("Some")
 
 
 async def ask(
@@ -44,6 +46,20 @@ async def ask(
     return await runtime.context.ask(
         role, prompt, values, task=state["task"], sample=sample, shown=shown, shared=shared
     )
+
+
+async def together(asked: Iterable[Awaitable[Some]]) -> list[Some]:
+    """Awaits all at once and returns what came, in their order; where some fail, raises the first one's error.
+
+    It raises when all have ended: none is cancelled after it was paid, each is in the cache, and the task is still
+    there to be charged with it.
+    """
+    found: list[Some] = []
+    for one in await asyncio.gather(*asked, return_exceptions=True):
+        if isinstance(one, BaseException):
+            raise one
+        found.append(one)
+    return found
 
 
 def shown_to(critic: str, state: FlowState, runtime: Runtime[FlowContext]) -> Shown | None:

@@ -8,7 +8,6 @@ and of those that are nearly the same one stays.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Coroutine, Iterable, Sequence
 from typing import Any, TypeVar
 
@@ -17,6 +16,7 @@ from pydantic import BaseModel
 from ..errors import FlowError
 from ..evals.folding import words
 from ..prompts.schemas import Dimensions, Personas, Values
+from .asking import together
 from .state import FlowContext
 
 ROLE = "attributes"
@@ -132,5 +132,5 @@ async def _ask(context: FlowContext, expected: type[Expected], prompt: str, **va
 async def _gathered(asked: Sequence[Coroutine[Any, Any, Some]]) -> list[Some]:
     found: list[Some] = []
     for start in range(0, len(asked), TOGETHER):
-        found += await asyncio.gather(*asked[start : start + TOGETHER])
+        found += await together(asked[start : start + TOGETHER])
     return found

@@ -5,7 +5,6 @@ After AttrPrompt (Yu et al. 2023, arXiv:2306.15895).
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
@@ -15,7 +14,7 @@ from pydantic import BaseModel
 from ..evals.folding import words
 from ..prompts.schemas import Classes, Values
 from ..storage.records import Task
-from .asking import parsed_as
+from .asking import parsed_as, together
 from .attributes import alike, distinct
 from .preparer import drawn
 from .state import FlowContext, FlowState, Node, NodeInfo, describe
@@ -75,7 +74,7 @@ def class_attributes(
 
         async def own(dimension: str) -> list[str]:
             """The values of the task's class that fit none of those it is confused with."""
-            mine, *theirs = await asyncio.gather(*(listed(name, dimension) for name in (label, *near)))
+            mine, *theirs = await together(listed(name, dimension) for name in (label, *near))
             if not mine or not near:
                 return mine
             said = await asked(Values, SHARED, dimension=dimension, class_name=label, values=mine, others=near)
@@ -83,7 +82,7 @@ def class_attributes(
             return [value for value in mine if not any(alike(value, other) for other in dropped if words(other))]
 
         near = await confusable()
-        kept = dict(zip(dimensions, await asyncio.gather(*map(own, dimensions)), strict=True))
+        kept = dict(zip(dimensions, await together(map(own, dimensions)), strict=True))
         return {"values": {CONFUSABLE: near, **_drawn(task, {**kept, **values})}}
 
     return choose

@@ -5,7 +5,6 @@ After ReverseGen (Li et al. 2024, arXiv:2410.16736).
 
 from __future__ import annotations
 
-import asyncio
 import math
 from collections.abc import Collection, Sequence
 from typing import Any, Literal
@@ -16,7 +15,7 @@ from ..errors import ConfigError
 from ..evals.answers import same_answer
 from ..prompts.student_schemas import QueryAnswer, ReferenceAnswer
 from ..storage.records import Decision, Verdict
-from .asking import ask, draft_of, label_of, parsed_as
+from .asking import ask, draft_of, label_of, parsed_as, together
 from .messages import instruction_response
 from .state import FlowContext, FlowState, Node, NodeInfo, describe
 from .variables import last_draft
@@ -61,8 +60,8 @@ def failing(
         right = parsed_as(ReferenceAnswer, reply, reference, REFER)
         if not right.valid or not right.answer.strip():
             return _rejected(state, reference, INVALID, reply.calls, reply.model)
-        replies = await asyncio.gather(
-            *(ask(state, runtime, role=target, prompt=ANSWER, variables=SAID, sample=at) for at in range(samples))
+        replies = await together(
+            ask(state, runtime, role=target, prompt=ANSWER, variables=SAID, sample=at) for at in range(samples)
         )
         said = [parsed_as(QueryAnswer, one, target, ANSWER) for one in replies]
         answers = [one.answer for one in said]

@@ -6,7 +6,6 @@ that a model calls different ideas.
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any
 
 from langgraph.runtime import Runtime
@@ -15,7 +14,7 @@ from ..errors import ConfigError
 from ..prompts.schemas import SameIdea
 from ..storage.records import Decision, Verdict
 from .agreement import Answers
-from .asking import ask, label_of, parsed_as
+from .asking import ask, label_of, parsed_as, together
 from .state import FlowContext, FlowState, Node, describe
 from .variables import Given, last_draft
 
@@ -57,8 +56,8 @@ def new_idea(
         if not others:
             return {}
         pairs = [{"first": other, "second": draft.fields[field]} for other in others]
-        replies = await asyncio.gather(
-            *(ask(state, runtime, role=role, prompt=prompt, variables=names, given=given, more=pair) for pair in pairs)
+        replies = await together(
+            ask(state, runtime, role=role, prompt=prompt, variables=names, given=given, more=pair) for pair in pairs
         )
         answers = [parsed_as(SameIdea, reply, role, prompt) for reply in replies]
         share = sum(not answer.same for answer in answers) / len(answers)

@@ -27,6 +27,7 @@ from .variables import Given
 PROGRAMS, ENDINGS = "programs", "endings"  # fields: the programs in their order, and how each ended
 SO_FAR, LAST = "so_far", "last"  # variables: the trace until now, and whether no program may follow
 PRINTED = 1000  # characters of what a program printed that the model sees
+NEVER_RUN = "this program was not run: the one before it ended the whole session, and is no part of it any more"
 _LIMITS = Limits()
 _PROGRAM = re.compile(r"^```(?:python|py)[ \t]*\n(.*?)^```[ \t]*$", re.DOTALL | re.MULTILINE)
 
@@ -96,16 +97,22 @@ def interpreter(
 
 
 async def _run(session: list[str], program: str, limits: Limits) -> Execution:
-    """Runs a program behind those before it, and leaves out what these print once more."""
+    """Runs a program behind those before it, and leaves out what these print once more.
+
+    One that left by `sys.exit` stays in the session with all that it defined, as in a notebook. One that ended the
+    whole process otherwise would end it before every later program, so it is dropped when the next one shows it.
+    """
     mark = secrets.token_hex(16)
-    before = "\n".join(session)
-    done = await run(Program(f"{before}\nprint('\\n{mark}', flush=True)\n{program}"), limits=limits)
+    before = (f"try:\n    exec({one!r})\nexcept SystemExit:\n    pass" for one in session)
+    # by imports, because a program may have bound `print`, or `sys.stdout`, to something of its own
+    told = f"__import__('builtins').print('\\n{mark}', file=__import__('sys').__stdout__, flush=True)"
+    done = await run(Program("\n".join((*before, told, f"exec({program!r})"))), limits=limits)
     require_isolation(done)
-    return _without(done, mark)
-
-
-def _without(done: Execution, mark: str) -> Execution:
-    return replace(done, stdout=done.stdout.rpartition(f"{mark}\n")[2])
+    _, marked, printed = done.stdout.rpartition(f"{mark}\n")
+    if done.ending is Ending.OK and not marked:
+        del session[-1:]
+        return replace(done, ending=Ending.ERROR, stdout="", stderr="", detail=NEVER_RUN)
+    return replace(done, stdout=printed if marked else "")
 
 
 def _said(done: Execution) -> str:

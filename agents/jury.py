@@ -5,7 +5,6 @@ GSDP (Wang et al. 2024, arXiv:2412.08864) has several open models score problem 
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Sequence
 from statistics import fmean
 from typing import Any
@@ -14,7 +13,7 @@ from langgraph.runtime import Runtime
 
 from ..errors import ConfigError
 from ..storage.records import Decision, Verdict
-from .asking import ask, shown_to
+from .asking import ask, shown_to, together
 from .critic import REASONS, verdict_of
 from .state import FlowContext, FlowState, Node, NodeInfo, describe
 from .variables import last_draft
@@ -50,17 +49,12 @@ def jury(roles: Sequence[str], *, prompt: str, variables: tuple[str, ...], score
                 state, runtime, reply, by=role, role=role, prompt=prompt, minimum={}, reasons=REASONS, shown=shown
             )
 
-        answers = await asyncio.gather(*map(one, roles), return_exceptions=True)
-        verdicts: list[Verdict] = []
-        for answer in answers:
-            if isinstance(answer, BaseException):
-                raise answer
-            verdicts.append(answer)
+        verdicts = await together(map(one, roles))
         joint = fmean(verdict.scores.get(name, 0.0) for verdict in verdicts for name in scores)
         needed = least(state)
         accepted = round(joint, 6) >= needed
         reasons = () if accepted else tuple(dict.fromkeys((LOW, *(code for one in verdicts for code in one.reasons))))
-        together = Verdict(
+        jointly = Verdict(
             by=JURY,
             draft=last_draft(state).index,
             decision=Decision.ACCEPT if accepted else Decision.REJECT,
@@ -68,6 +62,6 @@ def jury(roles: Sequence[str], *, prompt: str, variables: tuple[str, ...], score
             scores={"joint": round(joint, 6)},
             text=f"the mean of {len(verdicts)} models' scores is {joint:.2f}, and {needed:.2f} is needed",
         )
-        return {"verdicts": [*verdicts, together], "decision": together.decision, "reasons": reasons}
+        return {"verdicts": [*verdicts, jointly], "decision": jointly.decision, "reasons": reasons}
 
     return judge

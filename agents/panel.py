@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,7 +9,7 @@ from langgraph.runtime import Runtime
 
 from ..errors import ConfigError
 from ..storage.records import Decision, Verdict
-from .asking import ask, shown_to
+from .asking import ask, shown_to, together
 from .critic import REASONS, verdict_of
 from .state import FlowContext, FlowState, Node, NodeInfo, describe
 from .variables import Given
@@ -81,12 +80,7 @@ def panel(
                 shown=shown,
             )
 
-        answers = await asyncio.gather(*(one(name, role) for name, role in judges.items()), return_exceptions=True)
-        verdicts: list[Verdict] = []
-        for answer in answers:
-            if isinstance(answer, BaseException):
-                raise answer
-            verdicts.append(answer)
+        verdicts = await together(one(name, role) for name, role in judges.items())
         decision = _decide(verdicts, needed)
         against = [verdict for verdict in verdicts if verdict.decision is not Decision.ACCEPT]
         given_reasons = tuple(dict.fromkeys(reason for verdict in against for reason in verdict.reasons))

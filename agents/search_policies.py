@@ -50,6 +50,11 @@ def last(tried: Sequence[Tried]) -> int | None:
     return next((number for number in reversed(range(len(tried))) if tried[number].reward is not None), None)
 
 
+def closing(tried: Sequence[Tried]) -> int | None:
+    """The response of the last step; none where that step failed, whatever was written before."""
+    return len(tried) - 1 if tried and tried[-1].reward is not None else None
+
+
 def best_of(writers: Sequence[str], responses: int) -> Policy:
     """Writes all responses at once, none seeing another; each is by a writer drawn anew."""
     pool = require_writers(writers)

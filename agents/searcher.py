@@ -8,7 +8,6 @@ finished calls are hits in the cache. A call that failed is asked again then, an
 
 from __future__ import annotations
 
-import asyncio
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,7 +18,7 @@ from langgraph.runtime import Runtime
 from ..errors import AccessDenied, BadReply, ConfigError, ModelError, ServerLost
 from ..models.contract import Reply
 from ..storage.records import Decision, Draft, Verdict
-from .asking import ask, draft_of
+from .asking import ask, draft_of, together
 from .guards import verdicts_of
 from .messages import instruction_response
 from .reward import Judge, Reward, Rewarded
@@ -117,17 +116,10 @@ def searcher(
         found: list[_Response] = []
         while steps := policy([one.tried for one in found], state["task"].id):
             texts = [[_text(found[number]) for number in step.shown] for step in steps]
-            answers = await asyncio.gather(
-                *(
-                    respond(state, runtime, len(found) + place, step, shown)
-                    for place, (step, shown) in enumerate(zip(steps, texts, strict=True))
-                ),
-                return_exceptions=True,
+            found += await together(
+                respond(state, runtime, number, step, shown)
+                for number, (step, shown) in enumerate(zip(steps, texts, strict=True), len(found))
             )
-            for answer in answers:  # all have ended by now, so what was paid is in the cache
-                if isinstance(answer, BaseException):
-                    raise answer
-                found.append(answer)
         return await _told(state, runtime, found, pick, floors, margin, asked(state))
 
     return search

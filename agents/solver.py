@@ -6,16 +6,14 @@ so that a verifier can demand a share of the votes.
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any
 
 from langgraph.runtime import Runtime
 
 from ..errors import ConfigError
 from ..evals.answers import majority
-from ..models.contract import Reply
 from ..prompts.schemas import Solution
-from .asking import ask, draft_of, parsed_as
+from .asking import ask, draft_of, parsed_as, together
 from .messages import Messages, reasoning
 from .state import FlowContext, FlowState, Node, describe
 from .variables import Given, last_draft
@@ -53,18 +51,10 @@ def solver(
         writes=("drafts", "values"),
     )
     async def solve(state: FlowState, runtime: Runtime[FlowContext]) -> dict[str, Any]:
-        results = await asyncio.gather(
-            *(
-                ask(state, runtime, role=role, prompt=prompt, variables=names, given=given, sample=sample)
-                for sample in range(samples)
-            ),
-            return_exceptions=True,
+        replies = await together(
+            ask(state, runtime, role=role, prompt=prompt, variables=names, given=given, sample=sample)
+            for sample in range(samples)
         )
-        replies: list[Reply] = []
-        for result in results:
-            if isinstance(result, BaseException):
-                raise result
-            replies.append(result)
         solutions = [parsed_as(Solution, reply, role, prompt) for reply in replies]
         answers = [solution.answer for solution in solutions]
         vote = majority(answers)

@@ -5,7 +5,6 @@ After CodecLM's contrastive filtering (Wang et al. 2024, arXiv:2404.05875).
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any
 
 from langgraph.runtime import Runtime
@@ -13,12 +12,13 @@ from langgraph.runtime import Runtime
 from ..errors import ConfigError
 from ..prompts.schemas import Ratings
 from ..storage.records import Decision, Verdict
-from .asking import ask, draft_of, label_of, parsed_as
+from .asking import ask, draft_of, label_of, parsed_as, together
 from .messages import instruction_response
 from .state import FlowContext, FlowState, Node, NodeInfo, describe
 from .variables import last_draft
 
 RESPOND, COMPARE = "respond-to-instruction", "compare-responses"
+LAGS = "target_lags"  # the reason against a target's response
 MOST = 10  # marks that the judge gives
 
 
@@ -26,7 +26,9 @@ def teachable(*, strong: str = "strong", target: str = "target", judge: str = "j
     """Returns a node that appends a draft, the newest instruction with the strong model's response, and a verdict.
 
     The judge marks both responses, once in either order; the mean difference in tenths is the score `gap`. Where it is
-    smaller than `gap`, the verdict is `revise` with the reason `too_easy`. The draft keeps the target's response.
+    smaller than `gap`, the verdict is `revise` with the reason `too_easy`. The draft keeps the target's response. Where
+    the target lags, its response comes before as a draft of its own, rejected as `target_lags`, so that exports make a
+    preference pair of the two.
 
     Raises:
         ConfigError: `gap` is outside (0, 1]; when it runs, `strong` and `target` are one model.
@@ -48,22 +50,27 @@ def teachable(*, strong: str = "strong", target: str = "target", judge: str = "j
                 f'could be better than the other; give them two models: [roles] {target} = "..."'
             )
         said = ("instruction",)
-        best, other = await asyncio.gather(
-            *(ask(state, runtime, role=role, prompt=RESPOND, variables=said) for role in (strong, target))
+        best, other = await together(
+            ask(state, runtime, role=role, prompt=RESPOND, variables=said) for role in (strong, target)
         )
         texts = (best.text.strip(), other.text.strip())
         orders = [dict(zip(("first", "second"), pair, strict=True)) for pair in (texts, texts[::-1])]
-        replies = await asyncio.gather(
-            *(ask(state, runtime, role=judge, prompt=COMPARE, variables=said, more=order) for order in orders)
+        replies = await together(
+            ask(state, runtime, role=judge, prompt=COMPARE, variables=said, more=order) for order in orders
         )
         one, two = (parsed_as(Ratings, reply, judge, COMPARE) for reply in replies)
         found = (one.first + two.second - one.second - two.first) / 2 / MOST
         accepted = found >= gap
         fields = {**last_draft(state).fields, "response": texts[0], "target_response": texts[1]}
+        worse = draft_of(
+            state, runtime, other, by=target, prompt=RESPOND, messages=instruction_response,
+            fields={**last_draft(state).fields, "response": texts[1]},
+        )  # fmt: skip
+        pair = accepted and bool(texts[1])
         draft = draft_of(
             state, runtime, best, by=strong, prompt=RESPOND, messages=instruction_response, fields=fields,
-            calls=best.calls + other.calls,
-        )  # fmt: skip
+            calls=best.calls if pair else best.calls + other.calls,
+        ).model_copy(update={"index": worse.index + pair})  # fmt: skip
         verdict = Verdict(
             by=judge,
             draft=draft.index,
@@ -75,9 +82,18 @@ def teachable(*, strong: str = "strong", target: str = "target", judge: str = "j
             model=replies[0].model,
             calls=tuple(call for reply in replies for call in reply.calls),
         )
+        against = Verdict(
+            by=judge,
+            draft=worse.index,
+            decision=Decision.REJECT,
+            reasons=(LAGS,),
+            text=verdict.text,
+            prompt=verdict.prompt,
+            model=verdict.model,
+        )
         return {
-            "drafts": [draft],
-            "verdicts": [verdict],
+            "drafts": [worse, draft] if pair else [draft],
+            "verdicts": [against, verdict] if pair else [verdict],
             "decision": verdict.decision,
             "reasons": verdict.reasons,
         }

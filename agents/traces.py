@@ -16,8 +16,8 @@ from .interpreter import ENDINGS, PROGRAMS
 from .state import FlowState, Node
 
 _LEAKS = re.compile(
-    r"\b(?:reference|masked|hidden|provided|sample|model) (?:solution|sketch|answer|number|hint)s?\b"
-    r"|\b(?:the|your|this) (?:sketch|hint)\b|\[answer\]",
+    r"\b((?:reference|masked|hidden|provided|sample|model)\s+(?:solution|sketch|answer|number|hint))s?\b"
+    r"|\b(?:the|your|this)\s+(sketch|hint)\b|(\[answer\])",
     re.IGNORECASE,
 )
 _FENCE = re.compile(r"^```", re.MULTILINE)
@@ -26,13 +26,14 @@ _PLAIN = frozenset({"print", "str", "int", "float", "round", "abs", "repr", "Fra
 _COMPUTES = (ast.BinOp, ast.Compare, ast.BoolOp, ast.Subscript, ast.comprehension)
 
 
-def sound_trace(field: str = "response", *, with_code: bool = True) -> Node:
+def sound_trace(field: str = "response", *, problem: str = "instruction", with_code: bool = True) -> Node:
     """Checks what an interpreter wrote.
 
     Reasons: `cut_off` at the most tokens; `broken_code` for a fence that is not closed, or a program that was not run
     any more; `no_code`, unless `with_code` is off; `execution_error` and its kin where the last program did not end
     well; `several_answers` for boxes that do not say the same; `leaks` for a word about guidance that the reader does
-    not have; `not_computed` where no program prints what it worked out, but only what stands in it.
+    not have, unless the field `problem` has it, too; `not_computed` where the programs that ended well, which are one
+    session, print nothing that they worked out, but only what stands in them.
     """
 
     def check(draft: Draft, _: FlowState) -> Finding:
@@ -53,13 +54,27 @@ def sound_trace(field: str = "response", *, with_code: bool = True) -> Node:
         answers = boxed_answers(text)
         if any(not same_final_answer(one, answers[0]) for one in answers[1:]):
             return Finding(("several_answers",), f"{len(answers)} answers are boxed")
-        if leak := _LEAKS.search(text):
-            return Finding(("leaks",), f"it speaks of '{leak[0]}'")
-        if programs and not any(map(computes, programs)):
+        if leak := leaked(text, str(draft.fields.get(problem) or "")):
+            return Finding(("leaks",), f"it speaks of '{leak}'")
+        well = (program for program, ending in zip(programs, endings, strict=True) if ending == Ending.OK)
+        if programs and not computes("\n".join(well)):
             return Finding(("not_computed",), "no program prints anything that it worked out")
         return PASSED
 
     return verifier("sound_trace", check)
+
+
+def leaked(text: str, problem: str) -> str:
+    """The first words of a trace about guidance that its reader does not have; empty where there are none.
+
+    What the problem itself speaks of, such as a hidden number or a sketch, is its own.
+    """
+    own = " ".join(problem.casefold().split())
+    for found in _LEAKS.finditer(text):
+        said = " ".join((found[1] or found[2] or found[3]).casefold().split())
+        if not re.search(rf"(?<!\w){re.escape(said)}s?(?!\w)", own):
+            return found[0]
+    return ""
 
 
 def computes(program: str) -> bool:

@@ -9,9 +9,13 @@ import pytest
 from langgraph.graph import END, START, StateGraph
 
 from gristmill.agents.agreement import majority_agrees, value
+from gristmill.agents.asking import together
+from gristmill.agents.class_attributes import class_attributes
 from gristmill.agents.critic import critic
+from gristmill.agents.failing import failing
 from gristmill.agents.generator import generator
 from gristmill.agents.grounding import grounding
+from gristmill.agents.ideas import new_idea
 from gristmill.agents.messages import messages_of, pretraining, question_on_passage, reasoning
 from gristmill.agents.novelty import novelty
 from gristmill.agents.panel import panel
@@ -19,12 +23,14 @@ from gristmill.agents.proposer import proposer
 from gristmill.agents.refiner import refiner
 from gristmill.agents.solver import ANSWERS, solver
 from gristmill.agents.state import FlowContext, FlowState, Node, info_of
+from gristmill.agents.teachable import teachable
 from gristmill.agents.turns import in_turn
 from gristmill.agents.variables import gather, relation_lines
 from gristmill.errors import ConfigError, FlowError, Overloaded
 from gristmill.evals.duplicates.exact import ExactPool
 from gristmill.graphs.flows.check import require_flow
 from gristmill.graphs.flows.reference import reference_flow
+from gristmill.models.contract import Request
 from gristmill.models.scripted import Scripted
 from gristmill.prompts.library import PromptLibrary
 from gristmill.storage.records import Chunk, Decision, Draft, Entity, Relation, Task, Verdict
@@ -60,6 +66,14 @@ REVISE = {
     "evidence": ["The mill at Aldbrook", "words that stand nowhere"],
 }
 REJECT = {"decision": "reject", "reasons": ["trivial"]}
+ANSWERED = {
+    "answer-for-reference": {"valid": True, "response": "Two days.", "answer": "2"},
+    "answer-query": {"response": "Three.", "answer": "3"},
+    "same-idea": {"reason": "", "same": False},
+    "compare-responses": {"reason": "", "first": 9, "second": 1},
+    "list-class-values": {"values": ["plain"]},
+    "shared-values": {"values": []},
+}
 SUGGEST = {"suggestions": ["Name the mill."]}
 
 
@@ -340,6 +354,65 @@ async def test_one_failing_sample_raises_its_error_after_the_others_ended() -> N
     with pytest.raises(Overloaded):
         await run_node(node, model)
     assert len(model.requests) == 5
+
+
+async def test_those_that_fail_together_are_awaited_and_the_first_error_is_raised() -> None:
+    ended = list[int]()
+
+    async def one(number: int) -> int:
+        for _ in range(3 * number):
+            await asyncio.sleep(0)
+        ended.append(number)
+        if number in (1, 2):
+            raise Overloaded(f"busy {number}")
+        return number
+
+    with pytest.raises(Overloaded, match="busy 2"):
+        await together(map(one, (4, 2, 1)))
+    assert ended == [1, 2, 4]
+    assert await together(map(one, (4, 0))) == [4, 0]
+
+
+@pytest.mark.parametrize(
+    ("node", "prompt"),
+    [
+        (failing(samples=4), "answer-query"),
+        (new_idea("plan", known=lambda _: ["By rail.", "On foot."], given={"problem": lambda _: "Go."}), "same-idea"),
+        (teachable(), "compare-responses"),
+        (teachable(), "respond-to-instruction"),
+        (
+            class_attributes(domain="mills", classes=("a", "b"), dimensions=("tone", "length"), values={}, similar={}),
+            "list-class-values",
+        ),
+    ],
+    ids=["failing", "ideas", "judge", "answers", "dimensions"],
+)
+async def test_no_call_goes_on_when_a_node_has_raised(node: Node, prompt: str) -> None:
+    """Else its price would be booked on a task that was taken already, and stand in no item."""
+    begun = ended = 0
+
+    async def slow(request: Request) -> Any:
+        nonlocal begun, ended
+        if request.prompt == prompt:
+            begun += 1
+            number = begun
+            for _ in range(50 * (number - 1)):
+                await asyncio.sleep(0)
+            ended += 1  # a call that was cancelled does not come here
+            if number == 1:
+                return Overloaded("busy")
+        return ANSWERED.get(request.prompt, "an answer")
+
+    context = FlowContext(models={name: Scripted(slow, name=name) for name in ("default", "target")})
+    flow = StateGraph(FlowState, context_schema=FlowContext)
+    flow.add_node("only", node)
+    flow.add_edge(START, "only")
+    flow.add_edge("only", END)
+    draft = Draft(index=0, by="g", messages=(), fields={"instruction": "How long?", "plan": "By the river."})
+    task = Task.of("chunk", attributes={"label": "a"})
+    with pytest.raises(Overloaded):
+        await flow.compile().ainvoke(state_of(task, drafts=[draft]), context=context)
+    assert begun == ended > 1
 
 
 async def test_in_turn_stops_at_a_rejection_and_keeps_what_was_written() -> None:

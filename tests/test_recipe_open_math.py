@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -13,7 +14,8 @@ from recipes_reasoning import CASES, SUMS
 from seed_recipes import Case, shown
 
 from gristmill import Request, Status
-from gristmill.agents.traces import computes
+from gristmill.agents.interpreter import NEVER_RUN
+from gristmill.agents.traces import computes, leaked
 from gristmill.errors import ConfigError
 from gristmill.evals.execution import sandbox
 from gristmill.evals.execution.records import Layer
@@ -59,6 +61,79 @@ def test_what_stands_in_a_trace_is_what_the_sandbox_printed(tmp_path: Path) -> N
     assert item.status is Status.ACCEPTED
     assert "999" not in item.messages[1].content
     assert "```output\n527\n```" in item.messages[1].content
+
+
+def programs(*sources: str) -> Case:
+    return saying(*(f"```python\n{source}\n```" for source in sources), "So it is \\boxed{527}.")
+
+
+def outputs(item: Any) -> list[str]:
+    return re.findall(r"```output\n(.*?)\n?```", item.messages[1].content, re.DOTALL)
+
+
+@pytest.mark.parametrize("leave", ["import sys; sys.exit()", "raise SystemExit", "raise SystemExit(0)"])
+def test_a_program_that_leaves_stays_in_the_session_and_the_next_one_runs(leave: str, tmp_path: Path) -> None:
+    item = only(programs(f"x = 31\nprint('one')\n{leave}", "print('two', x * 17)"), tmp_path)
+    assert outputs(item) == ["one", "two 527"]
+    assert item.fields["endings"] == ["ok", "ok"]
+    assert item.status is Status.ACCEPTED
+
+
+def test_a_program_that_did_not_run_prints_nothing_and_is_an_error(tmp_path: Path) -> None:
+    """What ends the process ended it before the next program, which must not be given the output before."""
+    ending = "import os\nprint('one', flush=True)\nos._exit(0)"
+    item = only(programs(ending, "print('two')", "print(31 * 17)"), tmp_path)
+    assert outputs(item) == ["one", NEVER_RUN, "527"]
+    assert item.fields["endings"] == ["ok", "error", "ok"]
+    assert item.status is Status.ACCEPTED
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "said"),
+    [
+        ("from __future__ import annotations\nx = 31", "print(x * 17)", "527"),
+        ('text = """a\n  b"""\nprint = None', "import sys\nsys.stdout.write(str(len(text) + 522))", "527"),
+        ("def f(n):\n    return 1 if n < 2 else n * f(n - 1)", "print(f(3))", "6"),
+        ("import io, sys\nkept, sys.stdout = sys.stdout, io.StringIO()", "sys.stdout = kept\nprint(31 * 17)", "527"),
+    ],
+    ids=["future", "shadowed", "recursion", "redirected"],
+)
+def test_a_session_keeps_what_its_programs_defined(first: str, second: str, said: str, tmp_path: Path) -> None:
+    item = only(programs(first, second), tmp_path)
+    assert outputs(item) == ["", said]
+    assert item.fields["endings"] == ["ok", "ok"]
+
+
+def test_programs_of_one_session_are_judged_together(tmp_path: Path) -> None:
+    (apart := tmp_path / "apart").mkdir()
+    assert only(programs("x = 31 * 17", "print(x)"), apart).status is Status.ACCEPTED
+    item = only(programs("x = 31 * 17\nraise ValueError", "x = 527\nprint(x)"), tmp_path)
+    assert item.reasons == ("not_computed",), "what failed is no part of the session"
+
+
+@pytest.mark.parametrize(
+    ("problem", "text", "leak"),
+    [
+        ("Find the hidden number.", "So the hidden number is 7.", ""),
+        ("Three hidden numbers add up to 6.", "One hidden number is 1.", ""),
+        ("The Sample\nNumber is prime.", "The sample number is 5.", ""),
+        ("Ann draws a sketch of a field.", "From the sketch we see 4.", ""),
+        ("Find the hidden number.", "The hidden solution says 7.", "hidden solution"),
+        ("Find the hidden number.", "By the hint, the hidden number is 7.", "the hint"),
+        ("How many days?", "The hidden number is 7.", "hidden number"),
+        ("They chinted.", "The hint says 7.", "The hint"),
+        ("", "It is [answer].", "[answer]"),
+        ("", "As the reference\nsolution says.", "reference\nsolution"),
+    ],
+)
+def test_words_of_the_problem_itself_leak_nothing(problem: str, text: str, leak: str) -> None:
+    assert leaked(text, problem) == leak
+
+
+def test_a_problem_that_speaks_of_a_hidden_number_can_be_solved(tmp_path: Path) -> None:
+    row = {**SUMS[0], "text": "Of a hidden number: " + SUMS[0]["text"]}
+    case = replace(saying(FINE, "So the hidden number is \\boxed{527}."), rows=[row])
+    assert only(case, tmp_path).status is Status.ACCEPTED
 
 
 def test_every_problem_gets_as_many_and_the_wrong_ones_are_not_among_them(tmp_path: Path) -> None:

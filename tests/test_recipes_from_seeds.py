@@ -13,6 +13,7 @@ from seed_recipes import CASES, INSTRUCTIONS, REFERENCES, TABLE, codeclm, datatu
 
 from gristmill import Request
 from gristmill.agents.teachable import teachable
+from gristmill.campaigns.datasets import export_run
 from gristmill.errors import ConfigError
 
 CONTRAST = ["respond-to-instruction"] * 2 + ["compare-responses"] * 2
@@ -29,11 +30,29 @@ def test_codeclm_keeps_what_the_target_lags_at_and_makes_the_rest_harder(tmp_pat
         assert asked == ["codeclm-decode", *HARDER, *CONTRAST, *HARDER, *CONTRAST]
     assert len(ran.accepted) == 6
     for item in ran.accepted:
-        first, second = (verdict for verdict in item.verdicts if verdict.by == "judge")
+        first, against, second = (verdict for verdict in item.verdicts if verdict.by == "judge")
+        assert (against.decision, against.reasons, against.draft) == ("reject", ("target_lags",), second.draft - 1)
         assert (first.decision, first.reasons, first.scores) == ("revise", ("too_easy",), {"gap": 0.1})
         assert (second.decision, second.scores) == ("accept", {"gap": 0.4})
         assert item.messages[-1].content == f"strong on {item.messages[0].content}"
         assert item.fields["target_response"] == f"target on {item.messages[0].content}"
+
+
+def test_codeclm_exports_what_the_target_said_as_the_worse_half_of_a_pair(tmp_path: Path) -> None:
+    ran = CASES["codeclm"].run(tmp_path)
+    export_run(tmp_path / "runs" / "t", out=tmp_path / "out", formats=("dpo",))
+    lines = [line for path in (tmp_path / "out" / "dpo").glob("*.jsonl") for line in path.read_text().splitlines()]
+    pairs = [json.loads(line) for line in lines]
+    assert sorted(pair["chosen_from"] for pair in pairs) == sorted(item.id for item in ran.accepted)
+    for pair in pairs:
+        (prompt,) = pair["prompt"]
+        assert pair["chosen"][0]["content"] == f"strong on {prompt['content']}"
+        assert pair["rejected"][0]["content"] == f"target on {prompt['content']}"
+        assert pair["reasons"] == ["target_lags"]
+    for item in ran.accepted:
+        assert [draft.index for draft in item.drafts] == list(range(len(item.drafts)))
+        assert [draft.by for draft in item.drafts[-2:]] == ["target", "strong"]
+        assert [len(draft.calls) for draft in item.drafts[-2:]] == [1, 1], "each call stands once"
 
 
 def test_codeclm_never_shows_the_seed_to_who_writes(tmp_path: Path) -> None:

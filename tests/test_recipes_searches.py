@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 from collections import Counter
@@ -498,11 +499,28 @@ def test_mixture_of_agents_shows_each_layer_to_the_next_and_keeps_the_last(tmp_p
     assert all(pair["chosen"][0]["content"].startswith("aggregator ") for pair in pairs(tmp_path))
 
 
-def test_mixture_of_agents_without_its_aggregator_keeps_the_newest_and_says_so(tmp_path: Path) -> None:
+def test_mixture_of_agents_without_its_aggregator_fails_and_passes_nobody_else_off_as_it(tmp_path: Path) -> None:
     case = replace(CASES["mixture-of-agents"], script=failing("aggregator", RequestRefused("gone")))
-    for item in case.run(tmp_path).accepted:
-        assert item.fields["number"] == 5
-        assert "1 failed (request_refused)" in item.drafts[-1].note
+    ran = case.run(tmp_path)
+    assert [(item.status, item.reasons) for item in ran.items] == [(Status.FAILED, ("request_refused",))] * len(PROMPTS)
+    assert ran.report.books.balanced
+    (other := tmp_path / "best").mkdir()
+    kept = case.run(other, options={"keep": "best"}).accepted
+    assert len(kept) == len(PROMPTS)
+    assert all("1 failed (request_refused)" in item.drafts[-1].note for item in kept)
+
+
+def test_mixture_of_agents_whose_aggregator_nobody_could_score_fails_and_can_be_tried_again(tmp_path: Path) -> None:
+    def speechless(request: Request) -> Any:
+        of_last = request.role == "reward" and "aggregator" in shown(request)
+        return "I like it." if of_last else searching(request)
+
+    case = CASES["mixture-of-agents"]
+    ran = replace(case, script=speechless).run(tmp_path)
+    assert [(item.status, item.reasons) for item in ran.items] == [(Status.FAILED, ("schema_mismatch",))] * len(PROMPTS)
+    asyncio.run(case.campaign(tmp_path, Scripted(case.script)).execute(retry_failed=True))
+    _, items = read(tmp_path)
+    assert [(item.status, item.drafts[-1].by) for item in items] == [(Status.ACCEPTED, "aggregator")] * len(PROMPTS)
 
 
 def test_mixture_of_agents_with_the_best_of_all(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ Faithful: layers of the same models side by side; each sees all responses of the
 aggregator writes the item by the last layer's.
 Not faithful: every response is scored, for a preference pair of the aggregator's and the worst (`reward` may be a
 function, which costs no call), and with `keep = "best"` the item is the best response of all layers. Where the
-aggregator's call failed, the newest response stands in for it.
+aggregator, or who scores it, failed, the task fails; nobody else's response stands in for it.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from ...agents.search_policies import Policy, best, in_layers, last
+from ...agents.search_policies import Policy, best, closing, in_layers
 from ..flows.reference import Flow
 from .base import Recipe
 from .searches import SearchOptions, each_prompt, search_flow
@@ -53,7 +53,7 @@ class MixtureOfAgentsOptions(SearchOptions):
 
 def mixture_of_agents_flow(options: MixtureOfAgentsOptions) -> Flow:
     """Builds the flow: the layers, and the aggregator."""
-    pick = last if options.keep == "last" else best
+    pick = closing if options.keep == "last" else best
     return search_flow(options, (*options.writers, AGGREGATOR), pick=pick, improve="merge-responses")
 
 
