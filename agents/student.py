@@ -5,7 +5,6 @@ After S3 (Wang et al. 2023, arXiv:2310.13671) and Deliberate Practice (Askari-He
 
 from __future__ import annotations
 
-import asyncio
 import math
 from collections import Counter
 from collections.abc import Sequence
@@ -17,7 +16,7 @@ from ..errors import ConfigError
 from ..evals.folding import words
 from ..prompts.schemas import ClassLabel
 from ..storage.records import Decision, Verdict
-from .asking import ask, label_of, parsed_as
+from .asking import ask, label_of, parsed_as, together
 from .failing import entropy
 from .labeller import VARIABLES
 from .state import FlowContext, FlowState, Node, describe
@@ -99,11 +98,9 @@ def student_unsure(
     async def judge(state: FlowState, runtime: Runtime[FlowContext]) -> dict[str, Any]:
         classes = said["classes"](state)
         require_reach(samples, len(classes), least_entropy)
-        replies = await asyncio.gather(
-            *(
-                ask(state, runtime, role=role, prompt=prompt, variables=GUESSED_BY, given=said, sample=at)
-                for at in range(samples)
-            )
+        replies = await together(
+            ask(state, runtime, role=role, prompt=prompt, variables=GUESSED_BY, given=said, sample=at)
+            for at in range(samples)
         )
         answers = [parsed_as(ClassLabel, one, role, prompt).label for one in replies]
         votes = Counter(_found(answer, classes) for answer in answers)
