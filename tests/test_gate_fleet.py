@@ -343,8 +343,10 @@ def answering(body: dict[str, Any]) -> str | bytes | None:
     if "input" in body:
         data = []
         for index, text in enumerate(body["input"]):
-            group = int(text.rstrip(".").rpartition("topic")[2])
-            row = np.random.default_rng(group).normal(size=32) + 0.02 * np.random.default_rng(len(text)).normal(size=32)
+            group = int(text.rstrip(".").rpartition("topic")[2]) if "topic" in text else -1  # whether it is there
+            row = np.random.default_rng(group + 1).normal(size=32) + 0.02 * np.random.default_rng(len(text)).normal(
+                size=32
+            )
             data.append({"index": index, "embedding": row.tolist()})
         return json.dumps({"model": "bge", "data": data, "usage": {"prompt_tokens": 9}}).encode()
     said = "\n".join(message["content"] for message in body["messages"])

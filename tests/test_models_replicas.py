@@ -214,7 +214,7 @@ async def test_a_slow_server_holds_nobody_up() -> None:
             await model.aclose()
         report = router.report()
     assert report[0].seconds > 3 * report[1].seconds
-    assert report[0].calls < report[1].calls / 4, "its load counts by its slowness"
+    assert report[0].calls < report[1].calls / 3, "its load counts by its slowness"
     # Two servers of three need half as long again, and the last call of the slow one half a second.
     assert took[1] < 2.5 * took[0] + 1.0
 
