@@ -24,17 +24,11 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from ...agents.agreement import answer_match, attribute
-from ...agents.choices import finished
-from ...agents.generator import generator
-from ...agents.messages import instruction_response
-from ...agents.novelty import novelty
-from ...agents.variables import passage_text
 from ...storage.records import Chunk, Task
-from ..flows.reference import Flow, reference_flow
+from ..flows.reference import Flow
 from .base import Options, PlanView, Recipe, lazily
 from .seeds import rows
-from .trials import TRIAL, Made, fail_rate, known_answer, trials
+from .trials import TRIAL, Made, answered_flow, fail_rate, known_answer, trials
 
 NAME = "dart"
 INITIAL = "initial"
@@ -101,25 +95,7 @@ def _made(view: PlanView, kind: str, options: DartOptions, *, first: int) -> Mad
 
 def dart_flow(options: DartOptions) -> Flow:
     """Builds the flow: a solution, its final answer compared, novelty gate."""
-    problem = {"instruction": passage_text}
-    return reference_flow(
-        proposer=None,
-        generator=generator(
-            role="solver",
-            prompt="solve-step-by-step",
-            variables=(),
-            given=problem,
-            messages=instruction_response,
-            adds=problem,
-            text_as="response",
-        ),
-        verifiers=(
-            finished("response"),
-            answer_match(attribute("answer"), field="response", how="final"),
-            novelty(fields=("response",)),
-        ),
-        critic=None,
-    )
+    return answered_flow("solver")
 
 
 DART = Recipe(

@@ -17,18 +17,12 @@ from collections.abc import Iterator
 
 from pydantic import Field
 
-from ...agents.agreement import answer_match, attribute
-from ...agents.choices import finished
-from ...agents.generator import generator
-from ...agents.messages import instruction_response
-from ...agents.novelty import novelty
-from ...agents.variables import passage_text
 from ...storage.records import Chunk, Task
-from ..flows.reference import Flow, reference_flow
+from ..flows.reference import Flow
 from .base import Handover, Options, PlanView, Recipe, lazily
 from .rounds import ROUND, ended, served
 from .seeds import rows
-from .trials import Made, known_answer, trials
+from .trials import Made, answered_flow, known_answer, trials
 
 NAME = "rest"
 STUDENT = "student"
@@ -83,25 +77,7 @@ def _made(view: PlanView, turn: int, options: RestOptions) -> Made:
 
 def rest_flow(options: RestOptions) -> Flow:
     """Builds the flow: a solution of the student, its final answer compared, novelty gate."""
-    problem = {"instruction": passage_text}
-    return reference_flow(
-        proposer=None,
-        generator=generator(
-            role=STUDENT,
-            prompt="solve-step-by-step",
-            variables=(),
-            given=problem,
-            messages=instruction_response,
-            adds=problem,
-            text_as="response",
-        ),
-        verifiers=(
-            finished("response"),
-            answer_match(attribute("answer"), field="response", how="final"),
-            novelty(fields=("response",)),
-        ),
-        critic=None,
-    )
+    return answered_flow(STUDENT)
 
 
 REST = Recipe(

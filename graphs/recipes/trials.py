@@ -7,8 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 
+from ...agents.agreement import answer_match, attribute
+from ...agents.choices import finished
+from ...agents.generator import generator
+from ...agents.messages import instruction_response
+from ...agents.novelty import novelty
+from ...agents.variables import passage_text
 from ...evals.final_answers import final_answer
 from ...storage.records import Chunk, Task
+from ..flows.reference import Flow, reference_flow
 from .base import PlanView
 from .seeds import column
 from .tried import Tried
@@ -95,3 +102,26 @@ def known_answer(view: PlanView, chunk: Chunk, name: str, recipe: str) -> list[s
     """
     value = column(view, chunk, name, recipe)
     return [final_answer(value) or value]
+
+
+def answered_flow(role: str) -> Flow:
+    """Builds the flow of one trial: a solution by `role`, its final answer compared, novelty gate."""
+    problem = {"instruction": passage_text}
+    return reference_flow(
+        proposer=None,
+        generator=generator(
+            role=role,
+            prompt="solve-step-by-step",
+            variables=(),
+            given=problem,
+            messages=instruction_response,
+            adds=problem,
+            text_as="response",
+        ),
+        verifiers=(
+            finished("response"),
+            answer_match(attribute("answer"), field="response", how="final"),
+            novelty(fields=("response",)),
+        ),
+        critic=None,
+    )
