@@ -39,6 +39,28 @@ class Options(BaseModel):
         return {}
 
 
+@dataclass(frozen=True)
+class Column:
+    """Marks an option whose value is the name of a column of the rows: `label: Annotated[str, Column()] = "label"`.
+
+    needed: whether every row must have it; otherwise a campaign only says when no row at all has it.
+    """
+
+    needed: bool = True
+
+
+def columns_of(options: BaseModel) -> dict[str, tuple[str, Column]]:
+    """Returns the options that name columns: option → the column's name and its mark; without those set to ''."""
+    marks = {
+        name: mark
+        for name, one in type(options).model_fields.items()
+        for mark in one.metadata
+        if isinstance(mark, Column)
+    }
+    named = {name: getattr(options, name) for name in marks}
+    return {name: (column, marks[name]) for name, column in named.items() if isinstance(column, str) and column}
+
+
 def _never(_: str) -> bool:
     return False
 
@@ -260,6 +282,10 @@ class Recipe:
     settings: keys of the campaign that stand where the user says nothing of them, such as how its graph is made.
     hands_over: whether its planner hands rounds over to a campaign's trainer.
     last_word: options → what decides on items after their flow, at the coordinator of a fleet; None for nothing.
+    asked:    options that nobody but the user can give, each with a value that shows what is meant.
+    apart:    pairs of roles that make sense only with two different models, such as a strong one and a target.
+    row:      a row as the recipe reads it, for those that work from seeds or labels; its text stands as `text`. The
+              columns that options name (see `Column`) have their default names.
     """
 
     name: str
@@ -274,3 +300,6 @@ class Recipe:
     settings: Mapping[str, Any] = field(default_factory=dict)
     hands_over: bool = False
     last_word: Callable[[Any], LastWord | None] | None = None
+    asked: Mapping[str, Any] = field(default_factory=dict)
+    apart: tuple[tuple[str, str], ...] = ()
+    row: Mapping[str, Any] = field(default_factory=dict)
