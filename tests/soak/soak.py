@@ -1,6 +1,7 @@
 """A long campaign with a fault every two seconds, and the accounts at its end. `make soak` runs it.
 
-    python tests/soak/soak.py [--tasks 20000] [--workers 4] [--every 2] [--seed 1] [--sqlite] [--keep FOLDER]
+    python tests/soak/soak.py [--tasks 20000] [--workers 4] [--every 2] [--overlap 4] [--faults 0] [--seed 1] [--sqlite]
+                              [--keep FOLDER]
 
 Over Redis half of the workers are started by the coordinator, half join through a proxy; with --sqlite all of them
 share files. Faults are drawn from the seed: workers killed, frozen, sent away; the coordinator killed; Redis
@@ -31,7 +32,7 @@ from accounts import NOT_STARTED, Account, Memory, account  # noqa: E402
 from troubles import trouble  # noqa: E402
 from world import Plan, World, world  # noqa: E402
 
-LINE = 5.0  # seconds between two lines of books
+LOOK, LINE = 0.5, 5.0  # seconds between two looks at the books, and between two lines of them
 STUCK = 180.0  # seconds without a task's end: something waits for what never comes
 GAVE_UP = 5  # coordinators that end by themselves, until no more is started
 LEFT = "a coordinator left with"
@@ -50,12 +51,15 @@ async def soak(plan: Plan, folder: Path) -> Account:
         try:
             await here.lead()
             await campaign(here, memory, harming)
+        except BaseException:
+            here.show()
+            raise
         finally:
             harming.cancel()
             await asyncio.gather(harming, return_exceptions=True)
         wall = monotonic() - here.began
         troubled = here.books()
-        if troubled.failed or troubled.pending:
+        if not here.stuck and (troubled.failed or troubled.pending):
             here.say(f"no more faults; {troubled.failed} failed rows are tried again, {troubled.pending} are pending")
             await here.lead("--retry-failed")
             await campaign(here, memory)
@@ -71,7 +75,7 @@ async def campaign(here: World, memory: Memory, harming: asyncio.Task[None] | No
     """
     ended, since, line = -1, monotonic(), 0.0
     while True:
-        await asyncio.sleep(0.2)
+        await asyncio.sleep(LOOK)
         if harming is not None and harming.done():
             harming.result()
         await here.keep_up()
@@ -80,17 +84,19 @@ async def campaign(here: World, memory: Memory, harming: asyncio.Task[None] | No
             if code in (DONE, EARLY):
                 return
             await again(here, code)
-        moment = monotonic()
+        moment, books = monotonic(), here.look()
+        if not books.balanced:
+            here.ends["the books did not balance"] += 1
         if moment - line > LINE:
-            line, books = moment, here.books()
+            line = moment
             here.say(memory.line(books))
-            if not books.balanced:
-                here.ends["the books did not balance"] += 1
-            if books.planned - books.pending != ended:
-                ended, since = books.planned - books.pending, moment
-            if moment - since > STUCK:
-                here.ends[f"no task ended for {STUCK:g} s"] += 1
-                return
+        if here.ended != ended:
+            ended, since = here.ended, moment
+        if moment - since > STUCK:
+            here.stuck = True
+            here.show()
+            here.ends[f"no task ended for {STUCK:g} s"] += 1
+            return
 
 
 async def again(here: World, code: int) -> None:
@@ -112,6 +118,8 @@ def main() -> int:
     parser.add_argument("--tasks", type=int, default=plan.tasks)
     parser.add_argument("--workers", type=int, default=plan.workers)
     parser.add_argument("--every", type=float, default=plan.every, help="seconds between two faults")
+    parser.add_argument("--overlap", type=int, default=plan.overlap, help="faults until another row must have ended")
+    parser.add_argument("--faults", type=int, default=plan.faults, help="faults at most; 0 for any number")
     parser.add_argument("--seed", type=int, default=plan.seed)
     parser.add_argument("--lease", type=float, default=plan.lease)
     parser.add_argument("--latency", type=float, default=plan.latency, help="seconds that a model call takes")

@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-from processes import gone, until
+from processes import gone
 from world import World
 
 Harm = Callable[[World, random.Random], Awaitable[None]]
@@ -159,13 +159,22 @@ OVER_REDIS = (
 
 
 async def trouble(world: World, seed: int) -> None:
-    """One fault every `plan.every` seconds from the first row's end on, until cancelled; then all is healed."""
+    """One fault every `plan.every` seconds from the first row's end on, until cancelled; then all is healed.
+
+    Later where `plan.overlap` of them fell and no row has ended since: what they cost is paid first. None after
+    `plan.faults`.
+    """
     chance = random.Random(seed)
     known = TROUBLES if world.plan.sqlite else (*TROUBLES, *OVER_REDIS)
-    await until(lambda: world.books().accepted > 0)
+    ended, since = 0, world.plan.overlap  # rows that had ended at the last look, and faults since another one did
     async with asyncio.TaskGroup() as group:
-        while True:
+        while not world.plan.faults or world.faults.total() < world.plan.faults:
             await asyncio.sleep(world.plan.every)
+            if world.ended > ended:
+                ended, since = world.ended, 0
+            if since == world.plan.overlap:
+                continue
+            since += 1
             possible = [one for one in known if not one.part or one.part not in world.harmed]
             (one,) = chance.choices(possible, [each.weight for each in possible])
             world.faults[one.name] += 1

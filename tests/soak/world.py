@@ -32,16 +32,22 @@ from gristmill.storage.store import Books, RunStore
 KEPT = ("--save", "", "--appendonly", "yes", "--appendfsync", "everysec")
 ROW = re.compile(r"Row (\d+):")
 TIMEOUT = 8.0  # seconds for a model call: what ends the ones that hang
-SETTLING = 5.0  # seconds that a new coordinator gets to start its workers before any is missed
+LAST_WORDS = 8  # lines of what a process said, where all of them are shown
 
 
 @dataclass(frozen=True)
 class Plan:
-    """How large the soak is. `every` is the seconds between two faults, `latency` those of a model call."""
+    """How large the soak is. `every` is the seconds between two faults, `latency` those of a model call.
+
+    `overlap` is how many faults fall at most before another row must have ended, `faults` how many in all, 0 for any
+    number: a machine that is slow gets as many for its rows as one that is fast, and comes to an end.
+    """
 
     tasks: int = 20_000
     workers: int = 4
     every: float = 2.0
+    overlap: int = 4
+    faults: int = 0
     seed: int = 1
     lease: float = 2.0
     latency: float = 0.2
@@ -90,10 +96,12 @@ class World:
     in_flight: int = 0
     faults: Counter[str] = field(default_factory=Counter)
     ends: Counter[str] = field(default_factory=Counter)  # how processes ended that nobody had harmed
+    stuck: bool = False
+    ended: int = 0  # rows that have ended, as `look` saw them last
     began: float = field(default_factory=monotonic)
     _mark: str = field(default_factory=lambda: uuid.uuid4().hex)
-    _led: float = 0.0
-    _started: int = 0
+    _settled: bool = False  # whether the coordinator has started its workers: before that none is missed
+    _all: list[Command] = field(default_factory=list)
     _outside: list[Command] = field(default_factory=list)
 
     @property
@@ -117,7 +125,7 @@ class World:
         wire = () if self.plan.sqlite else ("--redis", self.redis.url)
         arguments = ("run", self.campaign, *wire, "--workers", self.plan.local, "--lease", self.plan.lease, *options)
         self.coordinator = await self._launch(*arguments)
-        self._led = monotonic()
+        self._settled = False
 
     async def join(self) -> None:
         """Starts a worker of our own."""
@@ -134,6 +142,11 @@ class World:
                     found.append(pid)
         return sorted(found)
 
+    def local(self) -> list[int]:
+        """The pids of those that the coordinator has started and that live."""
+        mine = self.coordinator.pid if self.coordinator else 0
+        return [pid for pid in self.workers() if parent(pid) == mine]
+
     def outside(self) -> list[int]:
         """The pids of those that we started and that live."""
         return [one.pid for one in self._outside if one.process.returncode is None]
@@ -148,7 +161,10 @@ class World:
                     last = one.err.read_text().strip().splitlines()[-1:]
                     self.ends[f"a worker left with {code}"] += 1
                     self.say(f"a worker left with exit code {code}: {' '.join(last)}")
-        if monotonic() - self._led < SETTLING or "coordinator" in self.harmed or not (self.run / FILE).exists():
+        if "coordinator" in self.harmed or self.ended == self.plan.tasks or not (self.run / FILE).exists():
+            return  # to join at the end would only hold it up: it waits until all workers have left
+        self._settled = self._settled or len(self.local()) >= self.plan.local
+        if not self._settled:
             return
         count = len(self.workers())
         if count < self.plan.workers:
@@ -156,6 +172,12 @@ class World:
         elif count > self.plan.workers and (ours := [pid for pid in self.outside() if pid not in self.harmed]):
             with contextlib.suppress(ProcessLookupError):
                 os.kill(ours[-1], signal.SIGTERM)
+
+    def look(self) -> Books:
+        """Returns the books; keeps how many rows have ended."""
+        books = self.books()
+        self.ended = books.planned - books.pending
+        return books
 
     def books(self) -> Books:
         """What the store counts now; nothing before there is one."""
@@ -173,9 +195,8 @@ class World:
         await asyncio.to_thread(shutil.rmtree, self.redis.folder / "appendonlydir", ignore_errors=True)
 
     async def _launch(self, *arguments: object) -> Command:
-        self._started += 1
         path = (str(TESTS), os.environ.get("PYTHONPATH"))
-        out, err = (self.folder / "said" / f"{self._started}.{kind}" for kind in ("out", "err"))
+        out, err = (self.folder / "said" / f"{len(self._all)}.{kind}" for kind in ("out", "err"))
         with out.open("wb") as to_out, err.open("wb") as to_err:
             process = await asyncio.create_subprocess_exec(
                 sys.executable,
@@ -187,7 +208,15 @@ class World:
                 start_new_session=True,
                 env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, path)), MARK: self._mark},
             )
-        return Command(process, out, err)
+        self._all.append(Command(process, out, err))
+        return self._all[-1]
+
+    def show(self) -> None:
+        """Prints the last words of every process that lives, and of the run's log."""
+        for one in self._all:
+            if one.process.returncode is None:
+                self.say(f"pid {one.pid} said last:\n{_last_words(one.err)}")
+        self.say(f"the run's log:\n{_last_words(self.run / 'run.log')}")
 
     async def end(self) -> None:
         """Leaves no process behind."""
@@ -196,8 +225,20 @@ class World:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
             await asyncio.sleep(0.05)
-        for one in (*self._outside, *([self.coordinator] if self.coordinator else [])):
+        for one in self._all:
             await one.process.wait()
+
+
+def parent(pid: int) -> int:
+    """The pid of a process's parent; 0 when it has ended."""
+    with contextlib.suppress(OSError):
+        return int(Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].split()[1])
+    return 0
+
+
+def _last_words(path: Path) -> str:
+    lines = path.read_text().splitlines() if path.exists() else []
+    return "\n".join(f"    {line}" for line in lines[-LAST_WORDS:])
 
 
 @asynccontextmanager
