@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import Field
 
@@ -29,7 +29,7 @@ from ...agents.state import FlowState
 from ...agents.turns import in_turn
 from ...storage.records import Task
 from ..flows.reference import Flow, reference_flow
-from .base import Options, PlanView, Recipe, lazily
+from .base import Column, Options, PlanView, Recipe, lazily
 from .seeds import chance, example, rows
 
 NAME = "bare"
@@ -45,7 +45,7 @@ class BareOptions(Options):
     """
 
     shots: int = Field(default=3, ge=1, le=50)
-    response: str = "response"
+    response: Annotated[str, Column(needed=False)] = "response"
     shown: bool = True
     tasks: int = Field(default=100_000, ge=1)
 

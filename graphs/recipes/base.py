@@ -282,10 +282,7 @@ class Recipe:
     settings: keys of the campaign that stand where the user says nothing of them, such as how its graph is made.
     hands_over: whether its planner hands rounds over to a campaign's trainer.
     last_word: options → what decides on items after their flow, at the coordinator of a fleet; None for nothing.
-    asked:    options that nobody but the user can give, each with a value that shows what is meant.
     apart:    pairs of roles that make sense only with two different models, such as a strong one and a target.
-    row:      a row as the recipe reads it, for those that work from seeds or labels; its text stands as `text`. The
-              columns that options name (see `Column`) have their default names.
     """
 
     name: str
@@ -300,6 +297,4 @@ class Recipe:
     settings: Mapping[str, Any] = field(default_factory=dict)
     hands_over: bool = False
     last_word: Callable[[Any], LastWord | None] | None = None
-    asked: Mapping[str, Any] = field(default_factory=dict)
     apart: tuple[tuple[str, str], ...] = ()
-    row: Mapping[str, Any] = field(default_factory=dict)

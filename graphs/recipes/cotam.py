@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
+from typing import Annotated
 
 from ...agents.generator import generator
 from ...agents.labeller import labeller
@@ -25,7 +26,7 @@ from ...agents.turns import in_turn
 from ...errors import ConfigError
 from ...storage.records import Task
 from ..flows.reference import Flow, reference_flow
-from .base import Options, PlanView, Recipe, lazily
+from .base import Column, Options, PlanView, Recipe, lazily
 from .seeds import column, rows
 
 NAME = "cotam"
@@ -40,7 +41,7 @@ class CoTAMOptions(Options):
     check:     whether a labeller that does not see the label has to agree with it.
     """
 
-    label: str = "label"
+    label: Annotated[str, Column()] = "label"
     labels: tuple[str, ...] = ()
     attribute: str = "label"
     check: bool = True

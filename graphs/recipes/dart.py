@@ -20,13 +20,13 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterator, Sequence
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
 from ...storage.records import Chunk, Task
 from ..flows.reference import Flow
-from .base import Options, PlanView, Recipe, lazily
+from .base import Column, Options, PlanView, Recipe, lazily
 from .seeds import rows
 from .trials import TRIAL, Made, answered_flow, fail_rate, known_answer, trials
 
@@ -50,7 +50,7 @@ class DartOptions(Options):
     least: int = Field(default=1, ge=0)
     initial: int = Field(default=4, ge=1)
     max_trials: int = Field(default=64, ge=1)
-    answer: str = "answer"
+    answer: Annotated[str, Column()] = "answer"
 
     @model_validator(mode="after")
     def _trials_suffice(self) -> DartOptions:

@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import Field
 
@@ -34,7 +34,7 @@ from ...agents.turns import in_turn
 from ...agents.variables import Given
 from ...storage.records import Task
 from ..flows.reference import Flow, reference_flow
-from .base import Handover, LastWord, Options, PlanView, Recipe, lazily
+from .base import Column, Handover, LastWord, Options, PlanView, Recipe, lazily
 from .rounds import ROUND, classes, ended, gold, noted, served
 from .seeds import chance
 from .students import STUDENT, Kind, handed, require_teachable, told
@@ -61,7 +61,7 @@ class DeliberatePracticeOptions(Options):
     """
 
     task: str = ""
-    label: str = "label"
+    label: Annotated[str, Column()] = "label"
     labels: dict[str, str] = Field(default_factory=dict)
     shots: int = Field(default=3, ge=1, le=50)
     unsure: int = Field(default=20, ge=1)

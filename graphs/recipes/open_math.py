@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
+from typing import Annotated
 
 from pydantic import Field
 
@@ -34,7 +35,7 @@ from ...evals.execution.records import Limits
 from ...evals.masking import masked_solution
 from ...storage.records import Chunk, Task
 from ..flows.reference import Flow, reference_flow
-from .base import Options, PlanView, Recipe, lazily
+from .base import Column, Options, PlanView, Recipe, lazily
 from .seeds import rows
 from .trials import TRIAL, known_answer, trials
 
@@ -61,9 +62,9 @@ class OpenMathOptions(Options):
     seconds: float = Field(default=10.0, gt=0, le=600)
     with_code: bool = True
     guided: bool = True
-    answer: str = "answer"
-    solution: str = "solution"
-    subject: str = "subject"
+    answer: Annotated[str, Column()] = "answer"
+    solution: Annotated[str, Column(needed=False)] = "solution"
+    subject: Annotated[str, Column(needed=False)] = "subject"
 
 
 @lazily

@@ -18,7 +18,7 @@ import random
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import combinations, islice
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import Field
 
@@ -37,7 +37,7 @@ from ...errors import ConfigError
 from ...storage.records import Chunk, Item, Task
 from ...storage.returns import NOTE
 from ..flows.reference import Flow, reference_flow
-from .base import Options, PlanView, Recipe, lazily
+from .base import Column, Options, PlanView, Recipe, lazily
 from .leaves import LEAF, Search, Searches
 from .seeds import chance, rows
 
@@ -64,7 +64,7 @@ class PlanSearchOptions(Options):
     at_once:         leaves of one problem that are in work together.
     """
 
-    tests: str = "tests"
+    tests: Annotated[str, Column(needed=False)] = "tests"
     observations: int = Field(default=6, ge=1, le=50)
     derived: int = Field(default=2, ge=0, le=20)
     largest: int = Field(default=2, ge=1, le=3)

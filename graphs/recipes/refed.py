@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
+from typing import Annotated
 
 from pydantic import Field
 
@@ -30,7 +31,7 @@ from ...agents.turns import in_turn
 from ...agents.variables import last_draft, passage_text
 from ...storage.records import Task
 from ..flows.reference import Flow, reference_flow
-from .base import Options, PlanView, Recipe, lazily
+from .base import Column, Options, PlanView, Recipe, lazily
 from .seeds import column, rows
 
 NAME = "refed"
@@ -43,7 +44,7 @@ class RefedOptions(Options):
     per_reference: instructions that come of one reference.
     """
 
-    response: str = "response"
+    response: Annotated[str, Column()] = "response"
     per_reference: int = Field(default=10, ge=1)
 
 

@@ -14,12 +14,13 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
+from typing import Annotated
 
 from pydantic import Field
 
 from ...storage.records import Chunk, Task
 from ..flows.reference import Flow
-from .base import Handover, Options, PlanView, Recipe, lazily
+from .base import Column, Handover, Options, PlanView, Recipe, lazily
 from .rounds import ROUND, ended, served
 from .seeds import rows
 from .trials import Made, answered_flow, known_answer, trials
@@ -40,7 +41,7 @@ class RestOptions(Options):
     samples: int = Field(default=32, ge=1)
     cap: int = Field(default=10, ge=1)
     rounds: int = Field(default=3, ge=1, le=1000)
-    answer: str = "answer"
+    answer: Annotated[str, Column()] = "answer"
 
 
 @lazily

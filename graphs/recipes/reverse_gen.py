@@ -19,7 +19,7 @@ from __future__ import annotations
 import random
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import Field
 
@@ -31,7 +31,7 @@ from ...agents.novelty import novelty
 from ...agents.state import FlowState
 from ...storage.records import Chunk, Item, Task
 from ..flows.reference import Flow, reference_flow
-from .base import Options, PlanView, Recipe, lazily
+from .base import Column, Options, PlanView, Recipe, lazily
 from .rounds import ROUND, ROUNDS, ended, noted
 from .seeds import chance, rows
 
@@ -55,7 +55,7 @@ class ReverseGenOptions(Options):
     """
 
     task: str = ""
-    topic: str = "topic"
+    topic: Annotated[str, Column(needed=False)] = "topic"
     shots: int = Field(default=3, ge=1, le=50)
     batch: int = Field(default=64, ge=1)
     rounds: int = Field(default=10, ge=1)

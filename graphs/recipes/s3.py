@@ -28,7 +28,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import Field
 
@@ -44,7 +44,7 @@ from ...agents.turns import by_kind
 from ...agents.variables import Given, passage_text
 from ...storage.records import Task
 from ..flows.reference import Flow, reference_flow
-from .base import Handover, Options, PlanView, Recipe, lazily
+from .base import Column, Handover, Options, PlanView, Recipe, lazily
 from .exams import answered, examined, stalled
 from .rounds import ROUND, classes, ended, gold, noted, served
 from .seeds import chance
@@ -71,7 +71,7 @@ class S3Options(Options):
     """
 
     task: str = ""
-    label: str = "label"
+    label: Annotated[str, Column()] = "label"
     labels: dict[str, str] = Field(default_factory=dict)
     rationales: int = Field(default=5, ge=1, le=50)
     seeds: int = Field(default=20, ge=1)
