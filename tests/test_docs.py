@@ -24,10 +24,12 @@ import pytest
 from click.testing import CliRunner
 from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
+from recipe_families import CASES
 
 from gristmill import CampaignReport, Telemetry, errors
 from gristmill.agents.point_settings import PointSettings
 from gristmill.campaigns import spec as specs
+from gristmill.campaigns.datasets import export_run
 from gristmill.campaigns.novelty import NoveltySpec
 from gristmill.campaigns.spec import CampaignSpec, make_spec
 from gristmill.campaigns.telemetry.metrics import METRICS
@@ -36,6 +38,7 @@ from gristmill.cli import EXAMPLES, main
 from gristmill.errors import GristmillError, ModelError
 from gristmill.evals.contamination.scan import ScanSettings
 from gristmill.evals.contamination.settings import ContaminationSettings
+from gristmill.graphs.recipes.base import NEEDS
 from gristmill.graphs.recipes.catalogue import recipes
 from gristmill.graphs.resolution.settings import ResolutionSettings
 from gristmill.models.spec import ModelSpec
@@ -45,6 +48,9 @@ ROOT = Path(__file__).parent.parent
 PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
 CAMPAIGNS = ROOT / "docs" / "campaigns.md"
 QUICK_START = ROOT / "docs" / "quick-start.md"
+DATASETS = ROOT / "docs" / "datasets.md"
+GUIDE = ROOT / "docs" / "recipe-guide.md"
+README = ROOT / "README.md"
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 FOLDERS = {"agents", "campaigns", "evals", "graphs", "models", "prompts", "review", "storage"}
 
@@ -200,6 +206,58 @@ def test_the_tables_of_observability_are_the_code() -> None:
         by_variable.pop("GRISTMILL_REDIS")
         assert {option: variable for variable, option in by_variable.items()} == options
     assert {field.name for field in fields(Telemetry)} <= set(names(section(page, "In Python")))
+
+
+# recipes
+
+
+@pytest.mark.parametrize("heading", ["From what you have", "From what you want"])
+def test_every_recipe_is_found_from_what_one_has_and_from_what_one_wants(heading: str) -> None:
+    named = {name for row in rows(section(GUIDE, heading)) for cell in row[1:] for name in names(cell)}
+    assert set(recipes()) <= named, set(recipes()) - named
+
+
+def test_the_guide_says_what_each_recipe_needs() -> None:
+    told: dict[str, set[str]] = {name: set() for name in recipes()}
+    for row in rows(section(GUIDE, "From what you have")):
+        needs = set(row[0].partition(":")[0].split(", ")) - {"nothing"}
+        assert needs <= set(NEEDS), row[0]
+        for name in names(row[-1]):
+            told[name] |= needs
+    assert told == {name: set(recipe.needs) for name, recipe in recipes().items()}
+
+
+def test_the_number_of_recipes_is_told_as_it_is() -> None:
+    (told,) = re.findall(r"^(\d+) recipes say what to make", text(README), re.MULTILINE)
+    assert int(told) == len(recipes())
+
+
+OF_KIND = {
+    "qa": "grounded-qa",
+    "sft": "bare",
+    "reasoning": "rest",
+    "code": "genetic-instruct",
+    "classification": "attrprompt",
+    "extraction": "synth-ie",
+    "retrieval": "duqgen",
+    "pretraining": "wrap",
+}
+
+
+def test_the_formats_of_each_kind_hold_its_items(tmp_path: Path) -> None:
+    table = {names(row[0])[0]: row for row in rows(section(DATASETS, "Which format for which kind"))}
+    assert set(table) == set(OF_KIND) == {recipe.gives for recipe in recipes().values()}
+    for kind, name in OF_KIND.items():
+        (tmp_path / name).mkdir()
+        ran = CASES[name].run(tmp_path / name)
+        told = set(names(table[kind][2]))
+        made = export_run(tmp_path / name / "runs" / "t", formats=sorted(told | {"chat", "retrieval"}))
+        whole = {one for one, sides in made.counts.items() if sum(sides.values()) == len(ran.accepted)}
+        assert told - {"dpo"} <= whole, kind
+        assert ("retrieval" in whole) == ("retrieval" in told), kind
+        assert ("chat" in whole) == (kind != "pretraining"), kind
+        for either in table[kind][1].split(" with "):
+            assert all(set(names(either)) & set(item.fields) for item in ran.accepted), (kind, either)
 
 
 # codes
@@ -384,6 +442,20 @@ def test_the_quick_start_prints_what_it_shows(home: Path) -> None:
     assert (Path(opened) / "README.md").is_file()
     first = (Path(opened) / "data" / "train.jsonl").read_text().splitlines()[0]
     assert json.loads(first)["messages"]
+
+
+def test_the_readme_shows_what_the_demo_prints(tmp_path: Path) -> None:
+    """Counts of calls are compared by shape, what an item went through word by word: prompts are shown by version."""
+    done = CliRunner().invoke(main, ["run", str(ROOT / "examples" / "demo.toml"), "--runs", str(tmp_path), "--plain"])
+    assert done.exit_code == 0, done.output
+    printed = {shape(line.replace(str(tmp_path), "runs")) for line in done.output.splitlines()}
+    for line in blocks(README, "")[0].splitlines():
+        assert line.startswith("next: ") or shape(line) in printed, f"{line}\nis not in\n{done.output}"
+    (story,) = (body for body in blocks(README, "console") if " show item-" in body)
+    command, _, told = story.partition("\n")
+    item = command.split(" show ")[1].split()[0]
+    shown = CliRunner().invoke(main, ["show", item, "--run", str(tmp_path / "demo")])
+    assert shown.output.splitlines() == told.splitlines()
 
 
 def test_errors_of_the_tree_are_the_errors_of_the_module() -> None:
