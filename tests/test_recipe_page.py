@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 import tomllib
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -114,6 +115,33 @@ def test_a_recipe_of_ones_own_is_written_too() -> None:
         "    n1 -.-> n1",
         "    n1 --> done",
     ]
+
+
+class DerivedOptions(OwnOptions):
+    """Options of one's own, and those above.
+
+    third:  told anew.
+    fourth: one more.
+    """
+
+    fourth: int = 4
+
+
+class SilentOptions(DerivedOptions):
+    fifth: int = 5
+
+
+def test_options_that_stand_in_a_base_class_are_told_by_its_docstring() -> None:
+    told = meanings(SilentOptions)
+    assert told == {**meanings(OwnOptions), "third": "told anew.", "fourth": "one more."}
+    options = options_of(replace(OWN, options=SilentOptions))
+    assert [(one.name, bool(one.meaning)) for one in options] == [
+        ("first", True),
+        ("second", True),
+        ("third", True),
+        ("fourth", True),
+        ("fifth", False),
+    ], "a class without a docstring tells nothing of its own, and does not hide the rest"
 
 
 @pytest.mark.parametrize("value", [1, 0.5, True, "a\nb", ["a", 2], {"a": {"b c": [1.5]}}])

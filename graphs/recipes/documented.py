@@ -1,7 +1,7 @@
 """What a recipe says of itself in its code, for pages and help: its notes, its options with their meanings, its calls.
 
-Notes are the docstring of the recipe's module, options the docstring of their class, a line `name: meaning` each, of
-which longer ones go on indented. Calls for an accepted item were counted (`measured.toml`).
+Notes are the docstring of the recipe's module, options the docstrings of their class and of its bases, a line
+`name: meaning` each, of which longer ones go on indented. Calls for an accepted item were counted (`measured.toml`).
 """
 
 from __future__ import annotations
@@ -65,10 +65,15 @@ def options_of(recipe: Recipe) -> tuple[Option, ...]:
 
 
 def meanings(options: type[BaseModel]) -> dict[str, str]:
-    """Returns the meanings that the docstring of a class of options has, by name."""
+    """Returns the meanings that the docstrings of a class of options and of its bases have, by name."""
+    homes = (home for home in reversed(options.__mro__) if issubclass(home, BaseModel) and home is not BaseModel)
+    return {name: meaning for home in homes for name, meaning in _meanings(vars(home).get("__doc__") or "").items()}
+
+
+def _meanings(docstring: str) -> dict[str, str]:
     found: dict[str, str] = {}
     names: tuple[str, ...] = ()
-    for line in (inspect.getdoc(options) or "").splitlines():
+    for line in inspect.cleandoc(docstring).splitlines():
         if match := _OPTION.match(line):
             names = tuple(match[1].split(", "))
             found |= dict.fromkeys(names, match[2].strip())

@@ -19,17 +19,15 @@ from collections.abc import Iterator
 
 from pydantic import Field
 
-from ...agents.choices import TEMPLATE_MARKS, finished
 from ...agents.critic import critic
-from ...agents.generator import generator
 from ...agents.messages import instruction_response
 from ...agents.novelty import novelty
 from ...agents.responder import responder
 from ...agents.turns import in_turn
-from ...agents.verifiers import pattern
 from ...storage.records import Task
 from ..flows.reference import Flow, reference_flow
 from .base import Options, PlanView, Recipe, lazily
+from .pre_query import own_instruction
 
 
 class MagpieOptions(Options):
@@ -63,15 +61,7 @@ def magpie_flow(options: MagpieOptions) -> Flow:
     return reference_flow(
         proposer=None,
         generator=in_turn(
-            generator(
-                role="aligned",
-                prompt=f"magpie-{options.template}",
-                variables=("domain",),
-                messages=instruction_response,
-                text_as="instruction",
-            ),
-            finished("instruction"),
-            pattern("instruction", must_not_match=TEMPLATE_MARKS),
+            *own_instruction(options.template, instruction_response),
             novelty(fields=("instruction",)),
             responder(role="aligned"),
             anew=True,

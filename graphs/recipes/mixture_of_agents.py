@@ -28,18 +28,11 @@ AGGREGATOR = "aggregator"
 
 
 class MixtureOfAgentsOptions(SearchOptions):
-    """Options of `mixture-of-agents`.
+    """Options of `mixture-of-agents`, and those of every search (`SearchOptions`).
 
     writers:  the roles that write in each layer.
     layers:   how many layers of writers there are before the aggregator.
     keep:     which response is the item: the `last`, the aggregator's, or the `best` of all.
-    reward:   who scores: `judge` (marks by criteria), `model` (a reward model that answers a chat with a number), or
-              `module:function` of yours, `(instruction, response) -> number in [0, 1]`.
-    criteria: what the judge marks: name → question; the reward is their mean.
-    centre:   a usual number of the reward model.
-    scale:    the spread of the reward model's numbers.
-    minimum:  least score by name of what is kept, `reward` or a criterion; else the prompt is rejected.
-    margin:   how much lower the worst reward is, at least, where a preference pair is made.
     """
 
     writers: tuple[str, ...] = WRITERS

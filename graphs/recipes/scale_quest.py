@@ -24,9 +24,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from ...agents.checks import Finding, verifier
-from ...agents.choices import TEMPLATE_MARKS, finished
 from ...agents.critic import critic
-from ...agents.generator import generator
 from ...agents.novelty import novelty
 from ...agents.refiner import refiner
 from ...agents.search_policies import Policy, best_of
@@ -34,10 +32,11 @@ from ...agents.searcher import searcher
 from ...agents.state import FlowState, Node
 from ...agents.turns import in_turn
 from ...agents.variables import last_draft
-from ...agents.verifiers import language, pattern
+from ...agents.verifiers import language
 from ...storage.records import Draft, Message, Task
 from ..flows.reference import Flow, reference_flow
 from .base import PlanView, Recipe, lazily
+from .pre_query import own_instruction
 from .searches import SearchOptions
 
 SOUND = {
@@ -48,7 +47,7 @@ SOUND = {
 
 
 class ScaleQuestOptions(SearchOptions):
-    """Options of `scale-quest`.
+    """Options of `scale-quest`, and those of every search (`SearchOptions`).
 
     template:   the prompt `magpie-TEMPLATE` is what is sent: `chatml`, `llama-3`, `gemma`, or one of your own.
     domains:    system messages before the question, in turn; an empty one is none, and makes no preference pair.
@@ -56,13 +55,7 @@ class ScaleQuestOptions(SearchOptions):
     languages:  languages of questions, ISO 639 (needs the extra `language`); any where empty.
     worth:      least score by name that a question needs: `solvable`, `difficulty`.
     solutions:  solutions of each question.
-    reward:     who scores them: `judge` (marks by criteria), `model` (a reward model that answers a chat with a
-                number), or `module:function` of yours, `(instruction, response) -> number in [0, 1]`.
-    criteria:   what the judge marks: name → question; the reward is their mean.
-    centre:     a usual number of the reward model.
-    scale:      the spread of the reward model's numbers.
     minimum:    least score by name of the best solution, `reward` or a criterion; else the question is rejected.
-    margin:     how much lower the worst reward is, at least, where a preference pair is made of the two.
     tasks:      how many questions to draw at most.
     """
 
@@ -123,15 +116,7 @@ def scale_quest_flow(options: ScaleQuestOptions) -> Flow:
     return reference_flow(
         proposer=None,
         generator=in_turn(
-            generator(
-                role="aligned",
-                prompt=f"magpie-{options.template}",
-                variables=("domain",),
-                messages=_posed,
-                text_as="instruction",
-            ),
-            finished("instruction"),
-            pattern("instruction", must_not_match=TEMPLATE_MARKS),
+            *own_instruction(options.template, _posed),
             *checks,
             *((*_anew(), *checks) if options.rewrite else ()),
             critic(prompt="judge-new-question", variables=("instruction",), minimum=options.worth, final=True),

@@ -23,7 +23,16 @@ MOST_RESPONSES = 512
 
 
 class SearchOptions(Options):
-    """Options of all searches; the docstring of each recipe's own says what they mean."""
+    """Options of all searches.
+
+    reward:   who scores: `judge` (marks by criteria), `model` (a reward model that answers a chat with a number), or
+              `module:function` of yours, `(instruction, response) -> number in [0, 1]`.
+    criteria: what the judge marks: name → question; the reward is their mean.
+    centre:   a usual number of the reward model.
+    scale:    the spread of the reward model's numbers.
+    minimum:  least score by name of what is kept, `reward` or a criterion; else the prompt is rejected.
+    margin:   how much lower the worst reward is, at least, where a preference pair is made.
+    """
 
     reward: str = "judge"
     criteria: dict[str, str] = Field(default_factory=lambda: dict(CRITERIA), min_length=1)

@@ -22,17 +22,10 @@ NAME = "sequential-refinement"
 
 
 class SequentialRefinementOptions(SearchOptions):
-    """Options of `sequential-refinement`.
+    """Options of `sequential-refinement`, and those of every search (`SearchOptions`).
 
     writers:   the roles that write; several take turns, in an order that is another for each prompt.
     responses: how many responses a prompt gets, in turn; each is a call, and one more where a model scores it.
-    reward:    who scores: `judge` (marks by criteria), `model` (a reward model that answers a chat with a number), or
-               `module:function` of yours, `(instruction, response) -> number in [0, 1]`.
-    criteria:  what the judge marks: name → question; the reward is their mean.
-    centre:    a usual number of the reward model.
-    scale:     the spread of the reward model's numbers.
-    minimum:   least score by name of what is kept, `reward` or a criterion; else the prompt is rejected.
-    margin:    how much lower the worst reward is, at least, where a preference pair is made.
     """
 
     writers: tuple[str, ...] = ("writer",)

@@ -33,7 +33,7 @@ WRITERS = ("writer-a", "writer-b", "writer-c")
 
 
 class ToaOptions(SearchOptions):
-    """Options of `toa`.
+    """Options of `toa`, and those of every search (`SearchOptions`).
 
     writers:     the roles that write, two at least, each bound to a model of its own.
     responses:   how many responses a prompt gets; each is a call, and one more where a model scores it.
@@ -41,13 +41,6 @@ class ToaOptions(SearchOptions):
     widening:    chosen n times to go on from a response, a model has written so many times the root of n by it.
     depth:       most responses that build on each other, the first included.
     width:       steps taken at once for a prompt; more is faster and less informed.
-    reward:      who scores: `judge` (marks by criteria), `model` (a reward model that answers a chat with a number), or
-                 `module:function` of yours, `(instruction, response) -> number in [0, 1]`.
-    criteria:    what the judge marks: name → question; the reward is their mean.
-    centre:      a usual number of the reward model.
-    scale:       the spread of the reward model's numbers.
-    minimum:     least score by name of what is kept, `reward` or a criterion; else the prompt is rejected.
-    margin:      how much lower the worst reward is, at least, where a preference pair is made.
     """
 
     writers: tuple[str, ...] = WRITERS
