@@ -19,9 +19,11 @@ from .asking import ask, draft_of, label_of, parsed_as, together
 from .messages import instruction_response
 from .state import FlowContext, FlowState, Node, NodeInfo, describe
 from .variables import last_draft
+from .worse import with_worse
 
 Measure = Literal["answer", "entropy"]
 INVALID, RIGHT, SURE = "invalid", "target_right", "target_sure"
+WRONG = "target_wrong"  # the reason against a target's response
 REFER, ANSWER = "answer-for-reference", "answer-query"
 SAID = ("instruction",)
 
@@ -40,7 +42,9 @@ def failing(
     The reference says first whether the query is valid (else `invalid`, and the target is not asked). Then the target
     answers `samples` times. By `answer` it fails where `least_wrong` of its answers differ from the reference's (else
     `target_right`); by `entropy` where the entropy of its answers, in nats, equal ones together, is `least_entropy` or
-    more (else `target_sure`). The draft keeps the target's `target_answers` and a `target_response` that was wrong.
+    more (else `target_sure`). The draft keeps the target's `target_answers`. Where it fails and one is wrong, the first
+    such response comes before as a draft of its own, rejected as `target_wrong`, so that exports make a preference pair
+    of the two.
 
     Raises:
         ConfigError: the measure is neither; a threshold is out of reach; when it runs, both roles are one model.
@@ -71,16 +75,16 @@ def failing(
             reasons = () if len(wrong) >= least_wrong * samples and wrong else (RIGHT,)
         else:
             reasons = () if unsure >= least_entropy else (SURE,)
+        told = last_draft(state).fields
         fields = {
-            **last_draft(state).fields,
+            **told,
             "response": right.response.strip() or right.answer,
             "answer": right.answer,
             "target_answers": answers,
-            "target_response": (wrong or said)[0].response,
         }
-        calls = reply.calls + tuple(call for one in replies for call in one.calls)
+        spoken = replies[said.index(wrong[0])] if wrong and not reasons else None
         draft = draft_of(
-            state, runtime, reply, by=reference, prompt=REFER, messages=instruction_response, fields=fields, calls=calls
+            state, runtime, reply, by=reference, prompt=REFER, messages=instruction_response, fields=fields
         )
         verdict = Verdict(
             by=target,
@@ -91,9 +95,23 @@ def failing(
             text=f"{len(wrong)} of {samples} answers differ; entropy {unsure:.3f} nats",
             prompt=label_of(runtime, ANSWER),
             model=replies[0].model,
-            calls=tuple(call for one in replies for call in one.calls),
+            calls=tuple(call for one in replies if one is not spoken for call in one.calls),
         )
-        return {"drafts": [draft], "verdicts": [verdict], "decision": verdict.decision, "reasons": reasons}
+        worse = []
+        if spoken is not None:
+            fields = {**told, "response": wrong[0].response.strip() or wrong[0].answer, "answer": wrong[0].answer}
+            failed = draft_of(
+                state, runtime, spoken, by=target, prompt=ANSWER, messages=instruction_response, fields=fields
+            )
+            against = {"decision": Decision.REJECT, "reasons": (WRONG,), "calls": ()}
+            worse.append((failed, verdict.model_copy(update=against)))
+        drafts, verdicts = await with_worse(context, draft, worse)
+        return {
+            "drafts": drafts,
+            "verdicts": [*verdicts, verdict.model_copy(update={"draft": drafts[-1].index})],
+            "decision": verdict.decision,
+            "reasons": reasons,
+        }
 
     return compare
 

@@ -17,6 +17,7 @@ from .execution import code_in
 from .messages import Messages
 from .state import FlowContext, FlowState, Node, describe
 from .variables import last_draft
+from .worse import with_worse
 
 EXPECTED = "expected"  # the entry of the state's `values` in which `check` finds what the newest draft answered
 NOTHING_LEARNT = "nothing_expected"  # the reason of a check that could not compare
@@ -70,19 +71,15 @@ def mistakes(
                 answers[text] = draft_of(
                     state, runtime, reply, by=role, prompt=prompt, messages=messages, fields=fields
                 )
-        drafts: list[Draft] = []
-        verdicts: list[Verdict] = []
+        wrong: list[tuple[Draft, Verdict]] = []
         for draft in answers.values():
-            numbered = draft.model_copy(update={"index": good.index + 1 + len(drafts)})
             values = {**state.get("values", {}), EXPECTED: good.fields[field]}
-            seen = cast(FlowState, {**state, "drafts": [numbered], "values": values})
+            seen = cast(FlowState, {**state, "drafts": [draft], "values": values})
             (verdict,) = (await check(seen, runtime))["verdicts"]
             if verdict.decision is not Decision.ACCEPT and NOTHING_LEARNT not in verdict.reasons:
-                drafts.append(numbered)
-                verdicts.append(verdict)
-        if not drafts:
-            return {}
-        again = good.model_copy(update={"index": good.index + 1 + len(drafts)})
-        return {"drafts": [*drafts, again], "verdicts": verdicts}
+                wrong.append((draft, verdict))
+        again = good.model_copy(update={"index": good.index + 1, "calls": ()})  # they stand with the first
+        drafts, verdicts = await with_worse(runtime.context, again, wrong)
+        return {"drafts": drafts, "verdicts": verdicts} if verdicts else {}
 
     return err

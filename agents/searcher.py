@@ -19,12 +19,12 @@ from ..errors import AccessDenied, BadReply, ConfigError, ModelError, ServerLost
 from ..models.contract import Reply
 from ..storage.records import Decision, Draft, Verdict
 from .asking import ask, draft_of, together
-from .guards import verdicts_of
 from .messages import instruction_response
 from .reward import Judge, Reward, Rewarded
 from .search_policies import Pick, Policy, Step, Tried, best, require_writers
 from .state import FlowContext, FlowState, Node, NodeInfo, describe
 from .variables import OF_REVIEWER, passage_text
+from .worse import fit
 
 WRITE, IMPROVE = "write-response", "improve-response"
 LOW_REWARD = "low_reward"
@@ -177,8 +177,7 @@ async def _worst(
     for value, number in sorted(lower):
         if not (value < top and top - value >= margin):
             return None
-        verdicts = await verdicts_of(context.guards, drafts[number])
-        if all(verdict.decision is Decision.ACCEPT for verdict in verdicts):
+        if await fit(context, drafts[number]):
             return number
     return None
 

@@ -16,6 +16,7 @@ from .asking import ask, draft_of, label_of, parsed_as, together
 from .messages import instruction_response
 from .state import FlowContext, FlowState, Node, NodeInfo, describe
 from .variables import last_draft
+from .worse import with_worse
 
 RESPOND, COMPARE = "respond-to-instruction", "compare-responses"
 LAGS = "target_lags"  # the reason against a target's response
@@ -26,9 +27,8 @@ def teachable(*, strong: str = "strong", target: str = "target", judge: str = "j
     """Returns a node that appends a draft, the newest instruction with the strong model's response, and a verdict.
 
     The judge marks both responses, once in either order; the mean difference in tenths is the score `gap`. Where it is
-    smaller than `gap`, the verdict is `revise` with the reason `too_easy`. The draft keeps the target's response. Where
-    the target lags, its response comes before as a draft of its own, rejected as `target_lags`, so that exports make a
-    preference pair of the two.
+    smaller than `gap`, the verdict is `revise` with the reason `too_easy`. Where the target lags, its response comes
+    before as a draft of its own, rejected as `target_lags`, so that exports make a preference pair of the two.
 
     Raises:
         ConfigError: `gap` is outside (0, 1]; when it runs, `strong` and `target` are one model.
@@ -61,16 +61,12 @@ def teachable(*, strong: str = "strong", target: str = "target", judge: str = "j
         one, two = (parsed_as(Ratings, reply, judge, COMPARE) for reply in replies)
         found = (one.first + two.second - one.second - two.first) / 2 / MOST
         accepted = found >= gap
-        fields = {**last_draft(state).fields, "response": texts[0], "target_response": texts[1]}
-        worse = draft_of(
-            state, runtime, other, by=target, prompt=RESPOND, messages=instruction_response,
-            fields={**last_draft(state).fields, "response": texts[1]},
-        )  # fmt: skip
-        pair = accepted and bool(texts[1])
+        told = last_draft(state).fields
         draft = draft_of(
-            state, runtime, best, by=strong, prompt=RESPOND, messages=instruction_response, fields=fields,
-            calls=best.calls if pair else best.calls + other.calls,
-        ).model_copy(update={"index": worse.index + pair})  # fmt: skip
+            state, runtime, best, by=strong, prompt=RESPOND, messages=instruction_response,
+            fields={**told, "response": texts[0]},
+            calls=best.calls if accepted else best.calls + other.calls,
+        )  # fmt: skip
         verdict = Verdict(
             by=judge,
             draft=draft.index,
@@ -82,18 +78,18 @@ def teachable(*, strong: str = "strong", target: str = "target", judge: str = "j
             model=replies[0].model,
             calls=tuple(call for reply in replies for call in reply.calls),
         )
-        against = Verdict(
-            by=judge,
-            draft=worse.index,
-            decision=Decision.REJECT,
-            reasons=(LAGS,),
-            text=verdict.text,
-            prompt=verdict.prompt,
-            model=verdict.model,
-        )
+        worse = []
+        if accepted:
+            fields = {**told, "response": texts[1]}
+            lagging = draft_of(
+                state, runtime, other, by=target, prompt=RESPOND, messages=instruction_response, fields=fields
+            )
+            against = {"decision": Decision.REJECT, "reasons": (LAGS,), "scores": {}, "calls": ()}
+            worse.append((lagging, verdict.model_copy(update=against)))
+        drafts, verdicts = await with_worse(context, draft, worse)
         return {
-            "drafts": [worse, draft] if pair else [draft],
-            "verdicts": [against, verdict] if pair else [verdict],
+            "drafts": drafts,
+            "verdicts": [*verdicts, verdict.model_copy(update={"draft": drafts[-1].index})],
             "decision": verdict.decision,
             "reasons": verdict.reasons,
         }

@@ -35,7 +35,7 @@ def test_codeclm_keeps_what_the_target_lags_at_and_makes_the_rest_harder(tmp_pat
         assert (first.decision, first.reasons, first.scores) == ("revise", ("too_easy",), {"gap": 0.1})
         assert (second.decision, second.scores) == ("accept", {"gap": 0.4})
         assert item.messages[-1].content == f"strong on {item.messages[0].content}"
-        assert item.fields["target_response"] == f"target on {item.messages[0].content}"
+        assert item.drafts[-2].fields["response"] == f"target on {item.messages[0].content}"
 
 
 def test_codeclm_exports_what_the_target_said_as_the_worse_half_of_a_pair(tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 
 One task is a query of a topic, written after queries on which the target failed before, and after your rows where there
 are too few. Where the target's answer differs from the reference's, the query is kept with the reference's answer, and
-the target's stays beside it. The roles `reference` and `target` need two models.
+the export `dpo` pairs that with the target's. The roles `reference` and `target` need two models.
 
 After ReverseGen (Li et al. 2024, arXiv:2410.16736), in the form that trains nothing.
 Faithful: a proposer starts from seed queries (3 a prompt); a reference says whether each query is valid and answers it;
@@ -11,7 +11,7 @@ of 1.193 and more (10 samples); failing queries are kept with the reference's an
 Not faithful: the proposer is not trained (there: fine-tuned on seeds, then preference-tuned on failing and other
 queries). In its place failing queries are its examples, and a bandit over topics (Thompson sampling over each topic's
 rate of failures) says where the next round asks. Thresholds and samples are as known of its code. Safety needs a
-guard model of the user's own.
+guard model of the user's own. Added: pairs of the reference's answer against the target's wrong one.
 """
 
 from __future__ import annotations
