@@ -18,6 +18,10 @@ from redis_server import RedisServer
 # Nothing in a test may reach for a hub or a price list.
 os.environ.update(HF_HUB_OFFLINE="1", LITELLM_LOCAL_MODEL_COST_MAP="True", DO_NOT_TRACK="1")
 
+# Tests run beside each other: one thread each for linear algebra. More wait for each other spinning, and on a busy
+# machine a matrix of 1,000 x 1,000 takes a hundred times as long.
+os.environ.update(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1")
+
 
 @pytest.hookimpl(wrapper=True)
 def pytest_report_to_serializable() -> Generator[None, Any, Any]:

@@ -1,4 +1,8 @@
-"""The command line, typed as a user types it: exit codes, messages, files, JSON."""
+"""The command line, typed as a user types it: exit codes, messages, files, JSON.
+
+Each command has a process of its own somewhere here or in the tests of what it is about; more cases of one are typed in
+the test's process.
+"""
 
 from __future__ import annotations
 
@@ -15,18 +19,21 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from in_process import typed
 from redis_server import RedisServer
 from rich.console import Console
 from rich.text import Text
 
 from gristmill.campaigns.progress import LiveTable
 from gristmill.campaigns.report import print_skipped
+from gristmill.cli import main
 from gristmill.models.layers.meter import Meter
 
 ROOT = Path(__file__).parent.parent
 
 
 def gristmill(*arguments: str | Path, cwd: Path, **env: str) -> subprocess.CompletedProcess[str]:
+    """Runs a command as a process of its own, in which a warning is an error."""
     return subprocess.run(
         [sys.executable, "-W", "error", "-m", "gristmill.cli", *map(str, arguments)],
         cwd=cwd,
@@ -70,7 +77,7 @@ def test_help_answers_without_loading_the_framework() -> None:
 @pytest.mark.parametrize("command", ["status RUN", "show ITEM --run RUN", "graph RUN", "review list RUN"])
 def test_commands_that_read_a_run_load_no_flows(command: str, home: Path) -> None:
     """langgraph costs more than a second of CPU at each start: who only looks shall not pay it."""
-    item = json.loads(gristmill("status", "runs/first", "--json", cwd=home).stdout)["examples"]
+    item = json.loads(typed("status", "runs/first", "--json", cwd=home).stdout)["examples"]
     words = command.replace("RUN", "runs/first").replace("ITEM", next(iter(item.values()))).split()
     code = (
         f"import sys\nfrom gristmill import cli\ntry: cli.main({words!r})\nexcept SystemExit: pass\n"
@@ -84,28 +91,31 @@ def test_commands_that_read_a_run_load_no_flows(command: str, home: Path) -> Non
 
 
 def test_every_command_has_help(tmp_path: Path) -> None:
-    for command in ("init", "run", "status", "show", "graph", "flow", "export", "select", "doctor"):
-        done = gristmill(command, "--help", cwd=tmp_path)
+    usage, _, rest = gristmill("run", "--help", cwd=tmp_path).stdout.partition("[OPTIONS]")
+    assert usage.startswith("Usage:")
+    assert rest.split() == typed("run", "--help", cwd=tmp_path).stdout.partition("[OPTIONS]")[2].split()
+    for command in main.commands:
+        done = typed(command, "--help", cwd=tmp_path)
         assert done.returncode == 0
-        assert "Usage:" in done.stdout
+        assert f"Usage: gristmill {command}" in done.stdout
 
 
 def test_init_refuses_to_replace_and_names_the_next_command(tmp_path: Path) -> None:
-    first = gristmill("init", "mine", cwd=tmp_path)
+    first = typed("init", "mine", cwd=tmp_path)
     assert "next: put your documents into documents/, then: gristmill run mine.toml" in first.stdout
     again = gristmill("init", "mine", cwd=tmp_path)
     assert again.returncode == 1
     assert "--force" in again.stderr
-    assert gristmill("init", "mine", "--force", cwd=tmp_path).returncode == 0
-    assert "did you mean 'grounded-qa'" in gristmill("init", "x", "--recipe", "grounded-q", cwd=tmp_path).stderr
-    assert "opneai" in gristmill("init", "x", "--model", "opneai/x", cwd=tmp_path).stderr
-    assert gristmill("init", "../x", cwd=tmp_path).returncode == 1
+    assert typed("init", "mine", "--force", cwd=tmp_path).returncode == 0
+    assert "did you mean 'grounded-qa'" in typed("init", "x", "--recipe", "grounded-q", cwd=tmp_path).stderr
+    assert "opneai" in typed("init", "x", "--model", "opneai/x", cwd=tmp_path).stderr
+    assert typed("init", "../x", cwd=tmp_path).returncode == 1
     assert not (tmp_path.parent / "x.toml").exists()
 
 
 def test_status_shows_books_that_balance(home: Path) -> None:
     for name in ("runs/first", "first", "first.toml"):
-        assert "planned " in gristmill("status", name, cwd=home).stdout
+        assert "planned " in typed("status", name, cwd=home).stdout
     found = json.loads(gristmill("status", "first", "--json", cwd=home).stdout)
     books = found["books"]
     assert books["balanced"]
@@ -122,10 +132,10 @@ def test_show_tells_an_items_story(home: Path) -> None:
     assert done.returncode == 0
     for word in ("source  ", "draft 1 by generator", "cites ", "critic: accept", "decision  accepted", "made by"):
         assert word in done.stdout
-    story = json.loads(gristmill("show", item["id"][:14], "--run", "first", "--json", cwd=home).stdout)
+    story = json.loads(typed("show", item["id"][:14], "--run", "first", "--json", cwd=home).stdout)
     assert story["drafts"]
     assert story["verdicts"]
-    missing = gristmill("show", "item-zzz", cwd=home)
+    missing = typed("show", "item-zzz", cwd=home)
     assert missing.returncode == 1
     assert "no item's id starts with" in missing.stderr
 
@@ -139,16 +149,16 @@ def test_exports_go_where_they_are_asked(home: Path, tmp_path: Path) -> None:
     assert rows
     assert all(row["instruction"] and row["output"] for row in rows)
     assert "license: cc0-1.0" in (tmp_path / "out/huggingface/README.md").read_text()
-    wrong = gristmill("export", "first", "--format", "alpacca", cwd=home)
+    wrong = typed("export", "first", "--format", "alpacca", cwd=home)
     assert wrong.returncode == 1
     assert "did you mean 'alpaca'" in wrong.stderr
 
 
 def test_the_flow_is_checked_and_drawn(home: Path) -> None:
-    drawn = gristmill("flow", "grounded-qa", cwd=home)
+    drawn = typed("flow", "grounded-qa", cwd=home)
     assert "graph TD" in drawn.stdout
     assert "criticise" in drawn.stdout
-    assert "graph TD" in gristmill("flow", "first.toml", cwd=home).stdout
+    assert "graph TD" in typed("flow", "first.toml", cwd=home).stdout
     (home / "broken.py").write_text(
         "from langgraph.graph import START, StateGraph\n"
         "from gristmill import FlowContext, FlowState\n"
@@ -164,24 +174,24 @@ def test_the_flow_is_checked_and_drawn(home: Path) -> None:
 
 
 def test_the_graph_of_a_run(home: Path) -> None:
-    assert "no knowledge graph" in gristmill("graph", "first", cwd=home).stderr
+    assert "no knowledge graph" in typed("graph", "first", cwd=home).stderr
     (home / "graph.toml").write_text(
         'name = "graph"\ndocuments = ["documents"]\nrecipe = "entigraph"\ntarget = 3\n'
         '[models.default]\nmodel = "offline"\n[export]\nformats = ["text"]\n'
     )
-    assert gristmill("run", "graph.toml", cwd=home).returncode == 0
-    assert "entities, " in gristmill("graph", "graph", cwd=home).stdout
+    assert typed("run", "graph.toml", cwd=home).returncode == 0
+    assert "entities, " in typed("graph", "graph", cwd=home).stdout
     for name in ("graphml", "json"):
-        assert gristmill("graph", "graph", "--format", name, cwd=home).returncode == 0
+        assert typed("graph", "graph", "--format", name, cwd=home).returncode == 0
     tree = ElementTree.parse(home / "runs/graph/graph.graphml")  # written by us a moment ago
     assert len(list(tree.iter("{http://graphml.graphdrawing.org/xmlns}node"))) > 20
     assert json.loads((home / "runs/graph/graph.json").read_text())
 
 
 def test_a_recipe_without_a_flow_gets_a_file_that_names_one(tmp_path: Path) -> None:
-    assert gristmill("init", "mine", "--recipe", "rows", cwd=tmp_path).returncode == 0
+    assert typed("init", "mine", "--recipe", "rows", cwd=tmp_path).returncode == 0
     assert tomllib.loads((tmp_path / "mine.toml").read_text())["flow"] == "my_flow:build"
-    assert "there is no module 'my_flow'" in gristmill("run", "mine.toml", cwd=tmp_path).stderr
+    assert "there is no module 'my_flow'" in typed("run", "mine.toml", cwd=tmp_path).stderr
 
 
 def test_a_live_bar_has_a_line_of_its_own() -> None:
@@ -227,21 +237,24 @@ def test_errors_are_one_message_and_no_traceback(tmp_path: Path) -> None:
     ]
     (tmp_path / "taken.toml").mkdir()
     for arguments, message in cases:
-        done = gristmill(*arguments, cwd=tmp_path)
+        done = typed(*arguments, cwd=tmp_path)
         assert done.returncode == 1, arguments
         assert message in done.stderr
         assert "Traceback" not in done.stderr
+    arguments, _ = cases[3]
+    ended = gristmill(*arguments, cwd=tmp_path)  # a process says it in the same words, and no warning beside them
+    assert (ended.returncode, ended.stderr) == (1, typed(*arguments, cwd=tmp_path).stderr)
 
 
 def test_a_dry_run_needs_a_pilot(home: Path) -> None:
     for count in ("0", "-1"):
-        done = gristmill("run", "first.toml", "--dry-run", "--pilot", count, cwd=home)
+        done = typed("run", "first.toml", "--dry-run", "--pilot", count, cwd=home)
         assert done.returncode == 2
         assert "--pilot" in done.stderr
 
 
 def test_a_dry_run_forecasts(home: Path) -> None:
-    done = gristmill("run", "first.toml", "--dry-run", "--pilot", "3", "--runs", home / "elsewhere", cwd=home)
+    done = typed("run", "first.toml", "--dry-run", "--pilot", "3", "--runs", home / "elsewhere", cwd=home)
     assert done.returncode == 0, done.stderr
     assert "pilot: " in done.stdout
     assert "calls " in done.stdout
@@ -255,7 +268,7 @@ def test_doctor_looks_at_packages_models_and_a_real_redis(home: Path, shared_red
     assert found["redis"]["ok"]
     assert "version" in found["redis"]["detail"]
     assert found["redis eviction"]["ok"]
-    gone = gristmill("doctor", "--redis", "redis://user:sk-secret-canary@127.0.0.1:9", cwd=home)
+    gone = typed("doctor", "--redis", "redis://user:sk-secret-canary@127.0.0.1:9", cwd=home)
     assert gone.returncode == 1
     assert "does not answer" in gone.stdout
     assert "canary" not in gone.stdout + gone.stderr

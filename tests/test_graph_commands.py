@@ -1,4 +1,4 @@
-"""The commands that edit a run's graph, as processes: two at once, killed ones, hostile names, PostgreSQL."""
+"""The commands that edit a run's graph: what they say and do, two at once, killed ones, hostile names, PostgreSQL."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from in_process import typed
 from processes import Start
-from test_cli import gristmill as typed
+from test_cli import gristmill as process
 from test_dashboard import visiting
 
 from gristmill.campaigns.merging import Material
@@ -93,6 +94,8 @@ def test_merges_and_splits_are_typed_listed_and_taken_back(home: Path) -> None:
     assert "Kelling Mill" in said
     ruling = re.findall(r"ruling-\w+", said)[0]
     assert "tasks marked" in said
+    told = process("graph", "merges", "runs/demo", "--json", cwd=home)
+    assert (told.returncode, told.stdout) == (0, edit(home, "merges", "runs/demo", "--json")), told.stderr
     listed = edit(home, "merges", "runs/demo", "--by", "person")
     assert "moved in 1850" in listed
     assert ruling in listed
@@ -158,8 +161,10 @@ def test_nobody_edits_what_a_campaign_works_on(home: Path) -> None:
     async def held() -> None:
         store = RunStore.open(home / "runs/demo")
         try:
-            said = await asyncio.to_thread(edit, home, "merge", "runs/demo", "Holt", "James Stannard", code=1)
-            assert f"is being worked on by process {os.getpid()}" in said
+            merge = ("graph", "merge", "runs/demo", "Holt", "James Stannard")
+            done = await asyncio.to_thread(process, *merge, cwd=home)  # a process has no lock twice, so it takes two
+            assert done.returncode == 1
+            assert f"is being worked on by process {os.getpid()}" in done.stderr
             await asyncio.to_thread(edit, home, "merges", "runs/demo")  # looking needs nobody's leave
         finally:
             await store.close()
@@ -169,21 +174,18 @@ def test_nobody_edits_what_a_campaign_works_on(home: Path) -> None:
 
 
 async def test_two_who_edit_at_once_both_stand_or_one_is_told(home: Path, gristmill: Start) -> None:
-    run, pairs = (
-        home / "runs/demo",
-        [("Holt", "James Stannard"), ("Norwich", "Norfolk"), ("Kelling Mill", "Cromer Pier")],
-    )
+    run = home / "runs/demo"
     for _ in range(2):
-        started = [await gristmill("graph", "merge", run, *pair, "--reviewer", pair[0]) for pair in pairs]
+        started = [await gristmill("graph", "merge", run, *pair, "--reviewer", pair[0]) for pair in PAIRS]
         ended = [await command.ended() for command in started]
         for code, _, said in ended:
             assert code == 0 or "is being worked on by process" in said or "are one entity already" in said, said
         assert any(code == 0 for code, _, _ in ended) or len(list(Rulings(read(home)).all())) > 0
         store = read(home)
         assert graph_of(store) == anew(store)
-    for pair in pairs:  # whoever was refused does it again
-        code, _, said = await (await gristmill("graph", "merge", run, *pair)).ended()
-        assert code == 0 or "are one entity already" in said
+    for pair in PAIRS:  # whoever was refused does it again
+        done = typed("graph", "merge", run, *pair, cwd=home)
+        assert done.returncode == 0 or "are one entity already" in done.stderr
     store = read(home)
     assert len(list(Rulings(store).all())) == 3
     assert graph_of(store) == anew(store)
@@ -191,13 +193,10 @@ async def test_two_who_edit_at_once_both_stand_or_one_is_told(home: Path, gristm
 
 async def test_kill_9_leaves_the_ruling_and_its_graph_or_neither(home: Path, gristmill: Start) -> None:
     store = read(home)
-    before, pairs = (
-        graph_of(store),
-        [("Holt", "James Stannard"), ("Norwich", "Norfolk"), ("Kelling Mill", "Cromer Pier")],
-    )
+    before = graph_of(store)
     kills = 0
-    for number in range(12):
-        command = await gristmill("graph", "merge", home / "runs/demo", *pairs[number % 3])
+    for number in range(8):  # twice for each of the four moments below
+        command = await gristmill("graph", "merge", home / "runs/demo", *PAIRS[number % 3])
         log = home / "runs/demo/run.sqlite3-wal"
         size = log.stat().st_size if log.exists() else 0
         for _ in range(2000):  # until the transaction is being written, or something before it, by turns
@@ -214,7 +213,7 @@ async def test_kill_9_leaves_the_ruling_and_its_graph_or_neither(home: Path, gri
         assert {one.entity for one in Identities(store).all()} == {one.id for one in graph_of(store)[0]}
         if not list(Rulings(store).all()):
             assert graph_of(store) == before
-    assert kills > 3
+    assert kills > 1  # the first of each four is always caught, before it writes
 
 
 async def test_a_pending_task_of_a_merged_entity_still_runs(home: Path) -> None:

@@ -66,21 +66,30 @@ def tool(name: str) -> dict[str, object]:
     return table
 
 
-def package_folders() -> list[Path]:
+@cache
+def package_folders() -> tuple[Path, ...]:
     """Every folder that ships, relative to the root; the root itself is `.`."""
     tops = [d for d in ROOT.iterdir() if (d / "__init__.py").exists() and not d.name.startswith(".")]
     inner = [p.parent for d in tops if d.name not in OUTSIDE for p in d.rglob("__init__.py")]
-    return [Path(), *sorted(p.relative_to(ROOT) for p in inner)]
+    return Path(), *sorted(p.relative_to(ROOT) for p in inner)
 
 
-def sources() -> list[Path]:
+@cache
+def sources() -> tuple[Path, ...]:
     """Every Python file that ships, relative to the root."""
-    return sorted(path.relative_to(ROOT) for d in package_folders() for path in (ROOT / d).glob("*.py"))
+    return tuple(sorted(path.relative_to(ROOT) for d in package_folders() for path in (ROOT / d).glob("*.py")))
 
 
 @cache
 def tree(path: Path) -> ast.Module:
     return ast.parse((ROOT / path).read_text(), filename=str(path))
+
+
+@cache
+def nodes(path: Path) -> tuple[ast.AST, ...]:
+    """Every node of a file that a rule here is about, in one walk."""
+    kinds = (ast.Import, ast.ImportFrom, ast.Call, ast.FunctionDef, ast.AsyncFunctionDef)
+    return tuple(node for node in ast.walk(tree(path)) if isinstance(node, kinds))
 
 
 def dotted(path: Path) -> str:
@@ -89,17 +98,25 @@ def dotted(path: Path) -> str:
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
-def imports(path: Path, *, at_import_time: bool = False) -> Iterator[str]:
+@cache
+def modules() -> frozenset[str]:
+    """Every module that ships, dotted without `gristmill.`."""
+    return frozenset(dotted(path) for path in sources())
+
+
+@cache
+def imports(path: Path, *, at_import_time: bool = False) -> tuple[str, ...]:
     """The gristmill modules that a file imports, dotted without `gristmill.`.
 
     With `at_import_time`, only what runs when the file is imported: not within functions or `if TYPE_CHECKING`.
     """
-    modules = {dotted(p) for p in sources()}
     package = list(path.parent.parts)
 
     def visit(node: ast.AST) -> Iterator[str]:
         for child in ast.iter_child_nodes(node):
-            if at_import_time and isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
+            if isinstance(child, ast.expr):
+                continue  # no statement stands in one, and most of a file is these
+            if at_import_time and isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef):
                 continue
             if at_import_time and isinstance(child, ast.If) and "TYPE_CHECKING" in ast.unparse(child.test):
                 continue
@@ -113,13 +130,13 @@ def imports(path: Path, *, at_import_time: bool = False) -> Iterator[str]:
                 name = ".".join(filter(None, base))
                 for alias in child.names:
                     inner = f"{name}.{alias.name}".strip(".")
-                    yield inner if inner in modules else name
+                    yield inner if inner in modules() else name
             elif isinstance(child, ast.Import):
                 yield from (a.name.partition(".")[2] for a in child.names if a.name.split(".")[0] == "gristmill")
             else:
                 yield from visit(child)
 
-    return visit(tree(path))
+    return tuple(visit(tree(path)))
 
 
 def floor(module: str) -> int:
@@ -161,7 +178,7 @@ def test_imports_inside_the_package_are_relative() -> None:
     for path in sources():
         if path == Path("__init__.py"):
             continue
-        for node in ast.walk(tree(path)):
+        for node in nodes(path):
             names = [a.name for a in node.names] if isinstance(node, ast.Import) else []
             if isinstance(node, ast.ImportFrom) and not node.level:
                 names = [node.module or ""]
@@ -222,7 +239,7 @@ def test_no_file_is_too_long(capsys: pytest.CaptureFixture[str]) -> None:
 def test_nothing_unpickles_or_evaluates() -> None:
     wrong = []
     for path in sources():
-        for node in ast.walk(tree(path)):
+        for node in nodes(path):
             if isinstance(node, ast.Import):
                 wrong += [f"{path}:{node.lineno} {a.name}" for a in node.names if a.name in FORBIDDEN_MODULES]
             elif isinstance(node, ast.ImportFrom) and node.module in FORBIDDEN_MODULES:
@@ -237,7 +254,7 @@ def test_only_the_command_line_prints() -> None:
         f"{path}:{node.lineno}"
         for path in sources()
         if path != Path("cli.py")
-        for node in ast.walk(tree(path))
+        for node in nodes(path)
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "print"
     ]
     assert not wrong, f"print() in the package; log, or return what the command line prints: {wrong}"
@@ -248,7 +265,7 @@ def test_imports_within_functions_are_of_optional_packages() -> None:
     core = {re.split(r"[^\w-]", d)[0].lower() for d in settings()["project"]["dependencies"]}  # type: ignore[index]
     wrong = []
     for path in sources():
-        for function in ast.walk(tree(path)):
+        for function in nodes(path):
             if not isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef):
                 continue
             for node in ast.walk(function):

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 from harness import Wire, accepting, run_of, write_campaign
+from in_process import typed
 from mock_server import MockServer
 from processes import Start
-from test_cli import gristmill as command
 
 from gristmill import Campaign, Message, Request, Scripted
 from gristmill.campaigns.datasets import export_run
@@ -245,7 +245,7 @@ async def test_exports_leave_calls_out(tmp_path: Path) -> None:
     keys = {call.key for call in item.all_calls}
     export_run(folder, out=tmp_path / "out", formats=("rejects",))
     written = "".join(path.read_text() for path in (tmp_path / "out").rglob("*.jsonl"))
-    handed = command("review", "export", str(folder), "--all", "--out", "-", cwd=tmp_path).stdout
+    handed = typed("review", "export", str(folder), "--all", "--out", "-", cwd=tmp_path).stdout
     for text in (written, handed):
         assert item.id in text
         assert '"calls": [' not in text
@@ -255,18 +255,18 @@ async def test_exports_leave_calls_out(tmp_path: Path) -> None:
 
 async def test_the_terminal_shows_raw_replies_when_asked(tmp_path: Path) -> None:
     folder, (item,) = await run(tmp_path)
-    plain = command("review", str(folder), "--show", item.id, cwd=tmp_path).stdout
+    plain = typed("review", str(folder), "--show", item.id, cwd=tmp_path).stdout
     assert "I hope that this helps!" not in plain
-    shown = command("review", str(folder), "--show", item.id, "--raw", cwd=tmp_path).stdout
+    shown = typed("review", str(folder), "--show", item.id, "--raw", cwd=tmp_path).stdout
     assert shown.count("I hope that this helps! <b>bold</b>") == 4
     for title in ("proposer\n", "draft 1 by generator\n", "verdict of critic on draft 1\n"):
         assert f"\n{title}" in shown
-    told = json.loads(command("review", str(folder), "--show", item.id, "--raw", "--json", cwd=tmp_path).stdout)
+    told = json.loads(typed("review", str(folder), "--show", item.id, "--raw", "--json", cwd=tmp_path).stdout)
     keys = [call["key"] for verdict in told["item"]["verdicts"] for call in verdict["calls"]]
     assert "I hope that this helps!" in told["replies"][keys[0]]
     with sqlite3.connect(folder / "run.sqlite3") as store:
         store.execute("DELETE FROM calls")
-    emptied = command("review", str(folder), "--show", item.id, "--raw", cwd=tmp_path).stdout
+    emptied = typed("review", str(folder), "--show", item.id, "--raw", cwd=tmp_path).stdout
     assert emptied.count(GONE) == 4
 
 

@@ -1,4 +1,4 @@
-"""Review by commands: lists, stories and decisions as real processes beside each other; hostile text in the run."""
+"""Review by commands: lists, stories and decisions, also of processes beside each other; hostile text in the run."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from in_process import Done, typed
 from processes import Start
-from test_cli import gristmill
 from test_review_index import CHUNK, DOCUMENT, item_of, put
 
 from gristmill.campaigns.terminal import json_text, plain
@@ -47,7 +47,12 @@ def home(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def review(home: Path, *arguments: str, given: str | None = None) -> subprocess.CompletedProcess[str]:
+def review(home: Path, *arguments: str, given: str | None = None) -> Done:
+    return typed("review", "one", *arguments, cwd=home, given=given, GRISTMILL_REVIEWER="ada")
+
+
+def review_process(home: Path, *arguments: str, given: str) -> subprocess.CompletedProcess[str]:
+    """The same as a process, fed by a pipe."""
     return subprocess.run(
         [sys.executable, "-W", "error", "-m", "gristmill.cli", "review", "one", *arguments],
         cwd=home,
@@ -139,14 +144,14 @@ async def test_a_value_that_the_run_knows_and_nothing_has_is_an_empty_list(home:
         done = await asyncio.to_thread(review, home, "--list", *arguments)
         assert (done.returncode, done.stdout, done.stderr) == (0, "0 of 0 items\n", ""), arguments
     for name, wrong, near in (("critic", "100%_Sure", "100%_sure"), ("document", "pumps.md", "valves.md")):
-        done = await asyncio.to_thread(gristmill, "review", "export", "one", "--out", "-", f"--{name}", wrong, cwd=home)
+        done = await asyncio.to_thread(typed, "review", "export", "one", "--out", "-", f"--{name}", wrong, cwd=home)
         assert (done.returncode, done.stdout) == (1, "")
         assert f"--{name}: no item of this run has '{wrong}'; there is: {near}" in done.stderr
 
 
 def test_ids_are_piped_from_a_list_into_a_decision(home: Path) -> None:
     trivial = ids(home, "--reason", "trivial")
-    done = review(
+    done = review_process(
         home, "--decide", "reject", "-", "--note", "yes", "--reasons", "trivial, too_easy", given="\n".join(trivial)
     )
     assert (done.returncode, done.stdout) == (0, f"reject: {len(trivial)} items\n")
@@ -160,7 +165,7 @@ def test_ids_are_piped_from_a_list_into_a_decision(home: Path) -> None:
 
 def test_those_that_are_refused_are_named_and_the_others_stand(home: Path) -> None:
     bob = item_of(3).id
-    assert gristmill("review", "decide", "one", "reject", bob, "--reviewer", "bob", cwd=home).returncode == 0
+    assert typed("review", "decide", "one", "reject", bob, "--reviewer", "bob", cwd=home).returncode == 0
     done = review(home, "--decide", "accept", item_of(2).id, bob, item_of(1).id, "item-", "nothing", item_of(4).id[:15])
     assert done.returncode == 1
     assert done.stdout == "accept: 2 items\n"
@@ -196,10 +201,10 @@ def test_an_edit_gives_new_messages_and_undo_takes_it_back(home: Path) -> None:
     assert "no decision" in review(home, "--decide", "undo", chosen).stderr
     assert review(home, "--decide", "send-back", chosen).stderr.endswith("says what to change\n")
     assert review(home, "--decide", "send-back", chosen, "--note", "name the alloy").returncode == 0
-    story = gristmill("show", chosen, "--run", "one", cwd=home).stdout
+    story = typed("show", chosen, "--run", "one", cwd=home).stdout
     assert "ada: edit (taken back)" in story
     assert "ada: send back “name the alloy”" in story
-    assert len(json.loads(gristmill("show", chosen, "--run", "one", "--json", cwd=home).stdout)["reviews"]) == 5
+    assert len(json.loads(typed("show", chosen, "--run", "one", "--json", cwd=home).stdout)["reviews"]) == 5
 
 
 async def test_what_somebody_looks_at_is_left_alone(home: Path) -> None:
@@ -256,26 +261,40 @@ async def test_lists_at_the_same_moment_share_one_index(home: Path, gristmill: S
     store.close_reading()
 
 
-@pytest.mark.parametrize(
-    "arguments",
-    [
-        ("review", "one", "--list", "--status", "failed", "--status", "rejected", "--sort", "oldest"),
-        ("review", "one", "--list", "--json"),
-        ("review", "one", "--show", item_of(0).id),
-        ("review", "one", "--show", item_of(0).id, "--json"),
-        ("review", "one", "--show", item_of(1).id),
-        ("show", item_of(1).id, "--run", "one"),
-        ("show", item_of(0).id, "--run", "one", "--json"),
-        ("status", "one"),
-        ("status", "one", "--json"),
-        ("review", "one", "--decide", "accept", EVIL.replace("\x07", "")),
-    ],
+SHOWN = (
+    ("review", "one", "--list", "--status", "failed", "--status", "rejected", "--sort", "oldest"),
+    ("review", "one", "--list", "--json"),
+    ("review", "one", "--show", item_of(0).id),
+    ("review", "one", "--show", item_of(0).id, "--json"),
+    ("review", "one", "--show", item_of(1).id),
+    ("show", item_of(1).id, "--run", "one"),
+    ("show", item_of(0).id, "--run", "one", "--json"),
+    ("status", "one"),
+    ("status", "one", "--json"),
+    ("review", "one", "--decide", "accept", EVIL.replace("\x07", "")),
 )
-def test_hostile_text_does_nothing_to_a_terminal(home: Path, arguments: tuple[str, ...]) -> None:
+END = "-- that was one command --"
+PROGRAM = """
+import json, sys
+from gristmill.cli import main
+for words in json.loads(sys.argv[1]):
+    try:
+        main(words)
+    except SystemExit:
+        pass
+    print(sys.argv[2], flush=True)
+"""
+
+
+@pytest.fixture(scope="module")
+def at_a_terminal(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    """What a terminal is sent by each command of SHOWN, all typed in one process."""
+    folder = tmp_path_factory.mktemp("hostile")
+    asyncio.run(fill(folder / "runs" / "one"))
     master, slave = pty.openpty()
     process = subprocess.Popen(
-        [sys.executable, "-m", "gristmill.cli", *arguments],
-        cwd=home,
+        [sys.executable, "-c", PROGRAM, json.dumps(SHOWN), END],
+        cwd=folder,
         stdout=slave,
         stderr=slave,
         env={**os.environ, "TERM": "xterm-256color", "COLUMNS": "120"},
@@ -291,8 +310,14 @@ def test_hostile_text_does_nothing_to_a_terminal(home: Path, arguments: tuple[st
             break
         said += part
     os.close(master)
-    process.wait(60)
-    text = said.decode()
+    assert process.wait(60) == 0, said
+    return said.decode().split(END)[:-1]
+
+
+@pytest.mark.parametrize("number", range(len(SHOWN)), ids=lambda number: " ".join(SHOWN[number][:3])[:40])
+def test_hostile_text_does_nothing_to_a_terminal(at_a_terminal: list[str], number: int) -> None:
+    text = at_a_terminal[number]
+    assert len(at_a_terminal) == len(SHOWN)
     assert len(text) > 20
     for one in UNSAFE:
         assert one not in text, repr(one)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from in_process import typed
 from test_cli import ROOT, gristmill
 
 RUN = "runs/demo"
@@ -30,7 +31,7 @@ def say(home: Path) -> Say:
     """Types a command; returns what it prints."""
 
     def said(*arguments: str, code: int = 0) -> str:
-        done = gristmill(*arguments, cwd=home, GRISTMILL_REVIEWER="ada")
+        done = typed(*arguments, cwd=home, GRISTMILL_REVIEWER="ada")
         assert done.returncode == code, (arguments, done.stdout, done.stderr)
         return done.stdout if code == 0 else done.stderr
 
@@ -94,7 +95,7 @@ def test_from_rejects_to_a_dataset_in_the_terminal(home: Path, say: Say) -> None
     wrong = say("review", "import", RUN, "decided.jsonl", code=1)
     assert f"line 5, {late}: ada was first" in wrong
     assert f"line 6, {bare[2]}: {bare[2]} was rejected without a draft (unsuitable): " in wrong
-    told = json.loads(gristmill("review", "import", RUN, "decided.jsonl", "--json", cwd=home).stdout)
+    told = json.loads(typed("review", "import", RUN, "decided.jsonl", "--json", cwd=home).stdout)
     assert (told["decided"], told["already"], [one["line"] for one in told["refused"]]) == (0, 4, [5, 6])
 
     # what was sent back is made again, and each names the other

@@ -41,9 +41,13 @@ def plane(vectors: Matrix, *, seed: int = 0) -> tuple[Matrix, str]:
 def _principal(rows: Any, width: int) -> tuple[Any, float]:
     """The first components of the centred rows, and the share of the variance in the first two."""
     centred = rows - rows.mean(axis=0)
-    values, directions = np.linalg.eigh(centred.T @ centred)
-    values = np.maximum(values[::-1], 0.0)
-    directions = directions[:, ::-1][:, :width]
+    if len(centred) < centred.shape[1]:  # few rows: their own span, not a square of all dimensions
+        _, spread, rows_of_directions = np.linalg.svd(centred, full_matrices=False)
+        values, directions = spread**2, rows_of_directions.T
+    else:
+        ascending, directions = np.linalg.eigh(centred.T @ centred)
+        values, directions = np.maximum(ascending[::-1], 0.0), directions[:, ::-1]
+    directions = directions[:, :width]
     largest = np.abs(directions).argmax(axis=0)  # an eigenvector's sign is chance: its largest part is made positive
     directions = directions * np.where(directions[largest, np.arange(width)] < 0, -1.0, 1.0)
     total = float(values.sum())
