@@ -207,7 +207,7 @@ def export(**options: Any) -> None:
 @click.option("--feedback", default="", help="Score that k-means-quality-iterative learns from: more of what has more.")
 @click.option("--cell", "cells", multiple=True, help="For balance: an attribute of items, such as kind; repeatable.")
 @click.option("--examples", type=click.Path(path_type=Path), help="For zip-fit: texts, JSON Lines or a table.")
-@embeds("hashed")
+@embeds
 @click.option("--format", "formats", multiple=True, help="As for export; may be repeated.")
 @click.option("--out", help="Folder to write to, by default RUN/selected/STRATEGY; or s3://bucket/folder.")
 @click.option("--validation", type=float, help="Share of items held out, split by document.")
@@ -226,7 +226,7 @@ def select(**options: Any) -> None:
 @click.argument("run")
 @click.option("--against", default="", help="Another run, or a file or folder of rows, to stand beside.")
 @click.option("--contamination", multiple=True, metavar="SET", help="Evaluation set, set.jsonl:column; repeatable.")
-@embeds("auto")
+@embeds
 @click.option("--sample", type=click.IntRange(1), default=10_000, show_default=True, help="Texts with vectors.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Of all samples.")
 @click.option("--out", type=click.Path(path_type=Path), help="Folder to write to, by default RUN/report.")

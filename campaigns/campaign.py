@@ -138,7 +138,7 @@ class Campaign:
             if name not in names:
                 raise ConfigError(f"roles.{role}: no model is called '{name}'; there are {', '.join(sorted(names))}")
         prepared = prepare(self.spec, flow=self._flow, planner=self._planner, given=self.models)
-        require_sources(self.spec.novelty, names, vectors=bool(self.spec.contamination.semantic))
+        require_sources(self.spec.novelty, names, prepared.gated, vectors=bool(self.spec.contamination.semantic))
         if prepared.needs_graph and (resolution := self.spec.graph.resolution).alike:
             require_embedder(resolution.embedder, names, "graph.resolution.embedder")
             _ = np.float32  # says here what to install, not when all points are paid for

@@ -109,6 +109,8 @@ def print_forecast(console: Console, campaign: Campaign, found: Forecast) -> Non
                 "  nothing was accepted, so what follows is a guess: mend flow, prompts or model first", style="yellow"
             )
         )
+    for one in found.compared:
+        console.print(Text(f"held against {one.described}", style="" if one.texts else "yellow"))
     goal = f"{spec.target} accepted items" if spec.target else "every task"
     console.print(f"{goal}: about {expected:,} tasks" + (f" ({low:,} to {high:,})" if low != high else ""))
     if spec.target and expected * found.pilot_accepted / max(1, found.pilot_tasks) < spec.target:

@@ -32,6 +32,7 @@ from ..storage.records import Chunk, Status, Task, Usage
 from ..storage.store import RunStore
 from .admission import Admission, Local
 from .campaign import Campaign
+from .compared import Compared, compared_with
 from .gate import embedder_of, rules_of
 from .ingest import ingest
 from .knowledge import build_graph
@@ -81,6 +82,7 @@ class Forecast:
     drawn:   tasks that the recipe can draw, counted up to `COUNT_LIMIT`; of a graph only the pilot's part is known,
              and with a student only what is drawn before it has to learn.
     pilot:   what the pilot tasks cost; `paid` is what this forecast spent, the graph's pilot included.
+    compared: what items will be held against, read in full.
     """
 
     chunks: int
@@ -94,6 +96,7 @@ class Forecast:
     total: Usage
     seconds: float
     paid: Usage
+    compared: tuple[Compared, ...] = ()
 
 
 async def forecast(campaign: Campaign, *, pilot: int = 5, store: str = "") -> Forecast:
@@ -102,6 +105,9 @@ async def forecast(campaign: Campaign, *, pilot: int = 5, store: str = "") -> Fo
     Raises what `Campaign.execute` raises.
     """
     spec, prepared = campaign.spec, campaign.prepare()
+    compared = await asyncio.to_thread(
+        lambda: tuple(compared_with(spec.novelty.against, prepared.gated, prepared.guards))
+    )
     await check_models(spec, prepared)
     opened = RunStore.open(spec.folder, store)
     try:
@@ -166,7 +172,8 @@ async def forecast(campaign: Campaign, *, pilot: int = 5, store: str = "") -> Fo
                 await scratch.close()
     finally:
         await opened.close()
-    return _project(spec, len(chunks), outcomes, extraction, cost, wall, drawn, meter.total)
+    projected = _project(spec, len(chunks), outcomes, extraction, cost, wall, drawn, meter.total)
+    return replace(projected, compared=compared)
 
 
 def _count(planner: Planner, view: PlanView, seed: int, options: Any) -> int:

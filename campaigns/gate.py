@@ -53,8 +53,11 @@ def named_embedder(name: str, models: Mapping[str, Model], key: str) -> Embedder
     return ServedEmbedder(models[name])
 
 
-def require_sources(spec: NoveltySpec, models: Collection[str], *, vectors: bool = False) -> None:
-    """Checks, before anything is spent, that the embedder is one of `models` and that what `against` names is there.
+def require_sources(
+    spec: NoveltySpec, models: Collection[str], gated: tuple[str, ...] = (), *, vectors: bool = False
+) -> None:
+    """Checks, before anything is spent, that the embedder is one of `models` and that what `against` names is there,
+    and has the columns that the gate looks at.
 
     `vectors` says that something beside the gate compares vectors.
 
@@ -64,7 +67,7 @@ def require_sources(spec: NoveltySpec, models: Collection[str], *, vectors: bool
     if spec.semantic or vectors:
         require_embedder(spec.embedder, models, "novelty.embedder")
     for source in spec.against:
-        require_known(source)
+        require_known(source, gated)
 
 
 def require_embedder(name: str, models: Collection[str], key: str) -> None:

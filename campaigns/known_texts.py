@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -37,10 +38,13 @@ def known_texts(source: str, fields: Sequence[str]) -> Iterator[tuple[str, str]]
             yield _text_of(row, fields, file, number), f"{file.name}:{number}"
 
 
-def require_known(source: str) -> None:
-    """Raises `ConfigError` where no run and no data set is at `source`. Reads no text."""
+def require_known(source: str, fields: Sequence[str]) -> None:
+    """Raises `ConfigError` where no run and no data set is at `source`, or the first row of a file is none that is
+    known. Reads no more than that."""
     if not has_run(Path(source)):
-        _files(Path(source))
+        for file in _files(Path(source)):
+            for row in islice(_rows(file), 1):
+                _text_of(row, fields, file, 1)
 
 
 def _of_run(folder: Path, fields: Sequence[str]) -> Iterator[tuple[str, str]]:

@@ -109,18 +109,14 @@ def edits(command: Command) -> Command:
     return command
 
 
-def embeds(default: str) -> Callable[[Command], Command]:
+def embeds(command: Command) -> Command:
     """Adds the options of what makes vectors of texts."""
-    told = "hashed (wording only), sentence-transformers:MODEL, openai_api/MODEL, or none."
+    told = "auto (the campaign's), hashed (wording only), sentence-transformers:MODEL, openai_api/MODEL, or none."
     options = (
         click.option("--api-key-env", default="", help="Environment variable that has its key."),
         click.option("--base-url", default="", help="The embedding server, http://host:port/v1."),
-        click.option("--embedder", default=default, show_default=True, help=told),
+        click.option("--embedder", default="auto", show_default=True, help=told),
     )
-
-    def adding(command: Command) -> Command:
-        for option in options:
-            command = option(command)
-        return command
-
-    return adding
+    for option in options:
+        command = option(command)
+    return command

@@ -1,13 +1,14 @@
 """Builds a model from its spec: the back end, and the layers around it in their order.
 
-Outside in: repair, meter, cache, budget, retry, replicas (where there are several), limiter, transport. A hit in the
-cache costs no budget; a request that waits to be retried holds no slot of the limiter; every question asked again is
-metered as a call.
+Outside in: repair, meter, cache, batch, budget, retry, replicas (where there are several), limiter, transport. A hit in
+the cache costs no budget; a request that waits to be retried holds no slot of the limiter; every question asked again
+is metered as a call.
 """
 
 from __future__ import annotations
 
 from .contract import Model, Sampling
+from .layers.batch import Batched
 from .layers.budget import Allowance, Budget, Budgeted
 from .layers.cache import Cached, CallStore
 from .layers.defaults import Defaulted
@@ -111,8 +112,9 @@ def wrap(
     defaults: Sampling = NO_DEFAULTS,
     tracer: Tracer | None = None,
 ) -> Model:
-    """Puts the layers that every model needs around `model`: budget, cache, meter, repair. For a model of your own."""
-    model = Budgeted(model, budget or Budget(), price_in=price_in, price_out=price_out)
+    """Puts the layers that every model needs around `model`: budget, batch, cache, meter, repair. For a model of your
+    own."""
+    model = Batched(Budgeted(model, budget or Budget(), price_in=price_in, price_out=price_out))
     if calls is not None:
         model = Cached(model, calls, by_variables=model.name == "offline")
     model = Metered(model, meter)

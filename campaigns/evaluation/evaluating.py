@@ -12,6 +12,7 @@ from ...errors import ConfigError
 from ...evals.contamination.report import Contamination, contamination_report
 from ...evals.numeric import Matrix
 from ...storage.records import Status
+from ..selecting.wanted import AUTO, NONE, wanted
 from ..steering.curves import Curve, curves
 from .chosen import Chosen, selections_of
 from .comparing import Beside, compare, compare_diversity
@@ -28,7 +29,7 @@ from .measuring import (
     yield_part,
 )
 from .sources import Run, Source, Texts
-from .vectors import AUTO, Seen, Vectors, drawn_texts
+from .vectors import Seen, Vectors, drawn_texts
 
 CURVES = 12  # cells of which the page draws the novelty
 
@@ -38,7 +39,7 @@ class Settings:
     """How a report is made.
 
     contamination: evaluation sets, `set.jsonl:question,answer` names the columns.
-    embedder:      `auto` (hashed where the extra `evals` is installed, else none), `hashed`, `openai_api/MODEL` at
+    embedder:      `auto` (that of the first run's campaign, `hashed` without one), `hashed`, `openai_api/MODEL` at
                    `base_url`, `sentence-transformers:MODEL`, or `none`; `key_env` names the variable with its key.
     sample:        accepted texts that get vectors, at most.
     seed:          of all samples.
@@ -106,14 +107,16 @@ def evaluate(
     first = source if source is not None else Texts(_listed(texts or ()))
     other = against if against is None or hasattr(against, "kind") else Texts(_listed(against), name="against")
     extra = missing_extra()
-    if extra and (settings.contamination or settings.embedder not in (AUTO, "none")):
+    if extra and (settings.contamination or settings.embedder not in (AUTO, NONE)):
         raise ConfigError(f"this report {extra}")
     with tempfile.TemporaryDirectory(prefix="gristmill-eval-") as spool:
-        vectors = Vectors(settings.embedder, Path(spool), settings.base_url, settings.key_env, extra)
-        return _report(first, other, settings, vectors, extra)  # type: ignore[arg-type]
+        runs = [one.run for one in (first, other) if one is not None and one.run is not None]  # type: ignore[union-attr]
+        embedder, note = wanted(settings.embedder, settings.base_url, settings.key_env, runs)
+        vectors = Vectors(embedder, Path(spool), extra)
+        return _report(first, other, settings, vectors, extra, note)  # type: ignore[arg-type]
 
 
-def _report(first: Source, other: Source | None, settings: Settings, vectors: Vectors, extra: str) -> Report:
+def _report(first: Source, other: Source | None, settings: Settings, vectors: Vectors, extra: str, note: str) -> Report:
     side, map_ = _side(first, settings, vectors, extra)
     there, beside = None, []
     if other is not None:
@@ -129,7 +132,7 @@ def _report(first: Source, other: Source | None, settings: Settings, vectors: Ve
         selections_of(first.run.folder) if isinstance(first, Run) else (),
         there,
         tuple(beside),
-        tuple(_notes(first, side)),
+        (*_notes(first, side), *(told for told in (note, vectors.failed) if told)),
     )
 
 

@@ -9,11 +9,11 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from ...errors import ModelError
+from ...errors import ConfigError, ModelError
 from ...evals.numeric import Matrix
-from ..selecting.embedding import HASHED, NONE, embed
+from ..selecting.embedding import embed
+from ..selecting.wanted import NONE, Wanted
 
-AUTO = "auto"
 Embedded = tuple[Matrix, str] | None
 
 
@@ -28,16 +28,24 @@ class Seen:
 
 
 class Vectors:
-    """Embeds the samples of a report. A server that fails costs the figures that take vectors, and no others.
+    """Embeds the samples of a report. One that fails costs the figures that take vectors, and no others; `failed` says
+    why then. `extra` says what is not installed.
 
-    Raises `ConfigError` when it is made: there is no such embedder, or its library or key is missing.
+    Raises `ConfigError` when it is made: the library or the key of an embedder that a person named is missing.
     """
 
-    def __init__(self, embedder: str, spool: Path, base_url: str, key_env: str, extra: str) -> None:
-        self._embedder = embedder if embedder != AUTO else NONE if extra else HASHED
-        self._spool, self._base_url, self._key_env = spool, base_url, key_env
-        self.note = extra if extra else "no embedder: give --embedder" if self._embedder == NONE else ""
-        self._asked([])
+    def __init__(self, embedder: Wanted, spool: Path, extra: str) -> None:
+        self._embedder, self._spool = embedder, spool
+        self.failed = ""
+        self.note = extra if extra else "no embedder: give --embedder" if embedder.name == NONE else ""
+        if self.note:
+            return
+        try:
+            self._asked([])
+        except ConfigError as error:
+            if not embedder.campaign:
+                raise
+            self._fail(error)  # nobody asked for it here: the rest of the report is wanted all the same
 
     def of(self, texts: Sequence[str]) -> Seen:
         """Returns the texts with their vectors."""
@@ -46,15 +54,16 @@ class Vectors:
         try:
             made = self._asked(texts)
         except ModelError as error:  # the next set would only wait for it again
-            self.note = f"the embedder failed: {error}"
+            self._fail(error)
             return Seen(texts, None, note=self.note)
         return Seen(texts, None, note=self.note) if made is None else Seen(texts, made[0], made[1])
 
+    def _fail(self, error: Exception) -> None:
+        self.note = self.failed = self._embedder.mended(error)
+
     def _asked(self, texts: Sequence[str]) -> Embedded:
         async def asked() -> Embedded:
-            return await embed(
-                self._embedder, texts, self._spool, base_url=self._base_url, key_env=self._key_env, task="eval"
-            )
+            return await embed(self._embedder, texts, self._spool, task="eval")
 
         try:
             asyncio.get_running_loop()

@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import orjson
 
-from ...errors import ConfigError
+from ...errors import ConfigError, ModelError
 from ...evals.figure import Figure
 from ...evals.numeric import Matrix
 from ...evals.selection.base import Selection
@@ -19,9 +20,12 @@ from ...evals.selection.beside import Beside, beside_random
 from ...evals.selection.catalogue import Selector, selector
 from ...evals.selection.pool import Pool
 from ...storage.records import Item
+from ...storage.store import RunStore
 from ..datasets import Exported, Narrowed, export_runs
-from .embedding import HASHED, NONE, embed
+from ..novelty import HASHED
+from .embedding import embed
 from .reading import MEAN, Read, read
+from .wanted import AUTO, NONE, Wanted, wanted
 
 
 @dataclass(frozen=True)
@@ -33,7 +37,8 @@ class Choice:
     feedback: the score that the iterative form learns from; empty for none.
     cells:    attributes, such as `kind`, whose values make an item's cell.
     examples: texts for `zip-fit`.
-    embedder: `hashed`, `sentence-transformers:MODEL`, `openai_api/MODEL` at `base_url`, or `none`.
+    embedder: `auto` (that of the first run's campaign), `hashed`, `sentence-transformers:MODEL`, `openai_api/MODEL` at
+              `base_url`, or `none`.
     key_env:  the environment variable that has the server's key.
     """
 
@@ -45,7 +50,7 @@ class Choice:
     feedback: str = ""
     cells: tuple[str, ...] = ()
     examples: tuple[str, ...] = ()
-    embedder: str = HASHED
+    embedder: str = AUTO
     base_url: str = ""
     key_env: str = ""
 
@@ -68,24 +73,45 @@ def select_runs(folders: Sequence[Path], choice: Choice, **export: Any) -> Chose
 
     Raises:
         ConfigError: as `selector`, `read`, `embed` and `export_runs`.
-        ModelError: the embedding server failed; nothing is written.
+        ModelError: the embedding server failed, and the strategy takes vectors; nothing is written.
     """
     chooser = selector(choice.strategy, **choice.options)
+    embedder, note = _wanted(choice, folders, str(export.get("store") or ""))
     made: list[tuple[Selection, tuple[Beside, ...], str]] = []
 
     def narrow(items: Iterable[Item], spool: Path) -> Narrowed:
         found = read(items, score=choice.score, feedback=choice.feedback, cells=choice.cells)
-        vectors = asyncio.run(
-            embed(choice.embedder, found.texts, spool, base_url=choice.base_url, key_env=choice.key_env)
-        )
+        vectors, lost = _vectors(embedder, found, spool, needed="vectors" in chooser.needs)
         pool = _pool(choice, chooser, found, None if vectors is None else vectors[0])
         selection = chooser.select(pool, choice.count, seed=choice.seed)
+        selection = replace(selection, notes=(*selection.notes, *(told for told in (note, lost) if told)))
         beside = beside_random(selection, pool, seed=choice.seed)
         made.append((selection, beside, "" if vectors is None else vectors[1]))
         return _narrowed(choice, *made[0], found)
 
     exported = export_runs(folders, narrow=narrow, **export)
     return Chosen(choice, *made[0], exported)
+
+
+def _wanted(choice: Choice, folders: Sequence[Path], url: str) -> tuple[Wanted, str]:
+    with ExitStack() as opened:
+        stores = [RunStore.read(folder, url) for folder in folders]
+        for store in stores:
+            opened.callback(store.close_reading)
+        return wanted(choice.embedder, choice.base_url, choice.key_env, stores)
+
+
+def _vectors(by: Wanted, found: Read, spool: Path, *, needed: bool) -> tuple[tuple[Matrix, str] | None, str]:
+    """The vectors, or why there are none where the strategy does without: figures that take them are left out."""
+    try:
+        return asyncio.run(embed(by, found.texts, spool)), ""
+    except (ConfigError, ModelError) as error:
+        if by.name == HASHED:  # what it lacks, it says
+            raise
+        if needed or not by.campaign:
+            error.args = (by.mended(error),)
+            raise
+        return None, by.mended(error)
 
 
 def _pool(choice: Choice, chooser: Selector, found: Read, vectors: Matrix | None) -> Pool:
