@@ -80,7 +80,7 @@ def parsed_as(expected: type[Expected], reply: Reply, role: str, prompt: str) ->
     found = "no schema" if reply.parsed is None else f"schema {type(reply.parsed).__name__}"
     raise FlowError(
         f"prompt '{prompt}' is answered by {found}, and role '{role}' needs {expected.__name__}; "
-        f"put 'schema: {expected.__name__}' into the prompt's front matter"
+        f"put 'schema: {expected.__name__}' into the prompt's front matter, or a class of yours derived from it"
     )
 
 

@@ -11,16 +11,12 @@ from typing import Any, Literal
 
 import orjson
 import re2  # type: ignore[import-untyped]  # google-re2 ships no types
-from jsonschema import Draft202012Validator
-from jsonschema.exceptions import SchemaError
-from jsonschema.validators import validator_for
 from pydantic import BaseModel, ValidationError
-from referencing import Registry
-from referencing.exceptions import Unresolvable
 
 from ..errors import ConfigError
 from ..evals.folding import words
 from ..evals.language import UNDETERMINED, detect_language
+from ..prompts.json_schema import errors_by
 from ..storage.records import Decision, Draft
 from .checks import PASSED, Finding, missing, text_of, verifier
 from .proposer import UNSUITABLE
@@ -41,7 +37,7 @@ def schema(
     Raises:
         ConfigError: `shape` is not a valid JSON schema.
     """
-    errors_of = _model_errors(shape) if isinstance(shape, type) else _json_schema_errors(shape)
+    errors_of = _model_errors(shape) if isinstance(shape, type) else errors_by(shape)
 
     def check(draft: Draft, _: FlowState) -> Finding:
         value: Any = draft.fields
@@ -197,27 +193,6 @@ def _model_errors(model: type[BaseModel]) -> Callable[[Any], list[str]]:
         except ValidationError as error:
             return [f"{'.'.join(map(str, one['loc'])) or 'value'}: {one['msg']}" for one in error.errors()]
         return []
-
-    return errors_of
-
-
-def _json_schema_errors(shape: Mapping[str, Any]) -> Callable[[Any], list[str]]:
-    kind = validator_for(shape, default=Draft202012Validator)
-    try:
-        kind.check_schema(dict(shape))
-    except SchemaError as error:
-        raise ConfigError(f"not a valid JSON schema at '{error.json_path}': {error.message}") from error
-    validator = kind(
-        dict(shape), registry=Registry()
-    )  # an empty registry: jsonschema's own would fetch remote references
-
-    def errors_of(value: Any) -> list[str]:
-        try:
-            return [f"{one.json_path}: {one.message[:120]}" for one in validator.iter_errors(value)]
-        except Unresolvable as error:
-            raise ConfigError(f"the JSON schema refers to {error.ref!r}, which it does not contain") from error
-        except RecursionError:  # a recursive schema follows a text that is nested a thousand levels deep
-            return ["value: nested too deeply"]
 
     return errors_of
 

@@ -15,7 +15,7 @@ from ..agents.state import FlowContext, Guard
 from ..errors import ConfigError
 from ..graphs.exchange.seeds import read_seed, require_seed
 from ..graphs.flows.check import builder_of, infos_of, require_flow
-from ..graphs.flows.loading import flow_of, load_flow, load_named
+from ..graphs.flows.loading import flow_of, load_flow
 from ..graphs.recipes.base import SOURCES, LastWord, Options, Planner, Recipe
 from ..graphs.recipes.catalogue import recipe as recipe_by_name
 from ..graphs.resolution.types import Types
@@ -32,6 +32,7 @@ from ..models.replicas import Router
 from ..models.spec import ModelSpec
 from ..models.tracing import Tracer
 from ..prompts.library import PromptLibrary
+from ..prompts.named import load_named
 from ..storage.datasets.export import require_formats
 from .guards import guards_of, seeing
 from .novelty import NoveltySpec

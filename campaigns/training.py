@@ -18,9 +18,9 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 from ..errors import ConfigError
-from ..graphs.flows.loading import load_named
 from ..graphs.recipes.rounds import ROUND
 from ..models.spec import ModelSpec
+from ..prompts.named import load_named
 from ..storage.datasets.export import export
 from ..storage.records import Item, Status
 from ..storage.store import RunStore

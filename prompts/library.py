@@ -15,6 +15,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from functools import cached_property
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ from pydantic import BaseModel
 
 from ..errors import PromptError
 from ..storage.records import Message
-from . import schemas
+from .answer_schemas import schema_of
 
 BUILT_IN = Path(__file__).parent
 NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
@@ -145,9 +146,10 @@ class PromptLibrary:
                 path = folder / f"{name}.md"
                 if path.is_file():
                     return read_prompt(path)
-        near = get_close_matches(name, self.names, n=1)
-        meant = f"; did you mean '{near[0]}'?" if near else ""
-        raise PromptError(f"no prompt is called '{name}'{meant} (there are: {', '.join(self.names)})")
+        near = get_close_matches(name, self.names, n=3)
+        own = f"in {', '.join(map(str, self.folders))}" if self.folders else "no folder: `prompts` names none"
+        meant = f"did you mean {' or '.join(map(repr, near))}?" if near else f"write {name}.md (docs/prompts.md)"
+        raise PromptError(f"no prompt is called '{name}'; {meant} (looked among the built-in ones and {own})")
 
 
 def read_prompt(path: Path) -> Prompt:
@@ -173,22 +175,25 @@ def read_prompt(path: Path) -> Prompt:
         except TemplateSyntaxError as error:
             raise PromptError(f"prompt file {path}, '{role}' part, line {error.lineno}: {error.message}") from error
     schema = None
-    if schema_name := header.pop("schema", None):
-        schema = getattr(schemas, str(schema_name), None)
-        if not (isinstance(schema, type) and issubclass(schema, BaseModel)):
-            raise PromptError(
-                f"prompt file {path} names schema '{schema_name}', which prompts/schemas.py does not have"
-            )
+    if said := header.pop("schema", None):
+        try:
+            schema = schema_of(said, path.stem)
+        except PromptError as error:
+            raise PromptError(f"prompt file {path}: {error}") from error
     if schema is not None and pieces[1] == TEXT:
         raise PromptError(f"prompt file {path} names a schema, and a text that a model goes on with cannot keep to one")
+    _require_numbers(header, path)
     stop = header.get("stop", [])
     if not isinstance(stop, list) or not all(isinstance(mark, str) and mark for mark in stop):
         raise PromptError(f'prompt file {path} has stop: {stop!r}; give a list of texts, such as ["\\n\\n"]')
     known = {"description", "temperature", "top_p", "max_tokens", "stop"}
     if unknown := set(header) - known:
+        known.add("schema")
+        near = get_close_matches(min(unknown), known, n=1)
+        meant = f"; did you mean '{near[0]}'?" if near else ""
         raise PromptError(
-            f"prompt file {path} has unknown front matter {', '.join(sorted(unknown))}; known are "
-            f"{', '.join(sorted(known | {'schema'}))}"
+            f"prompt file {path} has unknown front matter {', '.join(sorted(unknown))}{meant} (there are: "
+            f"{', '.join(sorted(known))})"
         )
     return Prompt(
         name=path.stem,
@@ -203,6 +208,13 @@ def read_prompt(path: Path) -> Prompt:
         max_tokens=header.get("max_tokens"),
         stop=tuple(stop),
     )
+
+
+def _require_numbers(header: Mapping[str, Any], path: Path) -> None:
+    for name, kinds, least in (("temperature", (int, float), 0), ("top_p", (int, float), 0), ("max_tokens", (int,), 1)):
+        value = header.get(name)
+        if value is not None and (type(value) not in kinds or not least <= value < inf):
+            raise PromptError(f"prompt file {path} has {name}: {value!r}; give a number of {least} or more")
 
 
 def _message(role: str, text: str) -> Message:

@@ -26,8 +26,8 @@ from ...agents.novelty import novelty
 from ...agents.variables import passage_text
 from ...errors import ConfigError
 from ...evals.quality.profile import METRICS, Metric, metric_named
+from ...prompts.named import load_named
 from ...storage.records import Task
-from ..flows.loading import load_named
 from ..flows.reference import Flow, reference_flow
 from .base import Options, PlanView, Recipe, lazily
 from .seeds import rows

@@ -12,6 +12,7 @@ from types import MappingProxyType
 from typing import Any, cast
 
 from ...errors import ConfigError
+from ...prompts.named import load_named
 from .base import Recipe
 
 _HOMES = {
@@ -93,8 +94,6 @@ def home(name: str) -> tuple[str, str]:
 
 
 def _own(name: str) -> Recipe:
-    from ..flows.loading import load_named  # loads langgraph, which commands that only read a run do without
-
     found = load_named(name, "recipe")
     if not isinstance(found, Recipe):
         raise ConfigError(

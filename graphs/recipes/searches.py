@@ -13,8 +13,8 @@ from ...agents.reward import CRITERIA, REWARD, Judge, Measured, Reward, RewardMo
 from ...agents.search_policies import Pick, Policy, best
 from ...agents.searcher import IMPROVE, searcher
 from ...errors import ConfigError
+from ...prompts.named import load_named
 from ...storage.records import Task
-from ..flows.loading import load_named
 from ..flows.reference import Flow, reference_flow
 from .base import Options, Planner, PlanView, lazily
 from .seeds import rows

@@ -112,7 +112,7 @@ def _problems(error: ValidationError, schema: type[BaseModel], found: bool) -> s
         where = ".".join(str(part) for part in one["loc"])
         lines.append(f"- {where or schema.__name__}: {one['msg'][:200]}")
     if not found:
-        fields = ", ".join(schema.model_fields)
+        fields = ", ".join(schema.model_json_schema().get("properties", {}))
         lines.append(f"- no complete JSON value was found; the object asked for has the fields {fields}")
     return "\n".join(lines)
 
