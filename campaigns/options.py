@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 from collections.abc import Callable
 from importlib import import_module
+from types import ModuleType
 from typing import Any, TypeVar
 
 import click
@@ -46,7 +48,7 @@ def seen(command: Command) -> Command:
 def call(command: str, *, room: str = "campaigns.commands", **options: Any) -> None:
     """Runs `command` of the module `room`; an error of ours is one message on stderr and exit code 1."""
     try:
-        code = getattr(import_module(f"..{room}", __package__), command)(**options)
+        code = getattr(_imported(room), command)(**options)
     except GristmillError as error:
         plain = import_module(".terminal", __package__).plain  # an error may quote what a model wrote
         click.echo(f"gristmill: {plain(str(error))}", err=True)
@@ -61,6 +63,20 @@ def call(command: str, *, room: str = "campaigns.commands", **options: Any) -> N
         click.echo("gristmill: interrupted", err=True)
         sys.exit(130)
     sys.exit(code)
+
+
+def _imported(room: str) -> ModuleType:
+    """Imports the module `room` and all that it needs, while no garbage is looked for.
+
+    What an import makes stays: collections among it find nothing and take a fifth of its CPU. Nor do later ones
+    look through it again.
+    """
+    gc.disable()
+    try:
+        return import_module(f"..{room}", __package__)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 STORE = click.option(

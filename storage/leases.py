@@ -23,11 +23,13 @@ import orjson
 
 from .queue import Dead, Lease, QueueState, Result, Work, WorkerInfo
 from .sqlite import connect, translate
+from .write_lock import WriteLock
 
 LOG = logging.getLogger(__name__)
 QUEUE_FILE = "queue.sqlite3"
 POLL = 0.02  # seconds between two looks at an empty queue
 Answer = TypeVar("Answer")
+Begin = Callable[[sqlite3.Connection], object]  # begins a transaction
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS tasks (
@@ -65,17 +67,25 @@ class QueueFile:
         except sqlite3.Error as error:
             raise translate(error, self.path) from error
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="gristmill-queue")
+        self._lock = WriteLock(self.path)
 
     async def run(self, job: Callable[[sqlite3.Connection], Answer]) -> Answer:
         """Runs `job` in a transaction; raises `StoreError` or `StoreFull` when SQLite refuses."""
+        return await self._do(job, self._lock.begin)
+
+    async def look(self, job: Callable[[sqlite3.Connection], Answer]) -> Answer:
+        """As `run`, for a job that only reads: it waits for nobody who writes."""
+        return await self._do(job, _begin_reading)
+
+    async def _do(self, job: Callable[[sqlite3.Connection], Answer], begin: Begin) -> Answer:
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._thread, self._transaction, job)
+            return await asyncio.get_running_loop().run_in_executor(self._thread, self._transaction, job, begin)
         except (sqlite3.Error, OSError) as error:
             raise translate(error, self.path) from error
 
-    def _transaction(self, job: Callable[[sqlite3.Connection], Answer]) -> Answer:
+    def _transaction(self, job: Callable[[sqlite3.Connection], Answer], begin: Begin) -> Answer:
         connection = self._connection
-        connection.execute("BEGIN IMMEDIATE")
+        begin(connection)
         try:
             answer = job(connection)
             connection.execute("COMMIT")
@@ -85,9 +95,18 @@ class QueueFile:
             raise
         return answer
 
+    def hurry(self) -> None:
+        """Shortens every wait for a file that is locked: this process wants to end."""
+        self._lock.hurry()
+
     async def close(self) -> None:
+        self.hurry()
         await asyncio.get_running_loop().run_in_executor(self._thread, self._connection.close)
         self._thread.shutdown(wait=True)
+
+
+def _begin_reading(connection: sqlite3.Connection) -> None:
+    connection.execute("BEGIN")
 
 
 class SqliteWorkerQueue:
@@ -103,7 +122,7 @@ class SqliteWorkerQueue:
 
     async def manifest(self) -> Mapping[str, Any] | None:
         """Returns what the coordinator runs, or None before it has said so."""
-        said = await self._file.run(lambda connection: _control(connection, "manifest", ""))
+        said = await self._file.look(lambda connection: _control(connection, "manifest", ""))
         return orjson.loads(said) if said else None
 
     def pace(self, lease: float) -> None:
@@ -226,6 +245,7 @@ class SqliteWorkerQueue:
             connection.execute("DELETE FROM workers WHERE name = ?", (self._worker,))
             connection.execute("UPDATE control SET value = '' WHERE name = 'keeper' AND value = ?", (self._worker,))
 
+        self._file.hurry()
         await self._file.run(leave)
         await self._file.close()
 
@@ -349,7 +369,7 @@ class SqliteCoordinatorQueue:
     async def dead(self) -> Sequence[Dead]:
         """Returns the tasks that are set aside, with their history."""
         sql = "SELECT id, strikes, history FROM tasks WHERE state = 'dead' ORDER BY seq"
-        rows = await self._file.run(lambda connection: connection.execute(sql).fetchall())
+        rows = await self._file.look(lambda connection: connection.execute(sql).fetchall())
         return [Dead(task=key, strikes=strikes, history=orjson.loads(history)) for key, strikes, history in rows]
 
     async def requeue(self, tasks: Sequence[str] = ()) -> int:
@@ -391,7 +411,7 @@ class SqliteCoordinatorQueue:
                 bytes=self._file.path.stat().st_size,
             )
 
-        return await self._file.run(look)
+        return await self._file.look(look)
 
     async def close(self) -> None:
         await self._file.close()

@@ -13,6 +13,7 @@ from ..errors import StoreError, StoreFull
 from .database import Row
 from .lock import RunLock
 from .schema import SCHEMA, VERSION, Statement, merged, require_version
+from .write_lock import WriteLock, holder_of
 
 FILE = "run.sqlite3"
 REFUSED = ("unable to open", "readonly")  # what SQLite says where it may not read or write a file
@@ -71,6 +72,11 @@ def translate(error: Exception, path: Path) -> StoreError:
         )
     if isinstance(error, sqlite3.DatabaseError) and ("malformed" in text or "not a database" in text):
         return StoreError(f"{path} is damaged ({text}); start the campaign again under another name")
+    if isinstance(error, sqlite3.OperationalError) and "locked" in text:
+        return StoreError(
+            f"{path} is locked by {holder_of(path) or 'another process'}, which does not let go of it; see what it "
+            f"does, end it or let it go on, and start the same command again"
+        )
     return StoreError(f"{path}: {text}")
 
 
@@ -94,6 +100,7 @@ class SqliteDatabase:
         self._writing = writing
         self._file = _identity(self._path)
         self._lock = RunLock(folder)
+        self._writer = WriteLock(self._path)
 
     @classmethod
     def open(cls, folder: Path) -> Self:
@@ -175,7 +182,7 @@ class SqliteDatabase:
         # A file that is removed can still be written to, and nobody would ever read it: a campaign would pay for that.
         if _identity(self._path) != self._file:
             raise removed(self._path)
-        connection.execute("BEGIN IMMEDIATE")
+        self._writer.begin(connection)
         try:
             for sql, rows in merged(statements).items():
                 connection.executemany(sql, rows)
@@ -193,13 +200,13 @@ class SqliteDatabase:
 
     @property
     def waiting(self) -> float:
-        return 0.0  # a file answers, or says why not
+        return self._writer.waiting
 
     def hurry(self) -> None:
-        return None
+        self._writer.hurry()
 
     def give_up(self) -> None:
-        return None
+        self._writer.give_up()
 
     def close_writing(self) -> None:
         if self._writing is not None:

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import random
 import re
+import signal
 import sqlite3
 from collections import Counter
 from collections.abc import Sequence
@@ -28,7 +30,9 @@ from gristmill.errors import StoreError
 from gristmill.storage.leases import QUEUE_FILE, SqliteCoordinatorQueue
 from gristmill.storage.queue import QueueState, WorkerInfo
 from gristmill.storage.redis_queue import RedisCoordinatorQueue
+from gristmill.storage.sqlite import FILE
 from gristmill.storage.store import Books, RunStore
+from gristmill.storage.write_lock import holder_of
 
 LEASE = 2.0  # seconds; short, so that a lost worker's tasks come back soon
 LONG_LEASE = 10.0  # where no lease is to end, also not because a busy machine stood still for a moment
@@ -128,6 +132,17 @@ class Wire:
                     if one.name == name and one.age < LEASE and one.done >= done:
                         return one
                 await asyncio.sleep(0.05)
+
+    async def freeze(self, folder: Path, pid: int) -> None:
+        """Stops a worker between two transactions: one that is stopped in the middle of one is ended for its lock."""
+        while True:
+            os.kill(pid, signal.SIGSTOP)
+            await asyncio.sleep(0.01)  # it may be on a processor for a moment yet
+            holders = [holder_of(folder / name) for name in (QUEUE_FILE, FILE)]
+            if pid not in [holder.pid for holder in holders if holder is not None]:
+                return
+            os.kill(pid, signal.SIGCONT)
+            await asyncio.sleep(0.01)
 
     async def held(self, folder: Path, worker: str) -> list[str]:
         """The tasks that `worker` holds a lease of."""

@@ -8,6 +8,7 @@ import os
 import signal
 from pathlib import Path
 
+import pytest
 from harness import (
     CONCURRENCY,
     FAST,
@@ -15,6 +16,7 @@ from harness import (
     LONG_LEASE,
     ROWS,
     SLOW,
+    SQLITE,
     Stopwatch,
     Wire,
     accepting,
@@ -33,6 +35,9 @@ from harness import (
 from mock_server import MockServer
 from processes import Start, gone, until
 from write_and_judge import PROMPTS
+
+from gristmill.storage.leases import QUEUE_FILE
+from gristmill.storage.sqlite import FILE
 
 SLOTS = CONCURRENCY // 2  # of each of two workers
 
@@ -82,7 +87,7 @@ async def test_a_frozen_worker_is_fenced_off(tmp_path: Path, gristmill: Start, w
         command = await coordinator(gristmill, path, wire)
         frozen = (await wire.workers(folder, 2))[0]
         await wire.worker(folder, frozen.name, done=1)
-        os.kill(frozen.pid, signal.SIGSTOP)
+        await wire.freeze(folder, frozen.pid)
         watch = Stopwatch()
         held = await wire.held(folder, frozen.name)
         await all_ended(folder, held)
@@ -93,6 +98,21 @@ async def test_a_frozen_worker_is_fenced_off(tmp_path: Path, gristmill: Start, w
         server.latency = FAST
         assert f"planned {ROWS} = accepted {ROWS}" in await completed(command)
         assert_accounted(folder, server, planned=ROWS, in_flight=SLOTS)
+
+
+@pytest.mark.parametrize("file", [QUEUE_FILE, FILE])
+async def test_a_worker_that_is_frozen_while_it_writes_is_replaced(tmp_path: Path, gristmill: Start, file: str) -> None:
+    """It holds a lock that every other process needs, and no lease helps: its coordinator ends it."""
+    async with MockServer(latency=FAST, answer=accepting) as server:
+        path = write_campaign(tmp_path, server, ROWS, flow="poisoned:flow")
+        folder = run_of(path)
+        locked = folder / file
+        command = await coordinator(gristmill, path, SQLITE, GRISTMILL_TEST_LOCK=str(locked))
+        assert f"planned {ROWS} = accepted {ROWS}" in await completed(command)
+        log = log_of(folder, command)
+        assert f"holds {locked} and is ended, for all wait for it" in log
+        assert "a worker process ended with -9; another starts" in log
+        assert_accounted(folder, server, planned=ROWS, in_flight=CONCURRENCY)
 
 
 async def test_sigterm_drains_a_worker_in_mid_flight_and_ctrl_c_the_fleet(
