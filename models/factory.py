@@ -20,7 +20,7 @@ from .layers.traced import Attempted, Traced
 from .litellm_api import LiteLLM
 from .openai_api import OpenAIApi
 from .replicas import Replicas, Router
-from .spec import ModelSpec
+from .spec import OFFLINE, ModelSpec
 from .tracing import Tracer
 from .vllm_engine import VLLMEngine
 
@@ -116,7 +116,7 @@ def wrap(
     own."""
     model = Batched(Budgeted(model, budget or Budget(), price_in=price_in, price_out=price_out))
     if calls is not None:
-        model = Cached(model, calls, by_variables=model.name == "offline")
+        model = Cached(model, calls, by_variables=model.name in OFFLINE)
     model = Metered(model, meter)
     if tracer is not None:
         model = Traced(model, tracer)
@@ -136,7 +136,7 @@ def _backend(spec: ModelSpec, tracer: Tracer | None) -> Model:
     if spec.backend == "offline":
         from .offline.model import Offline  # its word lists are read only by those who use it
 
-        return Offline()
+        return Offline(spec.model)
     if spec.backend == "litellm":
         return LiteLLM.of(spec)
     return VLLMEngine.of(spec)

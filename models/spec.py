@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationIn
 from ..errors import ConfigError
 from .contract import PerMinute, Sampling
 
+OFFLINE = ("offline", "offline/weak")
 PREFIXES = ("offline", "openai_api", "litellm", "vllm_engine")
 OPENAI_URL = "https://api.openai.com/v1"
 
@@ -18,7 +19,7 @@ OPENAI_URL = "https://api.openai.com/v1"
 class ModelSpec(BaseModel):
     """A model of a campaign, as TOML or Python says it. An unknown key is an error.
 
-    model:           `offline`, `openai_api/<name at the server>`, `litellm/<provider>/<name>` or
+    model:           `offline` or `offline/weak`, `openai_api/<name at the server>`, `litellm/<provider>/<name>` or
                      `vllm_engine/<name or path>`.
     base_url:        of an OpenAI-compatible server, with its `/v1`; unset, OpenAI's own (and OPENAI_API_KEY).
     base_urls:       in place of base_url, several servers of the same weights; a document's requests keep to one.
@@ -63,9 +64,9 @@ class ModelSpec(BaseModel):
             near = difflib.get_close_matches(prefix, PREFIXES, n=1)
             hint = f"did you mean '{near[0]}{slash}{name}'? " if near else f"perhaps 'openai_api/{value}'? "
             raise ValueError(f"unknown model prefix '{prefix}' in '{value}'; {hint}known are {', '.join(PREFIXES)}")
-        if (prefix == "offline") == bool(slash and name):
-            shape = "offline" if prefix == "offline" else f"{prefix}/<name>"
-            raise ValueError(f"model '{value}' must have the form '{shape}'")
+        if value not in OFFLINE and (prefix == "offline" or not name):
+            shape = " or ".join(f"'{one}'" for one in OFFLINE) if prefix == "offline" else f"'{prefix}/<name>'"
+            raise ValueError(f"model '{value}' must have the form {shape}")
         return value
 
     @field_validator("base_url")

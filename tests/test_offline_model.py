@@ -9,14 +9,17 @@ from typing import Any
 
 import orjson
 import pytest
+from offline_variables import VARIABLES
 
 from gristmill.errors import RequestRefused
 from gristmill.models.contract import Model, Request, Sampling
 from gristmill.models.offline import questions, reading
 from gristmill.models.offline.judging import check
-from gristmill.models.offline.model import RULES, Offline
+from gristmill.models.offline.model import Offline
 from gristmill.models.offline.questions import answer_of, candidates
 from gristmill.models.offline.reading import read
+from gristmill.models.offline.rules import RULES
+from gristmill.models.spec import OFFLINE
 from gristmill.models.wire import decode
 from gristmill.prompts.library import PromptLibrary
 from gristmill.prompts.schemas import Answer, ExtractedGraph, Judgement, Proposal
@@ -25,91 +28,6 @@ from gristmill.storage.documents import read_documents
 from gristmill.storage.records import Document
 
 CORPUS = Path(__file__).parents[1] / "examples" / "corpus"
-PASSAGE = (
-    "The Forth Bridge is a cantilever bridge in Scotland. The Tay Bridge is a girder bridge in Scotland. "
-    "The Forth Bridge has a length of 2,467 metres. The Tay Bridge has a length of 3,286 metres."
-)
-VARIABLES: dict[str, Any] = {
-    "passage": PASSAGE,
-    "headings": ["Bridges"],
-    "kind": "definition",
-    "kind_description": "",
-    "topic": "Forth Bridge",
-    "quote": "The Forth Bridge is a cantilever bridge in Scotland.",
-    "angle": "",
-    "question": "What is the Forth Bridge?",
-    "answer": "a cantilever bridge in Scotland",
-    "evidence": ["The Forth Bridge is a cantilever bridge in Scotland."],
-    "reasons": ["unclear"],
-    "comment": "",
-    "suggestions": [],
-    "reviewer_note": "Name the country.",
-    "earlier_attempt": "What is the bridge?",
-    "entity_types": [
-        {"name": "place", "description": "a location", "attributes": ()},
-        {"name": "concept", "description": "the rest", "attributes": ()},
-    ],
-    "relation_types": [
-        {"name": "is a", "description": "", "pairs": ()},
-        {"name": "related to", "description": "", "pairs": ()},
-    ],
-    "found": [],
-    "before": "",
-    "claims": True,
-    "name": "Forth Bridge",
-    "type": "place",
-    "descriptions": ["The Forth Bridge is a cantilever bridge.", "It is red."],
-    "max_words": 40,
-    "passages": [{"title": "Bridges", "text": PASSAGE}],
-    "entities": [
-        {"name": "Forth Bridge", "type": "place", "description": ""},
-        {"name": "Scotland", "type": "place", "description": ""},
-    ],
-    "relations": ["Forth Bridge - located in - Scotland"],
-    "form": "article",
-    "title": "Bridges",
-    "text": "The Forth Bridge is a cantilever bridge in Scotland.",
-    "questions": [{"question": "What is the Forth Bridge?", "answer": "a cantilever bridge in Scotland"}],
-    "points": [{"name": "Forth Bridge", "description": ""}, {"name": "Tay Bridge", "description": ""}],
-    "relation": "hop1",
-    "path": ["Forth Bridge", "Tay Bridge"],
-    "problem": "Explain how the Forth Bridge and the Tay Bridge are connected.",
-    "reasoning": "Both are bridges in Scotland.",
-    "judge": "relevance",
-    "criteria": [
-        {
-            "name": "clarity",
-            "question": "Is it clear?",
-            "description": "",
-            "anchors": [{"score": "1", "said": "no"}, {"score": "5", "said": "yes"}],
-        }
-    ],
-    "criterion": "clarity",
-    "first": "The Forth Bridge is a cantilever bridge in Scotland.",
-    "second": "A bridge.",
-    "texts": ["The Forth Bridge is red.", "The Tay Bridge is long."],
-    "claim": "Both are bridges.",
-    "framing": "doubt",
-    "traits": ["audience: a school class"],
-    "avoid": ["When was the mill built?"],
-    "dimension": "audience",
-    "class_name": "number",
-    "values": ["figures of a bridge", "its definition"],
-    "others": ["definition"],
-    "persona": "A painter of bridges who knows their rust.",
-    "count": 3,
-    "entries": [
-        {
-            "name": "Forth Bridge",
-            "type": "place",
-            "aliases": [],
-            "descriptions": ["A red bridge."],
-            "evidence": [PASSAGE],
-            "neighbours": ["Scotland"],
-        },
-        {"name": "The Forth Bridge", "type": "", "aliases": [], "descriptions": [], "evidence": [], "neighbours": []},
-    ],
-}
 
 
 def test_is_a_model() -> None:
@@ -117,26 +35,38 @@ def test_is_a_model() -> None:
     assert Offline().name == "offline"
 
 
+@pytest.mark.parametrize("name", OFFLINE)
 @pytest.mark.parametrize("prompt", RULES)
-async def test_answers_every_built_in_prompt_in_its_schema(prompt: str) -> None:
+async def test_answers_every_built_in_prompt_in_its_schema(prompt: str, name: str) -> None:
     template = PromptLibrary().get(prompt)
     schema = template.schema
-    assert schema is not None
-    assert issubclass(schema, Answer)
     assert template.variables <= VARIABLES.keys()
     assert RULES[prompt][1] <= template.variables
     variables = {name: VARIABLES[name] for name in template.variables}
-    request = Request(messages=template.render(variables), schema=schema, prompt=prompt, variables=variables)
-    model = Offline()
+    request = Request(
+        kind="completion" if template.is_text else "chat",
+        messages=() if template.is_text else template.render(variables),
+        text=template.render_text(variables) if template.is_text else "",
+        schema=schema,
+        prompt=prompt,
+        variables=variables,
+    )
+    model = Offline(name)
     reply = await model.complete(request)
-    assert schema.model_validate_json(reply.text)
-    assert (reply.model, reply.finish_reason, reply.usage.calls, reply.usage.usd) == ("offline", "stop", 1, 0.0)
-    assert reply.usage.input_tokens > 50
+    assert schema is None or (issubclass(schema, Answer) and schema.model_validate_json(reply.text))
+    assert reply.text.strip()
+    assert (reply.model, reply.finish_reason, reply.usage.calls, reply.usage.usd) == (name, "stop", 1, 0.0)
+    assert reply.usage.input_tokens > 5
     assert reply.usage.output_tokens > 0
     assert decode(request, reply.raw).text == reply.text
     assert (await model.complete(request)).text == reply.text
     await model.aclose()
     await model.aclose()
+
+
+def test_every_prompt_that_a_recipe_asks_has_a_rule() -> None:
+    """Of all built-in prompts only those have none that no recipe asks."""
+    assert set(PromptLibrary().names) - RULES.keys() == {"judge-statement", "show-precedents", "state-fact"}
 
 
 async def test_n_answers_are_drawn_apart() -> None:
@@ -149,13 +79,15 @@ async def test_n_answers_are_drawn_apart() -> None:
 
 async def test_refusals_name_what_is_known_and_the_mend() -> None:
     model = Offline()
-    with pytest.raises(RequestRefused, match=r"no rule for prompt 'my-prompt'; bind a real.* It answers extract-graph"):
+    with pytest.raises(RequestRefused, match=r"no rule for prompt 'my-prompt'; bind a real.*docs/offline.md lists"):
         await model.complete(Request(prompt="my-prompt"))
+    with pytest.raises(RequestRefused, match=r"\(did you mean 'judge-question-answer'\?\)"):
+        await model.complete(Request(prompt="judge-question-answers"))
     with pytest.raises(RequestRefused, match=r"gave the offline model no kind, passage; .*bind a real model"):
         await model.complete(Request(prompt="propose-question"))
     with pytest.raises(RequestRefused, match=r"wants its answer as Judgement.*bind a real model"):
         await model.complete(Request(prompt="propose-question", schema=Judgement, variables=VARIABLES))
-    with pytest.raises(RequestRefused, match="does not continue text"):
+    with pytest.raises(RequestRefused, match="this question has none; bind a real model"):
         await model.complete(Request(kind="completion", text="Once upon"))
     with pytest.raises(RequestRefused, match="needs inputs"):
         await model.complete(Request(kind="embedding"))

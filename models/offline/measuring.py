@@ -35,7 +35,7 @@ UNKNOWN = "I do not know."
 
 def score(variables: Mapping[str, Any]) -> RubricScores:
     """Answers `score-by-rubric`: the same worth for every criterion, on its scale."""
-    value = _worth(str(variables["text"]))
+    value = worth(str(variables["text"]))
     scores = []
     for criterion in variables["criteria"]:
         given = criterion if isinstance(criterion, Mapping) else {"name": str(criterion)}
@@ -51,7 +51,7 @@ def score(variables: Mapping[str, Any]) -> RubricScores:
 
 def compare(variables: Mapping[str, Any]) -> Comparison:
     """Answers `compare-two-texts`."""
-    first, second = _worth(str(variables["first"])), _worth(str(variables["second"]))
+    first, second = worth(str(variables["first"])), worth(str(variables["second"]))
     better = "tie" if abs(first - second) < EQUAL else "first" if first > second else "second"
     return Comparison(reason="by length and repetition alone", better=better)  # type: ignore[arg-type]
 
@@ -113,7 +113,7 @@ def check_answer(variables: Mapping[str, Any]) -> AnswerCheck:
     )
 
 
-def _worth(text: str) -> float:
+def worth(text: str) -> float:
     """In [0, 1]: enough words, few of them again, an end."""
     found = [word.lower() for word in words(text[:READ])]
     if not found:
