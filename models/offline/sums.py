@@ -33,6 +33,9 @@ _CUES: dict[str, re.Pattern[str]] = {
         re.IGNORECASE,
     ),
 }
+_PERCENT = re.compile(r"(\d{1,3}(?:\.\d{1,4})?)\s?(?:%|percent|per cent)")
+_LESS = re.compile(r"\b(?:off|discount|less|reduced|cheaper|lower)\b", re.IGNORECASE)
+_IN_UNITS = re.compile(r"\bin (\d{1,6}) (\w{3,20})")
 OPERATIONS = {"*": "multiplication", "+": "addition", "-": "subtraction", "/": "division"}
 _SWAPPED = {"*": "+", "+": "-", "-": "+", "/": "*"}
 
@@ -84,21 +87,32 @@ def found(text: str) -> Sum | None:
     """Returns the sum that a text asks for, None where it has no two figures."""
     if written := _WRITTEN.search(text):
         return Sum((written[1], written[3]), ({"\u00d7": "*", "\u00f7": "/"}.get(written[2], written[2]),))
+    parts = list(_PERCENT.finditer(text))[:1]
     places = {match.start(): match[0].replace(",", "") for match in _FIGURE.finditer(text)}
     places |= {match.start(): str(_SPOKEN[match[0].lower()]) for match in _WORD.finditer(text)}
-    figures = tuple(places[at] for at in sorted(places))[:6]
+    figures = tuple(places[at] for at in sorted(places) if not any(at == part.start() for part in parts))[:6]
+    if parts and figures:
+        share = 100 - Fraction(parts[0][1]) if _LESS.search(text) else Fraction(parts[0][1])
+        return Sum((*figures, shown(share), "100"), (*["*"] * len(figures), "/"))
     if len(figures) < 2:
         return None
+    return Sum(figures, _signs(text, figures))
+
+
+def _signs(text: str, figures: Sequence[str]) -> tuple[str, ...]:
+    """Which operations are meant, by the words of the text; so much in so long, and how much in another time, is a
+    proportion."""
+    timed = _IN_UNITS.findall(text)
+    if len(figures) == 3 and len(timed) == 2 and timed[0][1] == timed[1][1]:
+        return ("/", "*")
     cued = {sign for sign, pattern in _CUES.items() if pattern.search(text)}
     rest = len(figures) - 2
     if "/" in cued:
-        signs = ("/", *["+"] * rest)
-    elif "*" in cued:
+        return ("/", *["+"] * rest)
+    if "*" in cued:
         last = "-" if "-" in cued else "+" if re.search(r"\b(?:more|besides|gets|finds)\b", text) else "*"
-        signs = ("*", *[last] * rest)
-    else:
-        signs = tuple(["-" if "-" in cued else "+"] * (rest + 1))
-    return Sum(figures, signs)
+        return ("*", *[last] * rest)
+    return tuple(["-" if "-" in cued else "+"] * (rest + 1))
 
 
 def pose(rng: random.Random, about: str = "", signs: Sequence[str] = ()) -> str:
