@@ -30,6 +30,23 @@ A message names the offending value and the mend. No message ever carries a cred
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from difflib import get_close_matches
+
+FEW = 12  # names that a message lists; of more it says where they are listed
+
+
+def meant(name: str, known: Collection[str], *, listed: str = "") -> str:
+    """Returns what an error says behind a name that nothing has: the known name that is near it, and what there is.
+
+    `listed` is where they are listed, a command or a folder: with more than `FEW` of them it stands in their place.
+    """
+    near = get_close_matches(name, sorted(known), n=1)
+    said = f"; did you mean '{near[0]}'?" if near else ""
+    if listed and len(known) > FEW:
+        return f"{said} (all {len(known)}: {listed})"
+    return f"{said} (there are: {', '.join(known) or 'none'})"
+
 
 class GristmillError(Exception):
     """Base of every error that gristmill raises on purpose."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from itertools import combinations
 from typing import Any
 
 from langgraph.runtime import Runtime
@@ -18,7 +19,7 @@ from ..models.contract import Reply
 from ..storage.records import Decision, Verdict
 from .asking import ask, draft_of
 from .messages import Messages, instruction_response
-from .state import FlowContext, FlowState, Node, NodeInfo, describe
+from .state import FlowContext, FlowState, Node, NodeInfo, describe, require_two
 from .variables import OF_REVIEWER, TRAITS, Given
 
 BY, EMPTY = "best_of", "empty"
@@ -58,9 +59,14 @@ def best_of(
     names = tuple(dict.fromkeys((*given, *OF_REVIEWER, TRAITS)))
     parts = tuple(NodeInfo(role, prompt, frozenset(names)) for role in roles)
 
-    @describe(reads=("task", "chunks"), writes=("drafts", "verdicts", "decision", "reasons"), parts=parts)
+    pairs = tuple(combinations(roles, 2))
+
+    @describe(
+        reads=("task", "chunks"), writes=("drafts", "verdicts", "decision", "reasons"), parts=parts, apart=pairs
+    )  # fmt: skip
     async def choose(state: FlowState, runtime: Runtime[FlowContext]) -> dict[str, Any]:
-        _require_different(roles, runtime.context)
+        for pair in pairs:
+            require_two(runtime.context, pair)
         asked = [(role, sample) for role in roles for sample in range(samples)]
         results = await asyncio.gather(
             *(
@@ -102,15 +108,3 @@ def best_of(
         return {"drafts": [draft], "verdicts": [verdict], "decision": Decision.REJECT, "reasons": (EMPTY,)}
 
     return choose
-
-
-def _require_different(roles: Sequence[str], context: FlowContext) -> None:
-    known: dict[str, str] = {}
-    for role in roles:
-        name = context.model(role).name
-        if name in known:
-            raise ConfigError(
-                f"roles '{known[name]}' and '{role}' are both answered by '{name}', so they are one teacher; give them "
-                f'two models: [roles] {role} = "..."'
-            )
-        known[name] = role

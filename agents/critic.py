@@ -49,6 +49,7 @@ def critic(
     reasons: tuple[str, ...] = REASONS,
     by: str | None = None,
     final: bool = False,
+    unasked: tuple[str, ...] = (),
 ) -> Node:
     """Returns a node that appends a verdict on the newest draft and writes `decision` and `reasons`.
 
@@ -56,18 +57,19 @@ def critic(
 
     Args:
         minimum: least score in [0, 1] by score name; a lower or absent one turns an acceptance into a revision with
-            the reason `low_<name>`, because a model that scores honestly often still says `accept`.
+            the reason `low_<name>`, because a model that scores honestly often still says `accept`. The flow check
+            refuses a name that the prompt does not score.
         reasons: the codes that the prompt may answer with.
         by: the name on the verdict; the role when absent.
         final: nothing is mended behind it: what it would send back is rejected.
+        unasked: scores of the prompt that it is not asked for here, so that no minimum may be on them.
 
     Raises:
-        ConfigError: a minimum is outside [0, 1].
+        ConfigError: a minimum is outside [0, 1], or on what is `unasked`.
     """
-    floors = dict(minimum or {})
-    for name, least in floors.items():
-        if not 0 <= least <= 1:
-            raise ConfigError(f"minimum['{name}'] is {least}; scores are in [0, 1]")
+    floors = floors_of(minimum)
+    if idle := [name for name in floors if name in unasked]:
+        raise ConfigError(f"minimum names '{idle[0]}', which nothing is scored for here; leave it out")
     names = tuple(dict.fromkeys((*variables, *(given or {}))))
 
     @describe(
@@ -76,6 +78,8 @@ def critic(
         variables=names,
         reads=("task", "chunks", "drafts"),
         writes=("verdicts", "decision", "reasons"),
+        answer=Judgement,
+        scores=floors,
     )
     async def criticise(state: FlowState, runtime: Runtime[FlowContext]) -> dict[str, Any]:
         shown = shown_to(by or role, state, runtime)
@@ -101,6 +105,21 @@ def critic(
         }
 
     return criticise
+
+
+def unjudged(minimum: Mapping[str, float]) -> Node | None:
+    """Returns no critic, for a flow that is to have none; raises `ConfigError` where least scores are set for it."""
+    if minimum:
+        raise ConfigError("minimum is set, and judge is false, so nothing is scored; set judge = true, or leave it out")
+    return None
+
+
+def floors_of(minimum: Mapping[str, float] | None) -> dict[str, float]:
+    """Returns the least scores by name; raises `ConfigError` for one that no score could miss or reach."""
+    for name, least in (minimum or {}).items():
+        if not 0 <= least <= 1:
+            raise ConfigError(f"minimum['{name}'] is {least}; scores are in [0, 1]")
+    return dict(minimum or {})
 
 
 def verdict_of(

@@ -17,7 +17,7 @@ from ..prompts.student_schemas import QueryAnswer, ReferenceAnswer
 from ..storage.records import Decision, Verdict
 from .asking import ask, draft_of, label_of, parsed_as, together
 from .messages import instruction_response
-from .state import FlowContext, FlowState, Node, NodeInfo, describe
+from .state import FlowContext, FlowState, Node, NodeInfo, describe, require_two
 from .variables import last_draft
 from .worse import with_worse
 
@@ -52,14 +52,12 @@ def failing(
     _check(measure, samples, least_wrong, least_entropy)
     parts = (NodeInfo(reference, REFER, frozenset(SAID)), NodeInfo(target, ANSWER, frozenset(SAID)))
 
-    @describe(reads=("task", "drafts"), writes=("drafts", "verdicts", "decision", "reasons"), parts=parts)
+    @describe(
+        reads=("task", "drafts"), writes=("drafts", "verdicts", "decision", "reasons"), parts=parts,
+        apart=((reference, target),),
+    )  # fmt: skip
     async def compare(state: FlowState, runtime: Runtime[FlowContext]) -> dict[str, Any]:
-        context = runtime.context
-        if context.model(reference).name == context.model(target).name:
-            raise ConfigError(
-                f"roles '{reference}' and '{target}' are both answered by '{context.model(target).name}', which would"
-                f' be compared with itself; give them two models: [roles] {target} = "..."'
-            )
+        require_two(runtime.context, (reference, target))
         reply = await ask(state, runtime, role=reference, prompt=REFER, variables=SAID)
         right = parsed_as(ReferenceAnswer, reply, reference, REFER)
         if not right.valid or not right.answer.strip():
@@ -105,7 +103,7 @@ def failing(
             )
             against = {"decision": Decision.REJECT, "reasons": (WRONG,), "calls": ()}
             worse.append((failed, verdict.model_copy(update=against)))
-        drafts, verdicts = await with_worse(context, draft, worse)
+        drafts, verdicts = await with_worse(runtime.context, draft, worse)
         return {
             "drafts": drafts,
             "verdicts": [*verdicts, verdict.model_copy(update={"draft": drafts[-1].index})],

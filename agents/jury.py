@@ -12,6 +12,7 @@ from typing import Any
 from langgraph.runtime import Runtime
 
 from ..errors import ConfigError
+from ..prompts.schemas import Judgement
 from ..storage.records import Decision, Verdict
 from .asking import ask, shown_to, together
 from .critic import REASONS, verdict_of
@@ -37,8 +38,12 @@ def jury(roles: Sequence[str], *, prompt: str, variables: tuple[str, ...], score
     if not roles or len(set(roles)) < len(roles):
         raise ConfigError(f"a jury needs one role or more, each once; these are {', '.join(roles) or 'none'}")
     parts = tuple(
-        NodeInfo(role, prompt, frozenset(variables), frozenset({"task", "entities", "drafts"})) for role in roles
-    )
+        NodeInfo(
+            role, prompt, frozenset(variables), frozenset({"task", "entities", "drafts"}), answer=Judgement,
+            scores=frozenset(scores),
+        )
+        for role in roles
+    )  # fmt: skip
 
     @describe(reads=("task", "entities", "drafts"), writes=("verdicts", "decision", "reasons"), parts=parts)
     async def judge(state: FlowState, runtime: Runtime[FlowContext]) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from ..storage.records import Decision, Draft, Verdict
 from .asking import ask, draft_of
 from .execution import code_in
 from .messages import Messages
-from .state import FlowContext, FlowState, Node, describe
+from .state import FlowContext, FlowState, Node, describe, require_two
 from .variables import last_draft
 from .worse import with_worse
 
@@ -26,6 +26,7 @@ NOTHING_LEARNT = "nothing_expected"  # the reason of a check that could not comp
 def mistakes(
     *,
     role: str = "weak",
+    than: str = "generator",
     prompt: str,
     variables: tuple[str, ...],
     field: str,
@@ -39,18 +40,23 @@ def mistakes(
     the item: exports make a preference pair of each. Where every answer was right, nothing changes.
 
     Args:
+        than: the role that answered it, which needs another model.
         field: the field that an answer becomes, taken out of a Markdown fence; the other fields stay as they are.
         check: a verifier of this field; `value("expected")` gives it the newest draft's own.
         samples: answers that are asked for at once; equal ones count once.
 
     Raises:
-        ConfigError: `samples` is below 1; and as `check` does, while it runs.
+        ConfigError: `samples` is below 1; when it runs, both roles are one model; and as `check` does.
     """
     if samples < 1:
         raise ConfigError(f"samples is {samples}; give at least 1")
 
-    @describe(role=role, prompt=prompt, variables=variables, reads=("task", "drafts"), writes=("drafts", "verdicts"))
+    @describe(
+        role=role, prompt=prompt, variables=variables, reads=("task", "drafts"), writes=("drafts", "verdicts"),
+        apart=((than, role),),
+    )  # fmt: skip
     async def err(state: FlowState, runtime: Runtime[FlowContext]) -> dict[str, Any]:
+        require_two(runtime.context, (than, role))
         good = last_draft(state)
         replies = await asyncio.gather(
             *(

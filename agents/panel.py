@@ -7,10 +7,12 @@ from typing import Any
 
 from langgraph.runtime import Runtime
 
-from ..errors import ConfigError
+from ..errors import ConfigError, meant
+from ..prompts.schemas import Judgement
 from ..storage.records import Decision, Verdict
 from .asking import ask, shown_to, together
-from .critic import REASONS, verdict_of
+from .critic import REASONS, floors_of, verdict_of
+from .names import code_of
 from .state import FlowContext, FlowState, Node, NodeInfo, describe
 from .variables import Given
 
@@ -40,23 +42,28 @@ def panel(
     awaited first (their answers are cached by then) and its error is raised.
 
     Raises:
-        ConfigError: there is no judge, or `agree` is not between 1 and their number.
+        ConfigError: there is no judge, `agree` is not between 1 and their number, or a minimum is outside [0, 1] or for
+            none of the judges.
     """
     if not judges:
         raise ConfigError("a panel needs at least one judge, as {'relevance': 'judge'}")
     needed = len(judges) if agree is None else agree
     if not 1 <= needed <= len(judges):
         raise ConfigError(f"agree is {agree}; it must lie between 1 and the number of judges, {len(judges)}")
+    floors = floors_of(minimum)
+    for name in floors:
+        if name not in judges:
+            raise ConfigError(f"minimum names '{name}', which is none of the judges{meant(name, judges)}")
     names = tuple(dict.fromkeys((*variables, *(given or {}))))
     parts = tuple(
-        NodeInfo(role, prompt, frozenset((*names, "judge")), frozenset({"task", "chunks", "drafts"}))
+        NodeInfo(role, prompt, frozenset((*names, "judge")), frozenset({"task", "chunks", "drafts"}), answer=Judgement)
         for role in judges.values()
     )
 
     @describe(reads=("task", "chunks", "entities", "drafts"), writes=("verdicts", "decision", "reasons"), parts=parts)
     async def judge(state: FlowState, runtime: Runtime[FlowContext]) -> dict[str, Any]:
         async def one(name: str, role: str) -> Verdict:
-            least = {name: minimum[name]} if minimum and name in minimum else {}
+            least = {code_of(name): floors[name]} if name in floors else {}
             shown = shown_to(f"{role}:{name}", state, runtime)
             reply = await ask(
                 state,

@@ -22,7 +22,7 @@ from .asking import ask, draft_of, together
 from .messages import instruction_response
 from .reward import Judge, Reward, Rewarded
 from .search_policies import Pick, Policy, Step, Tried, best, require_writers
-from .state import FlowContext, FlowState, Node, NodeInfo, describe
+from .state import FlowContext, FlowState, Node, NodeInfo, describe, require_two
 from .variables import OF_REVIEWER, passage_text
 from .worse import fit
 
@@ -109,10 +109,14 @@ def searcher(
             return _Response(step, prompt, reply, error=error)
         return _Response(step, prompt, reply, rewarded)
 
-    @describe(reads=("task", "chunks"), writes=("drafts", "verdicts"), parts=(*parts, *score.parts))
+    apart = (tuple(pool),) if several else ()
+
+    @describe(
+        reads=("task", "chunks"), writes=("drafts", "verdicts"), parts=(*parts, *score.parts), apart=apart
+    )  # fmt: skip
     async def search(state: FlowState, runtime: Runtime[FlowContext]) -> dict[str, Any]:
-        if several:
-            _require_several(runtime.context, pool)
+        for group in apart:
+            require_two(runtime.context, group)
         found: list[_Response] = []
         while steps := policy([one.tried for one in found], state["task"].id):
             texts = [[_text(found[number]) for number in step.shown] for step in steps]
@@ -224,11 +228,3 @@ def _books(found: Sequence[_Response]) -> str:
     told = [f"{count} by {writer}" for writer, count in sorted(written.items())]
     told += [f"{count} failed ({reason})" for reason, count in sorted(failed.items())]
     return f"chosen of {len(found)} responses: {', '.join(told)}"
-
-
-def _require_several(context: FlowContext, writers: Sequence[str]) -> None:
-    if len({id(context.model(role)) for role in writers}) == 1:
-        raise ConfigError(
-            f"the writers {', '.join(writers)} are all answered by one model, so there is none to choose; give them "
-            f'models of their own: [roles] {writers[0]} = "..."'
-        )

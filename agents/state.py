@@ -8,13 +8,14 @@ and bound to models by the campaign.
 from __future__ import annotations
 
 import operator
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Protocol, TypedDict, TypeVar
 
 from langgraph.runtime import Runtime
+from pydantic import BaseModel
 
-from ..errors import FlowError
+from ..errors import ConfigError, FlowError
 from ..evals.duplicates.claimed import Claimed
 from ..models.contract import Model, Reply, Request, Sampling
 from ..prompts.library import PromptLibrary
@@ -177,6 +178,15 @@ class FlowContext:
         )
 
 
+def require_two(context: FlowContext, roles: Sequence[str]) -> None:
+    """Raises `ConfigError` when all `roles` are answered by one and the same model: a campaign sees that before."""
+    if len({id(context.model(role)) for role in roles}) == 1:
+        raise ConfigError(
+            f"the roles {', '.join(roles)} are all answered by '{context.model(roles[0]).name}', which would be "
+            f"compared with itself; bind '{roles[-1]}' to another model"
+        )
+
+
 def _led(messages: tuple[Message, ...], lead: str) -> tuple[Message, ...]:
     """The messages with `lead` at the start of the first of the user's.
 
@@ -204,7 +214,9 @@ class NodeInfo:
     """What a node tells the flow check: the role whose model it asks, its prompt and the variables it gives to it,
     the state keys that it reads and writes. `parts` are the infos of a node that runs several nodes in one step; it
     then asks nothing itself. `gates` are the draft fields whose text a novelty gate claims; one that sends a draft back
-    limits by itself how often."""
+    limits by itself how often. `answer` is the schema that its prompt has to be answered by, `scores` are the names of
+    scores that it needs in the answer. Of each group in `apart` not all roles may be answered by one and the same
+    model."""
 
     role: str | None = None
     prompt: str | None = None
@@ -213,6 +225,9 @@ class NodeInfo:
     writes: frozenset[str] = frozenset()
     parts: tuple[NodeInfo, ...] = ()
     gates: tuple[str, ...] = ()
+    answer: type[BaseModel] | None = None
+    scores: frozenset[str] = frozenset()
+    apart: tuple[tuple[str, ...], ...] = ()
 
 
 def describe(
@@ -224,11 +239,17 @@ def describe(
     writes: tuple[str, ...] = (),
     parts: tuple[NodeInfo, ...] = (),
     gates: tuple[str, ...] = (),
+    answer: type[BaseModel] | None = None,
+    scores: Collection[str] = (),
+    apart: tuple[tuple[str, ...], ...] = (),
 ) -> Callable[[AnyNode], AnyNode]:
     """Decorates a node with its `NodeInfo`, which `info_of` reads back."""
 
     def attach(node: AnyNode) -> AnyNode:
-        info = NodeInfo(role, prompt, frozenset(variables), frozenset(reads), frozenset(writes), parts, gates)
+        info = NodeInfo(
+            role, prompt, frozenset(variables), frozenset(reads), frozenset(writes), parts, gates, answer,
+            frozenset(scores), apart,
+        )  # fmt: skip
         node.__gristmill__ = info  # type: ignore[attr-defined]  # a plain function carries it, no class needed
         return node
 

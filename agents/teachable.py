@@ -14,7 +14,7 @@ from ..prompts.schemas import Ratings
 from ..storage.records import Decision, Verdict
 from .asking import ask, draft_of, label_of, parsed_as, together
 from .messages import instruction_response
-from .state import FlowContext, FlowState, Node, NodeInfo, describe
+from .state import FlowContext, FlowState, Node, NodeInfo, describe, require_two
 from .variables import last_draft
 from .worse import with_worse
 
@@ -41,14 +41,12 @@ def teachable(*, strong: str = "strong", target: str = "target", judge: str = "j
         NodeInfo(judge, COMPARE, frozenset({"instruction", "first", "second"})),
     )
 
-    @describe(reads=("task", "drafts"), writes=("drafts", "verdicts", "decision", "reasons"), parts=parts)
+    @describe(
+        reads=("task", "drafts"), writes=("drafts", "verdicts", "decision", "reasons"), parts=parts,
+        apart=((strong, target),),
+    )  # fmt: skip
     async def compare(state: FlowState, runtime: Runtime[FlowContext]) -> dict[str, Any]:
-        context = runtime.context
-        if context.model(strong).name == context.model(target).name:
-            raise ConfigError(
-                f"roles '{strong}' and '{target}' are both answered by '{context.model(strong).name}', so no response "
-                f'could be better than the other; give them two models: [roles] {target} = "..."'
-            )
+        require_two(runtime.context, (strong, target))
         said = ("instruction",)
         best, other = await together(
             ask(state, runtime, role=role, prompt=RESPOND, variables=said) for role in (strong, target)
@@ -86,7 +84,7 @@ def teachable(*, strong: str = "strong", target: str = "target", judge: str = "j
             )
             against = {"decision": Decision.REJECT, "reasons": (LAGS,), "scores": {}, "calls": ()}
             worse.append((lagging, verdict.model_copy(update=against)))
-        drafts, verdicts = await with_worse(context, draft, worse)
+        drafts, verdicts = await with_worse(runtime.context, draft, worse)
         return {
             "drafts": drafts,
             "verdicts": [*verdicts, verdict.model_copy(update={"draft": drafts[-1].index})],

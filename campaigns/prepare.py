@@ -34,6 +34,7 @@ from ..models.tracing import Tracer
 from ..prompts.library import PromptLibrary
 from ..prompts.named import load_named
 from ..storage.datasets.export import require_formats
+from .apart import groups_of, require_apart
 from .guards import guards_of, seeing
 from .novelty import NoveltySpec
 from .serving import Serving
@@ -69,12 +70,12 @@ def prepare(
     *,
     flow: Flow | Callable[[], Flow] | None = None,
     planner: Planner | None = None,
-    given: Collection[str] = (),
+    given: Mapping[str, Model] | None = None,
 ) -> Prepared:
     """Resolves names and checks that everything fits together. Spends nothing and reaches no server.
 
-    `flow` and `planner` are objects given in Python, in place of the names in `spec`; `given` are the names of models
-    that are objects too.
+    `flow` and `planner` are objects given in Python, in place of the names in `spec`; `given` are models by name that
+    are objects too.
 
     Raises:
         ConfigError, FlowError, PromptError: what does not fit, and the mend.
@@ -104,9 +105,11 @@ def prepare(
         _require_source(spec, chosen)
     if planner is None:
         planner = _load_planner(spec.planner) if spec.planner else chosen.planner
+    given = given or {}
     bound = frozenset(spec.roles) | frozenset(spec.models) | frozenset(given)
     require_flow(found, roles=bound, prompts=prompts)
     roles = roles_of(found)
+    require_apart(spec, groups_of(chosen, found, roles), given)
     needs_graph = "graph" in chosen.needs
     if needs_graph:
         if spec.graph.extractor != "terms":

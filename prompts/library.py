@@ -1,10 +1,10 @@
 """Loads and renders prompt templates.
 
 A template is a Markdown file: YAML front matter (`description`, `schema`, optional `temperature`, `top_p`,
-`max_tokens`, `stop`), then `## system`, `## user` and, for reward models, `## assistant` parts, each Jinja text; or one
-`## text` part, which a model goes on with as it stands, without a chat template (base models). Templates are operator
-files only: rendering is sandboxed, immutable and strict, and text from documents or models enters as values, wrapped by
-the `data` filter, never as template source.
+`max_tokens`, `stop`, and `scores`, the names of those that it asks for), then `## system`, `## user` and, for reward
+models, `## assistant` parts, each Jinja text; or one `## text` part, which a model goes on with as it stands, without a
+chat template (base models). Templates are operator files only: rendering is sandboxed, immutable and strict, and text
+from documents or models enters as values, wrapped by the `data` filter, never as template source.
 """
 
 from __future__ import annotations
@@ -31,6 +31,8 @@ from .answer_schemas import schema_of
 BUILT_IN = Path(__file__).parent
 NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
 PART = re.compile(r"^## (system|user|assistant|text)[ \t]*$", re.MULTILINE)
+CODE = re.compile(r"[a-z0-9]+(_[a-z0-9]+)*")  # what the name of a score becomes in an answer
+_NO_WORD = re.compile(r"[^a-z0-9]+")
 TEXT = "text"  # the part that is no message
 
 
@@ -62,7 +64,8 @@ class Prompt:
     """A template ready to render. `version` is the hash of its file, `variables` are the names that it reads.
 
     A part that reads no variable, as most `system` parts, is a message already. `sampling` is what the front matter
-    says of how to draw an answer.
+    says of how to draw an answer. `scores` are the names of the scores that it says it asks for, `words` its text in
+    lower case, words apart by `_`.
     """
 
     name: str
@@ -76,6 +79,12 @@ class Prompt:
     top_p: float | None = None
     max_tokens: int | None = None
     stop: tuple[str, ...] = ()
+    scores: tuple[str, ...] = ()
+    words: str = field(default="", repr=False)
+
+    def asks_for(self, score: str) -> bool:
+        """Whether an answer may have a score of this name: one of `scores`, or of the text where it lists none."""
+        return score in self.scores if self.scores else f"_{score}_" in self.words
 
     @property
     def is_text(self) -> bool:
@@ -186,7 +195,12 @@ def read_prompt(path: Path) -> Prompt:
     stop = header.get("stop", [])
     if not isinstance(stop, list) or not all(isinstance(mark, str) and mark for mark in stop):
         raise PromptError(f'prompt file {path} has stop: {stop!r}; give a list of texts, such as ["\\n\\n"]')
-    known = {"description", "temperature", "top_p", "max_tokens", "stop"}
+    scores = header.get("scores", [])
+    if not isinstance(scores, list) or not all(isinstance(name, str) and CODE.fullmatch(name) for name in scores):
+        raise PromptError(
+            f"prompt file {path} has scores: {scores!r}; give a list of names in lower case, such as [correct, valid]"
+        )
+    known = {"description", "temperature", "top_p", "max_tokens", "stop", "scores"}
     if unknown := set(header) - known:
         known.add("schema")
         near = get_close_matches(min(unknown), known, n=1)
@@ -207,6 +221,8 @@ def read_prompt(path: Path) -> Prompt:
         top_p=header.get("top_p"),
         max_tokens=header.get("max_tokens"),
         stop=tuple(stop),
+        scores=tuple(scores),
+        words=f"_{_NO_WORD.sub('_', body.lower())}_",
     )
 
 

@@ -60,9 +60,7 @@ def test_every_teacher_is_asked_for_every_prompt_and_sees_nothing_but_it(tmp_pat
 
 
 def test_teachers_have_to_be_different_models(tmp_path: Path) -> None:
-    with pytest.raises(
-        ConfigError, match="'teacher' and 'other' are both answered by 'scripted', so they are one teacher"
-    ):
+    with pytest.raises(ConfigError, match="roles teacher, other are all answered by the object 'scripted'"):
         Campaign(
             "t", [_rows(tmp_path)], recipe=CASE.recipe, options=dict(CASE.options), runs=str(tmp_path / "runs"),
             models={"default": Scripted(active_inheritance)},

@@ -445,9 +445,9 @@ def test_a_seed_that_was_cut_stops_the_campaign_and_says_what_to_raise(tmp_path:
 @pytest.mark.parametrize(
     ("values", "said"),
     [
-        ({"options": {"quotas": {"hop4": 3}}}, "quotas names hop4"),
+        ({"options": {"quotas": {"hop4": 3}}}, "quotas names 'hop4'"),
         ({"options": {"quotas": {"hop1": 0}}}, "greater than 0"),
-        ({"options": {"quotas": {"hop1": 3}, "shares": {"hop1": 0}}}, "quotas names hop1, which is not drawn"),
+        ({"options": {"quotas": {"hop1": 3}, "shares": {"hop1": 0}}}, "quotas names 'hop1', which is not drawn"),
         ({"options": {"minimum": {"hop1": 1.5}}}, "less than or equal to 1"),
         ({"options": {"shares": {"hop9": 1}}}, "hop9"),
         ({"options": {"judges": []}}, "judges"),

@@ -134,7 +134,7 @@ def test_a_topic_whose_rows_are_gone_is_passed_over(tmp_path: Path) -> None:
 def test_reference_and_target_have_to_be_two_models(tmp_path: Path) -> None:
     model = Scripted(reverse_gen)
     (tmp_path / "rows.jsonl").write_text('{"text": "What is it?"}\n')
-    with pytest.raises(ConfigError, match="'reference' and 'target' are both answered by 'scripted'"):
+    with pytest.raises(ConfigError, match="roles reference, target are all answered by the object 'scripted'"):
         Campaign(
             "t", [tmp_path / "rows.jsonl"], recipe=CASE.recipe, runs=str(tmp_path / "runs"),
             models={"default": model, "other": beside(model, "other")},

@@ -70,5 +70,5 @@ async def test_a_passage_that_does_not_answer_is_no_pair(tmp_path: Path) -> None
 
 
 def test_a_share_of_a_language_that_is_not_asked_for_is_refused() -> None:
-    with pytest.raises(ConfigError, match="shares names fr"):
+    with pytest.raises(ConfigError, match="shares names 'fr'"):
         recipe("swim-ir").options.model_validate({"languages": ["de"], "shares": {"fr": 2}})

@@ -95,7 +95,7 @@ def test_codeclm_gives_up_after_its_rounds(tmp_path: Path) -> None:
 
 
 def test_codeclm_needs_two_models(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="roles 'strong' and 'target' are both answered by 'scripted'"):
+    with pytest.raises(ConfigError, match="roles strong, target are all answered by the object 'scripted'"):
         replace(CASES["codeclm"], others=()).run(tmp_path)
 
 

@@ -412,7 +412,7 @@ def test_writers_must_be_bound_before_anything_is_spent(tmp_path: Path) -> None:
 
 
 def test_toa_needs_writers_that_differ(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="writers writer-a, writer-b, writer-c are all answered by one model"):
+    with pytest.raises(ConfigError, match="writer-a, writer-b, writer-c are all answered by the object 'scripted'"):
         replace(ONE, others=()).run(tmp_path)
     with pytest.raises(ConfigError, match="writers is \\('writer-a',\\); give the names of 2 roles at least"):
         ONE.run(tmp_path, options={"writers": ["writer-a"]})
@@ -427,7 +427,7 @@ def test_toa_needs_writers_that_differ(tmp_path: Path) -> None:
         ({"criteria": {"a b": "?", "a_b": "?"}}, "each a name of its own"),
         ({"criteria": {"reward": "Is it good?"}}, "that is not 'reward'"),
         ({"criteria": {}}, "options.criteria"),
-        ({"minimum": {"kind": 0.5}}, "minimum names 'kind', which is no score here; scores are reward, helpful"),
+        ({"minimum": {"kind": 0.5}}, "minimum names 'kind', which is no score here"),
         ({"minimum": {"reward": 1.5}}, r"minimum\['reward'\] is 1.5; rewards are in"),
         ({"writers": ["writer-a", "writer-a"]}, "writers names 'writer-a' twice"),
         ({"responses": 0}, "options.responses"),

@@ -16,8 +16,8 @@ from langgraph.graph import END, START, StateGraph
 from langgraph.graph.state import CompiledStateGraph
 
 from ...agents.state import FlowContext, FlowState, NodeInfo, info_of
-from ...errors import FlowError, PromptError
-from ...prompts.library import PromptLibrary
+from ...errors import FlowError, PromptError, meant
+from ...prompts.library import Prompt, PromptLibrary
 
 AnyFlow = StateGraph[Any, Any, Any, Any] | CompiledStateGraph[Any, Any, Any, Any]
 _LOOP_COUNTER = "round"
@@ -31,7 +31,8 @@ class Problem:
     """One thing that keeps a flow from running. `node` is empty when it concerns the whole flow.
 
     `code` is one of `context_schema`, `missing_key`, `no_reducer`, `unknown_node`, `unreachable`, `no_end`,
-    `endless_loop`, `missing_role`, `unknown_prompt`, `missing_variables`, `unknown_key`, `invalid`.
+    `endless_loop`, `missing_role`, `unknown_prompt`, `missing_variables`, `wrong_schema`, `unknown_score`,
+    `unknown_key`, `invalid`.
     """
 
     code: str
@@ -237,12 +238,46 @@ def _info_problems(
                     f"prompt '{info.prompt}' ({template.path}) asks for {', '.join(lacking)}, which the node does "
                     f"not give; it gives {', '.join(sorted(info.variables)) or 'nothing'}",
                 )
+            yield from _answer_problems(name, info, template)
     for verb, keys in (("reads", info.reads), ("writes", info.writes)):
         for key in sorted(keys - builder.channels.keys()):
             yield Problem(
                 "unknown_key",
                 name,
                 f"it {verb} '{key}', which the state does not have{_nearest(key, builder.channels)}",
+            )
+
+
+def _answer_problems(name: str, info: NodeInfo, template: Prompt) -> Iterator[Problem]:
+    """What the node needs of an answer, and the prompt does not ask for: each task would be paid, and come to nothing.
+
+    A prompt that does not list its scores is one that asks for what its text has.
+    """
+    said = f"prompt '{template.name}' ({template.path})"
+    if info.answer is not None and not (template.schema and issubclass(template.schema, info.answer)):
+        found = "no schema" if template.schema is None else f"schema {template.schema.__name__}"
+        yield Problem(
+            "wrong_schema",
+            name,
+            f"{said} is answered by {found}, and role '{info.role}' needs {info.answer.__name__}; put 'schema: "
+            f"{info.answer.__name__}' into its front matter, or a class of yours derived from it",
+        )
+    for score in sorted(info.scores):
+        if template.asks_for(score):
+            continue
+        if template.scores:
+            yield Problem(
+                "unknown_score",
+                name,
+                f"a least score of '{score}' is asked for, and {said} gives no such score"
+                + meant(score, template.scores),
+            )
+        else:
+            yield Problem(
+                "unknown_score",
+                name,
+                f"a least score of '{score}' is asked for, and {said} says nothing of it; correct the name, or list "
+                f"what the prompt scores in its front matter: scores: [{score}]",
             )
 
 

@@ -282,7 +282,8 @@ class Recipe:
     settings: keys of the campaign that stand where the user says nothing of them, such as how its graph is made.
     hands_over: whether its planner hands rounds over to a campaign's trainer.
     last_word: options → what decides on items after their flow, at the coordinator of a fleet; None for nothing.
-    apart:    pairs of roles that make sense only with two different models, such as a strong one and a target.
+    apart:    groups of roles that make sense only with more than one model among them, such as a strong one and a
+              target. Nodes tell of theirs too (`NodeInfo.apart`), by the options that they are made with.
     """
 
     name: str
@@ -297,4 +298,4 @@ class Recipe:
     settings: Mapping[str, Any] = field(default_factory=dict)
     hands_over: bool = False
     last_word: Callable[[Any], LastWord | None] | None = None
-    apart: tuple[tuple[str, str], ...] = ()
+    apart: tuple[tuple[str, ...], ...] = ()

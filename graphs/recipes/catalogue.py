@@ -6,12 +6,11 @@ A recipe's module is imported when it is asked for, so that a campaign loads no 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from difflib import get_close_matches
 from importlib import import_module
 from types import MappingProxyType
 from typing import Any, cast
 
-from ...errors import ConfigError
+from ...errors import ConfigError, meant
 from ...prompts.named import load_named
 from .base import Recipe
 
@@ -81,9 +80,7 @@ def recipe(name: str) -> Recipe:
     if name in _HOMES:
         module, _, attribute = _HOMES[name].partition(":")
         return cast(Recipe, getattr(import_module(f".{module}", __package__), attribute))
-    near = get_close_matches(name, _HOMES, n=1)
-    meant = f"; did you mean '{near[0]}'?" if near else ""
-    raise ConfigError(f"recipe: no recipe is called '{name}'{meant} (there are: {', '.join(_HOMES)})")
+    raise ConfigError(f"recipe: no recipe is called '{name}'{meant(name, _HOMES, listed='`gristmill recipes`')}")
 
 
 def home(name: str) -> tuple[str, str]:

@@ -93,6 +93,7 @@ CODECLM = Recipe(
     gives="sft",
     needs=frozenset({"seeds", "several models"}),
     roles=("encoder", "generator", "strong", "target", "judge"),
+    apart=(("strong", "target"),),
     options=CodecLMOptions,
     planner=plan_codeclm,
     flow=codeclm_flow,

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Self
 
 from pydantic import Field, model_validator
 
-from ...errors import ConfigError
+from ...errors import ConfigError, meant
 from ...storage.records import Task
 from ..sampling.draws import Draw
 from ..sampling.engine import REFUSALS, Refuse
@@ -62,9 +62,7 @@ class CombinationOptions(Options):
     def require_drawn(self, key: str) -> None:
         """Raises `ConfigError` where the option `key`, a table by relation type, names one that has no share."""
         if unknown := [name for name in getattr(self, key) if not self.all_shares.get(name)]:
-            raise ConfigError(
-                f"{key} names {', '.join(unknown)}, which is not drawn; drawn are {', '.join(self.samplers())}"
-            )
+            raise ConfigError(f"{key} names '{unknown[0]}', which is not drawn{meant(unknown[0], self.samplers())}")
 
 
 class _Quotas:

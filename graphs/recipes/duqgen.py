@@ -117,7 +117,12 @@ def duqgen_flow(options: DUQGenOptions) -> Flow:
             adds={"positive": passage_text, NEGATIVES: negatives},
         ),
         verifiers=(contrast(longest_query=60), novelty(fields=("query",), attempts=None)),
-        critic=critic(prompt="judge-query", variables=("passage", "query", NEGATIVES), minimum=options.minimum),
+        critic=critic(
+            prompt="judge-query",
+            variables=("passage", "query", NEGATIVES),
+            minimum=options.minimum,
+            unasked=() if options.negatives else ("contrast",),
+        ),
     )
 
 

@@ -47,7 +47,6 @@ from .base import PlanView, Recipe, lazily
 from .combinations import CombinationOptions, combined
 from .groups import graph_of, samplers_of, task_of, within
 from .room import Room
-from .shares import shares_of
 
 NAME = "graph-reasoning"
 DRAWS: dict[str, dict[str, Any]] = {
@@ -96,7 +95,6 @@ class GraphReasoningOptions(CombinationOptions):
     @model_validator(mode="after")
     def _judges_are_known(self) -> Self:
         """Raises `ConfigError` before anything is spent."""
-        shares_of(self.judges, self.minimum)
         if self.agree is not None and self.agree > len(self.judges):
             raise ConfigError(f"agree is {self.agree}; there are only {len(self.judges)} judges")
         return self

@@ -19,7 +19,7 @@ from collections.abc import Iterator
 
 from pydantic import Field
 
-from ...agents.critic import critic
+from ...agents.critic import critic, unjudged
 from ...agents.messages import instruction_response
 from ...agents.novelty import novelty
 from ...agents.responder import responder
@@ -70,7 +70,7 @@ def magpie_flow(options: MagpieOptions) -> Flow:
             prompt="judge-instruction-response", variables=("instruction", "response"), minimum=options.minimum
         )
         if options.judge
-        else None,
+        else unjudged(options.minimum),
     )
 
 

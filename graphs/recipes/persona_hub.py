@@ -20,7 +20,7 @@ from itertools import product
 
 from pydantic import Field
 
-from ...agents.critic import critic
+from ...agents.critic import critic, unjudged
 from ...agents.generator import generator
 from ...agents.messages import instruction_response
 from ...agents.novelty import novelty
@@ -88,7 +88,7 @@ def persona_hub_flow(options: PersonaHubOptions) -> Flow:
             prompt="judge-instruction-response", variables=("instruction", "response"), minimum=options.minimum
         )
         if options.judge
-        else None,
+        else unjudged(options.minimum),
     )
 
 

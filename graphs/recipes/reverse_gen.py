@@ -157,6 +157,7 @@ REVERSE_GEN = Recipe(
     gives="sft",
     needs=frozenset({"seeds", "several models"}),
     roles=("proposer", "reference", "target"),
+    apart=(("reference", "target"),),
     options=ReverseGenOptions,
     planner=plan_reverse_gen,
     flow=reverse_gen_flow,

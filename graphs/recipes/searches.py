@@ -12,7 +12,7 @@ from ...agents.names import code_of
 from ...agents.reward import CRITERIA, REWARD, Judge, Measured, Reward, RewardModel
 from ...agents.search_policies import Pick, Policy, best
 from ...agents.searcher import IMPROVE, searcher
-from ...errors import ConfigError
+from ...errors import ConfigError, meant
 from ...prompts.named import load_named
 from ...storage.records import Task
 from ..flows.reference import Flow, reference_flow
@@ -54,7 +54,7 @@ class SearchOptions(Options):
         known = [REWARD, *(map(code_of, self.criteria) if self.reward == "judge" else ())]
         for name in self.minimum:
             if name not in known:
-                raise ConfigError(f"minimum names '{name}', which is no score here; scores are {', '.join(known)}")
+                raise ConfigError(f"minimum names '{name}', which is no score here{meant(name, known)}")
         return self
 
     def rewarding(self) -> Reward:

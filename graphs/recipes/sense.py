@@ -109,6 +109,7 @@ SENSE = Recipe(
     gives="code",
     needs=frozenset({"several models", "code runner"}),
     roles=("generator", "weak"),
+    apart=(("generator", "weak"),),
     options=SenseOptions,
     planner=plan_sense,
     flow=sense_flow,

@@ -6,7 +6,7 @@ import random
 from collections.abc import Collection, Iterator, Mapping
 from typing import TypeVar
 
-from ...errors import ConfigError
+from ...errors import ConfigError, meant
 from .base import cell
 
 Drawn = TypeVar("Drawn")
@@ -74,7 +74,7 @@ class Shares:
 def shares_of(names: Collection[str], given: Mapping[str, float]) -> dict[str, float]:
     """Returns each name's share, 1 where none is given; raises `ConfigError` for a name that is not drawn."""
     if unknown := [name for name in given if name not in names]:
-        raise ConfigError(f"shares names {', '.join(unknown)}, which is not drawn; drawn are {', '.join(names)}")
+        raise ConfigError(f"shares names '{unknown[0]}', which is not drawn{meant(unknown[0], names)}")
     return {name: given.get(name, 1.0) for name in names}
 
 

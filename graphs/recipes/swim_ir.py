@@ -102,6 +102,7 @@ def swim_ir_flow(options: SwimIROptions) -> Flow:
             variables=("passage", "query"),
             given={"negatives": lambda _: []},
             minimum=options.minimum,
+            unasked=("contrast",),
         ),
     )
 

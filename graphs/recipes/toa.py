@@ -74,6 +74,7 @@ TOA = Recipe(
     gives="sft",
     needs=frozenset({"seeds", "several models"}),
     roles=(*WRITERS, "reward"),
+    apart=(WRITERS,),
     options=ToaOptions,
     planner=each_prompt(NAME),
     flow=toa_flow,
