@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import json
+import random
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import pytest
 from recipes_documents import ANSWERS, CASES, TRIPLES, read_back
 from seed_recipes import accepted, prompts_asked, rejections
+from small_graphs import graph_of
 
 from gristmill import Request, Scripted
 from gristmill.agents.reverse import stated_triples
 from gristmill.agents.state import FlowState
-from gristmill.storage.records import Entity, Relation
+from gristmill.graphs.knowledge.graph import KnowledgeGraph
+from gristmill.graphs.recipes.base import PlanView
+from gristmill.graphs.recipes.catalogue import recipe
+from gristmill.storage.records import Chunk, Entity, Relation
 
 CASE = CASES["synth-ie"]
 
@@ -78,6 +84,39 @@ async def test_a_reader_may_spell_otherwise_and_a_lower_bar_lets_one_more_fact_p
     model = Scripted({**ANSWERS["synth-ie"], "read-triples": loud})
     report = await CASE.campaign(tmp_path, model, options={"least_precision": 0.5}).execute()
     assert report.books.accepted == CASE.accepts
+
+
+def test_rare_types_of_relation_come_early_and_are_drawn_evenly() -> None:
+    """400 relations of one type and 8 of each of three others: a draw by chance states one of these every 17 times."""
+    rare = [f"rare {number // 8}" for number in range(24)]
+    types = ["common"] * 400 + rare
+    random.Random(5).shuffle(types)
+    rng = random.Random(8)
+    ends = set()
+    while len(ends) < len(types):
+        ends.add(tuple(rng.sample(range(300), 2)))
+    plain = graph_of(sorted(ends))
+    relations = [
+        one.model_copy(update={"type": kind}) for one, kind in zip(plain.relations.values(), types, strict=True)
+    ]
+    graph = KnowledgeGraph(plain.entities.values(), relations)
+    chunks = [Chunk.of("d", 0, 0, 1, "x").model_copy(update={"id": name}) for name in graph.chunk_ids]
+
+    def first(weight: str, seed: int) -> Counter[str]:
+        view = PlanView(chunks, graph, Counter())
+        options = recipe("synth-ie").options.model_validate({"weight": weight, "shares": {"pair": 1}})
+        tasks = recipe("synth-ie").planner(view, 60, random.Random(seed), options)
+        assert len(tasks) == 60
+        return Counter(graph.relations[one].type for task in tasks for one in task.relations)
+
+    by_chance = [first("uniform", seed) for seed in range(8)]
+    covered = [first("coverage", seed) for seed in range(8)]
+    assert sum(found.total() - found["common"] for found in covered) > 3 * sum(
+        found.total() - found["common"] for found in by_chance
+    )
+    assert all(set(found) == set(types) for found in covered), "each type is covered early"
+    assert not all(set(found) == set(types) for found in by_chance)
+    assert all(found["common"] >= 20 for found in covered), "common ones have their turn"
 
 
 def test_a_relation_to_what_is_not_of_the_task_is_no_label_and_none_is_there_twice() -> None:

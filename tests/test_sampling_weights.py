@@ -14,7 +14,16 @@ from gristmill.graphs.knowledge.graph import KnowledgeGraph
 from gristmill.graphs.sampling.numbered import numbered
 from gristmill.graphs.sampling.roots import NONE, Weighted
 from gristmill.graphs.sampling.walker import MANY, NOWHERE, Walker
-from gristmill.graphs.sampling.weights import Bounded, Weight, by_degree, by_id, by_inverse_coverage, product, uniform
+from gristmill.graphs.sampling.weights import (
+    Bounded,
+    Weight,
+    by_degree,
+    by_id,
+    by_inverse_coverage,
+    by_rare_relation,
+    product,
+    uniform,
+)
 
 
 @pytest.fixture(scope="module")
@@ -57,6 +66,20 @@ def test_weights_multiply_and_are_made_of_functions_of_ids(graph: KnowledgeGraph
     heavy = product(by_degree, only)
     assert drawn("entity", graph, 1, heavy)[0].entities == ("e007",)
     assert product(uniform, uniform) is uniform
+
+
+def test_an_entity_weighs_by_how_often_its_rarest_type_of_relation_was_drawn() -> None:
+    chain = graph_of([(0, 1), (1, 2), (2, 3), (3, 4)], 6)
+    kinds = ("common", "common", "rare", "common")
+    relations = [
+        one.model_copy(update={"type": kind}) for one, kind in zip(chain.relations.values(), kinds, strict=True)
+    ]
+    graph = KnowledgeGraph(chain.entities.values(), relations)
+    drawn_of: Counter[str] = Counter()
+    weigh = by_rare_relation(graph, drawn_of)(numbered(graph))
+    assert {weigh(number) for number in range(6)} == {1.0}
+    drawn_of.update(rare=3, common=1)
+    assert [weigh(number) for number in range(6)] == [0.5, 0.5, 0.25, 0.25, 0.5, 1.0], "read as it changes"
 
 
 def test_a_hub_gives_every_pair_once_and_the_heavy_first() -> None:

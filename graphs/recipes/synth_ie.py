@@ -6,8 +6,9 @@ text; a reader sees the text alone and lists what it states. What is missing or 
 
 After SynthIE, "Exploiting Asymmetry for Synthetic Training Data Generation" (Josifoski et al. 2023, arXiv:2303.04132).
 Faithful: the output comes first: coherent sets of triples are drawn from a graph of the allowed entities and relations,
-those that few items have first; a model does the easy direction, a fluent text that states all of them and no more;
-the item is the hard one, text in and exactly these triples out. The labels are the graph's, never a model's.
+rare types of relation and entities that few items have early, so that all are covered; a model does the easy
+direction, a fluent text that states all of them and no more; the item is the hard one, text in and exactly these
+triples out. The labels are the graph's, never a model's.
 Not faithful: the graph is the campaign's, built from documents or the user's own by `[graph] seed`, in place of
 Wikidata; examples in the prompt are left out. Added: a reader who does not see the triples reads them back out of the
 text, and a text with one missing or one too many is dropped (the paper checked a sample by hand); a novelty gate.
@@ -16,6 +17,7 @@ text, and a text with one missing or one too many is dropped (the paper checked 
 from __future__ import annotations
 
 import random
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any, Self
 
@@ -30,6 +32,7 @@ from ...agents.verifiers import length
 from ...storage.records import Task
 from ..flows.reference import Flow, reference_flow
 from ..sampling.sampler import Sampler
+from ..sampling.weights import by_rare_relation, product
 from .base import Options, PlanView, Recipe, lazily
 from .groups import WeightName, graph_of, opened, require_some, samplers_of, task_of, weight_of, within
 from .shares import Shares, by_shares
@@ -49,7 +52,8 @@ class SynthIEOptions(Options):
     shares:          how the accepted items divide among `pair`, `triple` and `around` (an entity with up to four that
                      are related to it), any other sampler by its name, and what `draws` defines.
     draws:           samplers with options, under names of your own.
-    weight:          which entities come first: those that few items touch, those with many relations, or none.
+    weight:          what comes first: entities that few items touch and types of relation that few were drawn of, or
+                     entities with many relations, or none.
     max_chunks:      groups whose mentions need more chunks are left out.
     least_recall:    least share of a set's triples that the reader finds in the text.
     least_precision: least share of what the reader finds that is of the set.
@@ -79,13 +83,18 @@ def plan_synth_ie(view: PlanView, rng: random.Random, options: SynthIEOptions) -
     """Draws groups of related entities by their shares until all are exhausted; a group without a relation is none."""
     graph = graph_of(view, NAME)
     shares = Shares("draw", options.shares, view.coverage)
+    stated: Counter[str] = Counter()  # type of relation → tasks
     weight = weight_of(options.weight, view)
+    if options.weight == "coverage":
+        weight = product(weight, by_rare_relation(graph, stated))
     sources = opened(view, graph, rng, options.samplers(), weight=weight, refuse=within(options.max_chunks))
     for name, draw in by_shares(sources, shares):
         if name == "around" and len(draw.entities) < LEAST_AROUND:
             continue
         task = task_of(draw, max_chunks=options.max_chunks)
         if task is not None and task.relations:
+            codes = {graph.relation_type_codes[number] for number in draw.relation_numbers}
+            stated.update(graph.relation_types[code] for code in codes)
             yield task
     require_some(NAME, sources)
 
