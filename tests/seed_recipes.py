@@ -45,7 +45,7 @@ class Case:
             given["documents"] = [folder / "rows.jsonl"]
             given["documents"][0].write_text("".join(json.dumps(row) + "\n" for row in self.rows))
         return Campaign(
-            "t",
+            values.pop("name", "t"),
             recipe=self.recipe,
             options={**self.options, **values.pop("options", {})},
             models={"default": model, **{role: beside(model, role) for role in self.others}},
