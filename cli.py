@@ -36,7 +36,7 @@ def main() -> None:
 
 @main.command(short_help="Write a campaign file to start from; copy a recipe to change it.")
 @click.argument("name", default="")
-@click.option("--documents", default="documents", show_default=True, help="Folder of seed documents.")
+@click.option("--documents", default="", show_default="an example", help="What to work from: a folder, a file, a glob.")
 @click.option("--recipe", default="", show_default="grounded-qa", help="What to make; see docs/recipes.md.")
 @click.option("--model", default="offline", show_default=True, help="For example openai_api/Qwen/Qwen2.5-7B-Instruct.")
 @click.option("--copy", is_flag=True, help="Copy the recipe, its prompts and data here, to change them.")

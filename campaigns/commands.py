@@ -14,7 +14,6 @@ from ..errors import ConfigError
 from ..graphs.flows.check import require_flow
 from ..graphs.flows.loading import load_flow
 from ..graphs.flows.picture import mermaid
-from ..graphs.recipes.base import SOURCES
 from ..graphs.recipes.catalogue import recipe as recipe_by_name
 from ..graphs.recipes.catalogue import recipes
 from ..prompts.library import PromptLibrary
@@ -46,19 +45,19 @@ def init(name: str, documents: str, recipe: str, model: str, force: bool, copy: 
     if not name and not recipe:
         raise ConfigError("give the campaign a name: `gristmill init NAME`; or a recipe to copy: --recipe NAME")
     recipe = recipe or "grounded-qa"
-    chosen = recipe_by_name(recipe)
     copied = copy_of(recipe) if copy or not name else None
-    path = write_starter(name or recipe, documents=documents, recipe=recipe, model=model, force=force, copied=copied)
+    made = write_starter(name or recipe, documents=documents, recipe=recipe, model=model, force=force, copied=copied)
     console = open_console()
     for file in copied.files if copied else ():
         console.print(f"wrote {file}")
-    for file in copied.kept if copied else ():
+    for file in (*(copied.kept if copied else ()), *made.kept):
         console.print(f"kept {file}, which was there")
-    console.print(f"wrote {path}")
-    if chosen.needs & SOURCES and not Path(documents).exists():
-        console.print(f"next: put your documents into {documents}/, then: {me()} run {path}")
-    else:
-        console.print(f"next: {me()} run {path}")
+    console.print(f"wrote {made.path}")
+    for file in made.wrote:
+        console.print(f"wrote {file}, an example")
+    first = f"put {made.missing}, then: " if made.missing else ""
+    after = f"   # with the example; or put {made.yours} first" if made.yours else ""
+    console.print(f"next: {first}{me()} run {made.path}{after}")
     return 0
 
 

@@ -15,7 +15,6 @@ from ..graphs.flows.check import infos_of
 from ..graphs.recipes import catalogue
 from ..graphs.recipes.documented import options_of
 from ..prompts.library import PromptLibrary
-from .recipe_page import toml
 
 MODULES, PROMPTS = Path("recipes"), Path("prompts")
 HERE = "gristmill.graphs.recipes"
@@ -25,12 +24,13 @@ _DATA = re.compile(r"`(\w+\.toml)`")
 
 @dataclass(frozen=True)
 class Copy:
-    """What a copy is: its name for a campaign file, its files with their texts, those kept as they are, its options."""
+    """What a copy is: its name for a campaign file, its files with their texts, those kept as they are, the options
+    that name its data files."""
 
     recipe: str
     files: dict[Path, str]
     kept: tuple[Path, ...]
-    options: str
+    options: dict[str, str]
 
     def write(self) -> None:
         """Writes the files, none over another."""
@@ -68,7 +68,7 @@ def copy_of(name: str) -> Copy:
         recipe=f"{MODULES}.{module}:{attribute}",
         files=files | {path: text for path, text in prompts.items() if not path.exists()},
         kept=tuple(path for path in prompts if path.exists()),
-        options=_options(name, {option: f"{MODULES}/{file}" for option, file in data.items()}),
+        options={option: f"{MODULES}/{file}" for option, file in data.items()},
     )
 
 
@@ -91,14 +91,3 @@ def _prompts(name: str) -> list[Path]:
     nodes = found.flow(found.options()).nodes.values()
     names = dict.fromkeys(info.prompt for node in nodes for info in infos_of(node) if info.prompt)
     return [PromptLibrary().get(one).path for one in names]
-
-
-def _options(name: str, set_: dict[str, str]) -> str:
-    """The `[options]` of the campaign file: what is set, the others as comments with their defaults."""
-    lines = ["[options]"]
-    for option in options_of(catalogue.recipe(name)):
-        if option.name in set_:
-            lines.append(f"{option.name} = {toml(set_[option.name])}")
-        elif option.default is not None:
-            lines.append(f"# {option.name} = {toml(option.default)}")
-    return "\n".join(lines) + "\n"

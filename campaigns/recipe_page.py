@@ -9,6 +9,9 @@ from typing import Any
 from ..graphs.flows.sketch import sketch
 from ..graphs.recipes.base import NEEDS, Recipe
 from ..graphs.recipes.documented import Option, calls_of, notes_of, options_of
+from ..graphs.recipes.examples import example_of
+from .fitting import formats_of
+from .rows_wanted import ROWS, wanted
 
 LONGEST = 90  # characters of a default that is shown whole
 _PAPER = re.compile(r"\barXiv:(\d{4}\.\d{4,5})")
@@ -71,6 +74,7 @@ def _section(recipe: Recipe) -> Iterator[str]:
     yield "|---|---|---|---|"
     yield _row(*_facts(recipe)[:4])
     yield ""
+    yield f"{_work(recipe)}\n"
     if recipe.flow is None:
         yield 'It has no flow: the campaign names yours, `flow = "my_flow:build"` ([writing a flow](flows.md)).\n'
     else:
@@ -84,6 +88,15 @@ def _section(recipe: Recipe) -> Iterator[str]:
         name, colon, rest = paragraph.partition(":")
         headed = colon and name in ("Faithful", "Not faithful")
         yield f"**{name}**:{_linked(rest)}\n" if headed else f"{_linked(paragraph)}\n"
+
+
+def _work(recipe: Recipe) -> str:
+    """What stands on the other side of it: its rows, the options that only a user can give, the exports that fit."""
+    rows = f"From {wanted(recipe)}. " if recipe.needs & ROWS else ""
+    asked = example_of(recipe).asked
+    given = f"To be given: {', '.join(f'`{name}`' for name in asked)}. " if asked else ""
+    formats = ", ".join(f"`{name}`" for name in formats_of(recipe))
+    return f"{rows}{given}[Exports](datasets.md) that fit: {formats}."
 
 
 def _facts(recipe: Recipe) -> tuple[str, str, str, str, str]:

@@ -102,7 +102,9 @@ def test_every_command_has_help(tmp_path: Path) -> None:
 
 def test_init_refuses_to_replace_and_names_the_next_command(tmp_path: Path) -> None:
     first = typed("init", "mine", cwd=tmp_path)
-    assert "next: put your documents into documents/, then: gristmill run mine.toml" in first.stdout
+    assert (
+        "next: gristmill run mine.toml   # with the example; or put your documents into documents first" in first.stdout
+    )
     again = gristmill("init", "mine", cwd=tmp_path)
     assert again.returncode == 1
     assert "--force" in again.stderr
@@ -188,10 +190,12 @@ def test_the_graph_of_a_run(home: Path) -> None:
     assert json.loads((home / "runs/graph/graph.json").read_text())
 
 
-def test_a_recipe_without_a_flow_gets_a_file_that_names_one(tmp_path: Path) -> None:
+def test_a_recipe_without_a_flow_gets_an_example_of_one(tmp_path: Path) -> None:
     assert typed("init", "mine", "--recipe", "rows", cwd=tmp_path).returncode == 0
     assert tomllib.loads((tmp_path / "mine.toml").read_text())["flow"] == "my_flow:build"
-    assert "there is no module 'my_flow'" in typed("run", "mine.toml", cwd=tmp_path).stderr
+    assert "generate" in gristmill("flow", "mine.toml", cwd=tmp_path).stdout
+    (tmp_path / "my_flow.py").unlink()
+    assert "there is no module 'my_flow'" in gristmill("run", "mine.toml", cwd=tmp_path).stderr
 
 
 def test_a_live_bar_has_a_line_of_its_own() -> None:

@@ -20,6 +20,7 @@ from seed_recipes import Ran, read
 from gristmill import Request, Scripted, Status
 from gristmill.agents.state import info_of
 from gristmill.campaigns.datasets import export_run
+from gristmill.campaigns.fitting import formats_of
 from gristmill.errors import ServerLost
 from gristmill.graphs.flows.check import require_flow
 from gristmill.graphs.recipes.base import NEEDS
@@ -28,7 +29,6 @@ from gristmill.graphs.recipes.documented import calls_of
 from gristmill.prompts.library import PromptLibrary
 
 Whole = Callable[[str], Ran]
-SHAPES = {"pretraining": "text", "retrieval": "retrieval"}  # kind → the format beside jsonl that writes it, chat else
 
 
 @pytest.fixture(scope="module")
@@ -77,9 +77,11 @@ def test_a_recipe_runs_to_its_end_with_balanced_books(name: str, whole: Whole) -
 @pytest.mark.parametrize("name", CASES)
 def test_what_is_accepted_is_exported(name: str, whole: Whole, folders: Path, tmp_path: Path) -> None:
     ran = whole(name)
-    shape, out = SHAPES.get(recipe(name).gives, "chat"), tmp_path / "out"
-    exported = export_run(folders / name / "runs" / "t", out=out, formats=("jsonl", "parquet", shape))
-    assert exported.counts == {form: {"train": len(ran.accepted)} for form in ("jsonl", "parquet", shape)}
+    fitting, out = formats_of(recipe(name)), tmp_path / "out"
+    exported = export_run(folders / name / "runs" / "t", out=out, formats=(*fitting, "parquet"))
+    pairs = exported.counts.pop("dpo", {"train": 0})["train"]
+    assert exported.counts == {form: {"train": len(ran.accepted)} for form in (*fitting, "parquet") if form != "dpo"}
+    assert (pairs > 0) == ("dpo" in fitting)
     rows = [json.loads(line) for line in (out / "jsonl" / "train.jsonl").read_text().splitlines()]
     assert {row["kind"] for row in rows} == {recipe(name).gives}
     assert {row["id"] for row in rows} == {item.id for item in ran.accepted}

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
+from pathlib import Path
 from types import ModuleType
 from typing import Any, Literal, get_args, get_origin
 
@@ -82,6 +83,12 @@ def _meanings(docstring: str) -> dict[str, str]:
         else:
             names = ()
     return found
+
+
+def file_of(recipe: Recipe) -> Path | None:
+    """Returns the file that the recipe stands in; None where it cannot be told which that is."""
+    home = _home(recipe)
+    return Path(home.__file__) if home and home.__file__ else None
 
 
 def calls_of(name: str) -> float | None:

@@ -1,4 +1,4 @@
-"""An example of what the user gives a recipe, by the recipe's name (`examples.toml`): options and rows.
+"""Examples of what the user gives a recipe (`examples.toml`): by the recipe's name options and rows; documents.
 
 `gristmill init` fills them in, so that what it writes runs as it stands; help shows them.
 """
@@ -49,6 +49,11 @@ def example_of(recipe: Recipe) -> Example:
         options=found.get("options", {}),
         rows=tuple({name: value for name, value in row.items() if name in columns} for row in rows),
     )
+
+
+def example_documents() -> Mapping[str, str]:
+    """Returns short documents to begin with: file name → Markdown text."""
+    return {name: text.lstrip() for name, text in _known()["documents"].items()}
 
 
 @cache
