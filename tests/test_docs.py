@@ -45,7 +45,7 @@ from gristmill.models.spec import ModelSpec
 from gristmill.storage.datasets.export import FORMATS
 
 ROOT = Path(__file__).parent.parent
-PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
+PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md")), ROOT / "examples" / "README.md"]
 CAMPAIGNS = ROOT / "docs" / "campaigns.md"
 QUICK_START = ROOT / "docs" / "quick-start.md"
 DATASETS = ROOT / "docs" / "datasets.md"
