@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from pydantic import Field
+from typing import Annotated
+
+from pydantic import AfterValidator, Field
 
 from .answers import Answer
 
@@ -75,10 +77,10 @@ class InstanceSeeds(Answer):
 
 
 class Metadata(Answer):
-    """Answers `codeclm-encode`."""
+    """Answers `codeclm-encode`; of more skills than the paper has, the first three count."""
 
     use_case: str = Field(min_length=1)
-    skills: list[str] = Field(default_factory=list)
+    skills: Annotated[list[str], AfterValidator(lambda listed: listed[:3])] = Field(default_factory=list)
 
 
 class Ratings(Answer):

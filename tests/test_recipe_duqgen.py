@@ -113,6 +113,7 @@ async def test_an_item_costs_two_calls_and_carries_its_negatives(tmp_path: Path)
     assert prompts_asked(model) == ["write-query", "judge-query"] * 2
     assert len(model.requests[0].variables["exemplars"]) == 3
     for item, judge in zip(accepted(tmp_path), model.requests[1::2], strict=True):
+        assert (judge.variables["query"], judge.variables["passage"]) == (item.fields["query"], item.fields["positive"])
         assert len(item.fields["negatives"]) == 2
         assert item.fields["negatives"] == judge.variables["negatives"]
         assert all(text in judge.messages[-1].content for text in item.fields["negatives"])

@@ -37,6 +37,22 @@ async def test_a_list_is_asked_for_once_and_every_task_of_it_is_written_for(tmp_
         assert item.chunks == ()
 
 
+async def test_families_take_turns_task_by_task_and_a_triple_is_of_its_task(tmp_path: Path) -> None:
+    model = Scripted(ANSWERS["e5"])
+    await CASE.campaign(tmp_path, model, concurrency=1).execute()
+    steps = ["write-retrieval-triple", "judge-query"]
+    one_list = ["brainstorm-retrieval-tasks", *steps] * FAMILIES + steps * FAMILIES * (TASKS - 1)
+    assert prompts_asked(model) == one_list * LISTS
+    (tasks,) = {tuple(ANSWERS["e5"]["brainstorm-retrieval-tasks"](model.requests[0])["tasks"])}
+    writers = [request for request in model.requests if request.prompt == steps[0]]
+    chosen = [task for task in tasks for _ in range(FAMILIES)] * LISTS
+    assert [request.variables["chosen"] for request in writers] == chosen
+    for writer, judge in zip(writers, (one for one in model.requests if one.prompt == steps[1]), strict=True):
+        triple = ANSWERS["e5"]["write-retrieval-triple"](writer)
+        assert (judge.variables["query"], judge.variables["passage"]) == (triple["query"], triple["positive"])
+        assert judge.variables["negatives"] == triple["negatives"]
+
+
 async def test_what_a_triple_is_like_is_drawn_anew_and_fits_its_family(tmp_path: Path) -> None:
     model = Scripted(ANSWERS["e5"])
     options = {"examples": 6, "judge": False, "languages": ["English", "Swahili"]}

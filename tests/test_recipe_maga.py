@@ -29,6 +29,22 @@ async def test_pairs_are_proposed_once_a_document_and_each_is_written_for_once(t
     assert set(pairs.values()) == {1}
 
 
+async def test_a_text_is_written_for_its_pair_and_judged_against_its_document(tmp_path: Path) -> None:
+    model = Scripted(ANSWERS["maga"])
+    await CASES["maga"].campaign(tmp_path, model, concurrency=1, max_tasks=2 * SOURCES).execute()
+    steps = ["rewrite-for-audience", "judge-rewriting"]
+    assert prompts_asked(model) == ["propose-audiences", *steps] * SOURCES + steps * SOURCES, (
+        "proposed before the first"
+    )
+    writers, judges = ([one for one in model.requests if one.prompt == prompt] for prompt in steps)
+    for number, (writer, judge) in enumerate(zip(writers, judges, strict=True)):
+        pair = ANSWERS["maga"]["propose-audiences"](writer)["pairs"][number // SOURCES]
+        assert {name: writer.variables[name] for name in pair} == pair
+        assert judge.variables["style_description"] == f"{pair['genre']} Written for: {pair['audience']}"
+        assert judge.variables["passage"] == writer.variables["passage"]
+        assert judge.variables["text"] == ANSWERS["maga"]["rewrite-for-audience"](writer)["text"]
+
+
 async def test_no_more_pairs_than_asked_for_however_many_are_proposed(tmp_path: Path) -> None:
     def many(request: Request) -> dict[str, Any]:
         return {"pairs": [{"genre": f"genre {number}", "audience": "all."} for number in range(40)]}

@@ -35,6 +35,21 @@ async def test_an_input_carries_as_many_instructions_as_it_has_facets(tmp_path: 
     assert {len(instructions) for instructions in by_input.values()} == {DIFFERENT, DIFFERENT + 1}
 
 
+async def test_inputs_are_drawn_one_after_another_and_each_call_sees_what_came_before(tmp_path: Path) -> None:
+    model = Scripted(ANSWERS["muffin"])
+    await CASE.campaign(tmp_path, model, concurrency=1, max_tasks=5).execute()
+    carried = ["carry-out-instruction", "judge-instruction"]
+    asked = prompts_asked(model)
+    assert asked[:7] == ["name-facets", *carried * DIFFERENT]
+    assert asked[7:] in (["match-instruction"], ["match-instruction", *carried])
+    assert len({request.variables["passage"] for request in model.requests}) == 1, "all of one input before the next"
+    for writer, judge in zip(model.requests[1:7:2], model.requests[2:7:2], strict=True):
+        assert judge.variables["instruction"] == writer.variables["instruction"]
+        assert judge.variables["output"] == ANSWERS["muffin"]["carry-out-instruction"](writer)["output"]
+    given = [one["instruction"] for one in ANSWERS["muffin"]["name-facets"](model.requests[0])["facets"]]
+    assert [request.variables["instruction"] for request in model.requests[1:7:2]] == [*given[:2], given[3]]
+
+
 async def test_an_instruction_of_people_is_matched_before_it_is_carried_out(tmp_path: Path) -> None:
     options = {"facets": 0, "instructions": ["Translate it.", "Name the subject."], "matches": 2}
     model = Scripted(ANSWERS["muffin"])

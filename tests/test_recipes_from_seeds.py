@@ -65,6 +65,17 @@ def test_codeclm_never_shows_the_seed_to_who_writes(tmp_path: Path) -> None:
         assert "time management\nclear lists\n</data-" in shown(request)
 
 
+def test_codeclm_takes_three_skills_of_a_seed_at_most(tmp_path: Path) -> None:
+    def skilled(request: Request) -> Any:
+        many = {"use_case": "planning", "skills": ["time", "lists", "maps", "money", "luck"]}
+        return many if request.prompt == "codeclm-encode" else codeclm(request)
+
+    ran = replace(CASES["codeclm"], script=skilled).run(tmp_path, max_tasks=1)
+    assert {tuple(request.variables["skills"]) for request in ran.asked("codeclm-decode")} == {
+        ("time", "lists", "maps")
+    }
+
+
 def test_codeclm_asks_the_judge_in_either_order_and_applies_one_action(tmp_path: Path) -> None:
     ran = CASES["codeclm"].run(tmp_path)
     orders = Counter(

@@ -1,5 +1,8 @@
 """`deliberate-practice`: labelled texts that a student is unsure of, written after those that it is unsure of.
 
+One task is a text of a label, written after texts that the student is unsure of; it is kept where the student is unsure
+of it as well.
+
 The student is a small classifier that is made here (extra `evals`), or any model, the role `student`, which says the
 label of each text `samples` times. A trainer, where there is one, is handed each round, and its model is asked in the
 next.

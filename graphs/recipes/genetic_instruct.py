@@ -1,5 +1,9 @@
 """`genetic-instruct`: programming instructions that evolve from a few seeds by crossover and mutation, under a judge.
 
+One task is a child: a new instruction out of several members of a colony (crossover; its children share that call), or
+one member changed by one operation (mutation). A coder solves it and a judge scores both; what it accepts is a member
+from the next step on, and of all colonies from the next generation on. Rows are the seeds.
+
 After Genetic-Instruct (Majumdar et al. 2024, arXiv:2407.21077), and for the mutations Evol-Instruct.
 Faithful: the population is the seeds and what survived; crossover shows the instructor several members, which writes
 several new instructions; mutation changes one member by one operation (among them: add wrong code); a coder solves each

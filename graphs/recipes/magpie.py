@@ -6,10 +6,10 @@ begin. The role `aligned` needs a server with raw completions (`/v1/completions`
 After Magpie (Xu et al. 2024, arXiv:2406.08464).
 Faithful: the pre-query template alone is sent to a raw completion endpoint and the model's own end of turn ends the
 instruction; domains by a system message before it; the response comes from a chat with the instruction alone, greedily;
-tags of quality, difficulty and safety by a model, and filters on them.
-Not faithful: one turn; no reward model (the critic's scores stand in its place), and no distance to the nearest
-neighbour by default: that is the campaign's `[novelty]`. Filters stand before the response where they can, so that
-cut-off and known instructions cost no second call.
+tags of quality, difficulty and safety by a model, and filters on them (`minimum`).
+Not faithful: one turn; no tag of the task's category; no reward model (the critic's scores stand in its place), and no
+distance to the nearest neighbour by default: that is the campaign's `[novelty]`. Filters stand before the response
+where they can, so that cut-off and known instructions cost no second call.
 """
 
 from __future__ import annotations

@@ -1,5 +1,10 @@
 """`plan-search`: different programs for a problem, by plans that are built on different observations about it.
 
+One task is a leaf of a problem's search: a plan that is built on one combination of observations, as it is or mended.
+Rows are problems with tests. The calls above a leaf (observations, what is derived of them, the plan) are asked once for
+all leaves below them; a plan that is an idea which solved the problem before ends there, else it becomes a program,
+which is run against the tests.
+
 After PlanSearch, "Planning In Natural Language Improves LLM Search For Code Generation" (Wang et al. 2024,
 arXiv:2409.03733).
 Faithful: a model lists observations about a problem; of each combination of at most two it derives second-order

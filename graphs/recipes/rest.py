@@ -1,5 +1,8 @@
 """`rest`: many solutions a problem, those that a verifier finds right handed to a trainer, and on with what it made.
 
+One task is a sample of a row, a problem whose answer is known: one call, whose final answer decides. When a round has
+ended, the trainer (`[train]`) is given its items, and the model that it gives back answers the next round.
+
 After ReST-EM (Singh et al. 2023, arXiv:2312.06585) and ReST (Gulcehre et al. 2023, arXiv:2308.08998).
 Faithful: the E-step samples each problem many times (32) and keeps what ends with the right answer, at most `cap` of a
 problem (10), so that easy ones do not dominate; the M-step is the user's trainer, given exactly the items of the round;
