@@ -40,6 +40,8 @@ def test_every_recipe_says_what_it_does_and_every_option_what_it_means(name: str
     for option in options_of(found):
         assert option.meaning, f"{name}: the docstring of its options lacks a line `{option.name}: meaning`"
     assert set(meanings(found.options)) == set(found.options.model_fields)
+    if found.flow is not None:
+        assert any("One task is " in text for text in notes_of(found).course), "what a reader asks first"
     paper = " ".join(notes_of(found).paper)
     assert paper.startswith("After ")
     if found.paper:

@@ -218,9 +218,8 @@ def test_persona_hub_asks_for_personas_once_and_writes_one_item_for_each(tmp_pat
     for task in ran.tasks:
         assert ran.of(task)[-2:] == ["persona-write", "respond-to-instruction"]
     written = {request.task: persona_hub(request)["instruction"] for request in ran.asked("persona-write")}
-    assert written == {
-        request.task: request.variables["instruction"] for request in ran.asked("respond-to-instruction")
-    }
+    answered = {request.task: request.variables["instruction"] for request in ran.asked("respond-to-instruction")}
+    assert written == answered
     personas = [item.fields["persona"] for item in ran.accepted]
     assert len(set(personas)) == len(personas) == 12
     for request in ran.asked("persona-write"):

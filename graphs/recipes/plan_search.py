@@ -1,8 +1,8 @@
 """`plan-search`: different programs for a problem, by plans that are built on different observations about it.
 
 One task is a leaf of a problem's search: a plan that is built on one combination of observations, as it is or mended.
-Rows are problems with tests. The calls above a leaf (observations, what is derived of them, the plan) are asked once for
-all leaves below them; a plan that is an idea which solved the problem before ends there, else it becomes a program,
+Rows are problems with tests. The calls above a leaf (observations, what is derived of them, the plan) are asked once
+for all leaves below them; a plan that is an idea which solved the problem before ends there, else it becomes a program,
 which is run against the tests.
 
 After PlanSearch, "Planning In Natural Language Improves LLM Search For Code Generation" (Wang et al. 2024,
@@ -21,8 +21,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
-from dataclasses import dataclass
-from itertools import combinations, islice
+from itertools import islice
 from typing import Annotated, Any
 
 from pydantic import Field
@@ -44,11 +43,10 @@ from ...storage.returns import NOTE
 from ..flows.reference import Flow, reference_flow
 from .base import Column, Options, PlanView, Recipe, lazily
 from .leaves import LEAF, Search, Searches
+from .plans import FIRST, MENDED, SECOND, plans
 from .seeds import chance, rows
 
 NAME = "plan-search"
-PLAIN, MENDED = "plan", "mended-plan"
-FIRST, SECOND = "observed_places", "derived_places"
 WATCHED = 8  # plans that were compared, over which a problem's ideas are counted
 
 
@@ -81,34 +79,15 @@ class PlanSearchOptions(Options):
     at_once: int = Field(default=1, ge=1)
 
 
-@dataclass(frozen=True)
-class _Leaf:
-    """A plan as it is or mended, and the places of the observations that it is built on, by attribute."""
-
-    kind: str
-    places: dict[str, list[int]]
-
-
-def _leaves(chunk: str, options: PlanSearchOptions) -> list[_Leaf]:
-    """The leaves of a problem in their order: every first combination once, in an order by chance, before any twice."""
-    first = _combined(options.observations, options.largest)
-    chance(NAME, chunk).shuffle(first)
-    second = _combined(options.derived, options.largest) or [[]]
-    kinds = (PLAIN, MENDED) if options.mend else (PLAIN,)
-    found = (_Leaf(kind, {FIRST: one, SECOND: two}) for two in second for kind in kinds for one in first)
-    return list(islice(found, options.leaves))
-
-
-def _combined(count: int, largest: int) -> list[list[int]]:
-    return [list(some) for size in range(1, largest + 1) for some in combinations(range(count), size)]
-
-
 @lazily
 def plan_plan_search(view: PlanView, rng: random.Random, options: PlanSearchOptions) -> Iterator[Task | None]:
     """Draws the leaves of each problem one after another, or `at_once`, until it has solutions or ideas enough."""
 
     def wave(chunk: Chunk, search: Search) -> list[Task] | None:
-        leaves = _leaves(chunk.id, options)
+        all_plans = plans(
+            chance(NAME, chunk.id), options.observations, options.derived, options.largest, mend=options.mend
+        )
+        leaves = list(islice(all_plans, options.leaves))
         begin = search.begin(options.at_once, len(leaves))
         solved = [number for leaf, number in search.accepted if leaf < begin]
         compared = [score for leaf, score in search.scores if leaf < begin][-WATCHED:]
