@@ -94,7 +94,8 @@ def run(**options: Any) -> None:
 
     Ctrl-C drains: tasks in flight finish, the rest stays pending. The same command resumes.
 
-    Exit codes: 0 ended as planned, 1 an error, 3 stopped early (budget, too many rejections), 130 interrupted.
+    Exit codes: 0 ended as planned, 1 an error, 3 stopped early (budget, too many rejections) or nothing was accepted,
+    130 interrupted.
     """
     _call("run", **options)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,13 +32,14 @@ from .fleet.fleet import Fleet
 from .gate import require_embedder, require_sources
 from .ingest import Ingested
 from .knowledge import reread_failed
+from .lacking import require_answers, require_asked
 from .prepare import Flow, Prepared, bind, check_models, context_of, prepare, require_draws
 from .progress import Progress
 from .report import people_of
 from .run import Run
+from .settings import require_same_settings
 from .spec import CampaignSpec, load_spec, make_spec
 from .spending import open_budget, spent_before
-from .steering.spec import AttributesSpec
 from .stops import Stop
 from .telemetry.exposition import Exposition, exposed
 from .telemetry.metrics import calls_source, process_source, run_source
@@ -138,12 +139,14 @@ class Campaign:
             if name not in names:
                 raise ConfigError(f"roles.{role}: no model is called '{name}'; there are {', '.join(sorted(names))}")
         prepared = prepare(self.spec, flow=self._flow, planner=self._planner, given=self.models)
+        require_answers(self.spec, prepared.flow, self.models)
         require_sources(self.spec.novelty, names, prepared.gated, vectors=bool(self.spec.contamination.semantic))
         if prepared.needs_graph and (resolution := self.spec.graph.resolution).alike:
             require_embedder(resolution.embedder, names, "graph.resolution.embedder")
             _ = np.float32  # says here what to install, not when all points are paid for
         if self._planner is None and not self.spec.planner:
             require_draws(self.spec, prepared.options)
+            require_asked(recipe(self.spec.recipe or "rows"), prepared.options, self.spec.seed)
             self._require_handover()
         return prepared
 
@@ -246,7 +249,7 @@ class Campaign:
         spec = self.spec
         store = RunStore.open(spec.folder, url)
         try:
-            _same_identity(store, spec)
+            require_same_settings(store, spec)
             seconds = spent_before(store).seconds
             budget = open_budget(spec.budget, store)
             await store.set_mark("campaign", redact_values(spec.model_dump(mode="json")))
@@ -269,32 +272,3 @@ class Campaign:
                 await close()
         finally:
             await store.close()
-
-
-def _same_identity(store: RunStore, spec: CampaignSpec) -> None:
-    before = store.mark("identity")
-    if before is None:
-        return
-    now = redact_values(spec.identity)
-    (before.get("options") or {}).pop("minimum", None)  # runs of before it could change
-    if "attributes" in before:
-        now.setdefault("attributes", redact_values(AttributesSpec().model_dump(mode="json")))
-    changed = list(_differences(before, now))
-    if not store.books().planned:  # a start that ended at its options has done nothing by them: they can be mended
-        changed = [one for one in changed if one[0] != "options" and not one[0].startswith("options.")]
-    if changed:
-        what = ", ".join(f"{key} (was {was!r:.60}, is {is_!r:.60})" for key, was, is_ in changed)
-        raise ConfigError(
-            f"the run in {spec.folder} was started with other settings: {what}; "
-            f"put them back to resume it, or give the campaign another name"
-        )
-
-
-def _differences(before: Mapping[str, Any], now: Mapping[str, Any], under: str = "") -> Iterator[tuple[str, Any, Any]]:
-    """Yields (key, was, is) of the settings that differ, those of a table by their own names."""
-    for key in sorted(now):
-        was, is_ = before.get(key), now[key]
-        if isinstance(was, Mapping) and isinstance(is_, Mapping):
-            yield from _differences(was, {**dict.fromkeys(was), **is_}, f"{under}{key}.")
-        elif was != is_:
-            yield f"{under}{key}", was, is_

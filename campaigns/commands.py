@@ -21,7 +21,7 @@ from ..storage.whereabouts import store_of
 from .campaign import Campaign
 from .datasets import export_run
 from .doctor import diagnose, print_findings
-from .endings import log_end, print_end, print_forecast
+from .endings import exit_code, log_end, print_end, print_forecast
 from .fleet.fleet import Fleet
 from .fleet.joining import Place, join_here, join_redis
 from .fleet.overseeing import give_order, look, print_fleet, requeue
@@ -37,8 +37,6 @@ from .starter import write_starter
 from .telemetry.logs import LogFormat, Logs
 from .telemetry.telemetry import Telemetry
 from .terminal import me, open_console, print_json
-
-EARLY = {"tokens", "usd", "time", "rejecting", "workers"}
 
 
 def init(name: str, documents: str, recipe: str, model: str, force: bool, copy: bool) -> int:
@@ -132,9 +130,7 @@ def _run(
         print_end(console, report, files, typed, target=chosen.spec.target, store=store)
         if logs.warned:
             console.print(Text(f"warnings: {logs.file}", style="yellow"))
-    if report.stop.code == "interrupted":
-        return 130
-    return 3 if report.stop.code in EARLY else 0
+    return exit_code(report)
 
 
 def worker(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import platform
 import shutil
 import sys
+from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
 
@@ -14,8 +15,13 @@ from rich.text import Text
 from ..errors import GristmillError
 from ..evals.execution.sandbox import MEND, available
 from ..models.probe import probe
+from ..storage.documents import Skipped, read_documents
 from ..storage.redis_health import Health, redis_health
-from .prepare import prepare, require_draws
+from ..storage.whereabouts import has_run
+from .campaign import Campaign
+from .ingest import nothing_read
+from .reading import reading
+from .settings import require_same_settings
 from .spec import CampaignSpec
 
 EXTRAS = {
@@ -29,6 +35,7 @@ EXTRAS = {
     "metrics": ("prometheus-client", "Prometheus metrics"),
     "tracing": ("opentelemetry-sdk", "OpenTelemetry traces"),
 }
+LOOKED_AT = 1000  # documents that cannot be read, before it gives up
 MARKS = {True: ("ok  ", "green"), False: ("FAIL", "red"), None: ("-   ", "yellow")}
 
 
@@ -36,7 +43,7 @@ async def diagnose(spec: CampaignSpec | None, *, redis_url: str | None) -> list[
     """Looks at packages and disk, and at a campaign's flow, models and a Redis where they are given."""
     findings = [_python(), *_packages(), _disk(Path(spec.runs) if spec else Path()), await _programs()]
     if spec is not None:
-        findings.append(_campaign(spec))
+        findings += _campaign(spec)
         for name, model in spec.models.items():
             try:
                 found = await probe(model)
@@ -98,12 +105,43 @@ async def _programs() -> Health:
     return Health(name="programs", ok=True, detail=f"run apart by {held[0]}{weaker}")
 
 
-def _campaign(spec: CampaignSpec) -> Health:
+def _campaign(spec: CampaignSpec) -> Iterator[Health]:
+    """What `gristmill run` looks at before it spends anything, by the same code."""
     try:
-        prepared = prepare(spec)
-        if not spec.planner:
-            require_draws(spec, prepared.options)
+        prepared = Campaign.from_spec(spec).prepare()
     except GristmillError as error:
-        return Health(name="campaign", ok=False, detail=str(error))
-    roles = ", ".join(sorted(prepared.roles)) or "none named"
-    return Health(name="campaign", ok=True, detail=f"recipe, flow and prompts fit together; roles: {roles}")
+        yield Health(name="campaign", ok=False, detail=str(error))
+    else:
+        roles = ", ".join(sorted(prepared.roles)) or "none named"
+        yield Health(name="campaign", ok=True, detail=f"recipe, flow and prompts fit together; roles: {roles}")
+    if spec.documents:
+        yield _documents(spec)
+    if has_run(spec.folder):
+        yield _run_so_far(spec)
+
+
+def _documents(spec: CampaignSpec) -> Health:
+    """Whether there is a document that can be read: it looks no further than to the first."""
+    skipped: list[Skipped] = []
+    try:
+        for document in read_documents(spec.documents, text_field=spec.text_field):
+            if not isinstance(document, Skipped):
+                return Health(name="documents", ok=True, detail=f"they can be read, the first is {document.name}")
+            skipped.append(document)
+            if len(skipped) == LOOKED_AT:
+                seen = f"of the first {LOOKED_AT} none can be read; {skipped[0].name}: {skipped[0].detail}"
+                return Health(name="documents", ok=None, detail=seen)
+        return Health(name="documents", ok=False, detail=str(nothing_read(spec, skipped)))
+    except GristmillError as error:
+        return Health(name="documents", ok=False, detail=str(error))
+
+
+def _run_so_far(spec: CampaignSpec) -> Health:
+    """Whether the campaign can go on with the run that is in its folder."""
+    try:
+        with reading(spec.folder, "") as store:
+            require_same_settings(store, spec)
+            books = store.books()
+    except GristmillError as error:
+        return Health(name="run", ok=False, detail=str(error))
+    return Health(name="run", ok=True, detail=f"{spec.folder} goes on: {books.accepted} of {books.planned} accepted")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from rich.console import Console
@@ -27,6 +27,8 @@ from .report import (
 from .terminal import me
 
 LOG = logging.getLogger(__name__)
+EARLY = {"tokens", "usd", "time", "rejecting", "workers"}
+LONGEST = 200  # characters of an error in one line
 MORE = "; more documents or other options of the recipe give more tasks, in a campaign of another name"
 
 
@@ -63,7 +65,39 @@ def print_end(
         console.print(f"go on with: {me()} run {campaign}")
     if report.books.failed:
         console.print(f"failed tasks run again with: {me()} run {campaign} --retry-failed")
+    if fruitless := fruitless_line(report, errors, campaign):
+        console.print(Text(fruitless, style="red"))
     console.print(f"next: {me()} status {report.folder}")
+
+
+def exit_code(report: CampaignReport) -> int:
+    """Returns what the command ends with: 130 interrupted, 3 stopped early or with nothing to show, else 0.
+
+    A run that has no task to do, such as one that is done already, has nothing to show and is as it should be.
+    """
+    if report.stop.code == "interrupted":
+        return 130
+    return 3 if report.stop.code in EARLY or _fruitless(report) else 0
+
+
+def _fruitless(report: CampaignReport) -> bool:
+    """Whether tasks ended, and none of them in an item that counts."""
+    return report.accepted <= 0 and report.books.failed + report.books.rejected > 0
+
+
+def fruitless_line(report: CampaignReport, errors: Mapping[str, str], campaign: str) -> str:
+    """Returns what most tasks of a run without an accepted item ended with, and what to type next; else nothing."""
+    if not _fruitless(report):
+        return ""
+    status = "failed" if report.books.failed >= report.books.rejected else "rejected"
+    reasons = {reason: count for (of, reason), count in report.reasons.items() if of == status}
+    reason = max(reasons, key=reasons.__getitem__, default="")
+    said = f"nothing was accepted; most tasks {'failed' if status == 'failed' else 'were rejected'}: {reason}"
+    told = f" ({reasons.get(reason, 0)} of {report.books.planned})"
+    if status == "rejected":
+        return f"{said}{told}; look at some with: {me()} review list {report.folder}"
+    why = errors.get(reason, "").partition("\n")[0][:LONGEST]
+    return f"{said}{told}{': ' if why else ''}{why}; see what fits with: {me()} doctor {campaign}"
 
 
 def log_end(report: CampaignReport, files: Sequence[Path]) -> None:
@@ -86,6 +120,8 @@ def log_end(report: CampaignReport, files: Sequence[Path]) -> None:
         "files": files,
     }
     LOG.info("ended: %s", report.stop.text, extra={"data": data})
+    if fruitless := fruitless_line(report, {}, "FILE"):
+        LOG.warning("%s", fruitless)
 
 
 def _duration(seconds: float) -> str:
