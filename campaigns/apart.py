@@ -31,12 +31,12 @@ def require_apart(spec: CampaignSpec, groups: Iterator[tuple[str, ...]], given: 
     where their `name` is.
     """
     for group in groups:
-        bound = [_bound(role, spec, given) for role in group]
+        bound = [bound_to(role, spec, given) for role in group]
         if "" not in bound and len({_key(name, spec, given) for name in bound}) == 1:
             raise ConfigError(_message(group, bound, spec, given))
 
 
-def _bound(role: str, spec: CampaignSpec, given: Mapping[str, Model]) -> str:
+def bound_to(role: str, spec: CampaignSpec, given: Mapping[str, Model]) -> str:
     """The name of the role's model in the campaign, empty where it has none."""
     name = spec.roles.get(role, role)
     return next((one for one in (name, "default") if one in given or one in spec.models), "")

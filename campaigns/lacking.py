@@ -4,7 +4,7 @@ give. Checked before anything is spent."""
 from __future__ import annotations
 
 import random
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator, Mapping
 
 from pydantic import BaseModel
 
@@ -12,16 +12,18 @@ from ..errors import ConfigError
 from ..graphs.flows.check import AnyFlow, builder_of, infos_of
 from ..graphs.recipes.base import PlanView, Recipe
 from ..graphs.recipes.examples import example_of
+from ..models.contract import Model
+from .apart import bound_to
 from .spec import CampaignSpec
 
 SHOWN = 4  # prompts in a message
 
 
-def require_answers(spec: CampaignSpec, flow: AnyFlow, given: Collection[str] = ()) -> None:
+def require_answers(spec: CampaignSpec, flow: AnyFlow, given: Mapping[str, Model]) -> None:
     """Raises `ConfigError` for a role that asks the offline model a prompt which it has no rule for.
 
-    It goes by what the flow's nodes tell: a prompt that one asks only at times counts, too. `given` names the models
-    that are objects.
+    It goes by what the flow's nodes tell: a prompt that one asks only at times counts, too. `given` are models that
+    are objects.
     """
     rules = {name for name, model in spec.models.items() if model.backend == "offline"}
     if not rules:
@@ -30,21 +32,15 @@ def require_answers(spec: CampaignSpec, flow: AnyFlow, given: Collection[str] = 
 
     lost: dict[str, list[str]] = {}
     for role, prompt in sorted(set(_asked(flow))):
-        if _model(role, spec, given) in rules and prompt not in RULES:
+        if bound_to(role, spec, given) in rules and prompt not in RULES:
             lost.setdefault(role, []).append(prompt)
     for role, prompts in lost.items():
         listed = ", ".join(f"'{prompt}'" for prompt in prompts[:SHOWN]) + (", ..." if len(prompts) > SHOWN else "")
         raise ConfigError(
-            f"role '{role}' asks {listed}, which the model '{spec.models[_model(role, spec, given)].model}' has no "
+            f"role '{role}' asks {listed}, which the model '{spec.models[bound_to(role, spec, given)].model}' has no "
             f"rule for (docs/offline.md lists what it answers), so every such call would fail; bind a real one:\n\n"
             f'[models.{role}]\nmodel = "openai_api/..."'
         )
-
-
-def _model(role: str, spec: CampaignSpec, given: Collection[str]) -> str:
-    """The name of the model that answers a role."""
-    name = spec.roles.get(role, role)
-    return name if name in spec.models or name in given else "default"
 
 
 def _asked(flow: AnyFlow) -> Iterator[tuple[str, str]]:

@@ -19,6 +19,7 @@ from gristmill.errors import ConfigError, FlowError
 from gristmill.graphs.flows.check import builder_of, check_flow, infos_of
 from gristmill.graphs.flows.routing import settle
 from gristmill.graphs.recipes.catalogue import recipe, recipes
+from gristmill.graphs.recipes.examples import example_of
 from gristmill.models.spec import ModelSpec
 from gristmill.prompts.library import BUILT_IN, PromptLibrary, read_prompt
 
@@ -37,7 +38,8 @@ def prepared(name: str, folder: Path, **values: Any) -> None:
     told = recipe(name)
     groups = {role for group in told.apart for role in group}
     models = {"default": "openai_api/one", **{role: f"openai_api/{role}" for role in groups}}
-    Campaign("t", [folder / "rows.jsonl"], recipe=name, **{"models": models, **values}).prepare()
+    options = {**example_of(told).asked, **values.pop("options", {})}
+    Campaign("t", [folder / "rows.jsonl"], recipe=name, options=options, **{"models": models, **values}).prepare()
 
 
 @pytest.mark.parametrize(("name", "option"), SCORED)
