@@ -222,6 +222,9 @@ def test_refine_rounds_give_pairs_that_say_where_they_came_from(tmp_path: Path) 
         (refined("bad", "good", against=[("incorrect",)], questions=["Why?", "Why not?"]), "prompt_changed"),
         (refined("same  words", "same words", against=[("incorrect",)]), "same_answer"),
         (refined("fine", "good", against=[("duplicate",)]), "reason_not_about_the_answer"),
+        (refined("jo@mill.org", "good", against=[("incorrect", "pii")]), "kept_back"),
+        (refined("sk-1", "good", against=[("secret",)]), "kept_back"),
+        (refined("a benchmark's words", "good", against=[("contaminated",)]), "kept_back"),
     ],
 )
 def test_a_draft_that_is_no_worse_answer_to_the_same_prompt_gives_no_pair(
@@ -249,6 +252,14 @@ def test_a_reject_pairs_with_an_accepted_item_of_the_same_prompt_and_source_only
     assert (pair["chosen_from"], pair["rejected_from"], pair["origin"]) == ("item-good", "item-bad", "rejection")
     assert (pair["chosen"][0]["content"], pair["rejected"][0]["content"]) == ("good", "bad")
     assert report.left_out["dpo"] == {}
+
+
+def test_a_reject_with_personal_data_is_no_half_of_a_pair(tmp_path: Path) -> None:
+    good = item("good", chunks=("c1",), messages=turns("Why?", "good"))
+    kept = {"status": Status.REJECTED, "chunks": ("c1",), "messages": turns("Why?", "Ask jo@mill.org.")}
+    report = run([good, item("bad", reasons=("incorrect", "pii"), **kept)], tmp_path, "dpo")
+    assert rows(tmp_path / "dpo/train.jsonl") == []
+    assert report.left_out["dpo"] == {"kept_back": 1, "no_pair": 1}
 
 
 def test_a_pair_across_the_split_is_left_out(tmp_path: Path) -> None:

@@ -28,6 +28,8 @@ NOT_ABOUT_THE_ANSWER = frozenset(
     {"duplicate", "near_duplicate", "unsuitable", "trivial", "too_easy", "wrong_kind", "off_topic", "unanswerable"}
     | {"same_idea", SUPERSEDED}
 )
+KEPT_BACK = frozenset({"pii", "secret", "contaminated"})
+"""Reasons of a text that is in no data set, not as the worse half either: somebody's address, a benchmark's words."""
 
 
 @dataclass
@@ -69,6 +71,8 @@ def rejection_pair(accepted: Item, rejected: Item) -> Row | LeftOut:
     """Returns the pair of two items with the same prompt, or why there is none."""
     verdict = _last(rejected.verdicts, Decision.REJECT, Decision.REVISE)
     try:
+        if KEPT_BACK.intersection(rejected.reasons):
+            raise LeftOut("kept_back")
         return _pair(
             accepted,
             accepted.id,
@@ -113,6 +117,8 @@ def refinement_pairs(item: Item, decision: Review | None = None) -> Iterator[Row
 def _refinement(item: Item, draft: Draft, reasons: tuple[str, ...], critique: str, origin: str) -> Row:
     if origin == "refinement" and reasons and set(reasons) <= NOT_ABOUT_THE_ANSWER:
         raise LeftOut("reason_not_about_the_answer")
+    if KEPT_BACK.intersection(reasons):
+        raise LeftOut("kept_back")
     if not _answered(item.messages) or not _answered(draft.messages):
         raise LeftOut("no_prompt")
     better: Item | Draft | None = item
