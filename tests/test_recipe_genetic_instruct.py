@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from recipes_code import CASES, FOUNDERS, genetic
-from seed_recipes import Case, Ran, shown
+from seed_recipes import Case, Ran, mark, shown
 
 from gristmill import Request, Status
 from gristmill.errors import ConfigError
@@ -259,3 +259,46 @@ def test_what_is_like_a_benchmark_is_no_parent(tmp_path: Path) -> None:
 def test_it_needs_as_many_seeds_as_a_crossover_shows(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="'genetic-instruct' needs 3 rows at least, and the documents have 2"):
         replace(CASE, rows=FOUNDERS[:2]).run(tmp_path, options={"shots": 3})
+
+
+@pytest.mark.parametrize("exploration", [0.0, 0.1])
+def test_an_operator_that_only_repeats_holds_nobody_up_under_steering(tmp_path: Path, exploration: float) -> None:
+    """Its children are put aside once it is saturated; a step that waited for them would be the last."""
+
+    def alike(request: Request) -> Any:
+        return {"instructions": ["Cross what everybody crosses." for _ in range(request.variables["count"])]}
+
+    steer = {"on": True, "dimensions": ["operator"], "after": 5, "memory": 10, "window": 8, "exploration": exploration}
+    options = {**LARGER, "generations": 4, "colonies": 2, "brood": 40, "crossover": 0.2}
+    ran = changed(genetic, "genetic-crossover", alike).run(tmp_path, options=options, steer=steer, novelty={"near": 0})
+    assert "waits" not in ran.report.stop.text, ran.report.stop
+    births = Counter((item.attributes["generation"], item.attributes["step"]) for item in ran.items)
+    assert len(births) == 4 * 2, "no step is the last before its time"
+    assert min(births.values()) >= 20, "mutants go on being born"
+    crossed = sum(item.attributes["operator"] == "crossover" for item in ran.items)
+    assert crossed < len(ran.items) / 4, "what only repeats is hardly paid for"
+    assert ran.report.books.pending == 0
+
+
+@pytest.mark.parametrize(("near", "born"), [(None, True), (0.8, False)], ids=["by default", "as elsewhere"])
+def test_a_mutant_of_a_long_instruction_is_no_twin_of_its_parent(
+    tmp_path: Path, near: float | None, born: bool
+) -> None:
+    long = [" ".join(f"{name}{number}" for number in range(150)) for name in ("add", "turn", "count")]
+
+    def mutate(request: Request) -> Any:
+        return {"instruction": f"{request.variables['members'][0]} And {shown_words(request)}"}
+
+    case = replace(changed(genetic, "genetic-mutate", mutate), rows=[{"text": text} for text in long])
+    options = {"generations": 2, "colonies": 1, "steps": 1, "brood": 12, "shots": 2, "crossover": 0.0}
+    novelty = {} if near is None else {"novelty": {"near": near}}
+    ran = case.run(tmp_path, options=options, **novelty)
+    of_items = [item for item in ran.items if parents(item, by_id(ran))]
+    twins = sum(item.reasons == ("duplicate",) for item in of_items)
+    assert of_items
+    assert twins == 0 if born else twins > len(of_items) / 2
+
+
+def shown_words(request: Request) -> str:
+    """Twenty words that no other request has."""
+    return " ".join(f"{mark(request)}{number}" for number in range(20))

@@ -97,6 +97,7 @@ class Steering:
         self._running: dict[str, tuple[Known, int]] = {}  # planned tasks of this start that have not ended
         self._held: set[str] = set()  # ids of the buffer and of what rests: a planner must not draw them again
         self._refused: set[str] = set()  # ids that may not be drawn, of a planner that would give them for ever
+        self._let_go: set[str] = set()  # ids that rested while their planner waited, since it began
         self._walks = False
         self._order = self._barren = self._passed = self._passed_fresh = 0
         self._every = 0  # planned by all starts
@@ -144,6 +145,12 @@ class Steering:
     async def draw(self, room: int, source: Source) -> Sequence[Task]:
         """Returns at most `room` tasks, the most promising first; none when there are no more, `WAIT` when there may be
         once tasks have ended that are in flight."""
+        while True:
+            chosen = await self._drawn(room, source)
+            if chosen or not self._lets_go():
+                return [one.task for one in chosen] or (WAIT if self.waits else ())
+
+    async def _drawn(self, room: int, source: Source) -> list[Candidate]:
         self._credit = min(self._credit + self.spec.exploration * room, float(RESTING))
         tries = min(int(self._credit), len(self._resting), room - 1)
         chosen: list[Candidate] = []
@@ -160,7 +167,19 @@ class Steering:
         self._trim(room)
         if chosen and self._passed_fresh and all(self._asks.made(one.ask) > 1 for one in chosen):
             self._begin_again(source)
-        return [one.task for one in chosen] or (WAIT if self.waits else ())
+        return chosen
+
+    def _lets_go(self) -> bool:
+        """Gives up what rests where the planner waits and nothing else is left that could end: to the planner what
+        rests counts as planned, and it may be this that it waits for. What comes a second time is refused."""
+        if not (self._told_to_wait and self._resting) or self._buffer or self._running:
+            return False
+        while self._resting:
+            one = self._resting.popleft()
+            self._held.discard(one.task.id)
+            self._let_go.add(one.task.id)
+            self.books.forget(one.known)
+        return True
 
     async def _look(self, room: int, source: Source) -> None:
         """Fills the buffer up to `spread` candidates for each place."""
@@ -198,6 +217,7 @@ class Steering:
 
     def _reopen(self, source: Source) -> None:
         source.reopen()
+        self._let_go.clear()
         self.books.revived = False
         self._planned = self._passed = self._passed_fresh = 0
 
@@ -222,14 +242,14 @@ class Steering:
     def _put_aside(self, one: Candidate, why: str) -> None:
         """Keeps a candidate of a saturated cell for a while, to try it again; others go."""
         self.barred[why] += 1
-        if why == "saturated" and self.spec.exploration:
+        if why == "saturated" and self.spec.exploration and one.task.id not in self._let_go:
             self._held.add(one.task.id)
             self._resting.append(one)
             if len(self._resting) <= RESTING:
                 return
             one = self._resting.popleft()
         self._held.discard(one.task.id)
-        if not self._walks:
+        if not self._walks or one.task.id in self._let_go:
             self._refused.add(one.task.id)
         self.books.forget(one.known)
 

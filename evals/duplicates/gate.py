@@ -11,7 +11,7 @@ from ..numeric import Matrix
 from ..vectors.embedding import Embedder
 from .claimed import NEW, Claimed, exact_twin
 from .exact import hash_of
-from .marks import Mark, restored, squeezed, tag_of
+from .marks import Mark, as_kept, squeezed, tag_of
 from .near import SHINGLE, NearIndex, signature_of
 from .semantic_index import SemanticIndex
 
@@ -173,7 +173,7 @@ class GatePool:
             best = Claimed(self._owners[near.number] if alike else None, "near" if alike else "", near.likeness, True)
         if best.twin is not None or self._semantic is None or not mark.vector:
             return best
-        near = self._semantic.nearest(restored(mark.vector), ours)
+        near = self._semantic.nearest(as_kept(mark.vector), ours)
         if near is not None and near.likeness >= self.likeness.semantic:
             return Claimed(self._owners[near.number], "semantic", near.likeness, True)
         if near is not None and near.likeness > best.likeness:
@@ -196,7 +196,7 @@ class GatePool:
         if self._near is not None:
             self._near.add(mark.signature if near else b"")
         if self._semantic is not None and semantic:
-            self._semantic.add(number, restored(mark.vector))
+            self._semantic.add(number, as_kept(mark.vector))
         return number
 
     def _forget(self, number: int) -> None:

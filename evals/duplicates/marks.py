@@ -8,7 +8,7 @@ signature has a zero for the size, should a vector follow.
 from __future__ import annotations
 
 import hashlib
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from ...errors import StoreError
 from ..numeric import Matrix, np
@@ -64,3 +64,8 @@ def restored(vector: bytes) -> Matrix:
     row = np.frombuffer(vector, dtype=np.int8).astype(np.float32)
     found: Matrix = row / np.linalg.norm(row)
     return found
+
+
+def as_kept(vector: bytes) -> Any:
+    """The same as (d,) int8, of any length but zero: what an index takes without rounding it once more."""
+    return np.frombuffer(vector, dtype=np.int8)

@@ -7,7 +7,7 @@ import struct
 from collections.abc import Sequence
 
 from ..numeric import np
-from .marks import Mark, restored
+from .marks import Mark, as_kept
 from .semantic_index import SemanticIndex
 
 HASH, HEAD = 8, 12  # bytes of an entry: the text's hash, and with the sum of the squares
@@ -55,16 +55,19 @@ class Replica:
     async def nearest(self, vector: bytes) -> bytes:
         """Returns up to 16 texts, the nearest first: eight bytes of hash and eight of the cosine each."""
         async with self._busy:
-            near = self._index.neighbours(restored(vector))
+            near = self._index.neighbours(as_kept(vector))
         return b"".join(struct.pack(">Qd", twin.number, twin.likeness) for twin in near)
 
     def _take(self, entries: Sequence[bytes]) -> None:
+        new: dict[int, bytes] = {}
         for entry in entries:
             if not entry:  # a text stood here, and is free again
                 continue
             number = int.from_bytes(entry[:HASH], "big")
-            if len(entry) == HASH:
+            if len(entry) > HASH:
+                if number not in new and number not in self._index:
+                    new[number] = entry[HEAD:]
+            elif new.pop(number, None) is None:
                 self._index.remove(number)
-            elif number not in self._index:
-                shifted = np.frombuffer(entry, dtype=np.uint8, offset=HEAD)
-                self._index.add(number, restored((shifted ^ 0x80).tobytes()))
+        shifted = np.frombuffer(b"".join(new.values()), dtype=np.uint8)
+        self._index.add_all(list(new), (shifted ^ 0x80).view(np.int8).reshape(len(new), -1) if new else shifted)

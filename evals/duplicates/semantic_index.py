@@ -6,20 +6,23 @@ most neighbours, not all. Many vectors at once are for `semantic.py`.
 
 from __future__ import annotations
 
-from collections.abc import Container
+from collections.abc import Container, Sequence
 from typing import Any
 
-from ..numeric import Lazy, Matrix
+from ..numeric import Lazy, Matrix, np
 from .near import Twin
 
 USEARCH = Lazy("usearch.index", "usearch", "evals")
 NEIGHBOURS = 16
+SEARCHED = 128  # candidates: of pairs at a cosine of 0.91 among 200,000 it finds 99.5%, with half as many 95.6%
 
 
 class SemanticIndex:
     """Vectors in memory by number, one byte a dimension, found by an index; for one thread.
 
-    Measured: 0.9 KB a vector of 384 dimensions.
+    A vector is (d,), float32 of length one, or int8 of any length but zero (`marks.as_kept`). Those are kept as they
+    are: their cosines are off by 0.0001 on average; of float32, which is rounded here, by 0.003. Measured: 0.9 KB a
+    vector of 384 dimensions.
     """
 
     def __init__(self) -> None:
@@ -35,14 +38,26 @@ class SemanticIndex:
         Raises:
             ValueError: its length differs from that of the others.
         """
-        if not row.any():
-            return
+        if row.any():
+            self._opened(len(row)).add(number, row, copy=True)
+
+    def add_all(self, numbers: Sequence[int], rows: Any) -> None:
+        """Keeps vectors (n, d), none of zeros, under numbers that are all new: a third less work than one by one.
+
+        Raises:
+            ValueError: as `add`.
+        """
+        if len(numbers):
+            keys = np.array(numbers, dtype=np.uint64)
+            self._opened(rows.shape[1]).add(keys, rows, copy=True, threads=1)
+
+    def _opened(self, width: int) -> Any:
         if self._index is None:
-            self.width = len(row)
-            self._index = _index(self.width)
-        elif len(row) != self.width:
-            raise ValueError(f"a vector of {len(row)} dimensions came to vectors of {self.width}; embed all alike")
-        self._index.add(number, row, copy=True)
+            self.width = width
+            self._index = _index(width)
+        elif width != self.width:
+            raise ValueError(f"a vector of {width} dimensions came to vectors of {self.width}; embed all alike")
+        return self._index
 
     def __contains__(self, number: int) -> bool:
         return self._index is not None and number in self._index
@@ -68,4 +83,6 @@ class SemanticIndex:
 
 
 def _index(width: int) -> Any:
-    return USEARCH.Index(ndim=width, metric="cos", dtype="i8", connectivity=16, expansion_add=96, expansion_search=64)
+    return USEARCH.Index(
+        ndim=width, metric="cos", dtype="i8", connectivity=16, expansion_add=96, expansion_search=SEARCHED
+    )
