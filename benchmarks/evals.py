@@ -31,6 +31,7 @@ WANTED = (
 SMALL = {
     "contamination": "--rows 2000 --items 400",
     "gate": "--items 20000 --vectors 20000 --redis 1000",
+    "gate_shared": "--vectors 4000 --claims 200 --items 400",
     "metrics": "--vectors 20000 --texts 1000",
     "report": "--items 2000",
     "select": "--items 20000",

@@ -12,6 +12,8 @@ Each case is run twice a seed, with `[steer]` off and on and nothing else differ
 - `uneven`: the same, asked once, over one long document and the short ones of the examples; the budget is less than the
   whole. Coverage is over pairs of document and kind.
 - `even`: the same, asked once, over the corpus. Hardly anything repeats: there is nothing to save.
+- `graph`: `entigraph` by the offline model over the knowledge graph of the examples, made by rules, steered by
+  relation, entity, community and kind of draw. Coverage is over relations that an accepted item is about.
 
 The goal is 95% of what the unsteered run has at its end: of its coverage (pairs of chunk and kind with an accepted
 item) and of its Vendi score (hashed words, q = 1). The ratio is of the calls at which each first has both. A run that
@@ -33,7 +35,7 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -57,11 +59,12 @@ SHOWN = 8
 TOPICS, DEPTH, EXPONENT = 120, 3, 1.1
 KINDS = ("definition", "cause", "number", "echo")
 LEVEL = 0.95  # of what the unsteered run has at its end
-CASES = ("skewed", "again", "uneven", "even")
+CASES = ("skewed", "again", "uneven", "even", "graph")
 STEERED = ("skewed", "again")  # the cases that the headline is of
-TASKS: dict[str, int | None] = {"skewed": 900, "again": None, "uneven": 450, "even": 700}
+TASKS: dict[str, int | None] = {"skewed": 900, "again": None, "uneven": 450, "even": 700, "graph": 140}
 AGAIN, CHARACTERS = 4, 40_000
 DIMENSIONS = ("kind", "chunk", "document")
+OF_GRAPH = ("relation", "entity", "community", "draw")
 EXAMPLES = Path(__file__).parent.parent / "examples" / "corpus"
 
 
@@ -74,7 +77,7 @@ class Point:
     vendi: float
 
 
-Cell = Callable[[Item, RunStore], str]
+Cell = Callable[[Item, RunStore], Iterable[str]]
 
 
 def most(case: str, on: bool) -> int | None:
@@ -93,7 +96,7 @@ def curve(folder: Path, cell: Cell) -> list[Point]:
     for number, item in enumerate(items, start=1):
         calls += item.usage.calls
         if item.status is Status.ACCEPTED:
-            covered.add(cell(item, store))
+            covered.update(cell(item, store))
             texts.append(" ".join(message.content for message in item.messages))
         if number % every == 0 or number == len(items):
             score = vendi(embedder.rows(texts)).value if texts else 0.0
@@ -171,12 +174,27 @@ def offline(case: str, folder: Path, seed: int, on: bool, corpus: Path) -> Path:
     return campaign.run().folder
 
 
-def by_chunk(item: Item, store: RunStore) -> str:
-    return f"{item.chunks[0]} {item.attributes['kind']}"
+def graph(folder: Path, seed: int, on: bool) -> Path:
+    campaign = Campaign("graph", [EXAMPLES], recipe="entigraph", seed=seed, max_tasks=most("graph", on),
+                        models={"default": ModelSpec(model="offline")}, concurrency=8, runs=str(folder / str(on)),
+                        graph={"extractor": "terms"}, steer={"on": on, "dimensions": list(OF_GRAPH)},
+                        stop={"saturation_ratio": 1.0, "rejection_ratio": 1.0})  # fmt: skip
+    return campaign.run().folder
 
 
-def by_document(item: Item, store: RunStore) -> str:
-    return f"{store.document_of(item.chunks[0])} {item.attributes['kind']}"
+def by_chunk(item: Item, store: RunStore) -> list[str]:
+    return [f"{item.chunks[0]} {item.attributes['kind']}"]
+
+
+def by_document(item: Item, store: RunStore) -> list[str]:
+    return [f"{store.document_of(item.chunks[0])} {item.attributes['kind']}"]
+
+
+def by_relation(item: Item, store: RunStore) -> Sequence[str]:
+    return store.task(item.task).relations
+
+
+CELLS: dict[str, Cell] = {"uneven": by_document, "graph": by_relation}
 
 
 @dataclass(frozen=True)
@@ -201,8 +219,9 @@ def compare(case: str, seed: int, corpus: Path) -> Compared:
     with tempfile.TemporaryDirectory(prefix="gristmill-steering-") as name:
         for on in (False, True):
             folder = Path(name)
-            run = skewed(folder, seed, on) if case == "skewed" else offline(case, folder, seed, on, corpus)
-            curves.append(curve(run, by_document if case == "uneven" else by_chunk))
+            made = {"skewed": skewed, "graph": graph}.get(case)
+            run = offline(case, folder, seed, on, corpus) if made is None else made(folder, seed, on)
+            curves.append(curve(run, CELLS.get(case, by_chunk)))
     off, on_ = curves
     coverage, score = LEVEL * off[-1].coverage, LEVEL * off[-1].vendi
     goals = (Point(0, coverage, score), Point(0, coverage, 0.0), Point(0, 0, score))

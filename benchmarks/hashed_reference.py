@@ -4,11 +4,11 @@
 
 The offline model asks questions of the corpus (`grounded-qa`). Each text, a question or a sentence of the documents, is
 reworded by rules: `near` changes two words, `reworded` puts synonyms in the place of most words that have one here,
-turns clauses round and gives a question another frame. Beside each rewording stands the nearest other text, by the mean of
-all three embedders' cosines: what a gate must not take for it. The figure is the area under the ROC curve of the cosine
-between the two; 1.0 parts them wholly. Embedders: `plain` (all words weigh the same, as in campaigns), `documents`
-(inverse document frequency of the corpus' paragraphs) and `items` (of the texts themselves, which no run has before it
-began). The last line is one JSON object.
+turns clauses round and gives a question another frame. Beside each rewording stands the nearest other text, by the
+mean of all three embedders' cosines: what a gate must not take for it. The figure is the area under the ROC curve of
+the cosine between the two; 1.0 parts them wholly. Embedders: `plain` (all words weigh the same, as in campaigns),
+`documents` (inverse document frequency of the corpus' paragraphs) and `items` (of the texts themselves, which no run
+has before it began). The last line is one JSON object.
 """
 
 from __future__ import annotations
