@@ -118,7 +118,7 @@ def worker(**options: Any) -> None:
 
     RUN is a run's folder on this machine, or, with --redis, the campaign file on any.
     """
-    _call("worker", **options)
+    _call("worker", room="campaigns.fleet.worker", **options)
 
 
 @main.command(short_help="Show the fleet of RUN, or give it an order.")
@@ -133,7 +133,7 @@ def fleet(**options: Any) -> None:
 
     requeue makes tasks that were set aside pending again, all of them or TASKS.
     """
-    _call("fleet", **options)
+    _call("fleet", room="campaigns.fleet.commands", **options)
 
 
 @main.command(short_help="Show how far RUN is, and why items were lost.")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,16 +22,11 @@ from .datasets import export_run
 from .doctor import diagnose, print_findings
 from .endings import exit_code, log_end, print_end, print_forecast
 from .fleet.fleet import Fleet
-from .fleet.joining import Place, join_here, join_redis
-from .fleet.overseeing import give_order, look, print_fleet, requeue
-from .folders import find_run
 from .forecast import forecast
 from .progress import Logged, progress_for
-from .reading import reading
 from .recipe_copy import copy_of
 from .recipe_list import all_recipes, print_recipe, print_recipes, recipe_dict
 from .recipe_page import page, section
-from .spec import CampaignSpec, load_spec
 from .starter import write_starter
 from .telemetry.logs import LogFormat, Logs
 from .telemetry.telemetry import Telemetry
@@ -131,50 +125,6 @@ def _run(
         if logs.warned:
             console.print(Text(f"warnings: {logs.file}", style="yellow"))
     return exit_code(report)
-
-
-def worker(
-    run: Path, *, log_format: LogFormat, log_level: str | None, redis: str, shard: str | None, **options: Any
-) -> int:
-    traces, port, host = options.pop("traces"), options.pop("metrics_port"), options.pop("metrics_host")
-    place = Place(telemetry=Telemetry(metrics_port=port, metrics_host=host, traces=traces), **options)
-    with Logs(log_format, log_level, worker=place.known_as) as logs:
-        return logs.answer(lambda: _worker(run, logs, place, redis, shard))
-
-
-def _worker(run: Path, logs: Logs, place: Place, redis: str, shard: str | None) -> int:
-    if redis and run.suffix == ".toml":
-        spec, folder, url = load_spec(run, shard=shard), None, ""
-    else:
-        if shard:
-            raise ConfigError(f"--shard {shard} goes with --redis and a campaign file; {run} is a shard's run already")
-        folder, url = find_run(run)
-        with reading(folder, url) as store:
-            spec = CampaignSpec.model_validate(store.mark("campaign"))
-    logs.follow(spec.name, folder)
-    if redis or folder is None:
-        problem = asyncio.run(join_redis(spec, redis, place))
-    else:
-        problem = asyncio.run(join_here(folder, place, url))
-    return 1 if problem else 0
-
-
-def fleet(run: Path, *, action: str, tasks: Sequence[str], redis: str, store: str, as_json: bool) -> int:
-    folder, url = find_run(run, store)
-    console = open_console()
-    if action == "status":
-        found = asyncio.run(look(folder, redis, url))
-        if as_json:
-            print_json(found.model_dump(mode="json"))
-        else:
-            print_fleet(console, found)
-    elif action == "requeue":
-        count = asyncio.run(requeue(folder, redis, tasks, url))
-        console.print(f"{count} tasks are pending again; `gristmill run` goes on with them")
-    else:
-        asyncio.run(give_order(folder, redis, {"resume": "run"}.get(action, action)))
-        console.print(f"workers are told to {action}")
-    return 0
 
 
 def flow(source: str) -> int:

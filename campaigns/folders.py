@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from ..errors import ConfigError
 from ..storage.postgres_connection import Server
 from ..storage.sqlite import FILE
+from ..storage.store import RunStore
 from ..storage.whereabouts import POINTER, has_run, store_of
 from .spec import load_spec
 
@@ -46,6 +49,16 @@ def find_run(given: Path | None, store: str = "") -> tuple[Path, str]:
 def place_of(folder: Path, store: str) -> str:
     """Returns what to type after --run to find the run again; without a password."""
     return str(folder) if has_run(folder) else f"{folder.name} --store {Server(store).public_url}"
+
+
+@contextmanager
+def reading(folder: Path, url: str) -> Iterator[RunStore]:
+    """Opens what `find_run` found, for reading, while the block runs."""
+    store = RunStore.read(folder, url)
+    try:
+        yield store
+    finally:
+        store.close_reading()
 
 
 def _last_written(folder: Path) -> float:

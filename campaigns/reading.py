@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import asdict
 from heapq import nsmallest
 from pathlib import Path
@@ -20,7 +19,7 @@ from ..storage.returns import remakes_of
 from ..storage.reviews import Reviews
 from ..storage.store import RunStore
 from .datasets import export_runs
-from .folders import find_run, place_of
+from .folders import find_run, place_of, reading
 from .graph_files import require_graph, write_graph
 from .graph_quality import print_quality, quality_dict, quality_of_run
 from .ledger import ledger_dict, ledger_of, lines_of, print_ledger, print_lines, worst
@@ -182,12 +181,3 @@ def export(
     for note in report.notes:
         console.print(Text(note, style="dim"))
     return 0
-
-
-@contextmanager
-def reading(folder: Path, url: str) -> Iterator[RunStore]:
-    store = RunStore.read(folder, url)
-    try:
-        yield store
-    finally:
-        store.close_reading()
