@@ -19,8 +19,8 @@ from ..storage.documents import Skipped, read_documents
 from ..storage.redis_health import Health, redis_health
 from ..storage.whereabouts import has_run
 from .campaign import Campaign
+from .folders import reading
 from .ingest import nothing_read
-from .reading import reading
 from .settings import require_same_settings
 from .spec import CampaignSpec
 
