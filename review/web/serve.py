@@ -116,21 +116,26 @@ async def serve(
         except BaseException:
             await site.aclose()
             raise
-        # access_log: its lines would hold the token. proxy_headers: nothing here believes what a client says of itself.
-        config = uvicorn.Config(
-            create_app(site),
-            log_config=None,
-            access_log=False,
-            proxy_headers=False,
-            lifespan="on",
-            server_header=False,
-            timeout_graceful_shutdown=3,
-        )
         announce(site, console)
         with launched(site, browser):
             warming = asyncio.create_task(site.warm())
-            await uvicorn.Server(config).serve(sockets=[listening])
+            await server_of(site).serve(sockets=[listening])
             await warming
+
+
+def server_of(site: Site) -> uvicorn.Server:
+    """Returns what answers for a site, once it is given a socket that listens."""
+    # access_log: its lines would hold the token. proxy_headers: nothing here believes what a client says of itself.
+    config = uvicorn.Config(
+        create_app(site),
+        log_config=None,
+        access_log=False,
+        proxy_headers=False,
+        lifespan="on",
+        server_header=False,
+        timeout_graceful_shutdown=3,
+    )
+    return uvicorn.Server(config)
 
 
 def announce(site: Site, console: Console) -> None:

@@ -27,7 +27,7 @@ from playwright.async_api import (
     Route,
     async_playwright,
 )
-from served import Served
+from served import Place
 
 ARTEFACTS = Path(os.environ.get("GRISTMILL_SCREENSHOTS") or Path(__file__).with_name("artefacts"))
 NAMES = ("chromium", "chromium-browser", "google-chrome-stable", "google-chrome")
@@ -112,7 +112,7 @@ class People:
 
     async def enter(
         self,
-        served: Served,
+        served: Place,
         path: str = "/",
         *,
         size: tuple[int, int] = WIDE,

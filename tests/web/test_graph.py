@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import re
 import shutil
-import subprocess
-import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +11,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 from browser import NARROW, PATIENCE, People, path_of, shot
+from in_process import typed
 from playwright.async_api import Page, expect
 from processes import starting
 from served import ROOT, Served, serve
@@ -43,13 +42,8 @@ def run_entigraph(folder: Path) -> Path:
         assert old in demo
         demo = demo.replace(old, new)
     campaign.write_text(demo)
-    subprocess.run(
-        [sys.executable, "-m", "gristmill.cli", "run", campaign, "--plain"],
-        cwd=folder,
-        check=True,
-        capture_output=True,
-        timeout=300,
-    )
+    ran = typed("run", campaign, "--plain", cwd=folder)
+    assert ran.returncode == 0, ran.stderr
     return folder / "runs" / "graph"
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from browser import NARROW, PATIENCE, People, cut, lose_answers, path_of, shot, 
 from item_states import AGAIN, STATES, fill, made
 from playwright.async_api import Page, Route, expect
 from processes import until
-from served import Served
+from served import Place, served_here
 
 from gristmill.storage.records import Item
 from gristmill.storage.reviews import Action, Review, Reviews
@@ -33,7 +33,7 @@ IDS = [item.id for _, item in MORE]
 class Run:
     """A run that is served: twelve unclear items to work through, and one in each other state."""
 
-    served: Served
+    served: Place
 
     def history(self, item: str) -> list[Review]:
         store = RunStore.read(self.served.folder)
@@ -50,11 +50,12 @@ class Run:
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def run(review: Callable[..., Awaitable[Served]], tmp_path: Path) -> AsyncIterator[Run]:
+async def run(tmp_path: Path) -> AsyncIterator[Run]:
     store = RunStore.open(tmp_path / "run")
     await fill(store, *MORE)
     await store.close()
-    yield Run(await review(tmp_path / "run"))
+    async with served_here(tmp_path / "run") as place:
+        yield Run(place)
 
 
 async def at(page: Page, item: str) -> None:

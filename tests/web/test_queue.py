@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest_asyncio
 from browser import PATIENCE, People, cut, lose_answers
 from item_states import fill
 from playwright.async_api import Page, expect
-from served import Served
+from served import served_here
 from test_item import IDS, LOST, MORE, OFFLINE, QUEUE, Run, at, sent
 
 from gristmill.storage.store import RunStore
@@ -18,11 +18,12 @@ from gristmill.storage.store import RunStore
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def listed(review: Callable[..., Awaitable[Served]], tmp_path: Path) -> AsyncIterator[Run]:
+async def listed(tmp_path: Path) -> AsyncIterator[Run]:
     store = RunStore.open(tmp_path / "run")
     await fill(store, *MORE)
     await store.close()
-    yield Run(await review(tmp_path / "run"))
+    async with served_here(tmp_path / "run") as place:
+        yield Run(place)
 
 
 async def enter(people: People, run: Run, **options: object) -> Page:
