@@ -132,7 +132,7 @@ def test_a_hostile_quote_is_answered_quickly(ratio: float) -> None:
     draw = random.Random(2)
     letters = [draw.choice("abc") for _ in range(2000)]
     sources = [chunk("ab " * 2000), chunk(" ".join(letters), 1), chunk("c a " * 1000, 2), chunk("abaab " * 400, 3)]
-    started = time.perf_counter()
+    started = time.process_time()
     for quote in (
         "ab " * 300 + "x",
         "a " * 450 + "b",
@@ -144,7 +144,7 @@ def test_a_hostile_quote_is_answered_quickly(ratio: float) -> None:
         " " * 100_000,
     ):
         locate(quote, sources, ratio=ratio)
-    assert time.perf_counter() - started < 2
+    assert time.process_time() - started < 5  # of the processor; quadratic ones take minutes
 
 
 def test_grounded_fraction_counts_words_in_runs_of_the_source() -> None:
@@ -218,9 +218,9 @@ def test_answers_are_compared_by_value_or_by_normalised_text() -> None:
 
 @pytest.mark.parametrize("text", ["1" * 100_000, "1 " * 50_000, "1,111" * 30_000, "\\boxed{" * 20_000, "1/" * 50_000])
 def test_reading_a_number_takes_linear_time(text: str) -> None:
-    started = time.perf_counter()
+    started = time.process_time()
     read_number(text)
-    assert time.perf_counter() - started < 2
+    assert time.process_time() - started < 5  # of the processor; quadratic ones take minutes
 
 
 def test_the_majority_wins_and_ties_and_abstentions_are_told() -> None:

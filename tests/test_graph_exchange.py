@@ -391,9 +391,11 @@ def test_any_text_comes_back_out_of_its_literal(text: str) -> None:
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of four documents, of both kinds that have a title of their own and of two that have none."""
     home = tmp_path_factory.mktemp("exchange")
     corpus = Path(__file__).parent.parent / "examples" / "corpus"
-    campaign = Campaign("tides", [corpus], recipe="entigraph", models={"default": "offline"}, runs=str(home),
+    documents = [corpus / name for name in ("tides.md", "salt-marsh.md", "sihwa-lake.html", "mudflats.txt")]
+    campaign = Campaign("tides", documents, recipe="entigraph", models={"default": "offline"}, runs=str(home),
                         max_tasks=2)  # fmt: skip
     return campaign.run().folder
 

@@ -532,7 +532,7 @@ def large(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     async def make() -> None:
         store = RunStore.open(folder)
-        await fill(store, 50_000, 100_000, 500)
+        await fill(store, 20_000, 40_000, 500)  # whole, some ten times what any answer below may have
         await store.close()
 
     asyncio.run(make())
@@ -542,14 +542,14 @@ def large(tmp_path_factory: pytest.TempPathFactory) -> Path:
 async def test_a_large_graph_is_never_sent_whole(large: Path) -> None:
     async with opened(large) as client:
         part = await json_of(client, "/graph/data")
-        assert (len(part["nodes"]), part["among"], part["entities"]) == (300, 50_000, 50_000)
+        assert (len(part["nodes"]), part["among"], part["entities"]) == (300, 20_000, 20_000)
         assert 0 < len(part["links"]) <= MOST_LINKS
         degrees = [node["degree"] for node in part["nodes"]]
         assert degrees == sorted(degrees, reverse=True)
         hub = part["nodes"][0]
         around = await client.get(f"/graph/data?around={hub['id']}&depth=2&limit=500")
         assert len(around.json()["nodes"]) == 501
-        assert around.json()["among"] > 10_000
+        assert around.json()["among"] > 5_000
         found = await json_of(client, f"/graph/entities/{hub['id']}")
         assert len(found["ties"]) + found["more_ties"] == hub["degree"]
         for address in ("/graph", "/graph/list?order=coverage", "/graph/search?q=valve", f"/graph?entity={hub['id']}"):

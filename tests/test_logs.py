@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import json
 import logging
@@ -17,7 +18,7 @@ import pytest
 from harness import LEASE, Wire, accepting, assert_accounted, run_of, write_campaign
 from isolation import CANARY
 from mock_server import MockServer
-from processes import Start, until
+from processes import TESTS, Start, until
 
 from gristmill.campaigns.telemetry.logs import IN_FILE, IN_PIPE, JsonFormatter, Lines, Logs, TextFormatter
 from gristmill.models.context import ROLE, TASK
@@ -191,15 +192,33 @@ async def test_text_is_as_quiet_as_ever_and_info_goes_to_the_file(tmp_path: Path
         assert "INFO" not in err
 
 
-async def test_a_worker_without_a_folder_warns_on_stderr_without_its_key(
-    tmp_path: Path, gristmill: Start, own_redis: Any
-) -> None:
+# The command line with a worker that waits a second for its coordinator, not a minute.
+IMPATIENT = """
+from gristmill.campaigns.fleet import joining
+from gristmill.cli import main
+joining.PATIENCE = 1.0
+main()
+"""
+
+
+async def test_a_worker_without_a_folder_warns_on_stderr_without_its_key(tmp_path: Path, own_redis: Any) -> None:
     async with MockServer(latency=0.05, answer=accepting) as server:
         path = write_campaign(tmp_path, server, 60)
         secret = f"{CANARY}-password"
         url = own_redis.url.replace("redis://", f"redis://default:{secret}@")
-        worker = await gristmill("worker", path, "--log-level", "info", "--lease", LEASE, GRISTMILL_REDIS=url)
-        code, _, err = await worker.ended(90)
-        assert code == 1, err
+        worker = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-W", "error", "-c", IMPATIENT),
+            *("worker", path, "--log-level", "info", "--lease", str(LEASE)),
+            env={**os.environ, "PYTHONPATH": str(TESTS), "GRISTMILL_REDIS": url},
+            stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.PIPE,
+        )  # fmt: skip
+        try:
+            async with asyncio.timeout(300):
+                err = (await worker.communicate())[1].decode()
+        finally:
+            if worker.returncode is None:
+                worker.kill()
+        assert worker.returncode == 1, err
+        assert "no coordinator has said for 1 s what it runs" in err
         assert secret not in err
         assert sys.executable not in err

@@ -19,6 +19,7 @@ from typing import Any, cast
 import aiohttp
 import pytest
 from harness import LEASE, Wire, accepting, assert_accounted, run_of, write_campaign
+from in_process import typed
 from isolation import CANARY
 from mock_server import MockServer
 from processes import Start, until
@@ -201,16 +202,15 @@ async def test_a_taken_port_is_said_before_anything_is_spent(tmp_path: Path, gri
             code, _, err = await (await gristmill("run", path, "--metrics-port", port)).ended()
             assert code == 1
             assert f"metrics cannot be served on 127.0.0.1 port {port} (Address already in use)" in err
-            code, _, err = await (await gristmill("run", path, "--workers", "1", "--metrics-port", port - 1)).ended()
-            assert code == 1
-            assert "local workers take the ports after it" in err
-        code, _, err = await (
-            await gristmill("run", path, "--metrics-port", 19_000, "--metrics-host", "no-such-host.invalid")
-        ).ended()
-        assert code == 1
-        assert "no-such-host.invalid" in err
-        code, _, err = await (await gristmill("run", path, "--workers", "3", "--metrics-port", 65_534)).ended()
-        assert "go beyond 65535" in err
+            refused = (
+                (("--workers", "1", "--metrics-port", port - 1), "local workers take the ports after it"),
+                (("--metrics-port", 19_000, "--metrics-host", "no-such-host.invalid"), "no-such-host.invalid"),
+                (("--workers", "3", "--metrics-port", 65_534), "go beyond 65535"),
+            )
+            for options, why in refused:
+                done = await asyncio.to_thread(typed, "run", path, *options, cwd=tmp_path)
+                assert done.returncode == 1
+                assert why in done.stderr
         assert server.log == []
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from in_process import typed
 
 from gristmill.cli import main
 
@@ -35,8 +36,7 @@ def test_the_recipe_of_the_page_passes_the_test_of_the_page(project: Path) -> No
 
 
 def test_it_is_described_and_drawn_like_the_built_in_ones(project: Path) -> None:
-    command = [sys.executable, "-m", "gristmill.cli", "recipes", "proverbs:PROVERBS", "--markdown"]
-    done = subprocess.run(command, cwd=project, capture_output=True, text=True, timeout=300)
+    done = typed("recipes", "proverbs:PROVERBS", "--markdown", cwd=project)
     assert done.returncode == 0, done.stderr
     assert "generator: persona-write<br/>responder: respond-to-instruction<br/>new by instruction" in done.stdout
     assert "| `more` | `2` | texts that are made after accepted ones. |" in done.stdout

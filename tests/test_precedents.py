@@ -466,7 +466,7 @@ async def test_a_fleet_shows_the_same_precedents(
         seen.append(body["messages"][-1]["content"])
         return answer(body)
 
-    options = (*redis, "--workers", "2", *(("--store", url) if url else ()))
+    options = (*redis, "--workers", "1", *(("--store", url) if url else ()))
     async with MockServer(latency=0.01, answer=answering) as server_:
         path = write_campaign(tmp_path, server_, 60, flow="precedents_flow:flow", max_tasks=20)
         code, out, err = await (await gristmill("run", path, *options)).ended()
