@@ -1,7 +1,8 @@
 """What prompts are told about a task: one small function of the state for each variable name.
 
-A role lists the names that it gives; `gather` looks each up here, then in the task's attributes, then in the state's
-`values`, so an attribute `persona` of a user's planner is the variable `persona` of a user's prompt.
+A role lists the names that it gives; `gather` looks each up here, then in the newest draft, the task's attributes and
+the state's `values`, so an attribute `persona` of a user's planner is the variable `persona` of a user's prompt. What a
+proposer says or a draft holds comes before an attribute of the same name, which stands where neither is there.
 """
 
 from __future__ import annotations
@@ -109,11 +110,24 @@ def _kind(state: FlowState) -> str:
 
 
 def _proposed(name: str) -> Callable[[FlowState], Any]:
-    return lambda state: state.get("proposal", {}).get(name, "")
+    """What the proposer said; where nobody proposed anything, what the task was given under that name."""
+    return lambda state: (state.get("proposal") or _beside(state)).get(name, "")
 
 
 def _drafted(name: str, empty: Callable[[], Any]) -> Callable[[FlowState], Any]:
-    return lambda state: last_draft(state).fields.get(name, empty())
+    """What the newest draft has, and nothing else once there is one: a task's known answer must not stand for it."""
+
+    def found(state: FlowState) -> Any:
+        if not state.get("drafts") and name in (given := _beside(state)):
+            return given[name]
+        return last_draft(state).fields.get(name, empty())
+
+    return found
+
+
+def _beside(state: FlowState) -> Mapping[str, Any]:
+    """What stands beside the built-in variables: the task's attributes, before the state's `values`."""
+    return {**state.get("values", {}), **state["task"].attributes}
 
 
 _BUILDERS: Given = {
@@ -151,3 +165,9 @@ _BUILDERS: Given = {
     "reasons": lambda state: list(objection_reasons(state)),
     "comment": lambda state: "\n".join(verdict.text for verdict in objections(state) if verdict.text),
 }
+
+TAKEN = frozenset(_BUILDERS) - {
+    "kind", "kind_description", "form", "topic", "quote", "angle",
+    "question", "answer", "title", "text", "questions", "problem", "reasoning", "evidence",
+}  # fmt: skip
+"""Variables that say something else whatever the task's attributes are: no attribute of theirs is ever seen."""

@@ -14,6 +14,8 @@ from ..storage.chunking import chunk
 from ..storage.documents import Skipped, read_documents
 from ..storage.records import Chunk, Document
 from ..storage.store import RunStore
+from .rows import MARK as COLUMNS
+from .rows import Check, Columns
 from .seeds import keep_statements, seed_parts
 from .shards import Shard
 from .spec import CampaignSpec
@@ -37,19 +39,23 @@ async def ingest(
     on_document: Callable[[str], None] | None = None,
     *,
     stopping: asyncio.Event | None = None,
+    check: Check | None = None,
 ) -> Ingested:
     """Reads the campaign's documents into the store, once a run: a resumed run works on what it read first.
 
-    Once `stopping` is set it returns what it has read so far; the next start reads everything anew.
+    Once `stopping` is set it returns what it has read so far; the next start reads everything anew. `check` is given
+    the columns of the rows; what it raises leaves the documents unread.
 
     Raises:
         ConfigError: a path does not exist, or nothing could be read; names what was skipped and why.
     """
     mark = store.mark("ingested")
     if mark is not None:
+        if check is not None and (known := store.mark(COLUMNS)) is not None:  # options may have changed
+            check(Columns.of_mark(known))
         return Ingested(**{**mark, "skipped": Counter(mark["skipped"])})
     await store.forget_documents()  # of a start that ended while it read: the files may have changed since
-    found = Ingested()
+    found, columns = Ingested(), Columns()
     batch: list[tuple[Document, list[Chunk]]] = []
     skipped: list[Skipped] = []
     shard = Shard.parse(spec.shard) if spec.shard else None
@@ -67,6 +73,7 @@ async def ingest(
             continue
         chunks = chunk(document, max_tokens=spec.chunks.max_tokens, overlap=spec.chunks.overlap)
         batch.append((document, chunks))
+        columns.add(document.meta)
         found.documents += 1
         found.chunks += len(chunks)
         found.tokens += sum(part.tokens for part in chunks)
@@ -87,6 +94,9 @@ async def ingest(
             on_document(parts[-1].document.name)
     if not found.chunks and (spec.documents or spec.graph.seed):
         raise nothing_read(spec, skipped)
+    if check is not None:
+        check(columns)
+    await store.set_mark(COLUMNS, columns.as_mark)
     await store.set_mark(
         "ingested",
         {

@@ -111,6 +111,7 @@ class Loop:
 
         Raises:
             AccessDenied, ServerLost, ConfigError, StoreError: what stopped every task; those in flight stay pending.
+            Exception: what `on_outcome` raised; tasks in flight have ended, and no more were begun.
         """
         try:
             while self._stop is None:
@@ -197,7 +198,16 @@ class Loop:
             if outcome is None:
                 self._plan.take_back(task)
                 return
-            self._plan.finished(task, outcome.status, outcome.items)
-            self._stops.count(outcome.status, outcome.reason, refined=is_refine(task))
-            self._returns.ended(task)
-            self._on_outcome(task, outcome)
+            try:
+                self._hear(task, outcome)
+            except Exception as error:  # the task itself is stored: those in flight may end too, and no more begin
+                if self._fatal is None:
+                    self._fatal = error
+                self.drain(Stop("error", str(error)))
+
+    def _hear(self, task: Task, outcome: Outcome) -> None:
+        """Tells all who count how a task ended; an error of theirs would go down with the asyncio task, unheard."""
+        self._plan.finished(task, outcome.status, outcome.items)
+        self._stops.count(outcome.status, outcome.reason, refined=is_refine(task))
+        self._returns.ended(task)
+        self._on_outcome(task, outcome)

@@ -12,12 +12,14 @@ from pydantic import BaseModel, ValidationError
 
 from ..agents import attributes, points
 from ..agents.state import FlowContext, Guard
+from ..agents.variables import TAKEN
 from ..errors import ConfigError
 from ..graphs.exchange.seeds import read_seed, require_seed
 from ..graphs.flows.check import builder_of, infos_of, require_flow
 from ..graphs.flows.loading import flow_of, load_flow
-from ..graphs.recipes.base import SOURCES, LastWord, Options, Planner, Recipe
+from ..graphs.recipes.base import ROWS, SOURCES, LastWord, Options, Planner, Recipe
 from ..graphs.recipes.catalogue import recipe as recipe_by_name
+from ..graphs.recipes.rows import RowsOptions
 from ..graphs.resolution.types import Types
 from ..graphs.sampling.base import Foreseen
 from ..graphs.sampling.sampler import Sampler
@@ -34,9 +36,11 @@ from ..models.tracing import Tracer
 from ..prompts.library import PromptLibrary
 from ..prompts.named import load_named
 from ..storage.datasets.export import require_formats
+from ..storage.returns import MARKS
 from .apart import groups_of, require_apart
 from .guards import guards_of, seeing
 from .novelty import NoveltySpec
+from .rows import RowsWanted, row_of
 from .serving import Serving
 from .spec import CampaignSpec, plain_message
 
@@ -50,6 +54,7 @@ class Prepared:
     `guards` judge every draft; those that compare vectors get the embedder of `novelty` with the models.
     `last_word` decides on what a flow accepted.
     `gated` are the draft fields whose text must be new: the campaign's, or those of the flow's own gate.
+    `rows` says what the recipe's planner wants of the rows.
     """
 
     flow: Flow
@@ -63,6 +68,7 @@ class Prepared:
     novelty: NoveltySpec = field(default_factory=NoveltySpec)
     gated: tuple[str, ...] = ()
     last_word: LastWord | None = None
+    rows: RowsWanted = field(default_factory=RowsWanted)
 
 
 def prepare(
@@ -102,7 +108,7 @@ def prepare(
             )
     own = planner is not None or bool(spec.planner)
     if not own:
-        _require_source(spec, chosen)
+        _require_source(spec, chosen, options)
     if planner is None:
         planner = _load_planner(spec.planner) if spec.planner else chosen.planner
     given = given or {}
@@ -130,13 +136,26 @@ def prepare(
         for name in attributes.PROMPTS:
             prompts.get(name)
     spec.steer.check()
+    _require_names("attributes", (*spec.attributes.values, *spec.attributes.propose))
+    if isinstance(options, RowsOptions):
+        _require_names("options.attributes", options.attributes)
     _require_asked(spec.roles, roles, found)
     last_word = None if own or chosen.last_word is None else chosen.last_word(options)
     gated = spec.novelty.fields or _gated(found)
     guards, novelty = guards_of(spec), spec.novelty
+    wanted = RowsWanted() if own else RowsWanted.of(chosen, options)
     return Prepared(
-        found, planner, options, chosen.gives, needs_graph, roles, prompts, guards, novelty, gated, last_word
+        found, planner, options, chosen.gives, needs_graph, roles, prompts, guards, novelty, gated, last_word, wanted
     )
+
+
+def _require_names(key: str, names: Collection[str]) -> None:
+    """Raises `ConfigError` for an attribute that no prompt would see: the variable of that name says something else."""
+    if hidden := [name for name in names if name in TAKEN or name in MARKS]:
+        raise ConfigError(
+            f"{key}: an attribute '{hidden[0]}' would be seen by no prompt: the variable of that name is the flow's "
+            f"own (docs/prompts.md); give it another name, such as '{hidden[0]}_given'"
+        )
 
 
 def _gated(flow: Flow) -> tuple[str, ...]:
@@ -177,10 +196,15 @@ def roles_of(flow: Flow) -> frozenset[str]:
     return frozenset(info.role for info in infos if info.role)
 
 
-def _require_source(spec: CampaignSpec, chosen: Recipe) -> None:
-    """Raises `ConfigError` for a recipe that works from documents and gets none."""
+def _require_source(spec: CampaignSpec, chosen: Recipe, options: BaseModel) -> None:
+    """Raises `ConfigError` for a recipe that works from documents or rows and gets none."""
     if spec.documents or spec.graph.seed or not chosen.needs & SOURCES:
         return
+    if chosen.needs & ROWS:
+        raise ConfigError(
+            f"there is nothing to work from: recipe '{chosen.name}' needs {', '.join(sorted(chosen.needs & SOURCES))}; "
+            f'add documents = ["rows.jsonl"], a file of lines such as {row_of(chosen, options, spec.text_field)}'
+        )
     raise ConfigError(
         f"there is nothing to work from: recipe '{chosen.name}' needs {', '.join(sorted(chosen.needs & SOURCES))}; "
         'add documents, or a knowledge graph of your own: [graph] seed = "kg.graphml"'

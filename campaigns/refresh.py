@@ -25,6 +25,8 @@ from ..storage.versions import (
     make_current,
 )
 from .ingest import BATCH, batched, nothing_read
+from .rows import MARK as COLUMNS
+from .rows import Check, Columns
 from .seeds import keep_statements, seed_parts
 from .shards import Shard
 from .spec import CampaignSpec
@@ -82,6 +84,7 @@ class _Reading:
     documents: list[tuple[str, str]] = field(default_factory=list)
     skipped: list[tuple[str, str, str]] = field(default_factory=list)
     kept: int = 0
+    columns: Columns = field(default_factory=Columns)
 
 
 async def refresh(
@@ -90,6 +93,7 @@ async def refresh(
     on_document: Callable[[str], None] | None = None,
     *,
     stopping: asyncio.Event | None = None,
+    check: Check | None = None,
 ) -> Refreshed | None:
     """Reads the campaign's documents again and makes what is there now the run's documents.
 
@@ -97,7 +101,8 @@ async def refresh(
     Returns None when `stopping` was set before all were read: the run is as it was.
 
     Raises:
-        ConfigError: a path does not exist, or nothing could be read; the run is as it was.
+        ConfigError: a path does not exist, or nothing could be read, or as `check` raises it, which is given the
+            columns of the rows; the run is as it was.
     """
     before = current_documents(store)
     reading = await _read(spec, store, before, on_document, stopping)
@@ -107,6 +112,8 @@ async def refresh(
         raise nothing_read(
             spec, [Skipped(name=name, reason=why, detail=detail) for name, why, detail in reading.skipped]
         )
+    if check is not None:
+        check(reading.columns)
     now = {name: id for id, name in reading.documents}
     found = _compared(before, now, reading.kept)
     if reading.documents == [(id, name) for name, id in before.items()]:
@@ -114,7 +121,8 @@ async def refresh(
     versions = await asyncio.to_thread(versions_of, store, reading.documents, reading.skipped, before)
     found = replace(found, stale=len(versions.stale), withdrawn=len(versions.withdrawn))
     found = replace(found, stale_accepted=_accepted(store, versions))
-    await make_current(store, _marked(store, versions, found))
+    marked = _marked(store, versions, found)
+    await make_current(store, replace(marked, marks={**marked.marks, COLUMNS: reading.columns.as_mark}))
     return found
 
 
@@ -149,6 +157,7 @@ async def _read(
                 reading.kept += len(same)
             continue
         reading.documents.append((document.id, document.name))
+        reading.columns.add(document.meta)
         if document.id not in known:
             known.add(document.id)
             batch.append((document, chunk(document, max_tokens=spec.chunks.max_tokens, overlap=spec.chunks.overlap)))

@@ -33,6 +33,8 @@ from .progress import Progress
 from .refresh import refresh
 from .returns import Returns
 from .rounds import Contexts, open_round
+from .rows import MARK as COLUMNS
+from .rows import Columns
 from .sampling import sampled
 from .signals import drained_by_signals
 from .spec import CampaignSpec
@@ -129,7 +131,14 @@ class Run:
         with self._ended_in_time(stops):
             progress.phase("reading documents")
             await self._refresh(progress)
-            self.ingested = await ingest(self.spec, self.store, progress.step, stopping=self.stopping)
+            reads = self.refresh or self.store.mark("ingested") is None
+            wanted = self.prepared.rows
+            self.ingested = await ingest(
+                self.spec, self.store, progress.step, stopping=self.stopping, check=wanted.require
+            )
+            if reads and (columns := self.store.mark(COLUMNS)) is not None:
+                for line in wanted.passed_over(Columns.of_mark(columns)):
+                    progress.say(line)
             chunks = self.store.chunks()
             graph = None
             if self.prepared.needs_graph and not self.stopping.is_set():
@@ -224,7 +233,8 @@ class Run:
         """Reads documents again that were read by an earlier start, when this one was asked to."""
         if not self.refresh or self.store.mark("ingested") is None:
             return
-        found = await refresh(self.spec, self.store, progress.step, stopping=self.stopping)
+        check = self.prepared.rows.require
+        found = await refresh(self.spec, self.store, progress.step, stopping=self.stopping, check=check)
         if found is not None:
             progress.say(found.described)
 

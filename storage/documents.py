@@ -134,7 +134,11 @@ def _load(source: Source) -> Iterator[Document | Skipped]:
             raise DocumentError(source.name, "unsupported", f"{suffix}; formats are {', '.join(sorted(FORMATS))}")
         module, function = target.split(":")
         loader = cast(Loader, getattr(importlib.import_module(f".loaders.{module}", __package__), function))
-        yield from loader(source)
+        found = None
+        for found in loader(source):
+            yield found
+        if found is None:
+            raise DocumentError(source.name, "empty", "has no rows")
     except DocumentError as error:
         yield Skipped.of(error)
     except OSError as error:

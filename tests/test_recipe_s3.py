@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from recipes_student import CASES, GOLD, SUBJECTS, label_of, s3, subject_of
-from seed_recipes import Case, Ran, mark
+from seed_recipes import Case, Ran, mark, read
 
-from gristmill import Request, RunStore
+from gristmill import Request, RunStore, Scripted
 from gristmill.errors import ConfigError
+from gristmill.storage.records import Chunk
 
 CASE = CASES["s3"]
 
@@ -21,6 +24,16 @@ def rounds(folder: Path) -> dict[int, dict[str, Any]]:
     store = RunStore.read(folder / "runs" / "t")
     try:
         return {int(number): found for number, found in store.mark("notes")["rounds"].items()}
+    finally:
+        store.close_reading()
+
+
+def text_of(folder: Path, row: str) -> str:
+    """The text of a gold row by the id that the notes have."""
+    store = RunStore.read(folder / "runs" / "t")
+    try:
+        ((body,),) = store.rows("SELECT body FROM chunks WHERE id = ?", row)
+        return Chunk.model_validate_json(body).text
     finally:
         store.close_reading()
 
@@ -47,7 +60,7 @@ def test_what_is_written_follows_the_errors_and_carries_their_labels(tmp_path: P
     ran = CASE.run(tmp_path)
     found = rounds(tmp_path)
     for number in sorted(found)[:-1]:
-        wrong = {GOLD[place]["text"]: said for place, said in found[number]["wrong"]}
+        wrong = {text_of(tmp_path, row): said for row, said in found[number]["wrong"]}
         drawn = Counter()  # type: Counter[str]
         for task in of_round(ran, number):
             (asked,) = [one for one in ran.asked("s3-extrapolate") if one.task == task.id]
@@ -61,6 +74,30 @@ def test_what_is_written_follows_the_errors_and_carries_their_labels(tmp_path: P
         if item.attributes["round"] != "0":
             assert len(item.chunks) == 1
             assert item.attributes["predicted"] != item.fields["label"]
+
+
+def test_a_refresh_in_the_middle_of_a_round_leaves_its_errors_what_they_were(tmp_path: Path) -> None:
+    """A row that comes in front moves all others; one that goes takes its own errors with it, and no others."""
+    cut = CASE.run(tmp_path, max_tasks=9, concurrency=1)
+    noted = rounds(tmp_path)[1]["wrong"]
+    assert len(of_round(cut, 1)) == 3, "the round is not drawn to its end"
+    gone = next(row for row, _ in noted if all(task.chunks != (row,) for task in of_round(cut, 1)))
+    lost = text_of(tmp_path, gone)
+    left = [row for row in GOLD if row["text"] != lost]
+    moved = replace(CASE, rows=[{"text": "On a boat, a cable frayed near the plug.", "label": "hardware"}, *left])
+    report = asyncio.run(moved.campaign(tmp_path, Scripted(s3)).execute(refresh=True))
+    assert report.stop.code == "exhausted"
+    assert report.books.balanced
+    assert rounds(tmp_path)[1]["wrong"] == noted
+    tasks, _ = read(tmp_path)
+    errors = [task for task in tasks if task.attributes["round"] == "1"]
+    said = dict(map(tuple, noted))
+    assert len(errors) > 3
+    for task in errors:
+        (row,) = task.chunks
+        assert task.attributes["predicted"] == said[row]
+        assert task.attributes["label"] == label_of(text_of(tmp_path, row)) != said[row]
+        assert row != gone
 
 
 def test_the_calls_of_a_text(tmp_path: Path) -> None:
@@ -136,7 +173,7 @@ def test_gold_never_leaves_and_a_test_set_is_kept_out(tmp_path: Path) -> None:
     [
         ([row for row in GOLD if row["label"] == "hardware"], {}, "two labels at least, and all 12 have 'hardware'"),
         (GOLD, {"labels": {"hardware": "a part"}}, "rows with the label 'software', which options.labels does not"),
-        ([{"text": "no label"}, *GOLD], {}, "reads the column 'label', and a row has none"),
+        ([{"text": "no label"}, *GOLD], {}, "1 of 25 have no value there"),
     ],
 )
 def test_gold_that_cannot_teach_is_said_at_once(

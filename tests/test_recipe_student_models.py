@@ -98,8 +98,11 @@ def test_a_round_s_accuracy_is_counted_and_without_a_trainer_there_is_one(tmp_pa
     found = notes(tmp_path)
     assert list(found) == [1]
     assert found[1]["accuracy"] == pytest.approx(8 / 24)
+    examined = [task for task in ran.tasks if task.kind == "error" and "predicted" not in task.attributes]
     assert found[1]["wrong"] == [
-        [place, OTHER[row["label"]]] for place, row in enumerate(GOLD) if subject_of(row["text"]) not in KNOWN
+        [task.chunks[0], OTHER[row["label"]]]
+        for task, row in zip(examined, GOLD, strict=True)
+        if subject_of(row["text"]) not in KNOWN
     ]
     assert {task.attributes["round"] for task in ran.tasks} == {"0", "1"}
     assert ran.report.stop.code == "exhausted"

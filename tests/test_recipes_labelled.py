@@ -126,7 +126,7 @@ def test_cotam_rejects_a_text_whose_label_did_not_switch(tmp_path: Path) -> None
 def test_cotam_needs_a_label_on_each_row_and_two_of_them(tmp_path: Path) -> None:
     for folder in ("none", "one"):
         (tmp_path / folder).mkdir()
-    with pytest.raises(ConfigError, match=r"reads the column 'label', and a row has none \(it has: note\)"):
+    with pytest.raises(ConfigError, match=r"of every row, and no row has it \(there are: note\)"):
         replace(CASES["cotam"], rows=[{"text": "Soup.", "note": 1}]).run(tmp_path / "none")
     with pytest.raises(ConfigError, match="there is one alone: bad"):
         replace(CASES["cotam"], rows=LABELLED[:1]).run(tmp_path / "one")

@@ -15,6 +15,7 @@ from gristmill.agents.critic import critic
 from gristmill.agents.generator import generator
 from gristmill.agents.panel import panel
 from gristmill.agents.teachable import teachable
+from gristmill.agents.variables import gather
 from gristmill.errors import ConfigError, FlowError
 from gristmill.graphs.flows.check import builder_of, check_flow, infos_of
 from gristmill.graphs.flows.routing import settle
@@ -22,6 +23,7 @@ from gristmill.graphs.recipes.catalogue import recipe, recipes
 from gristmill.graphs.recipes.examples import example_of
 from gristmill.models.spec import ModelSpec
 from gristmill.prompts.library import BUILT_IN, PromptLibrary, read_prompt
+from gristmill.storage.records import Draft, Task
 
 SCORED = [
     (name, option)
@@ -258,6 +260,37 @@ def test_a_flow_of_ones_own_is_held_to_what_its_nodes_compare(tmp_path: Path) ->
     with pytest.raises(ConfigError, match="roles teacher, pupil are all"):
         prepared("rows", tmp_path, flow=build)
     prepared("rows", tmp_path, flow=build, models={"default": "openai_api/a", "pupil": "openai_api/b"})
+
+
+# attributes
+
+
+@pytest.mark.parametrize("name", ["passage", "relations", "reviewer_note", "traits", "comment", "refines"])
+def test_an_attribute_that_no_prompt_would_see_is_refused(name: str, tmp_path: Path) -> None:
+    said = f"attributes: an attribute '{name}' would be seen by no prompt"
+    for attributes in ({"values": {name: ["a", "b"]}}, {"propose": ["length", name]}):
+        with pytest.raises(ConfigError, match=f"^{said}"):
+            prepared("grounded-qa", tmp_path, attributes=attributes)
+    graph: StateGraph[Any, Any, Any, Any] = StateGraph(FlowState, context_schema=FlowContext)
+    graph.add_node("settle", settle)
+    graph.add_edge(START, "settle")
+    graph.add_edge("settle", END)
+    with pytest.raises(ConfigError, match=rf"^options.{said}.*such as '{name}_given'"):
+        prepared("rows", tmp_path, flow=lambda: graph, options={"attributes": {name: "a"}})
+    prepared("grounded-qa", tmp_path, attributes={"values": {"topic": ["a"], "kind": ["fact"], "tone": ["b"]}})
+
+
+def test_what_was_proposed_or_drafted_comes_before_an_attribute_which_stands_where_nothing_was() -> None:
+    names = ("topic", "question", "answer", "tone")
+    attributes = {"topic": "mills", "question": "When?", "answer": "1742", "tone": "dry"}
+    state: FlowState = {"task": Task.of("chunk", attributes=attributes)}
+    assert gather(state, names) == attributes, "no proposer, no draft"
+    state["values"] = {"angle": "when", "topic": "weirs"}
+    assert gather(state, ("topic", "angle", "quote")) == {"topic": "mills", "angle": "when", "quote": ""}
+    state["proposal"] = {"suitable": True, "topic": "oats", "angle": ""}
+    assert gather(state, ("topic", "angle", "quote")) == {"topic": "oats", "angle": "", "quote": ""}
+    state["drafts"] = [Draft(index=0, by="generator", messages=(), fields={"question": "Who?"})]
+    assert gather(state, names) == {"topic": "oats", "question": "Who?", "answer": "", "tone": "dry"}
 
 
 # names

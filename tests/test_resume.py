@@ -202,6 +202,30 @@ async def test_failures_of_what_was_in_flight_do_not_rename_an_interruption() ->
     assert (await running).code == "interrupted"
 
 
+async def test_an_error_of_who_watches_ends_the_run_and_is_raised(tmp_path: Path) -> None:
+    """It was lost with the asyncio task that it came up in, and the campaign ran on unseen."""
+
+    class Broken(Progress):
+        def outcome(self, outcome: Outcome) -> None:
+            super().outcome(outcome)
+            if self.done == 2:
+                raise BrokenPipeError("nobody reads on")
+
+    rows(tmp_path, 30)
+    chosen = campaign(tmp_path, concurrency=3)
+    with pytest.raises(BrokenPipeError, match="nobody reads on"):
+        await chosen.execute(Broken())
+    store = RunStore.read(chosen.spec.folder)
+    try:
+        books = store.books()
+        assert books.balanced
+        assert 2 <= books.planned - books.pending <= 5, "those in flight ended, and no more began"
+        assert store.mark("stop") == {"code": "error", "text": "nobody reads on"}
+    finally:
+        store.close_reading()
+    assert (await campaign(tmp_path).execute()).books.pending == 0
+
+
 class Tasks:
     """A plan without end."""
 

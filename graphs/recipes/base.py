@@ -260,6 +260,9 @@ NEEDS: Mapping[str, str] = MappingProxyType(
 SOURCES = frozenset({"documents", "graph", "seeds", "labels"})
 """The needs that a campaign's documents meet."""
 
+ROWS = frozenset({"seeds", "labels"})
+"""Those of them that are rows of a table."""
+
 
 LastWord = Callable[[PlanView, Item], Verdict]
 """`(view, item) -> verdict`: accepts or rejects an item that the flow accepted, where accepted items are known. It asks

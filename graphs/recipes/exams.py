@@ -1,7 +1,7 @@
 """How the student of a round does on gold rows: a classifier that is made for it, or a model that tasks asked.
 
-An exam is JSON values, a round's note: `items` accepted before it, `accuracy`, and what is `wrong`: pairs of a row's
-place and what the student took it for.
+An exam is JSON values, a round's note: `items` accepted before it, `accuracy`, and what is `wrong`: pairs of the id of
+a row's chunk and what the student took it for. Places would be those of other rows after a refresh.
 """
 
 from __future__ import annotations
@@ -30,7 +30,8 @@ def examined(view: PlanView, rows: Sequence[tuple[str, str]], seed: int, recipe:
             f"says why, mend the prompts, the model or options.labels"
         )
     exam = examine(Student.taught(taught, seed=seed), rows)
-    return {"items": len(taught), "accuracy": exam.accuracy, "wrong": [list(one) for one in exam.wrong]}
+    wrong = [[view.chunks[place].id, said] for place, said in exam.wrong]
+    return {"items": len(taught), "accuracy": exam.accuracy, "wrong": wrong}
 
 
 def answered(view: PlanView, turn: int, recipe: str) -> dict[str, Any]:
@@ -39,23 +40,27 @@ def answered(view: PlanView, turn: int, recipe: str) -> dict[str, Any]:
     Raises:
         ConfigError: all failed.
     """
-    places = {chunk.id: place for place, chunk in enumerate(view.chunks)}
-    wrong: dict[int, str] = {}
-    right = set[int]()
+    known = dict.fromkeys(chunk.id for chunk in view.chunks)
+    wrong: dict[str, str] = {}
+    right = set[str]()
     for _, item in Ends(view).new():
-        place = places.get(item.chunks[0]) if item.chunks and item.attributes.get(ROUND) == str(turn) else None
-        if place is None:
+        row = item.chunks[0] if item.chunks and item.attributes.get(ROUND) == str(turn) else None
+        if row is None or row not in known:
             continue
         if RIGHT in item.reasons:
-            right.add(place)
+            right.add(row)
         elif item.drafts and (said := item.drafts[0].fields.get(PREDICTED)):
-            wrong[place] = str(said)
+            wrong[row] = str(said)
     if not right and not wrong:
         raise ConfigError(
-            f"the student of '{recipe}' gave no label to any of {len(places)} gold rows; `gristmill status` says why"
+            f"the student of '{recipe}' gave no label to any of {len(known)} gold rows; `gristmill status` says why"
         )
     accuracy = len(right) / (len(right) + len(wrong))
-    return {"items": len(view.accepted), "accuracy": accuracy, "wrong": [list(one) for one in sorted(wrong.items())]}
+    return {
+        "items": len(view.accepted),
+        "accuracy": accuracy,
+        "wrong": [[row, wrong[row]] for row in known if row in wrong],
+    }
 
 
 def stalled(view: PlanView, turn: int, patience: int) -> bool:

@@ -95,26 +95,29 @@ def plan_s3(view: PlanView, rng: random.Random, options: S3Options) -> Iterator[
             yield Task.of("seed", attributes={"label": label, ROUND: "0", "classes": list(labels)}, seed=number)
     yield from ended(view)
     asks = options.student == "model"
+    known = {chunk.id: label for chunk, (_, label) in zip(view.chunks, rows, strict=True)}
 
-    def error(place: int, turn: int, number: int, **more: Any) -> Task:
-        attributes = {"label": rows[place][1], **more, ROUND: str(turn), "classes": list(labels)}
+    def error(row: str, turn: int, number: int, **more: Any) -> Task:
+        attributes = {"label": known[row], **more, ROUND: str(turn), "classes": list(labels)}
         # Rounds differ in their seeds: the cache would have the text that was written after the same error before.
         seed = (turn - 1) * options.per_error + number
-        return Task.of("error", chunks=(view.chunks[place].id,), attributes=attributes, seed=seed)
+        return Task.of("error", chunks=(row,), attributes=attributes, seed=seed)
 
     for turn in range(1, options.rounds + 1):
         if asks:
             yield from handed(view, turn - 1)
-            for place in range(len(rows)):
-                yield error(place, turn, 0, **served(view, STUDENT, turn))
+            for row in known:
+                yield error(row, turn, 0, **served(view, STUDENT, turn))
             yield from ended(view)
         found = noted(view, turn, lambda at=turn: _exam(view, options, rows, start, at))  # type: ignore[misc]
         if not found["wrong"] or stalled(view, turn, options.patience):
             return
         drawn = chance(NAME, start, turn).sample(found["wrong"], min(options.most_errors, len(found["wrong"])))
+        said = dict(map(tuple, drawn))
         for number in range(int(asks), options.per_error):
-            for place, said in sorted(drawn):
-                yield error(place, turn, number, **{PREDICTED: said})
+            for row in known:  # of `drawn` a refresh may have taken some since
+                if row in said:
+                    yield error(row, turn, number, **{PREDICTED: said[row]})
         yield from ended(view)
         if asks and view.trained is None:
             return
