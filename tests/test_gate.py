@@ -25,6 +25,8 @@ from gristmill.evals.duplicates.claimed import Claimed
 from gristmill.evals.duplicates.gate import GatePool, Likeness
 from gristmill.evals.duplicates.marks import Mark, restored, squeezed, tag_of
 from gristmill.evals.duplicates.near import signature
+from gristmill.evals.duplicates.replica import Replica, entry_of
+from gristmill.evals.duplicates.semantic_index import SemanticIndex
 from gristmill.evals.duplicates.shared import RedisPool
 from gristmill.evals.numeric import Matrix
 from gristmill.models.layers.meter import Lineage
@@ -286,6 +288,38 @@ def test_marks_are_read_as_they_were_written() -> None:
     for broken in (b"", b"h" * 15, b"h" * 16 + b"\x03" + b"s" * 5, b"h" * 16 + b"\x00abc"):
         with pytest.raises(StoreError, match="a claim of"):
             Mark.unpacked(broken)
+
+
+async def test_a_log_is_followed_in_blocks_as_it_is_one_by_one() -> None:
+    rng = np.random.default_rng(3)
+    rows = rng.standard_normal((300, 24)).astype(np.float32)
+    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+    tag = tag_of("a")
+    marks = [Mark(bytes([at // 256, at % 256]) * 8, 0, b"", tag, squeezed(row)) for at, row in enumerate(rows)]
+    log: list[bytes] = []
+    for at, mark in enumerate(marks):
+        log.append(entry_of(mark))
+        if at % 5 == 4:  # freed while it is new, and long after; one of them is there again
+            log.append(mark.hash[:8])
+            log.append(marks[at // 2].hash[:8])
+        if at % 15 == 14:
+            log.append(entry_of(mark))
+    log[7] = b""  # stood here, and was freed
+    whole, single = Replica(), Replica()
+    await whole.follow(b"log", 0, log)
+    for place, entry in enumerate(log):
+        await single.follow(b"log", place, [entry])
+    assert (len(whole), whole.known) == (len(single), single.known) == (len(single), len(log))
+    for mark in marks:
+        assert await whole.nearest(mark.vector) == await single.nearest(mark.vector)
+    with pytest.raises(ValueError, match="came to vectors of 24"):
+        index_of(rows).add_all([7], np.ones((1, 3), dtype=np.int8))
+
+
+def index_of(rows: Matrix) -> SemanticIndex:
+    index = SemanticIndex()
+    index.add_all(list(range(len(rows))), rows)
+    return index
 
 
 # In a campaign

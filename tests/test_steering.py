@@ -208,6 +208,31 @@ async def test_a_saturated_cell_is_drawn_no_more_and_tried_seldom() -> None:
     assert [counted for counted in kinds(every[-600:]).items() if counted[0] == "list"], "it is tried again"
 
 
+async def test_a_planner_that_waits_for_what_rests_goes_on_and_one_that_insists_ends() -> None:
+    wave = [task("definition", number) for number in range(100, 104)]
+
+    class Insisting(Walk):
+        given = 0
+
+        async def candidates(self, count: int) -> Any:
+            if first := await super().candidates(count):
+                return first
+            if any(not self._news(one) for one in wave):
+                return WAIT
+            self.given += 1
+            return wave
+
+    source = Insisting([task("definition", number) for number in range(40)])
+    steering = steered(source, dimensions=("kind",), after=5, exploration=0.02)
+    async with asyncio.timeout(30):
+        while drawn := await batch(steering, source):
+            for one in drawn:
+                steering.ended(one, Status.REJECTED, 0.0)
+    assert drawn is WAIT
+    assert 2 <= source.given < 5, "what is given up is asked for again, and then refused"
+    assert all(map(steering.holds, (one.id for one in wave)))
+
+
 async def test_a_cell_that_is_new_again_comes_back() -> None:
     source = Walk(corpus(300))
     steering = steered(source, exploration=0.1)
