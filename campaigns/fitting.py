@@ -24,8 +24,8 @@ FITTING: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
 
 PAIRED: Final = frozenset(
     {
-        "best-of-n", "codeclm", "mixture-of-agents", "open-math", "plan-search", "rest", "reverse-gen", "scale-quest",
-        "sense", "sequential-refinement", "toa",
+        "best-of-n", "codeclm", "dart", "mixture-of-agents", "open-math", "plan-search", "rest", "reverse-gen",
+        "scale-quest", "sense", "sequential-refinement", "toa",
     }
 )  # fmt: skip
 """Recipes whose items keep a worse answer to the same prompt: `dpo` makes preference pairs of them."""

@@ -30,6 +30,7 @@ from gristmill import CampaignReport, Telemetry, errors
 from gristmill.agents.point_settings import PointSettings
 from gristmill.campaigns import spec as specs
 from gristmill.campaigns.datasets import export_run
+from gristmill.campaigns.fitting import FITTING, PAIRED
 from gristmill.campaigns.novelty import NoveltySpec
 from gristmill.campaigns.spec import CampaignSpec, make_spec
 from gristmill.campaigns.telemetry.metrics import METRICS
@@ -217,6 +218,11 @@ def test_every_recipe_is_found_from_what_one_has_and_from_what_one_wants(heading
     assert set(recipes()) <= named, set(recipes()) - named
 
 
+def test_the_guide_says_which_recipes_give_preference_pairs() -> None:
+    (pairs,) = (row[1] for row in rows(section(GUIDE, "From what you want")) if row[0].startswith("preference pairs"))
+    assert set(names(pairs)) == PAIRED
+
+
 def test_the_guide_says_what_each_recipe_needs() -> None:
     told: dict[str, set[str]] = {name: set() for name in recipes()}
     for row in rows(section(GUIDE, "From what you have")):
@@ -254,6 +260,7 @@ def test_the_formats_of_each_kind_hold_its_items(tmp_path: Path) -> None:
         made = export_run(tmp_path / name / "runs" / "t", formats=sorted(told | {"chat", "retrieval"}))
         whole = {one for one, sides in made.counts.items() if sum(sides.values()) == len(ran.accepted)}
         assert told - {"dpo"} <= whole, kind
+        assert set(FITTING[kind]) - {"jsonl"} <= told, kind
         assert ("retrieval" in whole) == ("retrieval" in told), kind
         assert ("chat" in whole) == (kind != "pretraining"), kind
         for either in table[kind][1].split(" with "):
