@@ -140,6 +140,15 @@ def test_an_unknown_prompt_names_the_nearest_and_where_it_was_looked_for(tmp_pat
         PromptLibrary().get("define-term")
 
 
+def test_the_table_of_front_matter_is_the_code(tmp_path: Path) -> None:
+    table = PAGE.partition("| front matter | |\n")[2].partition("\n\n")[0]
+    told = [name for line in table.splitlines() for name in re.findall(r"`(\w+)`", line.split("|")[1])]
+    with pytest.raises(PromptError, match="unknown front matter") as caught:
+        prompt(tmp_path, "colour: red")
+    known = str(caught.value).partition("(there are: ")[2].rstrip(")").split(", ")
+    assert sorted(told) == sorted(known)
+
+
 def test_the_table_of_variables_is_the_code() -> None:
     table = PAGE.partition("| built in | |\n")[2].partition("\n\n")[0]
     told = [name for line in table.splitlines() for name in re.findall(r"`(\w+)`", line.split("|")[1])]
