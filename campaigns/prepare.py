@@ -34,7 +34,7 @@ from ..models.replicas import Router
 from ..models.spec import ModelSpec
 from ..models.tracing import Tracer
 from ..prompts.library import PromptLibrary
-from ..prompts.named import load_named
+from ..prompts.named import load_named, look_in
 from ..storage.datasets.export import require_formats
 from ..storage.returns import MARKS
 from .apart import groups_of, require_apart
@@ -86,6 +86,7 @@ def prepare(
     Raises:
         ConfigError, FlowError, PromptError: what does not fit, and the mend.
     """
+    look_in(spec.home)
     require_formats(spec.export.formats)
     if spec.graph.seed:
         require_seed(spec.graph.seed)

@@ -188,6 +188,8 @@ class CampaignSpec(Part):
     max_tasks:  plan at most this many tasks.
     concurrency: tasks in flight at most.
     runtime:    what runs the flow: `auto` (plain graphs directly, others on LangGraph) or `langgraph` always.
+    home:       the folder in which modules are looked up that are named here, before the working folder; that of the
+                file where a campaign is read from one.
     shard:      `3/64` takes a 64th of the documents and of the limits; `make_spec` adds it to the name.
     """
 
@@ -206,6 +208,7 @@ class CampaignSpec(Part):
     concurrency: int = Field(default=32, ge=1, le=10_000)
     runtime: Literal["auto", "langgraph"] = "auto"
     runs: str = "runs"
+    home: str = ""
     text_field: str = "text"
     shard: str = ""
     chunks: ChunkSpec = ChunkSpec()
@@ -324,7 +327,8 @@ def _divided(spec: CampaignSpec, shard: Shard) -> CampaignSpec:
 
 
 def load_spec(path: str | Path, **overrides: Any) -> CampaignSpec:
-    """Reads a campaign from a TOML file. Its relative paths are meant from the file's folder.
+    """Reads a campaign from a TOML file. Its relative paths are meant from the file's folder, and so are the modules
+    that it names; what workers read as well is made absolute, since they may be started elsewhere.
 
     Raises:
         ConfigError: no such file, not TOML, or keys that are wrong; names them and the mend.
@@ -351,8 +355,9 @@ def load_spec(path: str | Path, **overrides: Any) -> CampaignSpec:
     return spec.model_copy(
         update={
             "documents": tuple(_under(base, name) for name in spec.documents),
-            "prompts": tuple(_under(base, name) for name in spec.prompts),
-            "options": with_files(spec.options, lambda name: _under(base, name)),
+            "home": _at(base, spec.home),
+            "prompts": tuple(_at(base, name) for name in spec.prompts),
+            "options": with_files(spec.options, lambda name: _at(base, name)),
             "runs": runs,
             "novelty": spec.novelty.model_copy(
                 update={"against": tuple(_under(base, name) for name in spec.novelty.against)}
@@ -375,6 +380,10 @@ def load_spec(path: str | Path, **overrides: Any) -> CampaignSpec:
 
 def _under(base: Path, name: str | os.PathLike[str]) -> str:
     return os.path.normpath(base / Path(name).expanduser())
+
+
+def _at(base: Path, name: str | os.PathLike[str]) -> str:
+    return os.path.abspath(_under(base, name))
 
 
 def with_files(options: Mapping[str, Any], change: Callable[[str], str]) -> dict[str, Any]:

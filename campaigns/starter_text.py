@@ -156,9 +156,10 @@ def _paid() -> Iterator[str]:
 
 
 def _sources(start: Start) -> Iterator[str]:
+    own = ":" in start.called  # settings are those of a built-in name: for another they have to be said
     if settings := start.recipe.settings:
-        yield "# The recipe sets these; yours win:"
-        yield from _tables(settings)
+        yield f"# {'What the recipe needs:' if own else 'The recipe sets these; yours win:'}"
+        yield from _tables(settings, "" if own else "# ")
     elif "graph" in start.recipe.needs:
         yield _line("# [graph]", "the knowledge graph, made of the documents before the first task")
         yield _line('# extractor = "model"', '"terms" reads by rules and asks no model, "mixed" does both')
@@ -168,15 +169,15 @@ def _sources(start: Start) -> Iterator[str]:
         yield _line("# max_tokens = 512", "a row is taken whole: raise it for longer ones")
 
 
-def _tables(settings: Mapping[str, Any], path: tuple[str, ...] = ()) -> Iterator[str]:
-    """The settings as tables of TOML in comments: a table's own keys first."""
+def _tables(settings: Mapping[str, Any], sign: str, path: tuple[str, ...] = ()) -> Iterator[str]:
+    """The settings as tables of TOML, each line behind `sign`: a table's own keys first."""
     own = {key: value for key, value in settings.items() if not isinstance(value, Mapping)}
     if path and own:
-        yield f"# [{'.'.join(path)}]"
-    yield from (f"# {key} = {toml(value)}" for key, value in own.items())
+        yield f"{sign}[{'.'.join(path)}]"
+    yield from (f"{sign}{key} = {toml(value)}" for key, value in own.items())
     for key, value in settings.items():
         if isinstance(value, Mapping):
-            yield from _tables(value, (*path, key))
+            yield from _tables(value, sign, (*path, key))
 
 
 def _train(start: Start) -> Iterator[str]:

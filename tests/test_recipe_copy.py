@@ -13,7 +13,7 @@ import pytest
 from click.testing import CliRunner
 
 from gristmill.campaigns.recipe_copy import absolute
-from gristmill.campaigns.spec import make_spec
+from gristmill.campaigns.spec import load_spec, make_spec
 from gristmill.cli import main
 from gristmill.errors import ConfigError
 from gristmill.graphs.recipes.catalogue import recipe, recipes
@@ -88,7 +88,14 @@ def test_every_recipe_can_be_copied_and_its_flow_is_sound(project: Path) -> None
         assert "from ." not in path.read_text()
 
 
-def test_the_copied_campaign_runs_in_workers_from_its_folder(project: Path) -> None:
+def test_a_copy_has_the_settings_that_the_built_in_name_brings(project: Path) -> None:
+    for name in ("gsdp", "entigraph", "bare"):
+        copied(name)
+        copy, built_in = load_spec(f"{name}.toml"), make_spec({"name": name, "recipe": name})
+        assert (copy.chunks, copy.graph) == (built_in.chunks, built_in.graph), name
+
+
+def test_the_copied_campaign_runs_in_workers_from_another_folder(project: Path) -> None:
     shutil.copytree(ROOT / "examples" / "corpus", project / "documents")
     copied("grounded-qa")
     taxonomy = (project / "recipes" / "question_kinds.toml").read_text()
@@ -96,8 +103,9 @@ def test_the_copied_campaign_runs_in_workers_from_its_folder(project: Path) -> N
         "taxonomy": "recipes/question_kinds.toml"
     }
     (project / "recipes" / "question_kinds.toml").write_text(taxonomy.replace("default = true", "default = false", 1))
-    command = [sys.executable, "-m", "gristmill.cli", "run", "grounded-qa.toml", "--target", "3", "--workers", "1"]
-    done = subprocess.run(command, cwd=project, capture_output=True, text=True, timeout=300)
+    (project / "elsewhere").mkdir()
+    command = [sys.executable, "-m", "gristmill.cli", "run", "../grounded-qa.toml", "--target", "3", "--workers", "1"]
+    done = subprocess.run(command, cwd=project / "elsewhere", capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
     assert "the target of 3 accepted items is reached" in done.stdout
 

@@ -6,6 +6,7 @@ import hashlib
 import inspect
 from collections.abc import Mapping
 from importlib import metadata
+from pathlib import Path
 from typing import Any
 
 import orjson
@@ -15,7 +16,7 @@ from ...errors import ConfigError
 from ...graphs.flows.check import builder_of, infos_of
 from ...graphs.flows.picture import mermaid
 from ..prepare import Prepared
-from ..spec import CampaignSpec
+from ..spec import CampaignSpec, with_files
 
 LEASE, RUN = "lease", "run"
 
@@ -31,7 +32,7 @@ def manifest_of(spec: CampaignSpec, prepared: Prepared) -> dict[str, Any]:
     return {
         "package": metadata.version("gristmill"),
         "recipe": spec.recipe,
-        "options": orjson.loads(prepared.options.model_dump_json()),
+        "options": with_files(orjson.loads(prepared.options.model_dump_json()), lambda name: Path(name).name),
         "flow": _digest(mermaid(prepared.flow)),
         "nodes": {name: _digest(_source(node.runnable)) for name, node in sorted(nodes.items())},
         "prompts": {name: prepared.prompts.get(name).version for name in sorted(prompts)},

@@ -16,8 +16,8 @@ def load_flow(name: str) -> StateGraph[Any, Any, Any, Any]:
     """Imports `module:attribute` and returns its `StateGraph`.
 
     The attribute is a `StateGraph`, a compiled one, or a function without required parameters that returns either.
-    The working folder is on the import path for the time of this import, so `my_flow.py` beside the campaign file is
-    `my_flow:flow`. Importing a module runs it: name only your own.
+    The campaign file's folder and the working folder are on the import path for the time of this import, so
+    `my_flow.py` beside the campaign file is `my_flow:flow`. Importing a module runs it: name only your own.
 
     Raises:
         FlowError: the name is malformed, the module or attribute is missing or fails, or it is no flow.

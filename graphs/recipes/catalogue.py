@@ -70,7 +70,8 @@ def settings_of(name: str) -> Mapping[str, Any]:
 def recipe(name: str) -> Recipe:
     """Returns the recipe called `name`, or the one of a user's own that `module:attribute` names.
 
-    As with flows, the working folder is on the import path for the time of the import, which runs the module.
+    As with flows, the campaign file's folder and the working folder are on the import path for the time of the import,
+    which runs the module.
 
     Raises:
         ConfigError: there is none, and which is the nearest; or what the name leads to is no recipe.
