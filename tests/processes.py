@@ -15,7 +15,7 @@ from pathlib import Path
 
 TESTS = Path(__file__).parent
 MARK = "GRISTMILL_TEST_MARK"  # an environment variable that children inherit: how orphans are found again
-PATIENCE = 60.0  # seconds: the machine may be busy, and no test is about speed
+PATIENCE = 180.0  # seconds: a busy machine needs a minute to start a fleet, and no test is about speed
 
 
 class Command:

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from harness import SQLITE, Wire, accepting, assert_accounted, moves_on, write_campaign
 from mock_server import MockServer
-from processes import Start, gone, until
+from processes import PATIENCE, Start, gone, until
 from queue_pair import some_work
 from redis.asyncio import Redis
 from redis_server import RedisServer
@@ -57,7 +57,7 @@ async def served(folder: Path, flow: Any, pool: ExactPool, ended: Callable[[], A
     member = Member(queue, worker, "one", 4, lease=5, pool=pool)
     serving = asyncio.create_task(member.serve())
     try:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE):
             while not await ended():  # noqa: ASYNC110  # another connection's doing
                 await asyncio.sleep(0.02)
     finally:
