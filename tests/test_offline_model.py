@@ -314,11 +314,25 @@ HOSTILE = {
 }
 
 
+# Variables of prompts whose rules read 8,000 characters of each text.
+TEXTS = (
+    "instruction response source input output query raw description row genre audience agent tables style_description "
+    "domain chosen label definition rationale plan so_far aim use_case reference_instruction reference_response "
+    "instance_seed source_label topic"
+)
+LISTS = (
+    "facts kinds members responses combination insights sample suggestions requirements columns changes negatives "
+    "confusable skills"
+)
+
+
 @pytest.mark.parametrize("name", HOSTILE)
 async def test_hostile_text_of_100_kb_costs_less_than_a_second(name: str) -> None:
     text = HOSTILE[name]
     hostile = {
         **VARIABLES,
+        **dict.fromkeys(TEXTS.split(), text[:10_000]),
+        **dict.fromkeys(LISTS.split(), (text[:10_000], text[1:10_000])),
         "passage": text,
         "passages": [{"title": "", "text": text}],
         "text": text,

@@ -351,5 +351,5 @@ def summarise(variables: Mapping[str, Any]) -> Summary:
             used += count
     if not chosen:
         first = kept[0][1] if kept else name or "nothing is known"
-        return Summary(summary=" ".join(first.split()[:limit]))
+        return Summary(summary=" ".join(first.split()[:limit]) or "nothing is known")
     return Summary(summary=" ".join(sentence for _, sentence in sorted(chosen)))

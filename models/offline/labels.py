@@ -50,7 +50,8 @@ def _sentence(asked: Asked, told: Sequence[str], about: str = "") -> str:
     rng = asked.rng
     place, person = rng.choice(stock("places")), rng.choice(stock("people"))
     what = about or rng.choice(stock("things"))
-    return capital(rng.choice(_FORMS).format(place, person, what, joined(list(told)) or "as ever"))
+    said = joined(list(told)) or "as ever"
+    return ". ".join(map(capital, rng.choice(_FORMS).format(place, person, what, said).split(". ")))
 
 
 def _shown(asked: Asked, label: str, definition: str = "", others: Sequence[str] = ()) -> str:

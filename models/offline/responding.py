@@ -74,8 +74,8 @@ def improve(asked: Asked) -> str:
 
 def refine(asked: Asked) -> str:
     """Returns a response with one more sentence on what it left out."""
-    response = asked.text("response")
-    return f"{response} {_said(asked.text('instruction'), asked, 1, response)}".strip()
+    kept = [one for one in sentences(asked.text("response")) if not one.startswith(_LIMIT[:20])]
+    return " ".join((*kept, _said(asked.text("instruction"), asked, 1, " ".join(kept))))
 
 
 def _value(instruction: str, response: str) -> float:

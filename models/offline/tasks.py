@@ -29,6 +29,7 @@ _FACETS = (
     ("names", "List the names in the text, as a list, those about {0} first."),
 )  # fmt: skip
 _WAYS: tuple[tuple[str, Callable[[str, str], str]], ...] = (
+    (r"\bcopy\b.*\bsentences?\b", lambda text, said: _naming(text, said)),
     (r"\bcount\b.*\bsentences|how many sentences", lambda text, said: str(len(sentences(text)))),
     (r"\bcount\b.*\bwords|how many words", lambda text, said: str(len(words(text)))),
     (r"\bfigures?\b|\bnumbers?\b|\bamounts?\b|\bcalculation", lambda text, said: listed(_figures(text))),
@@ -52,6 +53,12 @@ def carried_out(text: str, said: str) -> str:
 
 def _figures(text: str) -> list[str]:
     return [noted(one).rstrip(".") for one in sentences(text) if NUMBER.search(one)]
+
+
+def _naming(text: str, said: str) -> str:
+    """The sentences that have what the instruction names last; those that are nearest where none has it."""
+    name = said.rstrip(". ").rpartition(" names ")[2] or (topics(text, 1) or [""])[0]
+    return " ".join(one for one in sentences(text) if name.lower() in one.lower()) or _nearest(text, said, 2)
 
 
 def _nearest(text: str, said: str, count: int) -> str:

@@ -14,6 +14,7 @@ from .sentences import content_stems, one_line, split, words
 
 _STOCK: Mapping[str, list[str]] = tomllib.loads((Path(__file__).parent / "stock.toml").read_text(encoding="utf-8"))
 _ASKING = word_list("instructing")
+_DROPPED = STOPWORDS - word_list("deciding")
 __all__ = ["capital", "covered", "joined", "judged", "listed", "noted", "sentences", "stock", "topics"]
 
 
@@ -41,8 +42,8 @@ def sentences(text: str) -> list[str]:
 
 
 def noted(sentence: str) -> str:
-    """Returns a sentence as notes: its words without those that carry no meaning, names and figures as they are."""
-    kept = [word for word in sentence.split() if word.strip(".,;:()\"'").lower() not in STOPWORDS]
+    """Returns a sentence as notes: its words without articles, auxiliaries and their like, the others as they are."""
+    kept = [word for word in sentence.split() if word.strip(".,;:()\"'").lower() not in _DROPPED]
     return capital(" ".join(kept).rstrip(".!?;, ")) + "." if kept else ""
 
 
