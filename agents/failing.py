@@ -13,8 +13,9 @@ from langgraph.runtime import Runtime
 
 from ..errors import ConfigError
 from ..evals.answers import same_answer
+from ..models.contract import Reply
 from ..prompts.student_schemas import QueryAnswer, ReferenceAnswer
-from ..storage.records import Decision, Verdict
+from ..storage.records import Decision, Draft, Verdict
 from .asking import ask, draft_of, label_of, parsed_as, together
 from .messages import instruction_response
 from .state import FlowContext, FlowState, Node, NodeInfo, describe, require_two
@@ -73,9 +74,8 @@ def failing(
             reasons = () if len(wrong) >= least_wrong * samples and wrong else (RIGHT,)
         else:
             reasons = () if unsure >= least_entropy else (SURE,)
-        told = last_draft(state).fields
         fields = {
-            **told,
+            **last_draft(state).fields,
             "response": right.response.strip() or right.answer,
             "answer": right.answer,
             "target_answers": answers,
@@ -95,14 +95,7 @@ def failing(
             model=replies[0].model,
             calls=tuple(call for one in replies if one is not spoken for call in one.calls),
         )
-        worse = []
-        if spoken is not None:
-            fields = {**told, "response": wrong[0].response.strip() or wrong[0].answer, "answer": wrong[0].answer}
-            failed = draft_of(
-                state, runtime, spoken, by=target, prompt=ANSWER, messages=instruction_response, fields=fields
-            )
-            against = {"decision": Decision.REJECT, "reasons": (WRONG,), "calls": ()}
-            worse.append((failed, verdict.model_copy(update=against)))
+        worse = [] if spoken is None else [_worse(state, runtime, spoken, wrong[0], verdict)]
         drafts, verdicts = await with_worse(runtime.context, draft, worse)
         return {
             "drafts": drafts,
@@ -112,6 +105,19 @@ def failing(
         }
 
     return compare
+
+
+def _worse(
+    state: FlowState, runtime: Runtime[FlowContext], reply: Reply, said: QueryAnswer, verdict: Verdict
+) -> tuple[Draft, Verdict]:
+    """The target's wrong answer as a draft, with what speaks against it."""
+    told = {"response": said.response.strip() or said.answer, "answer": said.answer}
+    draft = draft_of(
+        state, runtime, reply, by=verdict.by, prompt=ANSWER, messages=instruction_response,
+        fields={**last_draft(state).fields, **told},
+    )  # fmt: skip
+    against = {"decision": Decision.REJECT, "reasons": (WRONG,), "calls": ()}
+    return draft, verdict.model_copy(update=against)
 
 
 def answer_entropy(answers: Sequence[str]) -> float:
