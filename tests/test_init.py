@@ -144,6 +144,13 @@ def test_every_kind_of_item_has_formats_that_are_there() -> None:
     assert set(FOUND) > PAIRED
 
 
+def test_the_page_of_datasets_names_the_formats_that_init_writes() -> None:
+    page = (Path(__file__).parent.parent / "docs" / "datasets.md").read_text()
+    for kind, formats in FITTING.items():
+        (row,) = re.findall(rf"^\| `{kind}` \|[^|]*\|([^|]*)\|", page, re.MULTILINE)
+        assert all(f"`{one}`" in row for one in formats if one != "jsonl"), "jsonl is for all kinds"
+
+
 @pytest.mark.parametrize("name", ENDING)
 def test_the_campaign_runs_to_its_end_as_it_stands(name: str, init: Init, tmp_path: Path) -> None:
     assert init("mine", "--recipe", name).exit_code == 0
