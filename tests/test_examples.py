@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import json
 import re
-import sys
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -72,18 +71,10 @@ HELD: dict[str, Callable[[list[Item], Pairs], None]] = {
 }
 
 
-@pytest.fixture
-def checkout(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """The working folder in which examples are run, and none of their modules loaded from elsewhere."""
-    monkeypatch.chdir(ROOT)
-    yield
-    for name in [name for name in sys.modules if name.partition(".")[0] == "examples"]:
-        del sys.modules[name]
-
-
 @pytest.mark.parametrize("name", HELD)
-def test_an_example_makes_what_it_says(name: str, tmp_path: Path, checkout: None) -> None:
-    done = CliRunner().invoke(main, ["run", f"examples/{name}.toml", "--runs", str(tmp_path), "--plain"])
+def test_an_example_makes_what_it_says(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    done = CliRunner().invoke(main, ["run", str(EXAMPLES / f"{name}.toml"), "--runs", str(tmp_path), "--plain"])
     assert done.exit_code == 0, done.output
     store = RunStore.read(tmp_path / name)
     items = list(store.items(Status.ACCEPTED))
