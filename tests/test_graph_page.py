@@ -2,20 +2,38 @@
 
 from __future__ import annotations
 
-import asyncio
 import gc
 import html
 import random
 import re
 from collections import Counter
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
-from graph_page import fill
+from graph_pages import (
+    ALONE,
+    CHUNK,
+    DOCUMENT,
+    EELGRASS,
+    ENTITIES,
+    FRAGMENT,
+    GEESE,
+    LOUGH,
+    RELATIONS,
+    SEAGEN,
+    TEXT,
+    TOKEN,
+    end,
+    entity,
+    json_of,
+    names,
+    opened,
+    relation,
+    task_of,
+)
 
 from gristmill.campaigns.planning import Plan
 from gristmill.graphs.recipes.base import lazily
@@ -23,67 +41,10 @@ from gristmill.review.graph import room
 from gristmill.review.graph.coverage import EntityCoverage
 from gristmill.review.graph.passages import joined, passages
 from gristmill.review.graph.room import GraphRoom, Level, Order, Sieve, level_of, steps_to
-from gristmill.review.graph.view import MOST_LINKS, By, GraphView
-from gristmill.review.web.app import create_app
+from gristmill.review.graph.view import By, GraphView
 from gristmill.review.web.site import Access, Site
-from gristmill.storage.records import Chunk, Document, Entity, Item, Relation, Span, Status, Task, content_id
+from gristmill.storage.records import Chunk, Document, Entity, Span, Status, Task, content_id
 from gristmill.storage.store import RunStore, mark_statement
-
-TOKEN = "a-token-that-opens-the-page"
-TEXT = "Brent geese feed on eelgrass in Strangford Lough. Eelgrass is a plant. SeaGen was a turbine in the lough."
-DOCUMENT = Document.of("notes/lough.txt", TEXT)
-CHUNK = Chunk.of(DOCUMENT.id, 0, 0, len(TEXT), TEXT, headings=("The lough",))
-FRAGMENT = {"hx-request": "true"}
-
-
-def span(quote: str, nth: int = 0) -> Span:
-    start = [found.start() for found in re.finditer(quote, TEXT)][nth]
-    return Span(chunk=CHUNK.id, start=start, end=start + len(quote), quote=quote)
-
-
-def entity(name: str, type: str = "place", **fields: Any) -> Entity:
-    return Entity(id=content_id("entity", name), name=name, type=type, **fields)
-
-
-EELGRASS = entity("eelgrass", "organism", aliases=("Zostera",), mentions=(span("eelgrass"), span("Eelgrass")))
-GEESE = entity("Brent goose", "organism", mentions=(span("Brent geese"),), description="A small goose.")
-LOUGH = entity("Strangford Lough", mentions=(span("Strangford Lough"), span("lough")))
-SEAGEN = entity("SeaGen", "product", mentions=(span("SeaGen"),))
-ALONE = entity("turbine", "product", mentions=(span("turbine"),))
-ENTITIES = (EELGRASS, GEESE, LOUGH, SEAGEN, ALONE)
-
-
-def relation(source: Entity, target: Entity, type: str, **fields: Any) -> Relation:
-    return Relation(
-        id=content_id("relation", source.id, target.id, type), source=source.id, target=target.id, type=type, **fields
-    )
-
-
-FEEDS = relation(GEESE, EELGRASS, "feeds on", weight=3.0, mentions=(span("Brent geese feed on eelgrass"),))
-RELATIONS = (
-    FEEDS,
-    relation(EELGRASS, GEESE, "is eaten by"),
-    relation(EELGRASS, LOUGH, "grows in"),
-    relation(SEAGEN, LOUGH, "stood in"),
-)
-
-
-def task_of(seed: int, *entities: Entity) -> Task:
-    return Task.of("pair", entities=tuple(one.id for one in entities), chunks=(CHUNK.id,), seed=seed)
-
-
-async def end(store: RunStore, task: Task, status: Status) -> Item:
-    item = Item(
-        id=content_id("item", task.id, 0),
-        task=task.id,
-        kind="qa",
-        status=status,
-        reasons=() if status is Status.ACCEPTED else ("trivial",),
-        entities=task.entities,
-        chunks=task.chunks,
-    )
-    await store.finish(task.id, status, [item])
-    return item
 
 
 @pytest.fixture
@@ -100,33 +61,10 @@ async def graph(store: RunStore) -> RunStore:
     return store
 
 
-@asynccontextmanager
-async def opened(folder: Path) -> AsyncIterator[httpx.AsyncClient]:
-    """A browser's session with the pages of a run."""
-    site = Site(folder, "", Access("127.0.0.1", 80, TOKEN, "ada"))
-    transport = httpx.ASGITransport(create_app(site))
-    try:
-        async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1", timeout=60) as client:
-            await client.get("/graph", params={"token": TOKEN})
-            yield client
-    finally:
-        await site.aclose()
-
-
 @pytest.fixture
 async def client(graph: RunStore) -> AsyncIterator[httpx.AsyncClient]:
     async with opened(graph.folder) as client:
         yield client
-
-
-async def json_of(client: httpx.AsyncClient, address: str) -> Any:
-    answer = await client.get(address, headers={"accept": "application/json"})
-    assert answer.status_code == 200, answer.text
-    return answer.json()
-
-
-def names(nodes: Sequence[dict[str, Any]]) -> list[str]:
-    return [node["name"] for node in nodes]
 
 
 # parts of the graph
@@ -521,75 +459,6 @@ async def test_a_graph_that_is_being_built_says_how_far_it_is(store: RunStore) -
         assert "5 entities, 4 relations" in (await client.get("/graph")).text
         waiting = await client.get("/graph", headers=FRAGMENT)  # the page that looks now and then loads itself anew
         assert waiting.headers["hx-refresh"] == "true"
-
-
-# large
-
-
-@pytest.fixture(scope="module")
-def large(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("large") / "run"
-
-    async def make() -> None:
-        store = RunStore.open(folder)
-        await fill(store, 20_000, 40_000, 500)  # whole, some ten times what any answer below may have
-        await store.close()
-
-    asyncio.run(make())
-    return folder
-
-
-async def test_a_large_graph_is_never_sent_whole(large: Path) -> None:
-    async with opened(large) as client:
-        part = await json_of(client, "/graph/data")
-        assert (len(part["nodes"]), part["among"], part["entities"]) == (300, 20_000, 20_000)
-        assert 0 < len(part["links"]) <= MOST_LINKS
-        degrees = [node["degree"] for node in part["nodes"]]
-        assert degrees == sorted(degrees, reverse=True)
-        hub = part["nodes"][0]
-        around = await client.get(f"/graph/data?around={hub['id']}&depth=2&limit=500")
-        assert len(around.json()["nodes"]) == 501
-        assert around.json()["among"] > 5_000
-        found = await json_of(client, f"/graph/entities/{hub['id']}")
-        assert len(found["ties"]) + found["more_ties"] == hub["degree"]
-        for address in ("/graph", "/graph/list?order=coverage", "/graph/search?q=valve", f"/graph?entity={hub['id']}"):
-            assert len((await client.get(address)).content) < 200_000
-        assert len(around.content) < 400_000
-
-
-async def test_a_large_graph_is_the_same_at_every_start(large: Path) -> None:
-    parts = []
-    for _ in range(2):
-        async with opened(large) as client:
-            parts.append((await client.get("/graph/data?type=place&by=mentions")).content)
-    assert parts[0] == parts[1]
-
-
-def test_a_picture_with_too_many_lines_keeps_those_of_its_middle() -> None:
-    size = 120
-    entities = [{"id": f"entity-{n:03}", "name": str(n), "type": "x"} for n in range(size)]
-    relations = [
-        {"id": f"relation-{a}-{b}", "source": f"entity-{a:03}", "target": f"entity-{b:03}", "type": "x"}
-        for a in range(size)
-        for b in range(a)
-    ]
-    view = GraphView(entities, relations, {})
-    part = view.neighbourhood(7, 1, 500)
-    assert (len(part.places), len(part.links), part.all_links) == (size, MOST_LINKS, size * (size - 1) // 2)
-    assert sum(7 in (link.left, link.right) for link in part.links) == size - 1
-    assert view.overview(By.DEGREE, 10, lambda place: True).all_links == 45
-
-
-def test_relations_that_name_what_is_not_there_are_left_out() -> None:
-    entities = [{"id": "a", "name": "A", "type": "x"}, {"id": "b", "name": "B", "type": "x"}]
-    relations = [
-        {"id": "1", "source": "a", "target": "gone", "type": "x"},
-        {"id": "2", "source": "a", "target": "a", "type": "x"},
-        {"id": "3", "source": "a", "target": "b", "type": "x"},
-    ]
-    view = GraphView(entities, relations, {})
-    assert len(view.links) == 1
-    assert list(view.degrees) == [1, 1]
 
 
 async def test_the_list_of_a_room_agrees_with_its_overview(graph: RunStore) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import heapq
-import random
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -19,16 +18,15 @@ from gristmill.models import replicas as module
 from gristmill.models.contract import Model, Reply, Request
 from gristmill.models.factory import build
 from gristmill.models.fleet.shared import SharedLayers
-from gristmill.models.hashing import TAG, prefix_of, ranked
+from gristmill.models.hashing import prefix_of, ranked
 from gristmill.models.layers import limiter as limits
 from gristmill.models.layers import retry
 from gristmill.models.layers.cache import MemoryCalls
 from gristmill.models.layers.limiter import Limiter
 from gristmill.models.layers.meter import Meter
-from gristmill.models.probe import check, probe
 from gristmill.models.replicas import Replicas, Router
 from gristmill.models.spec import ModelSpec
-from gristmill.prompts.library import PromptLibrary, data
+from gristmill.prompts.library import data
 from gristmill.storage.records import Message
 from gristmill.storage.redis_connection import RedisConnection
 
@@ -78,70 +76,6 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(place, "PROBE_MOST", 0.1)
     monkeypatch.setattr(module, "REST_MOST", 0.2)
     monkeypatch.setattr(retry, "FIRST", 0.05)
-
-
-# the prefix and its hash
-
-
-def test_the_prefix_is_what_questions_about_one_document_share() -> None:
-    assert prefix_of(about(1, 1)) == prefix_of(about(1, 2))
-    assert prefix_of(about(1)) != prefix_of(about(2))
-    longer = Request(messages=(*about(1).messages, Message(role="assistant", content="no"), about(2).messages[1]))
-    assert prefix_of(longer) == prefix_of(about(1)), "a question asked again goes to the same server"
-    other = Message(role="system", content="Another system message.")
-    assert prefix_of(Request(messages=(other, about(1).messages[1]))) != prefix_of(about(1))
-    tag = data("x").split("\n")[0]
-    assert len(tag) == TAG, "the key must hold the whole tag, with the hash of the text in it"
-    assert prefix_of(about(1)).endswith(">")
-
-
-def test_the_prefix_of_other_requests() -> None:
-    assert prefix_of(Request(kind="embedding", inputs=("a text",))) == ""
-    assert prefix_of(Request(kind="completion", text="a" * 512 + "b")) == prefix_of(
-        Request(kind="completion", text="a" * 512 + "c")
-    )
-    plain = [Request(messages=(Message(role="user", content=f"{number} is a number"),)) for number in range(2)]
-    assert prefix_of(plain[0]) != prefix_of(plain[1])
-    assert ranked(prefix_of(Request(kind="completion", text="\ud800 half a letter")), URLS)
-
-
-@pytest.mark.parametrize("name", ["write-question-answer", "judge-question-answer", "edit-question-answer"])
-def test_the_built_in_prompts_about_one_passage_share_their_prefix(name: str) -> None:
-    """Every prompt of a flow says the source first, behind the same system message."""
-    library = PromptLibrary()
-    values = {"headings": [], "kind": "fact", "kind_description": "", "topic": "", "angle": "", "quote": ""}
-    values |= {"question": "Q?", "answer": "A.", "evidence": [], "reasons": [], "suggestions": []}
-    values |= {"reviewer_note": "", "earlier_attempt": "", "comment": "", "traits": [], "avoid": []}
-    prefixes = {
-        passage: {
-            prefix_of(Request(messages=library.get(prompt).render({**values, "passage": passage})))
-            for prompt in (name, "propose-question")
-        }
-        for passage in ("The mill stands at the river.", "The wheel turns.")
-    }
-    assert [len(found) for found in prefixes.values()] == [1, 1]
-    assert len(set.union(*prefixes.values())) == 2
-
-
-def test_every_replica_gets_its_share_and_few_prefixes_move() -> None:
-    prefixes = [f"document {number}" for number in range(5000)]
-    before = [URLS[ranked(prefix, URLS)[0]] for prefix in prefixes]
-    shares = Counter(before)
-    assert all(900 < shares[url] < 1100 for url in URLS)
-    fewer = URLS[:2] + URLS[3:]
-    after = [fewer[ranked(prefix, fewer)[0]] for prefix in prefixes]
-    moved = [(old, new) for old, new in zip(before, after, strict=True) if old != new]
-    assert {old for old, _ in moved} == {URLS[2]}, "only what the one that left had held moves"
-    spread = Counter(new for _, new in moved)
-    assert all(190 < spread[url] < 310 for url in fewer), "and to all others alike"
-
-
-def test_the_order_of_the_urls_is_no_matter() -> None:
-    mixed = list(URLS)
-    random.Random(1).shuffle(mixed)
-    for number in range(50):
-        prefix = f"document {number}"
-        assert [URLS[place] for place in ranked(prefix, URLS)] == [mixed[place] for place in ranked(prefix, mixed)]
 
 
 # several servers
@@ -519,69 +453,3 @@ async def test_closing_closes_all() -> None:
     models = [Told(), Told()]
     await Replicas(models, Router("here", URLS[:2])).aclose()
     assert all(model.closed for model in models)
-
-
-# the spec, the check and the probe
-
-
-@pytest.mark.parametrize(
-    ("fields", "words"),
-    [
-        ({"base_urls": ["http://a/v1", "http://a/v1/"]}, "http://a/v1 more than once"),
-        ({"base_urls": ["http://a/v1"], "base_url": "http://b/v1"}, "base_url is set too"),
-        ({"base_urls": ["a:8000"]}, "must look like"),
-        ({"base_urls": ["http://me:secret@a/v1"]}, "name the key in api_key_env"),
-        ({"base_urls": ["http://a/v1"], "model": "offline"}, "asks no server"),
-    ],
-)
-def test_a_wrong_list_of_servers_names_the_mend(fields: dict[str, Any], words: str) -> None:
-    with pytest.raises(ConfigError, match=words) as caught:
-        ModelSpec.of({"model": "openai_api/m", **fields})
-    assert "base_urls" in str(caught.value)
-    assert "secret" not in str(caught.value)
-
-
-def test_a_spec_of_several_servers() -> None:
-    spec = ModelSpec.of({"model": "openai_api/m", "base_urls": ["http://a/v1/", "http://b/v1"]})
-    assert spec.base_urls == ("http://a/v1", "http://b/v1")
-    assert [one.url for one in spec.replicas] == ["http://a/v1", "http://b/v1"]
-    assert all(one.replicas == (one,) for one in spec.replicas)
-    assert spec.key_env is None
-    assert ModelSpec.model_validate(spec.model_dump(mode="json")) == spec
-
-
-async def test_check_asks_every_server() -> None:
-    async with serve(2, models=("mock",)) as servers:
-        urls = tuple(server.url for server in servers)
-        spec = ModelSpec(model="openai_api/mock", base_urls=urls)
-        await check(spec)
-        servers[1].models = ("another",)
-        with pytest.raises(ConfigError, match=f"{urls[1]}.*serves another"):
-            await check(spec)
-
-
-async def test_check_goes_on_without_a_server_that_is_down(caplog: pytest.LogCaptureFixture) -> None:
-    async with serve(2, models=("mock",)) as servers:
-        urls = tuple(server.url for server in servers)
-        spec = ModelSpec(model="openai_api/mock", base_urls=urls)
-        await servers[0].stop()
-        await check(spec)
-        assert urls[0] in caplog.text
-        await servers[1].stop()
-        with pytest.raises(ConfigError, match="cannot be reached") as caught:
-            await check(spec)
-        assert all(url in str(caught.value) for url in urls)
-
-
-async def test_probe_tells_of_every_server() -> None:
-    async with serve(3, models=("mock",)) as servers:
-        await servers[0].stop()
-        servers[2].models = ("another",)
-        found = await probe(ModelSpec(model="openai_api/mock", base_urls=tuple(server.url for server in servers)))
-    assert found.usable
-    assert found.models == ("mock",)
-    replicas = [one for one in found.findings if one.name.startswith("replica")]
-    assert [one.works for one in replicas] == [False, True, False]
-    assert all(server.url in one.name for server, one in zip(servers, replicas, strict=True))
-    assert all(one.works or one.mend for one in replicas)
-    assert {one.name for one in found.findings if not one.name.startswith("replica")} >= {"chat", "structured output"}

@@ -1,4 +1,4 @@
-"""One item in a real browser: decided by keys, on networks that are slow, cut or lose answers; two people at once."""
+"""One item in a real browser: decided by keys and buttons, in every state and size; two people at once."""
 
 from __future__ import annotations
 
@@ -6,47 +6,21 @@ import asyncio
 import random
 import re
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 import pytest_asyncio
-from browser import NARROW, PATIENCE, People, cut, lose_answers, path_of, shot, slow
-from item_states import AGAIN, STATES, fill, made
-from playwright.async_api import Page, Route, expect
-from processes import until
-from served import Place, served_here
+from browser import NARROW, People, path_of, shot
+from item_page import IDS, MORE, QUEUE, Run, at, enter, sent
+from item_states import AGAIN, STATES, fill
+from playwright.async_api import Route, expect
+from served import served_here
 
 from gristmill.storage.records import Item
 from gristmill.storage.reviews import Action, Review, Reviews
 from gristmill.storage.store import RunStore
 
-OFFLINE = "ERR_INTERNET_DISCONNECTED"
-LOST = "ERR_FAILED"
-QUEUE = "?reason=unclear&sort=oldest"
-MORE = [made(f"more {number:02}", reasons=("unclear",)) for number in range(12)]
-IDS = [item.id for _, item in MORE]
 # Tests name `run` before `people`: so the pages are closed before their server ends.
-
-
-@dataclass
-class Run:
-    """A run that is served: twelve unclear items to work through, and one in each other state."""
-
-    served: Place
-
-    def history(self, item: str) -> list[Review]:
-        store = RunStore.read(self.served.folder)
-        try:
-            return Reviews(store).history(item)
-        finally:
-            store.close_reading()
-
-    def actions(self, item: str) -> list[str]:
-        return [one.action.value for one in self.history(item)]
-
-    async def comes_to(self, item: str, *actions: str) -> None:
-        await until(lambda: self.actions(item) == list(actions))
 
 
 @pytest_asyncio.fixture(loop_scope="session")
@@ -56,33 +30,6 @@ async def run(tmp_path: Path) -> AsyncIterator[Run]:
     await store.close()
     async with served_here(tmp_path / "run") as place:
         yield Run(place)
-
-
-async def at(page: Page, item: str) -> None:
-    """Waits until the item is in view and takes decisions."""
-    await page.wait_for_selector(f'article[data-id="{item}"][data-ready=yes]', timeout=PATIENCE)
-
-
-async def enter(people: People, run: Run, item: str = IDS[0], query: str = QUEUE, **options: object) -> Page:
-    page = await people.enter(run.served, f"/items/{item}{query}", **options)
-    await at(page, item)
-    return page
-
-
-async def prefetched(page: Page, *items: str) -> None:
-    """Waits until the page has asked for its next items and has them."""
-    wanted = list(items)
-    await page.wait_for_function(
-        "(ids) => ids.every((id) => performance.getEntriesByType('resource')"
-        ".some((one) => one.name.includes(`/items/${id}?`) && one.responseEnd > 0))",
-        arg=wanted,
-    )
-    await page.evaluate("new Promise((resolve) => setTimeout(resolve, 50))")
-
-
-async def sent(page: Page) -> None:
-    """Waits until nothing is unsent."""
-    await expect(page.locator("#unsent")).to_have_text("", timeout=PATIENCE)
 
 
 async def test_ten_decisions_with_ten_keys(run: Run, people: People) -> None:
@@ -351,133 +298,6 @@ async def test_a_key_for_an_item_that_is_not_in_view_is_refused_aloud(run: Run, 
     await sent(page)
     assert run.actions(IDS[4]) == ["accept"]
     assert [one for one in IDS if run.actions(one)] == [IDS[4]]
-
-
-async def test_nobody_waits_for_an_answer(run: Run, people: People) -> None:
-    page = await enter(people, run)
-    answers = asyncio.Event()
-
-    async def hold(route: Route) -> None:
-        await answers.wait()
-        await route.continue_()
-
-    await page.route("**/decisions", hold)
-    for number in range(6):
-        await at(page, IDS[number])
-        await page.keyboard.press("a")
-    await at(page, IDS[6])
-    await expect(page.locator("#unsent")).to_have_text(re.compile("^6 unsent"))
-    assert not any(run.actions(one) for one in IDS)
-    answers.set()
-    await sent(page)
-    assert [run.actions(one) for one in IDS[:7]] == [["accept"]] * 6 + [[]]
-
-
-async def test_a_slow_network_loses_no_key(run: Run, people: People) -> None:
-    page = await enter(people, run)
-    await slow(page, latency=1500)
-    for number in range(4):
-        await at(page, IDS[number])
-        await page.keyboard.press("a")
-    await sent(page)
-    assert [run.actions(one) for one in IDS[:5]] == [["accept"]] * 4 + [[]]
-
-
-async def test_what_was_decided_without_a_network_is_sent_when_it_is_back(run: Run, people: People) -> None:
-    page = await enter(people, run, allow=[OFFLINE])
-    await prefetched(page, IDS[1], IDS[2])
-    await cut(page)
-    await page.keyboard.press("a")
-    await at(page, IDS[1])
-    await page.keyboard.press("r")
-    await at(page, IDS[2])
-    await page.keyboard.press("b")
-    await page.keyboard.type("name the valve")
-    await page.keyboard.press("Control+Enter")
-    await expect(page.locator("#item .waiting")).to_be_visible()
-    await page.keyboard.press("a")
-    await expect(page.get_by_text('"a" was not taken')).to_be_visible()
-    await expect(page.locator("#unsent")).to_have_text(re.compile("^3 unsent: the server does not answer"))
-    await shot(page, "item-offline")
-    assert [run.actions(one) for one in IDS[:4]] == [[], [], [], []]
-    await cut(page, False)
-    await at(page, IDS[3])
-    await sent(page)
-    assert [run.actions(one) for one in IDS[:4]] == [["accept"], ["reject"], ["send_back"], []]
-
-
-async def test_what_is_unsent_survives_the_page(run: Run, people: People) -> None:
-    page = await enter(people, run, allow=[OFFLINE, "a dialog opened: beforeunload"])
-    await prefetched(page, IDS[1])
-    await cut(page)
-    await page.keyboard.press("a")
-    await at(page, IDS[1])
-    await page.close()  # as when the browser is killed: nobody is asked
-    again = await page.context.new_page()
-    await cut(again, False)
-    await again.goto(run.served.origin + "/")
-    await run.comes_to(IDS[0], "accept")
-    await sent(again)
-
-
-async def test_who_closes_the_page_with_unsent_decisions_is_asked(run: Run, people: People) -> None:
-    page = await enter(people, run, allow=[OFFLINE, "a dialog opened: beforeunload"])
-    await prefetched(page, IDS[1])
-    await cut(page)
-    await page.keyboard.press("a")
-    await at(page, IDS[1])
-    asked: list[str] = []
-    page.on("dialog", lambda dialog: asked.append(dialog.type))  # the watch answers it: the person stays
-    await page.close(run_before_unload=True)
-    await until(lambda: asked == ["beforeunload"])
-    assert not page.is_closed()
-    await cut(page, False)
-    await run.comes_to(IDS[0], "accept")
-
-
-async def test_a_lost_answer_is_asked_for_again_and_counts_once(run: Run, people: People) -> None:
-    page = await enter(people, run, allow=[LOST])
-    await lose_answers(page, "**/decisions", times=2)
-    await page.keyboard.press("a")
-    await at(page, IDS[1])
-    await page.keyboard.press("u")
-    await at(page, IDS[0])
-    await run.comes_to(IDS[0], "accept", "undo")
-    await sent(page)
-    assert run.actions(IDS[0]) == ["accept", "undo"]
-
-
-async def test_who_was_second_is_told_and_their_text_is_kept(run: Run, people: People) -> None:
-    page = await enter(people, run, allow=[OFFLINE, "status of 409"])
-    await prefetched(page, IDS[1])
-    await cut(page)
-    await page.keyboard.press("b")
-    await page.keyboard.type("name the <b>valve</b>")
-    await page.keyboard.press("Control+Enter")
-    await at(page, IDS[1])
-    store = RunStore.join(run.served.folder)
-    await Reviews(store).add(
-        Review(id="bobs-event", item=IDS[0], action=Action.REJECT, reviewer="bob", at="2026-01-01T00:00:00Z")
-    )
-    await store.close()
-    await cut(page, False)
-    told = page.locator(".notice.refused")
-    await expect(told).to_contain_text("bob was first", timeout=PATIENCE)
-    await shot(page, "item-conflict")
-    assert run.actions(IDS[0]) == ["reject"]
-    await page.reload()
-    await expect(told).to_contain_text("bob was first")  # it stays until it is read
-    await told.get_by_role("link", name="Look at the item").click()
-    await at(page, IDS[0])
-    await expect(page.get_by_label("What should change?")).to_have_value("name the <b>valve</b>")
-    await page.locator(".notice.refused").get_by_role("button", name="Dismiss").click()
-    await page.reload()
-    await at(page, IDS[0])
-    await expect(page.locator(".notice.refused")).to_have_count(0)
-    await page.get_by_role("button", name=re.compile("^Accept")).click()  # bob decided it: the first press tells
-    await expect(page.get_by_text("bob has decided this item")).to_be_visible()
-    await page.get_by_role("button", name=re.compile("^Accept")).click()
-    await run.comes_to(IDS[0], "reject", "accept")
 
 
 async def test_an_item_that_another_person_looks_at_needs_its_key_twice(run: Run, people: People) -> None:

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest_asyncio
 from browser import PATIENCE, People, cut, lose_answers
+from item_page import IDS, LOST, MORE, OFFLINE, QUEUE, Run, at, sent
 from item_states import fill
 from playwright.async_api import Page, expect
 from served import served_here
-from test_item import IDS, LOST, MORE, OFFLINE, QUEUE, Run, at, sent
 
 from gristmill.storage.store import RunStore
 
