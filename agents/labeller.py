@@ -49,7 +49,7 @@ def labeller(
 
     @describe(
         role=role, prompt=prompt, variables=VARIABLES, reads=("task", "drafts"),
-        writes=("drafts", "verdicts", "decision", "reasons"),
+        writes=("drafts", "verdicts", "decision", "reasons"), answer=ClassLabel,
     )  # fmt: skip
     async def label(state: FlowState, runtime: Runtime[FlowContext]) -> dict[str, Any]:
         reply = await ask(state, runtime, role=role, prompt=prompt, variables=VARIABLES, given=said)

@@ -37,6 +37,7 @@ def proposer(
         variables=names,
         reads=("task", "chunks"),
         writes=("proposal", "decision", "reasons"),
+        answer=Proposal,
     )
     async def propose(state: FlowState, runtime: Runtime[FlowContext]) -> dict[str, Any]:
         reply = await ask(state, runtime, role=role, prompt=prompt, variables=names, given=given)

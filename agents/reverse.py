@@ -58,6 +58,7 @@ def reverse_check(
         variables=names,
         reads=("task", "entities", "relations", "drafts"),
         writes=("verdicts", "decision", "reasons"),
+        answer=Triples,
     )
     async def read_back(state: FlowState, runtime: Runtime[FlowContext]) -> dict[str, Any]:
         reply = await ask(state, runtime, role=role, prompt=prompt, variables=names, given=given)

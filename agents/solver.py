@@ -49,6 +49,7 @@ def solver(
         variables=names,
         reads=("task", "chunks", "entities", "drafts"),
         writes=("drafts", "values"),
+        answer=Solution,
     )
     async def solve(state: FlowState, runtime: Runtime[FlowContext]) -> dict[str, Any]:
         replies = await together(

@@ -47,7 +47,7 @@ def student_errs(*, role: str = "student", prompt: str = LABEL, description: str
 
     @describe(
         role=role, prompt=prompt, variables=VARIABLES, reads=("task", "chunks"),
-        writes=("values", "decision", "reasons"),
+        writes=("values", "decision", "reasons"), answer=ClassLabel,
     )  # fmt: skip
     async def examine(state: FlowState, runtime: Runtime[FlowContext]) -> dict[str, Any]:
         if PREDICTED in state["task"].attributes:
@@ -93,7 +93,7 @@ def student_unsure(
 
     @describe(
         role=role, prompt=prompt, variables=GUESSED_BY, reads=("task", "drafts"),
-        writes=("verdicts", "decision", "reasons"),
+        writes=("verdicts", "decision", "reasons"), answer=ClassLabel,
     )  # fmt: skip
     async def judge(state: FlowState, runtime: Runtime[FlowContext]) -> dict[str, Any]:
         classes = said["classes"](state)

@@ -126,7 +126,7 @@ async def forecast(campaign: Campaign, *, pilot: int = 5, store: str = "") -> Fo
                 return replace(meter.total, cached_calls=0) + sum((one.hits for one in calls.values()), Usage())
 
             try:
-                await ingest(spec, scratch, check=prepared.rows.require)
+                await ingest(spec, scratch, wanted=prepared.rows)
                 chunks = scratch.chunks()
                 context = context_of(prepared, models)
                 graph, extraction = None, Usage()

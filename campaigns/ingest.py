@@ -15,7 +15,7 @@ from ..storage.documents import Skipped, read_documents
 from ..storage.records import Chunk, Document
 from ..storage.store import RunStore
 from .rows import MARK as COLUMNS
-from .rows import Check, Columns
+from .rows import Columns, RowsWanted
 from .seeds import keep_statements, seed_parts
 from .shards import Shard
 from .spec import CampaignSpec
@@ -39,20 +39,21 @@ async def ingest(
     on_document: Callable[[str], None] | None = None,
     *,
     stopping: asyncio.Event | None = None,
-    check: Check | None = None,
+    wanted: RowsWanted | None = None,
 ) -> Ingested:
     """Reads the campaign's documents into the store, once a run: a resumed run works on what it read first.
 
-    Once `stopping` is set it returns what it has read so far; the next start reads everything anew. `check` is given
-    the columns of the rows; what it raises leaves the documents unread.
+    Once `stopping` is set it returns what it has read so far; the next start reads everything anew. Rows without the
+    columns that are `wanted` leave the documents unread too.
 
     Raises:
-        ConfigError: a path does not exist, or nothing could be read; names what was skipped and why.
+        ConfigError: a path does not exist, nothing could be read, or a column is lacking; names what was skipped, why.
     """
+    wanted = wanted or RowsWanted()
     mark = store.mark("ingested")
     if mark is not None:
-        if check is not None and (known := store.mark(COLUMNS)) is not None:  # options may have changed
-            check(Columns.of_mark(known))
+        if (known := store.mark(COLUMNS)) is not None:  # options may have changed
+            wanted.require(Columns.of_mark(known))
         return Ingested(**{**mark, "skipped": Counter(mark["skipped"])})
     await store.forget_documents()  # of a start that ended while it read: the files may have changed since
     found, columns = Ingested(), Columns()
@@ -60,7 +61,11 @@ async def ingest(
     skipped: list[Skipped] = []
     shard = Shard.parse(spec.shard) if spec.shard else None
     takes = shard.takes if shard is not None else None
-    for document in read_documents(spec.documents, text_field=spec.text_field, takes=takes) if spec.documents else ():
+    try:
+        reading = read_documents(spec.documents, text_field=spec.text_field, takes=takes) if spec.documents else ()
+    except ConfigError as error:
+        raise ConfigError(f"{error}{wanted.hint}") from None
+    for document in reading:
         await asyncio.sleep(0)  # reading is work for the processor alone: between documents signals are heard
         if stopping is not None and stopping.is_set():
             return found
@@ -93,9 +98,8 @@ async def ingest(
         if on_document is not None:
             on_document(parts[-1].document.name)
     if not found.chunks and (spec.documents or spec.graph.seed):
-        raise nothing_read(spec, skipped)
-    if check is not None:
-        check(columns)
+        raise ConfigError(f"{nothing_read(spec, skipped)}{wanted.hint}")
+    wanted.require(columns)
     await store.set_mark(COLUMNS, columns.as_mark)
     await store.set_mark(
         "ingested",

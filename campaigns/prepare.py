@@ -144,7 +144,7 @@ def prepare(
     last_word = None if own or chosen.last_word is None else chosen.last_word(options)
     gated = spec.novelty.fields or _gated(found)
     guards, novelty = guards_of(spec), spec.novelty
-    wanted = RowsWanted() if own else RowsWanted.of(chosen, options)
+    wanted = RowsWanted() if own else RowsWanted.of(chosen, options, spec.text_field)
     return Prepared(
         found, planner, options, chosen.gives, needs_graph, roles, prompts, guards, novelty, gated, last_word, wanted
     )

@@ -26,7 +26,7 @@ from ..storage.versions import (
 )
 from .ingest import BATCH, batched, nothing_read
 from .rows import MARK as COLUMNS
-from .rows import Check, Columns
+from .rows import Columns, RowsWanted
 from .seeds import keep_statements, seed_parts
 from .shards import Shard
 from .spec import CampaignSpec
@@ -93,7 +93,7 @@ async def refresh(
     on_document: Callable[[str], None] | None = None,
     *,
     stopping: asyncio.Event | None = None,
-    check: Check | None = None,
+    wanted: RowsWanted | None = None,
 ) -> Refreshed | None:
     """Reads the campaign's documents again and makes what is there now the run's documents.
 
@@ -101,8 +101,8 @@ async def refresh(
     Returns None when `stopping` was set before all were read: the run is as it was.
 
     Raises:
-        ConfigError: a path does not exist, or nothing could be read, or as `check` raises it, which is given the
-            columns of the rows; the run is as it was.
+        ConfigError: a path does not exist, nothing could be read, or rows lack a column that is `wanted`; the run is as
+            it was.
     """
     before = current_documents(store)
     reading = await _read(spec, store, before, on_document, stopping)
@@ -112,8 +112,8 @@ async def refresh(
         raise nothing_read(
             spec, [Skipped(name=name, reason=why, detail=detail) for name, why, detail in reading.skipped]
         )
-    if check is not None:
-        check(reading.columns)
+    if wanted is not None:
+        wanted.require(reading.columns)
     now = {name: id for id, name in reading.documents}
     found = _compared(before, now, reading.kept)
     if reading.documents == [(id, name) for name, id in before.items()]:

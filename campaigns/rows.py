@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,7 +12,7 @@ from pydantic import BaseModel
 
 from ..agents.names import one_line
 from ..errors import ConfigError, meant
-from ..graphs.recipes.base import Column, Options, Recipe, columns_of
+from ..graphs.recipes.base import ROWS, Column, Options, Recipe, columns_of
 from ..graphs.recipes.examples import TEXT, example_of
 
 MARK = "columns"  # the run's mark with the `Columns` of its documents
@@ -47,25 +47,30 @@ class Columns:
         return cls(mark["documents"], Counter(mark["filled"]))
 
 
-Check = Callable[[Columns], None]
-
-
 @dataclass(frozen=True)
 class RowsWanted:
     """What a recipe wants of the rows, by its options.
 
     columns: option → the column that it names, and its mark; none for what reads no columns.
     given:   the options that the user set.
+    shown:   a row as the recipe reads it, a line of JSON; empty for what works from no rows.
     """
 
     recipe: str = ""
     columns: Mapping[str, tuple[str, Column]] = field(default_factory=dict)
     given: frozenset[str] = frozenset()
+    shown: str = ""
 
     @classmethod
-    def of(cls, recipe: Recipe, options: BaseModel) -> RowsWanted:
+    def of(cls, recipe: Recipe, options: BaseModel, text_field: str) -> RowsWanted:
         columns = columns_of(options) if isinstance(options, Options) else {}
-        return cls(recipe.name, columns, frozenset(options.model_fields_set))
+        shown = row_of(recipe, options, text_field) if recipe.needs & ROWS else ""
+        return cls(recipe.name, columns, frozenset(options.model_fields_set), shown)
+
+    @property
+    def hint(self) -> str:
+        """What an error adds that says of documents that there are none."""
+        return f"\n'{self.recipe}' reads a file of lines such as {self.shown}" if self.shown else ""
 
     def require(self, there: Columns) -> None:
         """Raises `ConfigError` for a column that every row must have, and that some or all have not."""

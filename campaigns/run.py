@@ -133,9 +133,7 @@ class Run:
             await self._refresh(progress)
             reads = self.refresh or self.store.mark("ingested") is None
             wanted = self.prepared.rows
-            self.ingested = await ingest(
-                self.spec, self.store, progress.step, stopping=self.stopping, check=wanted.require
-            )
+            self.ingested = await ingest(self.spec, self.store, progress.step, stopping=self.stopping, wanted=wanted)
             if reads and (columns := self.store.mark(COLUMNS)) is not None:
                 for line in wanted.passed_over(Columns.of_mark(columns)):
                     progress.say(line)
@@ -233,8 +231,7 @@ class Run:
         """Reads documents again that were read by an earlier start, when this one was asked to."""
         if not self.refresh or self.store.mark("ingested") is None:
             return
-        check = self.prepared.rows.require
-        found = await refresh(self.spec, self.store, progress.step, stopping=self.stopping, check=check)
+        found = await refresh(self.spec, self.store, progress.step, stopping=self.stopping, wanted=self.prepared.rows)
         if found is not None:
             progress.say(found.described)
 

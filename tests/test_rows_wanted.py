@@ -146,6 +146,14 @@ def test_a_table_without_rows_is_said_to_be_empty(name: str, text: str, tmp_path
         Campaign("t", [tmp_path / name], recipe="s3", models={"default": model}, runs=str(tmp_path / "runs")).run()
     assert f"{name}: empty: has no rows" in str(told.value)
     assert "there are no files" not in str(told.value)
+    assert "\n's3' reads a file of lines such as {\"text\":" in str(told.value)
+
+
+def test_a_path_that_is_none_is_met_with_a_row_where_rows_are_read(tmp_path: Path) -> None:
+    for name, shows in (("bare", True), ("wrap", False)):
+        with pytest.raises(ConfigError, match=r"rows.jsonl' does not exist \(looked from ") as told:
+            campaign(name, tmp_path / name, Scripted([])).run()
+        assert (f"\n'{name}' reads a file of lines such as {{" in str(told.value)) == shows
 
 
 @pytest.mark.parametrize("name", [name for name, one in recipes().items() if one.needs & ROWS])
