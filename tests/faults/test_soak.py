@@ -16,7 +16,7 @@ from processes import TESTS, until
 SOAK = TESTS / "soak" / "soak.py"
 
 
-SHORT = ("--tasks", 400, "--faults", 8, "--overlap", 1, "--seed", 5)
+SHORT = ("--tasks", 400, "--every", 1, "--faults", 8, "--overlap", 1, "--seed", 5)
 PATIENCE = 900.0  # seconds: it is slow where the machine is, but every fault waits for a row, so that it ends
 
 
