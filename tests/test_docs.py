@@ -331,12 +331,13 @@ def check_command(line: str, *, whole: bool) -> None:
         return
     assert name in main.commands, f"'{line}': there is no command {name}"
     command, arguments = main.commands[name], [word for word in arguments if word != "..."]
+    parent = click.Context(main, **main.context_settings)  # a command keeps the first help option that it is asked for
     if isinstance(command, click.Group) and arguments:
-        _, found, arguments = command.resolve_command(click.Context(command), arguments)
+        _, found, arguments = command.resolve_command(click.Context(command, parent), arguments)
         assert found is not None, line
         command = found
     try:
-        command.make_context(name, arguments)
+        command.make_context(name, arguments, parent)
     except click.exceptions.Exit:  # --help
         return
     except (click.MissingParameter, click.exceptions.NoArgsIsHelpError):

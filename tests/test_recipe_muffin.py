@@ -65,7 +65,8 @@ async def test_an_instruction_of_people_is_matched_before_it_is_carried_out(tmp_
 
 async def test_an_empty_output_and_a_wrong_one_are_dropped(tmp_path: Path) -> None:
     def carried_out(request: Request) -> dict[str, Any]:
-        return {"output": "" if "Count" in request.variables["instruction"] else "so it is"}
+        told = f"so it is with {request.variables['passage']}"
+        return {"output": "" if "Count" in request.variables["instruction"] else told}
 
     def judge(request: Request) -> dict[str, Any]:
         wrong = {"decision": "reject", "reasons": ["incorrect"]}

@@ -10,7 +10,7 @@ Faithful: tasks are scaled per input: a model names the facets of an input text 
 that people wrote elsewhere are matched with inputs to which a model says that they apply; then the outputs are written.
 Not faithful: facets and their instructions come in one call, not in two; wrong options for classification tasks are not
 made; a matched instruction is judged alone, not in a batch. Added: an empty output drops the item, so does one that a
-critic finds wrong, and an instruction that comes twice on one input.
+critic finds wrong, and an instruction that comes again with much the same output.
 """
 
 from __future__ import annotations
@@ -91,7 +91,7 @@ def muffin_flow(options: MuffinOptions) -> Flow:
             messages=instruction_on_input,
             adds={**given, "input": passage_text, "facet": lambda state: state.get("values", {}).get("facet", "")},
         ),
-        verifiers=(length("output", minimum=1), novelty(fields=("input", "instruction"), attempts=None)),
+        verifiers=(length("output", minimum=1), novelty(fields=("instruction", "output"), attempts=None)),
         critic=critic(
             prompt="judge-instruction",
             variables=("passage", "instruction", "output"),
