@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from gristmill.campaigns.telemetry.telemetry import Telemetry
     from gristmill.errors import GristmillError
     from gristmill.graphs.flows.reference import reference_flow
-    from gristmill.graphs.recipes.base import PlanView, Recipe
+    from gristmill.graphs.planners.base import PlanView
+    from gristmill.graphs.recipes.base import Recipe
     from gristmill.models.contract import Model, Reply, Request, Sampling
     from gristmill.models.scripted import Scripted
     from gristmill.models.spec import ModelSpec

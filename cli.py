@@ -10,10 +10,10 @@ from typing import Any
 
 import click
 
-from .campaigns.graph_cli import graph
-from .campaigns.options import REVIEWER, STORE, Command, embeds, group_of
-from .campaigns.options import call as _call
-from .campaigns.options import seen as _seen
+from .campaigns.commands.graph_cli import graph
+from .campaigns.commands.options import REVIEWER, STORE, Command, embeds, group_of
+from .campaigns.commands.options import call as _call
+from .campaigns.commands.options import seen as _seen
 
 EXAMPLES = """
 \b
@@ -147,7 +147,7 @@ def status(**options: Any) -> None:
 
     RUN is a run's folder, a campaign file, or the name of a run in ./runs.
     """
-    _call("status", room="campaigns.reading", **options)
+    _call("status", room="campaigns.commands.reading", **options)
 
 
 @main.command()
@@ -161,7 +161,7 @@ def show(**options: Any) -> None:
 
     ITEM is the start of an item's or a task's id.
     """
-    _call("show", room="campaigns.reading", **options)
+    _call("show", room="campaigns.commands.reading", **options)
 
 
 main.add_command(graph)
@@ -195,7 +195,7 @@ def export(**options: Any) -> None:
 
     Several runs, such as the shards of one campaign, become one dataset; a text that two of them have is in it once.
     """
-    _call("export", room="campaigns.reading", **options)
+    _call("export", room="campaigns.commands.reading", **options)
 
 
 @main.command(short_help="Write the best part of RUN as a dataset.")

@@ -13,10 +13,10 @@ from langgraph.runtime import Runtime
 from ..errors import ConfigError
 from ..prompts.schemas import SameIdea
 from ..storage.records import Decision, Verdict
-from .agreement import Answers
 from .asking import ask, label_of, parsed_as, together
 from .state import FlowContext, FlowState, Node, describe
 from .variables import Given, last_draft
+from .verifiers.agreement import Answers
 
 IDEAS = "ideas"  # the name on its verdicts
 DIVERSITY = "idea_diversity"

@@ -77,7 +77,7 @@ class Pool(Protocol):
 
 
 class Guard(Protocol):
-    """A check that a campaign sets up once, for every draft of every flow; see `agents.guards`.
+    """A check that a campaign sets up once, for every draft of every flow; see `agents.verifiers.guards`.
 
     `name` signs its verdicts. `version` differs where two guards of one name may decide differently, so that machines
     of a fleet can compare theirs.

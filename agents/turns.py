@@ -13,9 +13,9 @@ from langgraph.runtime import Runtime
 
 from ..errors import ConfigError
 from ..storage.records import Decision, Verdict
-from .duplicates import DUPLICATE
 from .state import FlowContext, FlowState, Node, NodeInfo, describe, info_of, merge
 from .variables import objections
+from .verifiers.duplicates import DUPLICATE
 
 _REDUCERS: dict[str, Callable[[Any, Any], Any]] = {"drafts": operator.add, "verdicts": operator.add, "values": merge}
 

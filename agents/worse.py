@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from ..storage.records import Decision, Draft, Verdict
-from .guards import verdicts_of
 from .state import FlowContext
+from .verifiers.guards import verdicts_of
 
 
 async def with_worse(

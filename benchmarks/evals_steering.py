@@ -49,7 +49,7 @@ from gristmill.campaigns.steering.spec import SteerSpec
 from gristmill.campaigns.steering.steering import Steering
 from gristmill.evals.diversity.vendi import vendi
 from gristmill.evals.vectors.hashed import HashedEmbedder
-from gristmill.graphs.recipes.base import PlanView, lazily
+from gristmill.graphs.planners.base import PlanView, lazily
 from gristmill.storage.records import Item, Status, Task
 from gristmill.storage.store import RunStore
 

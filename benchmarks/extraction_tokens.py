@@ -21,10 +21,10 @@ from pathlib import Path
 
 import orjson
 
-from gristmill.agents.batches import Batch, batches
-from gristmill.agents.extraction import Extraction
-from gristmill.agents.extraction_schema import DEFAULT
-from gristmill.agents.extractor import shared_headings
+from gristmill.agents.extraction.batches import Batch, batches
+from gristmill.agents.extraction.extractor import shared_headings
+from gristmill.agents.extraction.records import Extraction
+from gristmill.agents.extraction.schema import DEFAULT
 from gristmill.models.offline.extraction import extract
 from gristmill.prompts.library import PromptLibrary
 from gristmill.prompts.schemas import ExtractedGraph

@@ -23,12 +23,12 @@ from typing import Any
 
 from graph_resolve import CHUNKS, extractions, things
 
-from gristmill.agents.extraction import Extraction, FoundRelation
+from gristmill.agents.extraction.records import Extraction, FoundRelation
 from gristmill.campaigns.editing.applying import Desk
 from gristmill.campaigns.editing.asking import merge
 from gristmill.campaigns.editing.finding import chosen
-from gristmill.campaigns.merging import Made, Material
-from gristmill.campaigns.regraph import change_to
+from gristmill.campaigns.knowledge.merging import Made, Material
+from gristmill.campaigns.knowledge.regraph import change_to
 from gristmill.campaigns.spec import GraphSpec
 from gristmill.storage.records import Chunk, Document, Span
 from gristmill.storage.rulings import Rulings

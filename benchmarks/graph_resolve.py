@@ -20,8 +20,8 @@ from dataclasses import dataclass
 from time import perf_counter, process_time
 from typing import Any
 
-from gristmill.agents.extraction import Extraction, FoundEntity
-from gristmill.agents.extraction_schema import type_key
+from gristmill.agents.extraction.records import Extraction, FoundEntity
+from gristmill.agents.extraction.schema import type_key
 from gristmill.agents.names import name_key
 from gristmill.evals.clustering import compare_clusters
 from gristmill.graphs.resolution.references import Gathering, reference_id

@@ -19,13 +19,13 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from time import process_time
 
-from gristmill.agents.extractor import extractor
-from gristmill.agents.packing import Packing
+from gristmill.agents.context.packing import Packing
+from gristmill.agents.extraction.extractor import extractor
 from gristmill.agents.state import FlowContext, FlowState
 from gristmill.agents.variables import gather
 from gristmill.graphs.knowledge.build import build
 from gristmill.graphs.knowledge.graph import KnowledgeGraph
-from gristmill.graphs.recipes.base import PlanView
+from gristmill.graphs.planners.base import PlanView
 from gristmill.graphs.recipes.entigraph import ENTIGRAPH, EntiGraphOptions
 from gristmill.models.factory import wrap
 from gristmill.models.layers.meter import Meter

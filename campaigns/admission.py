@@ -6,8 +6,8 @@ import asyncio
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from ..agents.duplicates import gated_text
 from ..agents.state import Pool
+from ..agents.verifiers.duplicates import gated_text
 from ..errors import ModelError, NotStored, StoreError
 from ..evals.duplicates.claimed import Claimed
 from ..models.layers.meter import Lineage

@@ -16,7 +16,7 @@ from typing import Any, Self
 
 from ..errors import ConfigError
 from ..evals.numeric import np
-from ..graphs.recipes.base import Planner
+from ..graphs.planners.base import Planner
 from ..graphs.recipes.catalogue import recipe
 from ..models.contract import Model
 from ..models.layers.latency import Latencies
@@ -28,23 +28,23 @@ from ..models.tracing import Tracer, tracer_of
 from ..storage.people import Shift
 from ..storage.records import Usage
 from ..storage.store import Books, RunStore
+from .checking.lacking import require_answers, require_asked
+from .checking.settings import require_same_settings
 from .fleet.fleet import Fleet
-from .gate import require_embedder, require_sources
+from .gating.gate import require_embedder, require_sources
 from .ingest import Ingested
-from .knowledge import reread_failed
-from .lacking import require_answers, require_asked
+from .knowledge.building import reread_failed
 from .prepare import Flow, Prepared, bind, check_models, context_of, prepare, require_draws
 from .progress import Progress
 from .report import people_of
 from .run import Run
-from .settings import require_same_settings
 from .spec import CampaignSpec, load_spec, make_spec
 from .spending import open_budget, spent_before
 from .stops import Stop
 from .telemetry.exposition import Exposition, exposed
 from .telemetry.metrics import calls_source, process_source, run_source
 from .telemetry.telemetry import Telemetry
-from .training import Hook, Trainer, load_hook
+from .training.handover import Hook, Trainer, load_hook
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,8 @@ class Campaign:
         flow: a StateGraph, a function that returns one, or the `module:attribute` of either; in place of the
             recipe's flow.
         planner: a planner, or its `module:attribute`; in place of the recipe's planner.
-        trainer: a function that a round's items are handed to (`campaigns.training.Hook`), in place of `train.hook`.
+        trainer: a function that a round's items are handed to (`campaigns.training.handover.Hook`), in place of
+            `train.hook`.
         models: by name, each a string such as `openai_api/Qwen/Qwen2.5-7B-Instruct`, a `ModelSpec`, or a `Model`.
         values: the other keys of `CampaignSpec`.
 

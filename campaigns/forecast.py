@@ -24,7 +24,7 @@ from ..agents.precedents import Precedents
 from ..errors import ConfigError
 from ..evals.duplicates.gate import GatePool
 from ..graphs.flows.runner import runner_of
-from ..graphs.recipes.base import Planner, PlanView
+from ..graphs.planners.base import Planner, PlanView
 from ..models.layers.meter import Meter
 from ..models.spec import ModelSpec
 from ..storage.precedents import Round
@@ -32,12 +32,12 @@ from ..storage.records import Chunk, Status, Task, Usage
 from ..storage.store import RunStore
 from .admission import Admission, Local
 from .campaign import Campaign
-from .compared import Compared, compared_with
-from .gate import embedder_of, rules_of
+from .checking.compared import Compared, compared_with
+from .gating.gate import embedder_of, rules_of
 from .ingest import ingest
-from .knowledge import build_graph
+from .knowledge.building import build_graph
 from .outcome import Outcome
-from .planning import Plan
+from .planning.planning import Plan
 from .prepare import bind, check_models, context_of
 from .rounds import Contexts, set_now
 from .spec import CampaignSpec

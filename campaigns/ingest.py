@@ -14,8 +14,8 @@ from ..storage.chunking import chunk
 from ..storage.documents import Skipped, read_documents
 from ..storage.records import Chunk, Document
 from ..storage.store import RunStore
-from .rows import MARK as COLUMNS
-from .rows import Columns, RowsWanted
+from .checking.rows import MARK as COLUMNS
+from .checking.rows import Columns, RowsWanted
 from .seeds import keep_statements, seed_parts
 from .shards import Shard
 from .spec import CampaignSpec

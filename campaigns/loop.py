@@ -13,7 +13,7 @@ from ..errors import AccessDenied, BudgetExceeded, WorkersLost
 from ..storage.records import Task
 from ..storage.returns import is_refine
 from .outcome import Outcome
-from .planning import Plan
+from .planning.planning import Plan
 from .stops import Stop, Stops
 
 

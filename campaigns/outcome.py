@@ -8,8 +8,8 @@ import traceback
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..agents.duplicates import duplicate_verdict
 from ..agents.state import FlowState
+from ..agents.verifiers.duplicates import duplicate_verdict
 from ..errors import GristmillError, ModelError, NotStored
 from ..evals.duplicates.claimed import Claimed
 from ..models.layers.meter import Lineage

@@ -10,14 +10,16 @@ from typing import Any, cast
 from langgraph.graph import StateGraph
 from pydantic import BaseModel, ValidationError
 
-from ..agents import attributes, points
+from ..agents.attributes import attributes
+from ..agents.extraction import points
 from ..agents.state import FlowContext, Guard
 from ..agents.variables import TAKEN
 from ..errors import ConfigError
 from ..graphs.exchange.seeds import read_seed, require_seed
 from ..graphs.flows.check import builder_of, infos_of, require_flow
 from ..graphs.flows.loading import flow_of, load_flow
-from ..graphs.recipes.base import ROWS, SOURCES, LastWord, Options, Planner, Recipe
+from ..graphs.planners.base import Options, Planner
+from ..graphs.recipes.base import ROWS, SOURCES, LastWord, Recipe
 from ..graphs.recipes.catalogue import recipe as recipe_by_name
 from ..graphs.recipes.rows import RowsOptions
 from ..graphs.resolution.types import Types
@@ -37,12 +39,12 @@ from ..prompts.library import PromptLibrary
 from ..prompts.named import load_named, look_in
 from ..storage.datasets.export import require_formats
 from ..storage.returns import MARKS
-from .apart import groups_of, require_apart
-from .guards import guards_of, seeing
-from .novelty import NoveltySpec
-from .rows import RowsWanted, row_of
-from .serving import Serving
+from .checking.apart import groups_of, require_apart
+from .checking.rows import RowsWanted, row_of
+from .gating.guards import guards_of, seeing
+from .gating.novelty import NoveltySpec
 from .spec import CampaignSpec, plain_message
+from .training.serving import Serving
 
 Flow = StateGraph[Any, Any, Any, Any]
 

@@ -21,10 +21,10 @@ from ..storage.reviews import Review, decision_of
 from ..storage.samples import Samples
 from ..storage.store import Books, RunStore
 from ..storage.versions import stale_reason
+from .planning.yields import MARK as DRAWS
+from .planning.yields import NOTES, print_yields
 from .steering.ends import MARK as STEERING
 from .steering.ends import print_steering
-from .yields import MARK as DRAWS
-from .yields import NOTES, print_yields
 
 NEAR = 200  # characters of a passage that are shown before and after what is cited
 ERROR = 240  # characters of an error in a summary; `show` has all of it

@@ -9,7 +9,7 @@ from time import monotonic
 from ..storage.people import People, Shift
 from ..storage.records import Task
 from ..storage.store import RunStore
-from .planning import Plan
+from .planning.planning import Plan
 from .stops import Stops
 
 EVERY = 1.0  # seconds between two looks

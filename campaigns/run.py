@@ -19,26 +19,27 @@ from ..models.tracing import Tracer
 from ..storage.records import Item, Verdict
 from ..storage.store import Books, RunStore
 from .admission import Admission, Local
+from .checking.rows import MARK as COLUMNS
+from .checking.rows import Columns
 from .collector import calm_collector
 from .fleet.dispatch import Dispatcher
 from .fleet.fleet import Fleet
-from .gate import embedder_of, keep_marks, open_pool, rules_of
+from .gating.gate import embedder_of, keep_marks, open_pool, rules_of
 from .ingest import Ingested, ingest
-from .knowledge import build_graph
+from .knowledge.building import build_graph
+from .knowledge.refresh import refresh
+from .knowledge.staleness import withdraw_lost
 from .loop import Loop, Runner
 from .outcome import storable
-from .planning import Plan
+from .planning.planning import Plan
+from .planning.yields import MARK as DRAWS
 from .prepare import Prepared
 from .progress import Progress
-from .refresh import refresh
 from .returns import Returns
 from .rounds import Contexts, open_round
-from .rows import MARK as COLUMNS
-from .rows import Columns
 from .sampling import sampled
 from .signals import drained_by_signals
 from .spec import CampaignSpec
-from .staleness import withdraw_lost
 from .steering.attributes import crossed, settle
 from .steering.ends import MARK as STEERING
 from .steering.opening import open_steering
@@ -46,9 +47,8 @@ from .stops import Stop, Stops
 from .telemetry.exposition import Exposition
 from .telemetry.tasks import node_spans, traced
 from .telemetry.telemetry import Telemetry
-from .training import Trainer
+from .training.handover import Trainer
 from .worker import Worker
-from .yields import MARK as DRAWS
 
 LOG = logging.getLogger(__name__)
 INTERRUPTED = Stop("interrupted", "it was interrupted; the same command goes on where it stopped")

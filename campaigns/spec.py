@@ -11,9 +11,9 @@ from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from ..agents.extraction_schema import DEFAULT, EntityType, EntityTypes, GraphSchema, RelationType, RelationTypes
-from ..agents.point_settings import POINT, PointSettings
-from ..agents.point_settings import SCHEMA as POINTS
+from ..agents.extraction.point_settings import POINT, PointSettings
+from ..agents.extraction.point_settings import SCHEMA as POINTS
+from ..agents.extraction.schema import DEFAULT, EntityType, EntityTypes, GraphSchema, RelationType, RelationTypes
 from ..errors import ConfigError
 from ..evals.contamination.scan import ScanSettings
 from ..evals.contamination.settings import ContaminationSettings
@@ -21,10 +21,10 @@ from ..graphs.recipes.catalogue import settings_of
 from ..graphs.resolution.settings import ResolutionSettings
 from ..models.redact import redact
 from ..models.spec import ModelSpec
-from .novelty import NoveltySpec
+from .gating.novelty import NoveltySpec
 from .shards import Shard
 from .steering.spec import AttributesSpec, SteerSpec
-from .train_spec import TrainSpec
+from .training.spec import TrainSpec
 
 LONGEST_NAME = 100
 

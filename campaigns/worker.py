@@ -13,11 +13,11 @@ from ..models.context import TASK
 from ..models.layers.meter import Meter
 from ..models.tracing import Tracer
 from ..storage.queue import Work
-from .guards import judged
+from .gating.guards import judged
 from .outcome import Outcome, code_of, failure, failure_of, in_round, outcome_of
 from .refining import VersionsPool, first_state
 from .rounds import Contexts
-from .serving import Serving
+from .training.serving import Serving
 
 # What concerns the whole campaign and no single task: the task stays pending, the campaign stops.
 FATAL = (BudgetExceeded, AccessDenied, ServerLost, ConfigError, StoreError)

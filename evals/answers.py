@@ -1,6 +1,6 @@
 """Compares short answers: exact match, numeric match, and the majority of several answers.
 
-Pure string work; which field of which draft is an answer is the caller's business (see `agents.verifiers`).
+Pure string work; which field of which draft is an answer is the caller's business (see `agents.verifiers.form`).
 """
 
 from __future__ import annotations

@@ -11,14 +11,14 @@ from collections import Counter
 from pathlib import Path
 
 from gristmill import Campaign, Draft, FlowState, RunStore, Status
-from gristmill.agents.checks import Finding, verifier
 from gristmill.agents.critic import critic
 from gristmill.agents.generator import generator
-from gristmill.agents.grounding import grounding
-from gristmill.agents.novelty import novelty
 from gristmill.agents.proposer import proposer
 from gristmill.agents.refiner import refiner
-from gristmill.agents.verifiers import length
+from gristmill.agents.verifiers.form import length
+from gristmill.agents.verifiers.grounding import grounding
+from gristmill.agents.verifiers.novelty import novelty
+from gristmill.agents.verifiers.verifier import Finding, verifier
 from gristmill.campaigns.datasets import export_run
 from gristmill.graphs.flows.reference import Flow, reference_flow
 

@@ -12,8 +12,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from gristmill.agents.extraction import Extraction, FoundEntity
-from gristmill.agents.extraction_schema import type_key
+from gristmill.agents.extraction.records import Extraction, FoundEntity
+from gristmill.agents.extraction.schema import type_key
 from gristmill.agents.names import aliases_after, name_key, split_alias
 from gristmill.evals.clustering import Clustering, compare_clusters
 from gristmill.graphs.resolution.references import reference_id

@@ -8,16 +8,13 @@ from typing import Any
 import pytest
 from langgraph.graph import END, START, StateGraph
 
-from gristmill.agents.agreement import majority_agrees, value
 from gristmill.agents.asking import together
-from gristmill.agents.class_attributes import class_attributes
+from gristmill.agents.attributes.class_attributes import class_attributes
 from gristmill.agents.critic import critic
 from gristmill.agents.failing import failing
 from gristmill.agents.generator import generator
-from gristmill.agents.grounding import grounding
 from gristmill.agents.ideas import new_idea
 from gristmill.agents.messages import messages_of, pretraining, question_on_passage, reasoning
-from gristmill.agents.novelty import novelty
 from gristmill.agents.panel import panel
 from gristmill.agents.proposer import proposer
 from gristmill.agents.refiner import refiner
@@ -26,6 +23,9 @@ from gristmill.agents.state import FlowContext, FlowState, Node, info_of
 from gristmill.agents.teachable import teachable
 from gristmill.agents.turns import in_turn
 from gristmill.agents.variables import gather, relation_lines
+from gristmill.agents.verifiers.agreement import majority_agrees, value
+from gristmill.agents.verifiers.grounding import grounding
+from gristmill.agents.verifiers.novelty import novelty
 from gristmill.errors import ConfigError, FlowError, Overloaded
 from gristmill.evals.duplicates.exact import ExactPool
 from gristmill.graphs.flows.check import require_flow

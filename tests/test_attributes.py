@@ -13,13 +13,13 @@ from typing import Any
 import pytest
 
 from gristmill import Campaign, FlowContext, ModelSpec, Request, Scripted
-from gristmill.agents.attributes import PROMPTS, alike, distinct, propose_personas, propose_values
+from gristmill.agents.attributes.attributes import PROMPTS, alike, distinct, propose_personas, propose_values
 from gristmill.agents.variables import TRAITS, trait_lines
 from gristmill.campaigns.report import status_of
 from gristmill.campaigns.spec import make_spec
 from gristmill.campaigns.steering.attributes import MARK, crossed, with_traits
 from gristmill.errors import ConfigError
-from gristmill.graphs.recipes.base import WAIT, PlanView, lazily
+from gristmill.graphs.planners.base import WAIT, PlanView, lazily
 from gristmill.prompts.library import PromptLibrary
 from gristmill.storage.records import Task
 from gristmill.storage.store import RunStore

@@ -11,8 +11,8 @@ import pytest
 from rich.console import Console
 from test_gate import LONG, OTHER, answering, campaign, items
 
-from gristmill.campaigns.compared import Compared
-from gristmill.campaigns.endings import print_forecast
+from gristmill.campaigns.checking.compared import Compared
+from gristmill.campaigns.commands.endings import print_forecast
 from gristmill.campaigns.forecast import forecast
 from gristmill.errors import ConfigError
 

@@ -27,14 +27,14 @@ from pydantic_core import PydanticUndefined
 from recipe_families import CASES
 
 from gristmill import CampaignReport, Telemetry, errors
-from gristmill.agents.point_settings import PointSettings
+from gristmill.agents.extraction.point_settings import PointSettings
 from gristmill.campaigns import spec as specs
+from gristmill.campaigns.commands.fitting import FITTING, PAIRED
 from gristmill.campaigns.datasets import export_run
-from gristmill.campaigns.fitting import FITTING, PAIRED
-from gristmill.campaigns.novelty import NoveltySpec
+from gristmill.campaigns.gating.novelty import NoveltySpec
 from gristmill.campaigns.spec import CampaignSpec, make_spec
 from gristmill.campaigns.telemetry.metrics import METRICS
-from gristmill.campaigns.train_spec import TrainSpec
+from gristmill.campaigns.training.spec import TrainSpec
 from gristmill.cli import EXAMPLES, main
 from gristmill.errors import GristmillError, ModelError
 from gristmill.evals.contamination.scan import ScanSettings
@@ -273,7 +273,7 @@ def test_the_formats_of_each_kind_hold_its_items(tmp_path: Path) -> None:
 def test_every_way_to_end_is_told() -> None:
     told = [name for row in rows(section(CAMPAIGNS, "How it ends")) for name in names(row[0])]
     codes = {"tokens", "usd", "time"}  # of BudgetExceeded
-    for path in (ROOT / "campaigns").glob("*.py"):
+    for path in (ROOT / "campaigns").rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "Stop":
                 first = node.args[0]

@@ -8,8 +8,8 @@ from pathlib import Path
 from rich.console import Console
 
 from gristmill import Campaign, ModelSpec
+from gristmill.campaigns.planning.yields import DrawYields
 from gristmill.campaigns.report import print_status, status_of
-from gristmill.campaigns.yields import DrawYields
 from gristmill.graphs.sampling.engine import Yield
 from gristmill.storage.records import Status, Task
 from gristmill.storage.store import RunStore

@@ -15,9 +15,9 @@ from gristmill.campaigns.campaign import Campaign
 from gristmill.campaigns.prepare import prepare, require_draws
 from gristmill.campaigns.spec import CampaignSpec, load_spec
 from gristmill.errors import ConfigError
-from gristmill.graphs.recipes.base import PlanView, lazily
+from gristmill.graphs.planners.base import PlanView, lazily
+from gristmill.graphs.planners.groups import graph_of as graph_in
 from gristmill.graphs.recipes.catalogue import recipe
-from gristmill.graphs.recipes.groups import graph_of as graph_in
 from gristmill.graphs.sampling.catalogue import sampler
 from gristmill.storage.records import Task
 

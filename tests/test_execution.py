@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from gristmill import Draft, Task, Verdict
-from gristmill.agents.agreement import value
-from gristmill.agents.execution import code_in, is_ordered, printed_answer, runs, same_query
+from gristmill.agents.programs.execution import code_in, is_ordered, printed_answer, runs, same_query
 from gristmill.agents.state import Node
+from gristmill.agents.verifiers.agreement import value
 from gristmill.errors import ConfigError
 from gristmill.evals.execution import sandbox
 from gristmill.evals.execution.records import Ending, Execution, Layer, Limits

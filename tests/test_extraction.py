@@ -9,11 +9,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from gristmill.agents.evidence import Witness
-from gristmill.agents.extraction import Extraction
-from gristmill.agents.extraction_schema import DEFAULT, GraphSchema
-from gristmill.agents.extractor import end_of, extractor, with_before
-from gristmill.agents.findings import LEAST_RECORDS, Findings
+from gristmill.agents.extraction.evidence import Witness
+from gristmill.agents.extraction.extractor import end_of, extractor, with_before
+from gristmill.agents.extraction.findings import LEAST_RECORDS, Findings
+from gristmill.agents.extraction.records import Extraction
+from gristmill.agents.extraction.schema import DEFAULT, GraphSchema
 from gristmill.agents.state import FlowContext
 from gristmill.errors import ConfigError, SchemaMismatch, Truncated
 from gristmill.evals.grounding import locate_ends

@@ -14,9 +14,9 @@ from click.testing import CliRunner
 from mock_server import MockServer
 
 from gristmill import Campaign, CampaignReport, ModelSpec
-from gristmill.agents.terms import COOCCURS
-from gristmill.campaigns.knowledge import is_of_share
-from gristmill.campaigns.ledger import Ledger, ledger_of, lines_of, worst
+from gristmill.agents.extraction.terms import COOCCURS
+from gristmill.campaigns.knowledge.building import is_of_share
+from gristmill.campaigns.knowledge.ledger import Ledger, ledger_of, lines_of, worst
 from gristmill.campaigns.spec import GraphSpec, make_spec
 from gristmill.cli import main
 from gristmill.errors import ConfigError

@@ -11,11 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from gristmill.agents.batches import Batch, batches
-from gristmill.agents.evidence import Witness
-from gristmill.agents.extraction import Extraction
-from gristmill.agents.extraction_schema import DEFAULT, GraphSchema
-from gristmill.agents.extractor import batch_extractor, extractor, shared_headings
+from gristmill.agents.extraction.batches import Batch, batches
+from gristmill.agents.extraction.evidence import Witness
+from gristmill.agents.extraction.extractor import batch_extractor, extractor, shared_headings
+from gristmill.agents.extraction.records import Extraction
+from gristmill.agents.extraction.schema import DEFAULT, GraphSchema
 from gristmill.agents.state import FlowContext
 from gristmill.models.schema import response_format
 from gristmill.models.scripted import Scripted

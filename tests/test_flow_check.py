@@ -14,9 +14,9 @@ from langgraph.graph import END, START, StateGraph
 from langgraph.types import Command
 
 from gristmill import Campaign
-from gristmill.agents.checks import verify
 from gristmill.agents.state import FlowContext, FlowState, describe
-from gristmill.agents.verifiers import length
+from gristmill.agents.verifiers.form import length
+from gristmill.agents.verifiers.verifier import verify
 from gristmill.errors import FlowError
 from gristmill.graphs.flows.check import Problem, check_flow, require_flow
 from gristmill.graphs.flows.loading import flow_of, load_flow

@@ -16,7 +16,7 @@ from processes import Start
 from test_cli import gristmill as process
 from test_dashboard import visiting
 
-from gristmill.campaigns.merging import Material
+from gristmill.campaigns.knowledge.merging import Material
 from gristmill.campaigns.spec import GraphSpec
 from gristmill.storage.changed import changed_tasks
 from gristmill.storage.identities import Identities

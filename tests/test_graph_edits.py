@@ -12,14 +12,14 @@ from typing import Any
 
 import pytest
 
-from gristmill.agents.extraction import Extraction, FoundEntity, FoundRelation
+from gristmill.agents.extraction.records import Extraction, FoundEntity, FoundRelation
 from gristmill.campaigns.editing.applying import Desk
 from gristmill.campaigns.editing.asking import Pen, merge, require_chunks, split_name, split_places, undo
 from gristmill.campaigns.editing.finding import chosen
 from gristmill.campaigns.editing.listing import decisions_of
-from gristmill.campaigns.merging import Material
-from gristmill.campaigns.planning import Plan
-from gristmill.campaigns.regraph import change_to
+from gristmill.campaigns.knowledge.merging import Material
+from gristmill.campaigns.knowledge.regraph import change_to
+from gristmill.campaigns.planning.planning import Plan
 from gristmill.campaigns.spec import GraphSpec
 from gristmill.errors import ConfigError
 from gristmill.graphs.resolution.references import reference_id

@@ -35,8 +35,8 @@ from graph_pages import (
     task_of,
 )
 
-from gristmill.campaigns.planning import Plan
-from gristmill.graphs.recipes.base import lazily
+from gristmill.campaigns.planning.planning import Plan
+from gristmill.graphs.planners.base import lazily
 from gristmill.review.graph import room
 from gristmill.review.graph.coverage import EntityCoverage
 from gristmill.review.graph.passages import joined, passages

@@ -16,7 +16,7 @@ from click.testing import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gristmill.agents.extraction import Extraction, FoundEntity
+from gristmill.agents.extraction.records import Extraction, FoundEntity
 from gristmill.cli import main
 from gristmill.errors import ConfigError
 from gristmill.graphs.knowledge.graph import KnowledgeGraph

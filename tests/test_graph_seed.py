@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gristmill import Campaign
-from gristmill.agents.extraction_schema import DEFAULT
+from gristmill.agents.extraction.schema import DEFAULT
 from gristmill.cli import main
 from gristmill.errors import ConfigError
 from gristmill.graphs.exchange import seed as seed_module

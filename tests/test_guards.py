@@ -12,10 +12,10 @@ from processes import Start
 from write_and_judge import PROMPTS, flow, judge, judged, rows, write
 
 from gristmill import Campaign, Draft, Message, ModelSpec, Request, Scripted, Verdict, reference_flow
-from gristmill.agents.contamination import contamination
+from gristmill.agents.verifiers.contamination import contamination
 from gristmill.campaigns.fleet.manifest import manifest_of, require_same
-from gristmill.campaigns.guards import guards_of
-from gristmill.campaigns.guards import judged as judged_by
+from gristmill.campaigns.gating.guards import guards_of
+from gristmill.campaigns.gating.guards import judged as judged_by
 from gristmill.campaigns.outcome import Outcome
 from gristmill.campaigns.spec import load_spec, make_spec
 from gristmill.errors import ConfigError, ServerLost

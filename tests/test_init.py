@@ -15,8 +15,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from gristmill.campaigns.campaign import Campaign
-from gristmill.campaigns.fitting import FITTING, PAIRED, formats_of
-from gristmill.campaigns.starter_text import LONGEST
+from gristmill.campaigns.commands.fitting import FITTING, PAIRED, formats_of
+from gristmill.campaigns.commands.starter_text import LONGEST
 from gristmill.cli import main
 from gristmill.graphs.recipes.base import SOURCES
 from gristmill.graphs.recipes.catalogue import recipes

@@ -8,7 +8,7 @@ import sys
 import tomllib
 from pathlib import Path
 
-from gristmill.agents.extraction_schema import GraphSchema
+from gristmill.agents.extraction.schema import GraphSchema
 from gristmill.graphs.exchange.node_link import read_json
 from gristmill.graphs.sampling.base import SamplerOptions
 from gristmill.graphs.sampling.catalogue import samplers

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from gristmill.agents.extraction import Extraction
-from gristmill.agents.extraction_schema import DEFAULT, EntityType, GraphSchema
-from gristmill.agents.extractor import extractor
+from gristmill.agents.extraction.extractor import extractor
+from gristmill.agents.extraction.records import Extraction
+from gristmill.agents.extraction.schema import DEFAULT, EntityType, GraphSchema
 from gristmill.agents.names import abbreviates, name_key, occurrences, split_alias, tidy
 from gristmill.agents.state import FlowContext
 from gristmill.errors import AccessDenied, ConfigError, Overloaded, SchemaMismatch, Unreachable

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gristmill.agents.extraction import Extraction, FoundEntity, FoundRelation
-from gristmill.agents.extractor import extractor
+from gristmill.agents.extraction.extractor import extractor
+from gristmill.agents.extraction.records import Extraction, FoundEntity, FoundRelation
 from gristmill.agents.state import FlowContext
 from gristmill.errors import AccessDenied, BudgetExceeded, ConfigError, Overloaded, StoreError
 from gristmill.graphs.exchange.graphml import write_graphml

@@ -31,7 +31,7 @@ WORKER = """
 import sys
 from pathlib import Path
 from gristmill.campaigns.prepare import prepare
-from gristmill.campaigns.reading import reading
+from gristmill.campaigns.commands.reading import reading
 from gristmill.campaigns.spec import CampaignSpec
 
 with reading(Path(sys.argv[1]), "") as store:

@@ -12,16 +12,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gristmill.agents.excerpts import GAP
-from gristmill.agents.extractor import extractor
-from gristmill.agents.packing import Packed, Packing, pack
+from gristmill.agents.context.excerpts import GAP
+from gristmill.agents.context.packing import Packed, Packing, pack
+from gristmill.agents.extraction.extractor import extractor
 from gristmill.agents.state import FlowContext
 from gristmill.errors import ConfigError, FlowError
 from gristmill.evals.duplicates.exact import ExactPool
 from gristmill.evals.segments import segments
 from gristmill.graphs.knowledge.build import build
 from gristmill.graphs.knowledge.graph import KnowledgeGraph
-from gristmill.graphs.recipes.base import PlanView
+from gristmill.graphs.planners.base import PlanView
 from gristmill.graphs.recipes.catalogue import recipe
 from gristmill.models.contract import Reply, Request
 from gristmill.models.factory import wrap

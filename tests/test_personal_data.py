@@ -14,7 +14,7 @@ from pii_texts import AB, CLEAN, LABELLED, NATIONAL, SECRETS
 from write_and_judge import PROMPTS, flow, judged, rows
 
 from gristmill import Campaign, Decision, Draft, Message, Request, Scripted
-from gristmill.agents.personal_data import PersonalDataGuard, personal_data
+from gristmill.agents.verifiers.personal_data import PersonalDataGuard, personal_data
 from gristmill.campaigns.spec import make_spec
 from gristmill.errors import ConfigError
 from gristmill.evals.contamination.credentials import rules

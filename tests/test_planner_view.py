@@ -15,10 +15,10 @@ from langgraph.graph import END, START, StateGraph
 from langgraph.runtime import Runtime
 
 from gristmill import Campaign, Draft, FlowContext, FlowState, Message, RunStore, Scripted, Status, Task, describe
-from gristmill.campaigns.accepted import AcceptedItems, EndedItems
-from gristmill.campaigns.planning import Plan
+from gristmill.campaigns.planning.accepted import AcceptedItems, EndedItems
+from gristmill.campaigns.planning.planning import Plan
 from gristmill.errors import ConfigError, NotStored
-from gristmill.graphs.recipes.base import WAIT, PlanView, lazily
+from gristmill.graphs.planners.base import WAIT, PlanView, lazily
 
 LEAST = 3
 

@@ -12,7 +12,7 @@ from recipe_families import CASES
 from test_store import item, task
 
 from gristmill import RunStore, Scripted, Status
-from gristmill.campaigns.accepted import AcceptedItems, EndedItems
+from gristmill.campaigns.planning.accepted import AcceptedItems, EndedItems
 from gristmill.errors import NotStored
 from gristmill.storage.records import Item
 

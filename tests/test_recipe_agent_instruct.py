@@ -13,8 +13,8 @@ from seed_recipes import accepted, prompts_asked, rejections
 
 from gristmill import Request, Scripted
 from gristmill.errors import ConfigError
+from gristmill.graphs.planners.skills import AS_IS, skills
 from gristmill.graphs.recipes.catalogue import recipe
-from gristmill.graphs.recipes.skills import AS_IS, skills
 
 CASE = CASES["agent-instruct"]
 ROUND = ["suggest-harder", "edit-instruction"]

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from gristmill.campaigns.recipe_copy import absolute
+from gristmill.campaigns.commands.recipe_copy import absolute
 from gristmill.campaigns.spec import load_spec, make_spec
 from gristmill.cli import main
 from gristmill.errors import ConfigError

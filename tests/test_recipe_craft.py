@@ -12,7 +12,7 @@ from seed_recipes import accepted, prompts_asked, rejections
 
 from gristmill import Request, Scripted
 from gristmill.errors import ConfigError
-from gristmill.graphs.recipes.base import PlanView
+from gristmill.graphs.planners.base import PlanView
 from gristmill.graphs.recipes.catalogue import recipe
 from gristmill.storage.records import Chunk, Task
 

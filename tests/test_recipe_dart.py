@@ -12,10 +12,10 @@ from recipes_reasoning import CASES, PROBLEMS, RATES, dart
 from seed_recipes import Ran, shown
 
 from gristmill import Request, Scripted, Status
-from gristmill.campaigns.tries import Tries
+from gristmill.campaigns.planning.tries import Tries
 from gristmill.errors import ConfigError
+from gristmill.graphs.planners.tried import Tried
 from gristmill.graphs.recipes.trials import fail_rate
-from gristmill.graphs.recipes.tried import Tried
 from gristmill.storage.records import Item
 from gristmill.storage.store import RunStore
 

@@ -11,9 +11,9 @@ from recipes_documents import ACCEPT, ANSWERS, CASES
 from seed_recipes import accepted, prompts_asked, rejections
 
 from gristmill import Request, Scripted
-from gristmill.graphs.recipes.base import PlanView
+from gristmill.graphs.planners.base import PlanView
+from gristmill.graphs.planners.corpus import Corpus, allotted
 from gristmill.graphs.recipes.catalogue import recipe
-from gristmill.graphs.recipes.corpus import Corpus, allotted
 from gristmill.storage.records import Chunk, Task
 
 WORDS = {"valve": "steam brass pipe seal", "goose": "marsh wing nest egg", "bread": "rye oven crust yeast"}

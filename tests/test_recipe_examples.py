@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import pytest
 
 from gristmill.errors import ConfigError
-from gristmill.graphs.recipes.base import Column, Options, PlanView, columns_of
+from gristmill.graphs.planners.base import Column, Options, PlanView, columns_of
 from gristmill.graphs.recipes.catalogue import recipes
 from gristmill.graphs.recipes.examples import TEXT, Example, example_of
 from gristmill.storage.records import Chunk, Task

@@ -23,7 +23,7 @@ from gristmill.campaigns.spec import make_spec
 from gristmill.cli import main
 from gristmill.errors import ConfigError
 from gristmill.graphs.knowledge.graph import KnowledgeGraph
-from gristmill.graphs.recipes.base import WAIT, PlanView
+from gristmill.graphs.planners.base import WAIT, PlanView
 from gristmill.graphs.recipes.catalogue import recipe
 from gristmill.graphs.recipes.gsdp import GsdpOptions
 

@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner
 from rich.console import Console
 
-from gristmill.campaigns.recipe_list import print_recipes
+from gristmill.campaigns.commands.recipe_list import print_recipes
 from gristmill.cli import main
 from gristmill.graphs.recipes.base import NEEDS
 from gristmill.graphs.recipes.catalogue import recipes

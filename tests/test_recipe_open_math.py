@@ -14,8 +14,8 @@ from recipes_reasoning import CASES, SUMS
 from seed_recipes import Case, shown
 
 from gristmill import Request, Status
-from gristmill.agents.interpreter import NEVER_RUN
-from gristmill.agents.traces import computes, leaked
+from gristmill.agents.programs.interpreter import NEVER_RUN
+from gristmill.agents.programs.traces import computes, leaked
 from gristmill.errors import ConfigError
 from gristmill.evals.execution import sandbox
 from gristmill.evals.execution.records import Layer

@@ -16,11 +16,12 @@ from langgraph.graph import END, START, StateGraph
 from pydantic import Field
 
 from gristmill import FlowContext, FlowState, describe
-from gristmill.campaigns.recipe_page import default, page, section, toml
+from gristmill.campaigns.commands.recipe_page import default, page, section, toml
 from gristmill.cli import main
 from gristmill.graphs.flows.sketch import sketch
+from gristmill.graphs.planners.base import Options
 from gristmill.graphs.recipes import documented
-from gristmill.graphs.recipes.base import Options, Recipe
+from gristmill.graphs.recipes.base import Recipe
 from gristmill.graphs.recipes.catalogue import recipe, recipes
 from gristmill.graphs.recipes.documented import calls_of, meanings, notes_of, options_of
 

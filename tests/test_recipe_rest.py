@@ -18,8 +18,8 @@ from recipes_student import CASES, PROBLEMS, is_right, problem_of, rest, solutio
 from seed_recipes import Ran, read
 
 from gristmill import Campaign, ModelSpec, Request, RunStore, Scripted, Status
-from gristmill.campaigns import training
-from gristmill.campaigns.training import Handed, Trainer
+from gristmill.campaigns.training import handover as training
+from gristmill.campaigns.training.handover import Handed, Trainer
 from gristmill.errors import ConfigError
 
 CASE = CASES["rest"]

@@ -15,7 +15,7 @@ from seed_recipes import Case, Ran, Script, read
 
 from gristmill import Campaign, Request, RunStore, Scripted, Status
 from gristmill.campaigns.forecast import forecast
-from gristmill.campaigns.training import Handed
+from gristmill.campaigns.training.handover import Handed
 from gristmill.errors import ConfigError
 
 KNOWN = {subjects[0] for subjects in SUBJECTS.values()}  # what the student is right on

@@ -17,7 +17,7 @@ from gristmill import Request, Scripted
 from gristmill.agents.reverse import stated_triples
 from gristmill.agents.state import FlowState
 from gristmill.graphs.knowledge.graph import KnowledgeGraph
-from gristmill.graphs.recipes.base import PlanView
+from gristmill.graphs.planners.base import PlanView
 from gristmill.graphs.recipes.catalogue import recipe
 from gristmill.storage.records import Chunk, Entity, Relation
 

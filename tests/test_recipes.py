@@ -23,10 +23,11 @@ from gristmill.errors import ConfigError
 from gristmill.evals.duplicates.exact import ExactPool
 from gristmill.graphs.flows.check import require_flow
 from gristmill.graphs.knowledge.graph import KnowledgeGraph
-from gristmill.graphs.recipes.base import PlanView, Recipe, coverage_keys
+from gristmill.graphs.planners.base import PlanView, coverage_keys
+from gristmill.graphs.planners.kinds import QuestionKind, choose, taxonomy
+from gristmill.graphs.planners.shares import Shares, by_shares
+from gristmill.graphs.recipes.base import Recipe
 from gristmill.graphs.recipes.catalogue import recipe, recipes
-from gristmill.graphs.recipes.kinds import QuestionKind, choose, taxonomy
-from gristmill.graphs.recipes.shares import Shares, by_shares
 from gristmill.models.scripted import Scripted
 from gristmill.prompts.library import PromptLibrary
 from gristmill.storage.records import Chunk, Decision, Entity, Relation, Span, Task

@@ -19,9 +19,9 @@ from recipes_searches import BEST, CASES, POOL, PROMPTS, quality, searching
 from seed_recipes import Case, Ran, read, shown
 
 from gristmill import Chunk, FlowContext, Request, Scripted, Status, Task
-from gristmill.agents.reward import Judge, RewardModel
-from gristmill.agents.search_policies import best_of
-from gristmill.agents.searcher import searcher
+from gristmill.agents.search.policies import best_of
+from gristmill.agents.search.reward import Judge, RewardModel
+from gristmill.agents.search.searcher import searcher
 from gristmill.campaigns.datasets import export_run
 from gristmill.errors import AccessDenied, ConfigError, FlowError, RequestRefused, ServerLost
 from gristmill.graphs.recipes.searches import search_flow

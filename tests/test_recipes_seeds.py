@@ -19,8 +19,8 @@ from seed_recipes import Ran, read
 
 from gristmill import Request, Scripted, Status
 from gristmill.agents.state import info_of
+from gristmill.campaigns.commands.fitting import formats_of
 from gristmill.campaigns.datasets import export_run
-from gristmill.campaigns.fitting import formats_of
 from gristmill.errors import ServerLost
 from gristmill.graphs.flows.check import require_flow
 from gristmill.graphs.recipes.base import NEEDS

@@ -21,9 +21,9 @@ from write_and_judge import PROMPTS, flow, judged
 
 from gristmill import Campaign, CampaignReport, ModelSpec, Request, Scripted
 from gristmill.campaigns.datasets import export_run
-from gristmill.campaigns.refresh import refresh
+from gristmill.campaigns.knowledge.refresh import refresh
+from gristmill.campaigns.knowledge.staleness import CHANGED, REMOVED
 from gristmill.campaigns.report import status_of
-from gristmill.campaigns.staleness import CHANGED, REMOVED
 from gristmill.errors import ConfigError
 from gristmill.storage.records import Item, Status, Task
 from gristmill.storage.reviews import Action, Review, Reviews
@@ -476,7 +476,7 @@ from pathlib import Path
 
 sys.path.insert(0, sys.argv[2])
 from test_refresh import graph_campaign
-from gristmill.campaigns import knowledge
+from gristmill.campaigns.knowledge import building as knowledge
 
 knowledge.change_to = lambda *_, **__: os.kill(os.getpid(), signal.SIGKILL)
 asyncio.run(graph_campaign(Path(sys.argv[1])).execute(refresh=True))

@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 from labelled import read as labelled
 
-from gristmill.agents.extraction import Extraction, FoundEntity, FoundRelation
-from gristmill.campaigns import renewing
-from gristmill.campaigns.merging import Made, Material
-from gristmill.campaigns.regraph import change_to
-from gristmill.campaigns.renewing import taken
+from gristmill.agents.extraction.records import Extraction, FoundEntity, FoundRelation
+from gristmill.campaigns.knowledge import renewing
+from gristmill.campaigns.knowledge.merging import Made, Material
+from gristmill.campaigns.knowledge.regraph import change_to
+from gristmill.campaigns.knowledge.renewing import taken
 from gristmill.campaigns.spec import GraphSpec
 from gristmill.graphs.knowledge.merge import assemble
 from gristmill.graphs.resolution import blocking, references
@@ -385,6 +385,6 @@ def test_whoever_changes_what_is_kept_raises_its_format() -> None:
     digest = content_id("kept", limits, *(sorted(some) for _, some in rows))
     assert KEPT_AS.get(renewing.FORMAT) == digest, (
         f"what a run keeps of its graph is made otherwise than FORMAT {renewing.FORMAT} says: keys of blocks, scores "
-        f"of pairs, or the rows' bodies. Raise FORMAT in campaigns/renewing.py and add its number with {digest!r} to "
-        f"KEPT_AS; graphs that were made before are then made anew once"
+        f"of pairs, or the rows' bodies. Raise FORMAT in campaigns/knowledge/renewing.py and add its number with "
+        f"{digest!r} to KEPT_AS; graphs that were made before are then made anew once"
     )

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from gristmill import Request, Scripted
-from gristmill.agents.extraction import Extraction, FoundEntity
+from gristmill.agents.extraction.records import Extraction, FoundEntity
 from gristmill.agents.state import FlowContext
 from gristmill.campaigns.editing.applying import Desk
 from gristmill.campaigns.editing.asking import Pen
-from gristmill.campaigns.knowledge import build_graph
+from gristmill.campaigns.knowledge.building import build_graph
 from gristmill.campaigns.spec import GraphSpec
 from gristmill.errors import Overloaded
 from gristmill.graphs.knowledge.summarise import SummaryBooks, tokens

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from gristmill.agents.extraction import Extraction, FoundEntity, FoundRelation
+from gristmill.agents.extraction.records import Extraction, FoundEntity, FoundRelation
 from gristmill.agents.names import aliases_after
 from gristmill.errors import ConfigError
 from gristmill.graphs.knowledge.merge import Merged, merge_resolved

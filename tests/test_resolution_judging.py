@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from gristmill import Campaign, ModelSpec
-from gristmill.agents.extraction import Extraction, FoundEntity
+from gristmill.agents.extraction.records import Extraction, FoundEntity
 from gristmill.agents.state import FlowContext
 from gristmill.errors import AccessDenied, BudgetExceeded, Overloaded
 from gristmill.graphs.knowledge.merge import merge_resolved

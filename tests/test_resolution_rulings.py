@@ -6,7 +6,7 @@ import pytest
 from pydantic import ValidationError
 from test_resolution import NOON, chunk, ruling
 
-from gristmill.agents.extraction import Extraction
+from gristmill.agents.extraction.records import Extraction
 from gristmill.graphs.knowledge.merge import merge_resolved
 from gristmill.graphs.resolution.references import reference_id
 from gristmill.storage.rulings import Ruled, Ruling

@@ -16,7 +16,7 @@ from mock_server import MockServer
 from write_and_judge import PROMPTS, flow, judged, rows
 
 from gristmill import Campaign, Draft, FlowContext, FlowState, Message, ModelSpec, Request, Scripted, Status, Task
-from gristmill.agents.novelty import novelty
+from gristmill.agents.verifiers.novelty import novelty
 from gristmill.campaigns.forecast import forecast
 from gristmill.campaigns.loop import Loop
 from gristmill.campaigns.outcome import Outcome

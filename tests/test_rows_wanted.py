@@ -17,7 +17,8 @@ from gristmill import Campaign, RunStore, Scripted
 from gristmill.campaigns.forecast import forecast
 from gristmill.campaigns.progress import Progress
 from gristmill.errors import ConfigError
-from gristmill.graphs.recipes.base import ROWS, columns_of
+from gristmill.graphs.planners.base import columns_of
+from gristmill.graphs.recipes.base import ROWS
 from gristmill.graphs.recipes.catalogue import recipes
 
 NEEDED = [

@@ -18,10 +18,10 @@ from write_and_judge import PROMPTS, flow, judged, rows
 
 from gristmill import Campaign, ModelSpec, RunStore, Scripted
 from gristmill.campaigns import sampling
-from gristmill.campaigns.coverage import Coverage
+from gristmill.campaigns.planning.coverage import Coverage
 from gristmill.campaigns.sampling import FIRST, MOST, USUAL, interval
 from gristmill.errors import StoreError
-from gristmill.graphs.recipes.base import coverage_keys
+from gristmill.graphs.planners.base import coverage_keys
 from gristmill.storage.records import Task
 from gristmill.storage.samples import KEPT, RECENT, Sample, Samples, superfluous
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from gristmill.agents.search_policies import (
+from gristmill.agents.search.policies import (
     Pick,
     Policy,
     Step,
@@ -24,7 +24,7 @@ from gristmill.agents.search_policies import (
     last,
     shuffled,
 )
-from gristmill.agents.search_tree import ROOT, Tree, tree_search
+from gristmill.agents.search.tree import ROOT, Tree, tree_search
 from gristmill.errors import ConfigError
 
 POOL = ("a", "b", "c")

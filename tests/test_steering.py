@@ -23,7 +23,7 @@ from gristmill.campaigns.steering.spec import SteerSpec
 from gristmill.campaigns.steering.steering import PATIENCE, Counts, Steering
 from gristmill.campaigns.stops import Stop
 from gristmill.errors import ConfigError
-from gristmill.graphs.recipes.base import WAIT
+from gristmill.graphs.planners.base import WAIT
 from gristmill.storage.records import Decision, Item, Status, Task, Verdict
 
 KINDS = ("definition", "list", "number", "cause")

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from gristmill.agents.extraction import Extraction
-from gristmill.agents.extraction_schema import GraphSchema
+from gristmill.agents.extraction.records import Extraction
+from gristmill.agents.extraction.schema import GraphSchema
+from gristmill.agents.extraction.terms import COOCCURS, MOST_TERMS, confirmed, language_of, read_terms, terms_extractor
 from gristmill.agents.state import FlowContext
-from gristmill.agents.terms import COOCCURS, MOST_TERMS, confirmed, language_of, read_terms, terms_extractor
 from gristmill.graphs.knowledge.cooccurrence import LEAST_WEIGHT, associations, npmi, weigh_cooccurrence
 from gristmill.graphs.knowledge.merge import merge
 from gristmill.storage.records import Chunk

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from gristmill.agents.extraction_schema import DEFAULT, GraphSchema
-from gristmill.agents.packing import pack
+from gristmill.agents.context.packing import pack
+from gristmill.agents.extraction.schema import DEFAULT, GraphSchema
 from gristmill.campaigns.spec import GraphSpec, load_spec
 from gristmill.errors import ConfigError
 from gristmill.evals.segments import segments

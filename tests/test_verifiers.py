@@ -10,12 +10,12 @@ import pytest
 from langgraph.graph import END, START, StateGraph
 from pydantic import BaseModel, Field
 
-from gristmill.agents.agreement import answer_match, attribute, draft_field, majority_agrees, value
-from gristmill.agents.checks import Finding, verifier, verify
-from gristmill.agents.choices import no_copy
-from gristmill.agents.grounding import grounding
+from gristmill.agents.attributes.choices import no_copy
 from gristmill.agents.state import FlowContext, FlowState, Node, info_of
-from gristmill.agents.verifiers import language, length, pattern, schema
+from gristmill.agents.verifiers.agreement import answer_match, attribute, draft_field, majority_agrees, value
+from gristmill.agents.verifiers.form import language, length, pattern, schema
+from gristmill.agents.verifiers.grounding import grounding
+from gristmill.agents.verifiers.verifier import Finding, verifier, verify
 from gristmill.errors import ConfigError, FlowError
 from gristmill.storage.records import Chunk, Decision, Draft, Span, Task, Verdict
 

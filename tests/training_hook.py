@@ -9,7 +9,7 @@ import subprocess
 import time
 from pathlib import Path
 
-from gristmill.campaigns.training import Handed
+from gristmill.campaigns.training.handover import Handed
 
 SCRIPT = "echo begun >> trainings; while test -e hold; do sleep 0.05; done; echo ended >> trainings"
 

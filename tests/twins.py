@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import Any
 
-from gristmill.graphs.recipes.base import PlanView, lazily
+from gristmill.graphs.planners.base import PlanView, lazily
 from gristmill.storage.records import Task
 
 

@@ -9,7 +9,7 @@ from langgraph.graph import END, START, StateGraph
 from langgraph.runtime import Runtime
 
 from gristmill import Decision, Draft, FlowContext, FlowState, Message, Verdict, describe
-from gristmill.agents.novelty import novelty
+from gristmill.agents.verifiers.novelty import novelty
 from gristmill.prompts.schemas import Judgement
 
 PROMPTS = Path(__file__).parent.parent / "benchmarks" / "prompts"

@@ -17,8 +17,8 @@ from ...storage.records import Entity
 from ...storage.rulings import ADD, Ruled, Ruling, Rulings
 from ...storage.schema import Statement
 from ...storage.store import RunStore
-from ..merging import Made, Material
-from ..regraph import SUMMARIES, Change, Touched, change_to, known_summaries
+from ..knowledge.merging import Made, Material
+from ..knowledge.regraph import SUMMARIES, Change, Touched, change_to, known_summaries
 from ..spec import GraphSpec
 from .asking import Pen
 

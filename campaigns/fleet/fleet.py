@@ -33,7 +33,7 @@ from ...storage.redis_queue import RedisCoordinatorQueue
 from ...storage.stopping import stopped
 from ...storage.store import RunStore
 from ..admission import Admission, work_of
-from ..gate import against
+from ..gating.gate import against
 from ..prepare import Prepared
 from ..spec import CampaignSpec
 from ..spending import spent_before

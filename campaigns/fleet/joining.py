@@ -31,7 +31,7 @@ from ...storage.redis_connection import RedisConnection
 from ...storage.redis_queue import RedisWorkerQueue
 from ...storage.store import RunStore
 from ..collector import calm_collector
-from ..gate import embedder_of, open_pool, rules_of
+from ..gating.gate import embedder_of, open_pool, rules_of
 from ..prepare import Prepared, bind, context_of, prepare
 from ..rounds import Contexts
 from ..spec import CampaignSpec

@@ -22,7 +22,7 @@ from ...evals.selection.pool import Pool
 from ...storage.records import Item
 from ...storage.store import RunStore
 from ..datasets import Exported, Narrowed, export_runs
-from ..novelty import HASHED
+from ..gating.novelty import HASHED
 from .embedding import embed
 from .reading import MEAN, Read, read
 from .wanted import AUTO, NONE, Wanted, wanted

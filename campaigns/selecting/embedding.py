@@ -13,7 +13,7 @@ from ...evals.vectors.local import LocalEmbedder
 from ...evals.vectors.served import ServedEmbedder
 from ...models.factory import build
 from ...models.layers.meter import Meter
-from ..novelty import HASHED, LOCAL
+from ..gating.novelty import HASHED, LOCAL
 from .wanted import NONE, Wanted
 
 AT_ONCE = 2048  # texts

@@ -9,7 +9,7 @@ from typing import Any
 from ...errors import ConfigError
 from ...models.spec import ModelSpec
 from ...storage.store import RunStore
-from ..novelty import HASHED, LOCAL
+from ..gating.novelty import HASHED, LOCAL
 
 AUTO, NONE = "auto", "none"
 SERVED = ("openai_api/", "litellm/")

@@ -7,12 +7,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from ...agents.attributes import propose_dimensions, propose_personas, propose_values
+from ...agents.attributes.attributes import propose_dimensions, propose_personas, propose_values
 from ...agents.state import FlowContext
 from ...agents.variables import TRAITS
 from ...errors import ConfigError
-from ...graphs.recipes.base import Planner, PlanView
-from ...graphs.recipes.groups import group_rng
+from ...graphs.planners.base import Planner, PlanView
+from ...graphs.planners.groups import group_rng
 from ...storage.records import Chunk, Task
 from ...storage.store import RunStore
 from .spec import AttributesSpec

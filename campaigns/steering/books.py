@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from ...graphs.recipes.base import cell as cell_name
+from ...graphs.planners.base import cell as cell_name
 from ...storage.records import Status, Task
 from .cells import Cell, Cells, Dimension
 from .spec import SteerSpec

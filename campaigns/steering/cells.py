@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
-from ...graphs.recipes.base import cell as cell_name
-from ...graphs.recipes.shares import made_up
+from ...graphs.planners.base import cell as cell_name
+from ...graphs.planners.shares import made_up
 from ...storage.records import Status, Task
 from ...storage.returns import MARKS
 

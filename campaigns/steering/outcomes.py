@@ -8,7 +8,7 @@ from typing import Any
 
 import orjson
 
-from ...agents.duplicates import DUPLICATE
+from ...agents.verifiers.duplicates import DUPLICATE
 from ...storage.records import Item, Status, Task
 from ...storage.returns import is_refine
 from ...storage.store import RunStore

@@ -12,7 +12,7 @@ from collections import Counter, deque
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
-from ...graphs.recipes.base import WAIT, coverage_keys
+from ...graphs.planners.base import WAIT, coverage_keys
 from ...storage.records import Status, Task
 from .asks import Asks, ask_of
 from .books import CellBooks, Known

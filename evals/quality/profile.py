@@ -88,8 +88,8 @@ def profile(text: str, metrics: Mapping[str, Metric] = METRICS) -> dict[str, flo
 def moved(fields: Mapping[str, Any]) -> dict[str, float]:
     """How far a chosen text lies from those that it was chosen among: for each metric its value less their mean.
 
-    `fields` are a draft's as `agents.best_of` leaves them: `candidates`, each with a `profile`, and `chosen`, the place
-    of one. Empty for a draft of another kind.
+    `fields` are a draft's as `agents.search.best_of` leaves them: `candidates`, each with a `profile`, and `chosen`,
+    the place of one. Empty for a draft of another kind.
     """
     candidates, place = fields.get("candidates"), fields.get("chosen")
     if not isinstance(candidates, list | tuple) or not isinstance(place, int) or not 0 <= place < len(candidates):

@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from itertools import count
 from typing import NamedTuple
 
-from ...agents.extraction import Books, Extraction, FoundEntity, FoundRelation
-from ...agents.extraction_schema import GraphSchema
+from ...agents.extraction.records import Books, Extraction, FoundEntity, FoundRelation
+from ...agents.extraction.schema import GraphSchema
 from ...storage.chunking import chunk, count_tokens
 from ...storage.loaders.source import printable
 from ...storage.records import Chunk, Claim, Document, Span, content_id

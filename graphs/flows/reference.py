@@ -18,9 +18,9 @@ from collections.abc import Sequence
 
 from langgraph.graph import END, START, StateGraph
 
-from ...agents.guards import guarded
 from ...agents.state import FlowContext, FlowState, Node, NodeInfo, info_of
 from ...agents.turns import in_turn
+from ...agents.verifiers.guards import guarded
 from ...errors import FlowError
 from .routing import (
     CRITICISE,

@@ -13,9 +13,9 @@ from typing import Any
 from langgraph.graph import END
 from langgraph.runtime import Runtime
 
-from ...agents.duplicates import DUPLICATE
 from ...agents.state import FlowContext, FlowState, describe
 from ...agents.variables import objection_reasons, objections
+from ...agents.verifiers.duplicates import DUPLICATE
 from ...storage.records import Decision
 
 PROPOSE = "propose"

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
-from ...agents.extraction import Extraction
-from ...agents.extraction_schema import DEFAULT, GraphSchema
-from ...agents.extractor import Extractor, with_before
+from ...agents.extraction.extractor import Extractor, with_before
+from ...agents.extraction.records import Extraction
+from ...agents.extraction.schema import DEFAULT, GraphSchema
 from ...agents.state import FlowContext
 from ...errors import AccessDenied, ModelError, ServerLost
 from ...storage.records import Chunk

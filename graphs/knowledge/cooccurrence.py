@@ -10,7 +10,7 @@ import math
 from collections.abc import Set
 from dataclasses import dataclass
 
-from ...agents.terms import COOCCURS
+from ...agents.extraction.terms import COOCCURS
 from ...storage.records import Relation
 from .graph import KnowledgeGraph
 

@@ -10,10 +10,10 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from ...agents.extraction import Books, Extraction
-from ...agents.extraction_schema import DEFAULT, GraphSchema
-from ...agents.point_settings import TOGETHER
-from ...agents.terms import COOCCURS
+from ...agents.extraction.point_settings import TOGETHER
+from ...agents.extraction.records import Books, Extraction
+from ...agents.extraction.schema import DEFAULT, GraphSchema
+from ...agents.extraction.terms import COOCCURS
 from ...storage.kept import Triple
 from ...storage.records import Entity, Record, Relation, content_id
 from ...storage.rulings import Ruling, in_force

@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from ...agents.extraction import Books
+from ...agents.extraction.records import Books
 from ...storage.kept import KeptRows, StatedRow, Triple
 from ...storage.records import Entity, Relation
 from ...storage.schema import Statement

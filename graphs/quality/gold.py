@@ -12,7 +12,7 @@ import difflib
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
-from ...agents.extraction_schema import type_key
+from ...agents.extraction.schema import type_key
 from ...agents.names import name_key
 from ...errors import ConfigError
 from ...evals.clustering import Clustering, compare_clusters

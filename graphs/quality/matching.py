@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from ...agents.extraction_schema import type_key
+from ...agents.extraction.schema import type_key
 from ...agents.names import name_key
 from ...storage.records import Entity, Span
 from ..knowledge.graph import KnowledgeGraph

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from itertools import combinations
 from typing import Any
 
-from ...agents.extraction_schema import type_key
+from ...agents.extraction.schema import type_key
 from ...agents.names import name_key
 from ...storage.records import Entity, Record
 from ..knowledge.graph import KnowledgeGraph

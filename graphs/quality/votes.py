@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 
-from ...agents.extraction import Extraction
+from ...agents.extraction.records import Extraction
 from ...agents.names import name_key
 from ...storage.records import Record
 

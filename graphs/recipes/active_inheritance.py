@@ -21,16 +21,17 @@ from typing import cast
 
 from pydantic import Field
 
-from ...agents.best_of import best_of
-from ...agents.novelty import novelty
+from ...agents.search.best_of import best_of
 from ...agents.variables import passage_text
+from ...agents.verifiers.novelty import novelty
 from ...errors import ConfigError
 from ...evals.quality.profile import METRICS, Metric, metric_named
 from ...prompts.named import load_named
 from ...storage.records import Task
 from ..flows.reference import Flow, reference_flow
-from .base import Options, PlanView, Recipe, lazily
-from .seeds import rows
+from ..planners.base import Options, PlanView, lazily
+from ..planners.seeds import rows
+from .base import Recipe
 
 NAME = "active-inheritance"
 

@@ -28,19 +28,20 @@ from pydantic import Field, model_validator
 from ...agents.critic import critic
 from ...agents.generator import generator
 from ...agents.messages import instruction_on_input
-from ...agents.novelty import novelty
 from ...agents.preparer import preparer
 from ...agents.refiner import refiner
 from ...agents.state import FlowState
 from ...agents.turns import by_kind, in_turn
 from ...agents.variables import passage_text
-from ...agents.verifiers import length
+from ...agents.verifiers.form import length
+from ...agents.verifiers.novelty import novelty
 from ...storage.records import Task
 from ..flows.reference import Flow, reference_flow
-from .base import Options, PlanView, Recipe, lazily
-from .groups import group_rng
-from .shares import Shares, crossed, shares_of
-from .skills import AS_IS, Skill, chosen_skills, skills
+from ..planners.base import Options, PlanView, lazily
+from ..planners.groups import group_rng
+from ..planners.shares import Shares, crossed, shares_of
+from ..planners.skills import AS_IS, Skill, chosen_skills, skills
+from .base import Recipe
 
 TRANSFORMED = "transformed"
 WRITE = ("source", "skill_description", "agent")

@@ -21,15 +21,16 @@ from typing import Final
 
 from pydantic import Field
 
-from ...agents.class_attributes import CONFUSABLE, DRAWN, REQUIREMENTS, class_attributes
+from ...agents.attributes.class_attributes import CONFUSABLE, DRAWN, REQUIREMENTS, class_attributes
 from ...agents.generator import generator
 from ...agents.labeller import labeller
 from ...agents.messages import classification
-from ...agents.novelty import novelty
+from ...agents.verifiers.novelty import novelty
 from ...errors import ConfigError
 from ...storage.records import Task
 from ..flows.reference import Flow, reference_flow
-from .base import Options, PlanView, Recipe, lazily
+from ..planners.base import Options, PlanView, lazily
+from .base import Recipe
 
 VALUES: Final = {
     "length": ("30 to 60 words", "60 to 100 words", "100 to 200 words"),

@@ -20,17 +20,18 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from ...agents.choices import finished, no_copy
+from ...agents.attributes.choices import finished, no_copy
 from ...agents.generator import generator
 from ...agents.messages import instruction_response
-from ...agents.novelty import novelty
 from ...agents.refiner import refiner
 from ...agents.state import FlowState
 from ...agents.turns import in_turn
+from ...agents.verifiers.novelty import novelty
 from ...storage.records import Task
 from ..flows.reference import Flow, reference_flow
-from .base import Column, Options, PlanView, Recipe, lazily
-from .seeds import chance, example, rows
+from ..planners.base import Column, Options, PlanView, lazily
+from ..planners.seeds import chance, example, rows
+from .base import Recipe
 
 NAME = "bare"
 

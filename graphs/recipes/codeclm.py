@@ -24,16 +24,17 @@ from pydantic import Field
 
 from ...agents.generator import generator
 from ...agents.messages import instruction_response
-from ...agents.novelty import novelty
 from ...agents.preparer import preparer
 from ...agents.refiner import refiner
 from ...agents.teachable import teachable
 from ...agents.turns import in_turn
 from ...agents.variables import passage_text
+from ...agents.verifiers.novelty import novelty
 from ...storage.records import Task
 from ..flows.reference import Flow, reference_flow
-from .base import Options, PlanView, Recipe, lazily
-from .seeds import rows
+from ..planners.base import Options, PlanView, lazily
+from ..planners.seeds import rows
+from .base import Recipe
 
 NAME = "codeclm"
 METADATA = ("use_case", "skills")

@@ -19,15 +19,16 @@ from typing import Annotated
 from ...agents.generator import generator
 from ...agents.labeller import labeller
 from ...agents.messages import classification
-from ...agents.novelty import novelty
 from ...agents.preparer import preparer
 from ...agents.state import FlowState
 from ...agents.turns import in_turn
+from ...agents.verifiers.novelty import novelty
 from ...errors import ConfigError
 from ...storage.records import Task
 from ..flows.reference import Flow, reference_flow
-from .base import Column, Options, PlanView, Recipe, lazily
-from .seeds import column, rows
+from ..planners.base import Column, Options, PlanView, lazily
+from ..planners.seeds import column, rows
+from .base import Recipe
 
 NAME = "cotam"
 

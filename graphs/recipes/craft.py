@@ -25,16 +25,17 @@ from pydantic import BaseModel, ConfigDict, Field
 from ...agents.critic import critic
 from ...agents.generator import generator
 from ...agents.messages import instruction_on_input
-from ...agents.novelty import novelty
-from ...agents.rewriting import unlike
 from ...agents.state import FlowState
-from ...agents.verifiers import declined, length
+from ...agents.verifiers.form import declined, length
+from ...agents.verifiers.novelty import novelty
+from ...agents.verifiers.rewriting import unlike
 from ...errors import ConfigError
 from ...storage.records import Task
 from ..flows.reference import Flow, reference_flow
-from .base import Options, PlanView, Recipe, lazily
-from .corpus import Corpus
-from .groups import group_rng
+from ..planners.base import Options, PlanView, lazily
+from ..planners.corpus import Corpus
+from ..planners.groups import group_rng
+from .base import Recipe
 
 SHOTS = "shots"  # the attribute of a task that says which examples its prompt shows, by place
 

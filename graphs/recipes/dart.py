@@ -26,8 +26,9 @@ from pydantic import Field, model_validator
 
 from ...storage.records import Chunk, Task
 from ..flows.reference import Flow
-from .base import Column, Options, PlanView, Recipe, lazily
-from .seeds import rows
+from ..planners.base import Column, Options, PlanView, lazily
+from ..planners.seeds import rows
+from .base import Recipe
 from .trials import TRIAL, Made, answered_flow, fail_rate, known_answer, trials
 
 NAME = "dart"

@@ -20,19 +20,20 @@ from typing import Any
 
 from pydantic import Field
 
-from ...agents.checks import PASSED, Finding, verifier
 from ...agents.generator import generator
 from ...agents.messages import instruction_response
-from ...agents.novelty import novelty
 from ...agents.preparer import preparer
 from ...agents.proposer import UNSUITABLE
 from ...agents.state import FlowState, Node
 from ...agents.turns import in_turn
+from ...agents.verifiers.novelty import novelty
+from ...agents.verifiers.verifier import PASSED, Finding, verifier
 from ...errors import ConfigError
 from ...storage.records import Chunk, Draft, Task
 from ..flows.reference import Flow, reference_flow
-from .base import Options, PlanView, Recipe, lazily
-from .seeds import rows
+from ..planners.base import Options, PlanView, lazily
+from ..planners.seeds import rows
+from .base import Recipe
 
 NAME = "datatune"
 LONGEST = 800  # characters of a row that the planner is shown

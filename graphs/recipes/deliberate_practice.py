@@ -26,22 +26,23 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from ...agents.choices import no_copy
+from ...agents.attributes.choices import no_copy
 from ...agents.generator import generator
 from ...agents.labeller import labeller
 from ...agents.messages import classification
-from ...agents.novelty import novelty
 from ...agents.state import FlowState, Node
 from ...agents.student import require_reach, student_unsure
 from ...agents.turns import in_turn
 from ...agents.variables import Given
+from ...agents.verifiers.novelty import novelty
 from ...storage.records import Task
 from ..flows.reference import Flow, reference_flow
-from .base import Column, Handover, LastWord, Options, PlanView, Recipe, lazily
-from .rounds import ROUND, classes, ended, gold, noted, served
-from .seeds import chance
-from .students import STUDENT, Kind, handed, require_teachable, told
-from .unsure import by_classifier, by_model, keeps_unsure
+from ..planners.base import Column, Handover, Options, PlanView, lazily
+from ..planners.rounds import ROUND, classes, ended, gold, noted, served
+from ..planners.seeds import chance
+from ..planners.students import STUDENT, Kind, handed, require_teachable, told
+from ..planners.unsure import by_classifier, by_model, keeps_unsure
+from .base import LastWord, Recipe
 
 NAME = "deliberate-practice"
 

@@ -26,17 +26,18 @@ from itertools import chain, zip_longest
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from ...agents.contrast import contrast
 from ...agents.critic import critic
 from ...agents.generator import generator
 from ...agents.messages import retrieval
-from ...agents.novelty import novelty
 from ...agents.state import FlowState
 from ...agents.variables import passage_text
+from ...agents.verifiers.contrast import contrast
+from ...agents.verifiers.novelty import novelty
 from ...storage.records import Task
 from ..flows.reference import Flow, reference_flow
-from .base import Options, PlanView, Recipe, lazily
-from .corpus import Cluster, Corpus, allotted
+from ..planners.base import Options, PlanView, lazily
+from ..planners.corpus import Cluster, Corpus, allotted
+from .base import Recipe
 
 NEGATIVES = "negatives"
 

@@ -22,18 +22,19 @@ from typing import Self
 from pydantic import Field, model_validator
 
 from ...agents.brainstormer import PLACE, brainstormer
-from ...agents.contrast import contrast
 from ...agents.critic import critic
 from ...agents.generator import generator
 from ...agents.messages import retrieval
-from ...agents.novelty import novelty
 from ...agents.state import FlowState
 from ...agents.variables import last_draft
+from ...agents.verifiers.contrast import contrast
+from ...agents.verifiers.novelty import novelty
 from ...errors import ConfigError
 from ...storage.records import Task
 from ..flows.reference import Flow, reference_flow
-from .base import Options, PlanView, Recipe, lazily
-from .groups import group_rng
+from ..planners.base import Options, PlanView, lazily
+from ..planners.groups import group_rng
+from .base import Recipe
 
 FAMILIES = {
     "short-long": "a short query, a long text is found (a question and the page that answers it)",

@@ -22,22 +22,33 @@ from typing import Any, Self
 
 from pydantic import Field, model_validator
 
+from ...agents.context.packing import CONTEXT_TOKENS, Packing
 from ...agents.critic import critic
 from ...agents.generator import generator
-from ...agents.grounding import grounding
 from ...agents.messages import pretraining
-from ...agents.novelty import novelty
-from ...agents.packing import CONTEXT_TOKENS, Packing
 from ...agents.refiner import refiner
-from ...agents.verifiers import length
+from ...agents.verifiers.form import length
+from ...agents.verifiers.grounding import grounding
+from ...agents.verifiers.novelty import novelty
 from ...storage.records import Decision, Task
 from ..flows.reference import Flow, reference_flow
 from ..knowledge.graph import Link
+from ..planners.base import Options, PlanView, lazily
+from ..planners.groups import (
+    WeightName,
+    graph_of,
+    group_rng,
+    opened,
+    require_some,
+    samplers_of,
+    task_of,
+    weight_of,
+    within,
+)
+from ..planners.room import Room
+from ..planners.shares import Shares, by_shares
 from ..sampling.sampler import Sampler
-from .base import Options, PlanView, Recipe, lazily
-from .groups import WeightName, graph_of, group_rng, opened, require_some, samplers_of, task_of, weight_of, within
-from .room import Room
-from .shares import Shares, by_shares
+from .base import Recipe
 
 NAME = "entigraph"
 DRAWS = {name: {"sampler": name} for name in ("entity", "pair", "distant", "triple")}

@@ -12,7 +12,8 @@ from functools import cache
 from importlib import resources
 from typing import Any
 
-from .base import Recipe, columns_of
+from ..planners.base import columns_of
+from .base import Recipe
 
 EXAMPLES = "examples.toml"
 TEXT = "text"  # the column that a campaign reads as a row's text (`text_field`)

@@ -25,25 +25,37 @@ from typing import Any, Self
 
 from pydantic import Field, model_validator
 
-from ...agents.agreement import attribute
+from ...agents.attributes.choices import finished, no_copy
 from ...agents.brainstormer import PLACE
-from ...agents.choices import finished, no_copy
 from ...agents.critic import critic
 from ...agents.drafter import drafter
-from ...agents.execution import runs
 from ...agents.messages import code
-from ...agents.novelty import novelty
 from ...agents.preparer import preparer
+from ...agents.programs.execution import runs
 from ...agents.responder import responder
 from ...agents.state import FlowState
 from ...agents.turns import by_kind, in_turn
+from ...agents.verifiers.agreement import attribute
+from ...agents.verifiers.novelty import novelty
 from ...storage.records import Task
 from ...storage.returns import NOTE
 from ..flows.reference import Flow, reference_flow
-from .base import Options, PlanView, Recipe, cell, lazily
-from .population import CHILD, COLONY, GENERATION, OPERATOR, STEP, Member, Members, Place, Population, place_of
-from .seeds import chance, rows
-from .shares import Shares
+from ..planners.base import Options, PlanView, cell, lazily
+from ..planners.population import (
+    CHILD,
+    COLONY,
+    GENERATION,
+    OPERATOR,
+    STEP,
+    Member,
+    Members,
+    Place,
+    Population,
+    place_of,
+)
+from ..planners.seeds import chance, rows
+from ..planners.shares import Shares
+from .base import Recipe
 
 NAME = "genetic-instruct"
 CROSSOVER, MUTATION = "crossover", "mutation"

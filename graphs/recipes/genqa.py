@@ -21,13 +21,14 @@ from typing import Literal
 
 from pydantic import Field
 
-from ...agents.choices import listed
+from ...agents.attributes.choices import listed
 from ...agents.generator import generator
-from ...agents.novelty import novelty
+from ...agents.verifiers.novelty import novelty
 from ...storage.records import Task
 from ..flows.reference import Flow, reference_flow
-from .base import Options, PlanView, Recipe, lazily
-from .seeds import chance
+from ..planners.base import Options, PlanView, lazily
+from ..planners.seeds import chance
+from .base import Recipe
 
 VARIABLES = ("variant", "subject", "listed", "place", "subplace", "booster")
 SUBJECTS = (

@@ -27,26 +27,27 @@ from typing import Any, ClassVar, Self
 
 from pydantic import Field, model_validator
 
-from ...agents.agreement import majority_agrees, value
+from ...agents.context.packing import CONTEXT_TOKENS, Packing
 from ...agents.generator import generator
-from ...agents.grounding import grounding
 from ...agents.messages import reasoning
-from ...agents.novelty import novelty
-from ...agents.packing import CONTEXT_TOKENS, Packing
 from ...agents.panel import panel
 from ...agents.solver import ANSWERS, solver
 from ...agents.state import FlowState
 from ...agents.turns import in_turn
+from ...agents.verifiers.agreement import majority_agrees, value
+from ...agents.verifiers.grounding import grounding
+from ...agents.verifiers.novelty import novelty
 from ...errors import ConfigError
 from ...storage.records import Task
 from ..flows.reference import Flow, reference_flow
 from ..knowledge.graph import Link
+from ..planners.base import PlanView, lazily
+from ..planners.combinations import CombinationOptions, combined
+from ..planners.groups import graph_of, samplers_of, task_of, within
+from ..planners.room import Room
 from ..sampling.draws import Draw
 from ..sampling.sampler import Sampler
-from .base import PlanView, Recipe, lazily
-from .combinations import CombinationOptions, combined
-from .groups import graph_of, samplers_of, task_of, within
-from .room import Room
+from .base import Recipe
 
 NAME = "graph-reasoning"
 DRAWS: dict[str, dict[str, Any]] = {

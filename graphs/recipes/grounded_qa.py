@@ -26,17 +26,18 @@ from pydantic import Field, model_validator
 
 from ...agents.critic import critic
 from ...agents.generator import generator
-from ...agents.grounding import grounding
 from ...agents.messages import question_answer, question_on_passage
-from ...agents.novelty import novelty
 from ...agents.proposer import proposer
 from ...agents.refiner import refiner
 from ...agents.state import FlowState
+from ...agents.verifiers.grounding import grounding
+from ...agents.verifiers.novelty import novelty
 from ...storage.records import Decision, Task
 from ..flows.reference import Flow, reference_flow
-from .base import Options, PlanView, Recipe, lazily
-from .kinds import choose
-from .shares import Shares, crossed, shares_of
+from ..planners.base import Options, PlanView, lazily
+from ..planners.kinds import choose
+from ..planners.shares import Shares, crossed, shares_of
+from .base import Recipe
 
 
 class GroundedQAOptions(Options):

@@ -27,21 +27,22 @@ from typing import Annotated, Any, ClassVar, Self
 
 from pydantic import Field, PositiveInt, model_validator
 
-from ...agents.agreement import majority_agrees, value
-from ...agents.choices import names_all, no_copy
+from ...agents.attributes.choices import names_all, no_copy
 from ...agents.generator import generator
 from ...agents.jury import jury
 from ...agents.messages import reasoning
-from ...agents.novelty import novelty
 from ...agents.solver import ANSWERS, solver
 from ...agents.state import FlowState
 from ...agents.turns import in_turn
+from ...agents.verifiers.agreement import majority_agrees, value
+from ...agents.verifiers.novelty import novelty
 from ...storage.records import Task
 from ..flows.reference import Flow, reference_flow
+from ..planners.base import PlanView, lazily
+from ..planners.combinations import CombinationOptions, combined
+from ..planners.groups import task_of, within
 from ..sampling.draws import Draw
-from .base import PlanView, Recipe, lazily
-from .combinations import CombinationOptions, combined
-from .groups import task_of, within
+from .base import Recipe
 
 NAME = "gsdp"
 MOST_SEEDS = 8  # problems that show one combination: one for each of its points at most

@@ -24,12 +24,13 @@ from ...agents.brainstormer import PLACE, brainstormer
 from ...agents.critic import critic
 from ...agents.generator import generator
 from ...agents.messages import pretraining
-from ...agents.novelty import novelty
-from ...agents.rewriting import rewriting
 from ...agents.state import FlowState
+from ...agents.verifiers.novelty import novelty
+from ...agents.verifiers.rewriting import rewriting
 from ...storage.records import Task
 from ..flows.reference import Flow, reference_flow
-from .base import Options, PlanView, Recipe, lazily
+from ..planners.base import Options, PlanView, lazily
+from .base import Recipe
 
 
 class MagaOptions(Options):

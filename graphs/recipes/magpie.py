@@ -21,12 +21,13 @@ from pydantic import Field
 
 from ...agents.critic import critic, unjudged
 from ...agents.messages import instruction_response
-from ...agents.novelty import novelty
 from ...agents.responder import responder
 from ...agents.turns import in_turn
+from ...agents.verifiers.novelty import novelty
 from ...storage.records import Task
 from ..flows.reference import Flow, reference_flow
-from .base import Options, PlanView, Recipe, lazily
+from ..planners.base import Options, PlanView, lazily
+from .base import Recipe
 from .pre_query import own_instruction
 
 

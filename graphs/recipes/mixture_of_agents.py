@@ -17,7 +17,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from ...agents.search_policies import Policy, best, closing, in_layers
+from ...agents.search.policies import Policy, best, closing, in_layers
 from ..flows.reference import Flow
 from .base import Recipe
 from .searches import SearchOptions, each_prompt, search_flow

@@ -24,15 +24,16 @@ from ...agents.brainstormer import PLACE, brainstormer
 from ...agents.critic import critic
 from ...agents.generator import generator
 from ...agents.messages import instruction_on_input
-from ...agents.novelty import novelty
 from ...agents.proposer import proposer
 from ...agents.state import FlowState
 from ...agents.turns import by_kind
 from ...agents.variables import passage_text
-from ...agents.verifiers import length
+from ...agents.verifiers.form import length
+from ...agents.verifiers.novelty import novelty
 from ...storage.records import Task
 from ..flows.reference import Flow, reference_flow
-from .base import Options, PlanView, Recipe, lazily
+from ..planners.base import Options, PlanView, lazily
+from .base import Recipe
 
 FACET, MATCHED = "facet", "matched"
 

@@ -24,19 +24,20 @@ from typing import Annotated
 
 from pydantic import Field
 
-from ...agents.agreement import answer_match, attribute
-from ...agents.interpreter import interpreter
 from ...agents.messages import instruction_response
-from ...agents.novelty import novelty
+from ...agents.programs.interpreter import interpreter
+from ...agents.programs.traces import sound_trace
 from ...agents.state import FlowState
-from ...agents.traces import sound_trace
 from ...agents.variables import passage_text
+from ...agents.verifiers.agreement import answer_match, attribute
+from ...agents.verifiers.novelty import novelty
 from ...evals.execution.records import Limits
 from ...evals.masking import masked_solution
 from ...storage.records import Chunk, Task
 from ..flows.reference import Flow, reference_flow
-from .base import Column, Options, PlanView, Recipe, lazily
-from .seeds import rows
+from ..planners.base import Column, Options, PlanView, lazily
+from ..planners.seeds import rows
+from .base import Recipe
 from .trials import TRIAL, known_answer, trials
 
 NAME = "open-math"

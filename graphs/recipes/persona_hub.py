@@ -20,17 +20,18 @@ from itertools import product
 
 from pydantic import Field
 
+from ...agents.attributes.personas import PERSONA, STEPS, persona
 from ...agents.critic import critic, unjudged
 from ...agents.generator import generator
 from ...agents.messages import instruction_response
-from ...agents.novelty import novelty
-from ...agents.personas import PERSONA, STEPS, persona
 from ...agents.responder import responder
 from ...agents.turns import in_turn
+from ...agents.verifiers.novelty import novelty
 from ...storage.records import Task
 from ..flows.reference import Flow, reference_flow
-from .base import Options, PlanView, Recipe, lazily
-from .seeds import chance
+from ..planners.base import Options, PlanView, lazily
+from ..planners.seeds import chance
+from .base import Recipe
 
 MAKES = (
     "a challenging mathematics problem",

@@ -26,25 +26,26 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from ...agents.agreement import attribute
 from ...agents.drafter import drafter
-from ...agents.execution import runs
 from ...agents.ideas import DIVERSITY, IDEAS, new_idea
 from ...agents.messages import code
-from ...agents.novelty import novelty
 from ...agents.preparer import preparer
+from ...agents.programs.execution import runs
 from ...agents.responder import responder
 from ...agents.state import Node
 from ...agents.turns import by_kind, in_turn
 from ...agents.variables import Given, passage_text
+from ...agents.verifiers.agreement import attribute
+from ...agents.verifiers.novelty import novelty
 from ...errors import ConfigError
 from ...storage.records import Chunk, Item, Task
 from ...storage.returns import NOTE
 from ..flows.reference import Flow, reference_flow
-from .base import Column, Options, PlanView, Recipe, lazily
-from .leaves import LEAF, Search, Searches
+from ..planners.base import Column, Options, PlanView, lazily
+from ..planners.leaves import LEAF, Search, Searches
+from ..planners.seeds import chance, rows
+from .base import Recipe
 from .plans import FIRST, MENDED, SECOND, plans
-from .seeds import chance, rows
 
 NAME = "plan-search"
 WATCHED = 8  # plans that were compared, over which a problem's ideas are counted

@@ -5,11 +5,11 @@ After Magpie (Xu et al. 2024, arXiv:2406.08464).
 
 from __future__ import annotations
 
-from ...agents.choices import TEMPLATE_MARKS, finished
+from ...agents.attributes.choices import TEMPLATE_MARKS, finished
 from ...agents.generator import generator
 from ...agents.messages import Messages
 from ...agents.state import Node
-from ...agents.verifiers import pattern
+from ...agents.verifiers.form import pattern
 
 
 def own_instruction(template: str, messages: Messages) -> tuple[Node, ...]:

@@ -19,20 +19,21 @@ from typing import Annotated
 
 from pydantic import Field
 
-from ...agents.choices import no_copy
+from ...agents.attributes.choices import no_copy
 from ...agents.generator import generator
 from ...agents.messages import instruction_response
-from ...agents.novelty import novelty
 from ...agents.preparer import preparer
 from ...agents.refiner import refiner
 from ...agents.responder import responder
 from ...agents.state import FlowState
 from ...agents.turns import in_turn
 from ...agents.variables import last_draft, passage_text
+from ...agents.verifiers.novelty import novelty
 from ...storage.records import Task
 from ..flows.reference import Flow, reference_flow
-from .base import Column, Options, PlanView, Recipe, lazily
-from .seeds import column, rows
+from ..planners.base import Column, Options, PlanView, lazily
+from ..planners.seeds import column, rows
+from .base import Recipe
 
 NAME = "refed"
 

@@ -23,9 +23,10 @@ from pydantic import Field
 
 from ...storage.records import Chunk, Task
 from ..flows.reference import Flow
-from .base import Column, Handover, Options, PlanView, Recipe, lazily
-from .rounds import ROUND, ended, served
-from .seeds import rows
+from ..planners.base import Column, Handover, Options, PlanView, lazily
+from ..planners.rounds import ROUND, ended, served
+from ..planners.seeds import rows
+from .base import Recipe
 from .trials import Made, answered_flow, known_answer, trials
 
 NAME = "rest"

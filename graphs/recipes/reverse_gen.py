@@ -23,17 +23,18 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from ...agents.choices import no_copy
+from ...agents.attributes.choices import no_copy
 from ...agents.failing import Measure, failing
 from ...agents.generator import generator
 from ...agents.messages import instruction_response
-from ...agents.novelty import novelty
 from ...agents.state import FlowState
+from ...agents.verifiers.novelty import novelty
 from ...storage.records import Chunk, Item, Task
 from ..flows.reference import Flow, reference_flow
-from .base import Column, Options, PlanView, Recipe, lazily
-from .rounds import ROUND, ROUNDS, ended, noted
-from .seeds import chance, rows
+from ..planners.base import Column, Options, PlanView, lazily
+from ..planners.rounds import ROUND, ROUNDS, ended, noted
+from ..planners.seeds import chance, rows
+from .base import Recipe
 
 NAME = "reverse-gen"
 ANY = "any"

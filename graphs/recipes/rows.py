@@ -12,7 +12,8 @@ from collections.abc import Iterator
 from pydantic import Field
 
 from ...storage.records import Task
-from .base import Options, PlanView, Recipe, lazily
+from ..planners.base import Options, PlanView, lazily
+from .base import Recipe
 
 
 class RowsOptions(Options):

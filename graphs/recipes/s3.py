@@ -32,23 +32,24 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from ...agents.choices import no_copy
+from ...agents.attributes.choices import no_copy
 from ...agents.generator import generator
 from ...agents.labeller import labeller
 from ...agents.messages import classification
-from ...agents.novelty import novelty
 from ...agents.preparer import preparer
 from ...agents.state import FlowState, Node
 from ...agents.student import PREDICTED, predicted, student_errs
 from ...agents.turns import by_kind
 from ...agents.variables import Given, passage_text
+from ...agents.verifiers.novelty import novelty
 from ...storage.records import Task
 from ..flows.reference import Flow, reference_flow
-from .base import Column, Handover, Options, PlanView, Recipe, lazily
-from .exams import answered, examined, stalled
-from .rounds import ROUND, classes, ended, gold, noted, served
-from .seeds import chance
-from .students import STUDENT, Kind, handed, require_teachable, told
+from ..planners.base import Column, Handover, Options, PlanView, lazily
+from ..planners.exams import answered, examined, stalled
+from ..planners.rounds import ROUND, classes, ended, gold, noted, served
+from ..planners.seeds import chance
+from ..planners.students import STUDENT, Kind, handed, require_teachable, told
+from .base import Recipe
 
 NAME = "s3"
 

@@ -23,19 +23,20 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from ...agents.checks import Finding, verifier
 from ...agents.critic import critic
-from ...agents.novelty import novelty
 from ...agents.refiner import refiner
-from ...agents.search_policies import Policy, best_of
-from ...agents.searcher import searcher
+from ...agents.search.policies import Policy, best_of
+from ...agents.search.searcher import searcher
 from ...agents.state import FlowState, Node
 from ...agents.turns import in_turn
 from ...agents.variables import last_draft
-from ...agents.verifiers import language
+from ...agents.verifiers.form import language
+from ...agents.verifiers.novelty import novelty
+from ...agents.verifiers.verifier import Finding, verifier
 from ...storage.records import Draft, Message, Task
 from ..flows.reference import Flow, reference_flow
-from .base import PlanView, Recipe, lazily
+from ..planners.base import PlanView, lazily
+from .base import Recipe
 from .pre_query import own_instruction
 from .searches import SearchOptions
 

@@ -9,15 +9,15 @@ from typing import Any, Self
 from pydantic import Field, model_validator
 
 from ...agents.names import code_of
-from ...agents.reward import CRITERIA, REWARD, Judge, Measured, Reward, RewardModel
-from ...agents.search_policies import Pick, Policy, best
-from ...agents.searcher import IMPROVE, searcher
+from ...agents.search.policies import Pick, Policy, best
+from ...agents.search.reward import CRITERIA, REWARD, Judge, Measured, Reward, RewardModel
+from ...agents.search.searcher import IMPROVE, searcher
 from ...errors import ConfigError, meant
 from ...prompts.named import load_named
 from ...storage.records import Task
 from ..flows.reference import Flow, reference_flow
-from .base import Options, Planner, PlanView, lazily
-from .seeds import rows
+from ..planners.base import Options, Planner, PlanView, lazily
+from ..planners.seeds import rows
 
 MOST_RESPONSES = 512
 

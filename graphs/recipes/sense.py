@@ -21,18 +21,19 @@ from collections.abc import Iterator, Sequence
 
 from pydantic import Field
 
-from ...agents.agreement import value
-from ...agents.execution import query_runs, same_query
 from ...agents.generator import generator
 from ...agents.messages import text_to_sql
-from ...agents.mistakes import EXPECTED, mistakes
-from ...agents.novelty import novelty
+from ...agents.programs.execution import query_runs, same_query
+from ...agents.programs.mistakes import EXPECTED, mistakes
 from ...agents.state import FlowState
 from ...agents.turns import in_turn
 from ...agents.variables import last_draft
+from ...agents.verifiers.agreement import value
+from ...agents.verifiers.novelty import novelty
 from ...storage.records import Task
 from ..flows.reference import Flow, reference_flow
-from .base import Options, PlanView, Recipe, lazily
+from ..planners.base import Options, PlanView, lazily
+from .base import Recipe
 
 DOMAINS = (
     "a public library", "hospital wards", "train timetables", "a chess league", "wine growing", "city elections",

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from ...agents.search_policies import Policy, in_sequence
+from ...agents.search.policies import Policy, in_sequence
 from ..flows.reference import Flow
 from .base import Recipe
 from .searches import MOST_RESPONSES, SearchOptions, each_prompt, search_flow

@@ -21,18 +21,19 @@ from typing import Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from ...agents.contrast import contrast
 from ...agents.critic import critic
 from ...agents.generator import generator
 from ...agents.messages import retrieval
-from ...agents.novelty import novelty
 from ...agents.state import FlowState
 from ...agents.variables import passage_text
-from ...agents.verifiers import language
+from ...agents.verifiers.contrast import contrast
+from ...agents.verifiers.form import language
+from ...agents.verifiers.novelty import novelty
 from ...storage.records import Task
 from ..flows.reference import Flow, reference_flow
-from .base import Options, PlanView, Recipe, lazily
-from .shares import Shares, crossed, shares_of
+from ..planners.base import Options, PlanView, lazily
+from ..planners.shares import Shares, crossed, shares_of
+from .base import Recipe
 
 
 class Exemplar(BaseModel):

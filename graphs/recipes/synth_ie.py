@@ -25,17 +25,18 @@ from pydantic import Field, model_validator
 
 from ...agents.generator import generator
 from ...agents.messages import extraction
-from ...agents.novelty import novelty
 from ...agents.reverse import reverse_check, stated_triples
 from ...agents.state import FlowState
-from ...agents.verifiers import length
+from ...agents.verifiers.form import length
+from ...agents.verifiers.novelty import novelty
 from ...storage.records import Task
 from ..flows.reference import Flow, reference_flow
+from ..planners.base import Options, PlanView, lazily
+from ..planners.groups import WeightName, graph_of, opened, require_some, samplers_of, task_of, weight_of, within
+from ..planners.shares import Shares, by_shares
 from ..sampling.sampler import Sampler
 from ..sampling.weights import by_rare_relation, product
-from .base import Options, PlanView, Recipe, lazily
-from .groups import WeightName, graph_of, opened, require_some, samplers_of, task_of, weight_of, within
-from .shares import Shares, by_shares
+from .base import Recipe
 
 NAME = "synth-ie"
 DRAWS: dict[str, dict[str, Any]] = {

@@ -22,14 +22,15 @@ from pydantic import Field
 from ...agents.generator import generator
 from ...agents.labeller import INITIAL, labeller
 from ...agents.messages import classification
-from ...agents.novelty import novelty
 from ...agents.preparer import preparer
 from ...agents.state import FlowState
 from ...agents.turns import in_turn
+from ...agents.verifiers.novelty import novelty
 from ...errors import ConfigError
 from ...storage.records import Task
 from ..flows.reference import Flow, reference_flow
-from .base import Options, PlanView, Recipe, lazily
+from ..planners.base import Options, PlanView, lazily
+from .base import Recipe
 
 
 class TarGENOptions(Options):

@@ -13,7 +13,7 @@ step and anew for each prompt by Monte Carlo tree search: selection by UCB, expa
 sees the parent's as a reference to improve on, a reward at once, back-propagation, until the responses are used up. The
 best response is the item; the best and the worst are a preference pair.
 Not faithful: the abstract says what is searched and not how; constants, progressive widening, the value of a model that
-was not tried at a node and the stretching of rewards are ours, see `agents/search_tree.py`. The reward is a judge's
+was not tried at a node and the stretching of rewards are ours, see `agents/search/tree.py`. The reward is a judge's
 marks unless a reward model or a function is named. Within a prompt the steps follow each other by nature, since each
 hangs on the rewards before it; prompts run beside each other, and `width` steps at once where that is asked for.
 """
@@ -22,8 +22,8 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from ...agents.search_policies import Policy
-from ...agents.search_tree import tree_search
+from ...agents.search.policies import Policy
+from ...agents.search.tree import tree_search
 from ..flows.reference import Flow
 from .base import Recipe
 from .searches import MOST_RESPONSES, SearchOptions, each_prompt, search_flow

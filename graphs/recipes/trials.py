@@ -7,18 +7,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 
-from ...agents.agreement import answer_match, attribute
-from ...agents.choices import finished
+from ...agents.attributes.choices import finished
 from ...agents.generator import generator
 from ...agents.messages import instruction_response
-from ...agents.novelty import novelty
 from ...agents.variables import passage_text
+from ...agents.verifiers.agreement import answer_match, attribute
+from ...agents.verifiers.novelty import novelty
 from ...evals.final_answers import final_answer
 from ...storage.records import Chunk, Task
 from ..flows.reference import Flow, reference_flow
-from .base import PlanView
-from .seeds import column
-from .tried import Tried
+from ..planners.base import PlanView
+from ..planners.seeds import column
+from ..planners.tried import Tried
 
 TRIAL = "trial"
 RIGHT_ALL_THE_SAME = "duplicate"  # the reason of a rejection that says nothing against the answer

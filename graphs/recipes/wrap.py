@@ -26,15 +26,16 @@ from pydantic import Field, model_validator
 from ...agents.critic import critic
 from ...agents.generator import generator
 from ...agents.messages import pretraining
-from ...agents.novelty import novelty
-from ...agents.rewriting import rewriting
 from ...agents.state import FlowState
-from ...agents.verifiers import pattern
+from ...agents.verifiers.form import pattern
+from ...agents.verifiers.novelty import novelty
+from ...agents.verifiers.rewriting import rewriting
 from ...errors import ConfigError
 from ...storage.records import Task
 from ..flows.reference import Flow, reference_flow
-from .base import Options, PlanView, Recipe, lazily
-from .shares import Shares, crossed, shares_of
+from ..planners.base import Options, PlanView, lazily
+from ..planners.shares import Shares, crossed, shares_of
+from .base import Recipe
 
 STYLES = {
     "easy": "very simple: short sentences and a small vocabulary that a young child understands.",

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Self, TypeVar
 
-from ...agents.extraction import FoundEntity, FoundRelation
+from ...agents.extraction.records import FoundEntity, FoundRelation
 from ...storage.records import Claim, Span
 
 Key = TypeVar("Key")

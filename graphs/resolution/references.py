@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field
 
-from ...agents.extraction import Extraction, FoundEntity, FoundRelation
-from ...agents.extraction_schema import type_key
+from ...agents.extraction.records import Extraction, FoundEntity, FoundRelation
+from ...agents.extraction.schema import type_key
 from ...agents.names import name_key
 from ...storage.records import content_id
 from ...storage.rulings import Ruling

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from enum import IntEnum
 
-from ...agents.extraction_schema import DEFAULT, GraphSchema, type_key
+from ...agents.extraction.schema import DEFAULT, GraphSchema, type_key
 from ...errors import ConfigError
 
 # Each line: types that extractors give to one and the same thing.

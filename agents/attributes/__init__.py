@@ -1,0 +1,1 @@
+"""Attributes and personas that steer what is written."""

@@ -1,0 +1,1 @@
+"""What of a passage's surroundings goes into a prompt, packed into a budget of tokens."""

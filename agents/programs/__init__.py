@@ -1,0 +1,1 @@
+"""Roles that write programs and have them run in the sandbox."""

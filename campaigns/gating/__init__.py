@@ -1,0 +1,1 @@
+"""The gates of a campaign: novelty, and the guards that judge every draft."""

@@ -1,0 +1,1 @@
+"""The trainer of a campaign: rounds that are handed over, and the models that it gives."""

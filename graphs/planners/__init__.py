@@ -1,0 +1,1 @@
+"""Planners: what a recipe draws next. They see a `PlanView`, never a model."""
