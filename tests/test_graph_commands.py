@@ -53,7 +53,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (folder / f"documents/{name}.txt").write_text(text)
     (folder / "demo.toml").write_text(CAMPAIGN.format(target=2))
     ran = typed("run", "demo.toml", cwd=folder)
-    assert ran.returncode == 0, ran.stderr
+    assert ran.returncode in (0, 3), ran.stderr  # 3: of its few tasks none may be accepted
     return folder
 
 

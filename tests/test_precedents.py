@@ -470,7 +470,7 @@ async def test_a_fleet_shows_the_same_precedents(
     async with MockServer(latency=0.01, answer=answering) as server_:
         path = write_campaign(tmp_path, server_, 60, flow="precedents_flow:flow", max_tasks=20)
         code, out, err = await (await gristmill("run", path, *options)).ended()
-        assert code == 0, err
+        assert code == 3, err  # nobody has told the critic yet: it accepts nothing
         folder = tmp_path / "runs/faults"
         store = RunStore.join(folder, url)
         await decide_all(store, round_=1, marked=8)
