@@ -20,8 +20,8 @@ from rich.text import Text
 from ..models.layers.meter import Meter
 from ..storage.people import Shift
 from ..storage.records import Status
-from .commands.terminal import SafeConsole
 from .outcome import Outcome
+from .terminal import SafeConsole
 
 LOG = logging.getLogger(__name__)
 PLAIN_EVERY = 5.0  # seconds between two lines of the same phase

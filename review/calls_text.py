@@ -14,7 +14,7 @@ from .item.calls import Asked, Step, said_without, steps_of
 def print_calls(console: Console, item: Item, bodies: Mapping[str, bytes]) -> None:
     """Prints each step of `item` with its calls: prompt, model, tokens, cost, time, and the reply as received.
 
-    `bodies` are the kept replies by key. A console of `campaigns.commands.terminal` shows control characters in them as
+    `bodies` are the kept replies by key. A console of `campaigns.terminal` shows control characters in them as
     signs.
     """
     for step in steps_of(item, bodies):

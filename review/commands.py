@@ -12,10 +12,10 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 from rich.text import Text
 
-from ..campaigns.commands.terminal import open_console, plain, print_json
 from ..campaigns.folders import find_run
 from ..campaigns.report import print_item
 from ..campaigns.reviewer import reviewer_name
+from ..campaigns.terminal import open_console, plain, print_json
 from ..errors import ConfigError, StoreError
 from ..evals.agreement_report import agreement_of
 from ..models.redact import redact

@@ -19,9 +19,8 @@ LOG = logging.getLogger(__name__)
 LOOK = 2.0  # seconds until it is looked who holds the lock, and between two looks
 PATIENCE = 300.0  # seconds, as for a Redis or a PostgreSQL that is gone
 HURRY = 10.0  # the same for a process that wants to end
-BYTE = (
-    120  # of the file `-shm`, whose lock is the right to write: WAL_WRITE_LOCK of https://www.sqlite.org/walformat.html
-)
+# Of the file `-shm`, whose lock is the right to write: WAL_WRITE_LOCK of https://www.sqlite.org/walformat.html
+BYTE = 120
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from in_process import Done, typed
 from processes import Start
 from test_review_index import CHUNK, DOCUMENT, item_of, put
 
-from gristmill.campaigns.commands.terminal import json_text, plain
+from gristmill.campaigns.terminal import json_text, plain
 from gristmill.review.queue.index import ReviewIndex
 from gristmill.review.queue.query import Filters
 from gristmill.storage.records import Decision, Document, Draft, Message, Status, Verdict

@@ -24,7 +24,7 @@ from ..report import (
     print_rounds,
     print_skipped,
 )
-from .terminal import me
+from ..terminal import me
 
 LOG = logging.getLogger(__name__)
 EARLY = {"tokens", "usd", "time", "rejecting", "workers"}

@@ -50,7 +50,7 @@ def call(command: str, *, room: str = "campaigns.commands.running", **options: A
     try:
         code = getattr(_imported(room), command)(**options)
     except GristmillError as error:
-        plain = import_module(".terminal", __package__).plain  # an error may quote what a model wrote
+        plain = import_module("..terminal", __package__).plain  # an error may quote what a model wrote
         click.echo(f"gristmill: {plain(str(error))}", err=True)
         sys.exit(1)
     except BrokenPipeError:

@@ -25,8 +25,8 @@ from ..knowledge.quality import print_quality, quality_dict, quality_of_run
 from ..report import books_dict, print_books, print_item, print_status, status_of
 from ..steering.ends import print_curves
 from ..steering.opening import curves_of_run
+from ..terminal import me, open_console, print_json
 from .graph_files import require_graph, write_graph
-from .terminal import me, open_console, print_json
 
 
 def status(run: Path, *, store: str, as_json: bool, watch: bool = False, curves: bool = False) -> int:

@@ -15,10 +15,10 @@ from ...graphs.recipes.base import NEEDS, SOURCES, Recipe
 from ...graphs.recipes.catalogue import recipe, recipes
 from ...graphs.recipes.documented import calls_of, file_of, notes_of, options_of
 from ...graphs.recipes.examples import example_of
+from ..terminal import me
 from .fitting import formats_of
 from .recipe_page import default
 from .rows_wanted import ROWS, wanted
-from .terminal import me
 
 NOTHING = ""
 GROUPS = {

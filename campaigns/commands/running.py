@@ -24,13 +24,13 @@ from ..forecast import forecast
 from ..progress import Logged, progress_for
 from ..telemetry.logs import LogFormat, Logs
 from ..telemetry.telemetry import Telemetry
+from ..terminal import me, open_console, print_json
 from .doctor import diagnose, print_findings
 from .endings import exit_code, log_end, print_end, print_forecast
 from .recipe_copy import copy_of
 from .recipe_list import all_recipes, print_recipe, print_recipes, recipe_dict
 from .recipe_page import page, section
 from .starter import write_starter
-from .terminal import me, open_console, print_json
 
 
 def init(name: str, documents: str, recipe: str, model: str, force: bool, copy: bool) -> int:

@@ -12,10 +12,10 @@ from rich.text import Text
 from ...errors import ConfigError
 from ...storage.rulings import Ruling
 from ...storage.store import RunStore
-from ..commands.terminal import open_console, print_json
 from ..folders import find_run
 from ..outcome import storable
 from ..reviewer import reviewer_name
+from ..terminal import open_console, print_json
 from .applying import Asked, Desk, Edited, at_desk, require_built
 from .asking import Pen, require_chunks, require_documents, split_name, split_places
 from .asking import merge as merged

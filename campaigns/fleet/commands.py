@@ -6,8 +6,8 @@ import asyncio
 from collections.abc import Sequence
 from pathlib import Path
 
-from ..commands.terminal import open_console, print_json
 from ..folders import find_run
+from ..terminal import open_console, print_json
 from .overseeing import give_order, look, print_fleet, requeue
 
 

@@ -9,8 +9,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from ..commands.terminal import open_console, print_json
 from ..folders import find_run
+from ..terminal import open_console, print_json
 from .choosing import Choice, Chosen, as_dict, parse_options, select_runs, shown
 from .reading import read_examples
 

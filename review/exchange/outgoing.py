@@ -14,7 +14,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from ...campaigns.commands.terminal import json_text
+from ...campaigns.terminal import json_text
 from ...storage.datasets.shapes import CALLS
 from ...storage.datasets.writers import disk_errors
 from ...storage.records import Item, Span

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from ...campaigns.commands.graph_files import require_graph
-from ...campaigns.commands.terminal import open_console
 from ...campaigns.folders import find_run
+from ...campaigns.terminal import open_console
 from ...storage.store import RunStore
 from .writing import write_page
 

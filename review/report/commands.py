@@ -7,11 +7,11 @@ from pathlib import Path
 
 import orjson
 
-from ...campaigns.commands.terminal import open_console, print_json
 from ...campaigns.evaluation.evaluating import Settings, evaluate
 from ...campaigns.evaluation.sources import Dataset, Run, Source
 from ...campaigns.evaluation.told import as_dict
 from ...campaigns.folders import find_run
+from ...campaigns.terminal import open_console, print_json
 from ...errors import ConfigError
 from ...graphs.exchange.files import placed_file
 from .page import page_of
