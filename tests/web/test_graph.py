@@ -37,7 +37,12 @@ def run_entigraph(folder: Path) -> Path:
     shutil.copytree(ROOT / "examples", folder / "examples")
     campaign = folder / "examples" / "graph.toml"
     demo = (folder / "examples" / "demo.toml").read_text()
-    changed = {'"demo"': '"graph"', "grounded-qa": "entigraph", "target = 40": "target = 20", "0.45": "0.0"}
+    changed = {
+        '"demo"': '"graph"',
+        "grounded-qa": "entigraph",
+        "target = 40": "target = 20",
+        "nontrivial = 0.45": "grounded = 0.0",
+    }
     for old, new in changed.items():
         assert old in demo
         demo = demo.replace(old, new)
