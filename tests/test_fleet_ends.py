@@ -280,7 +280,7 @@ async def test_a_second_ctrl_c_ends_a_fleet_at_once(tmp_path: Path, gristmill: S
         command.process.send_signal(signal.SIGINT)
         code, _, err = await command.ended(30)
         assert code == 130, err
-        assert time.monotonic() - began < 5
+        assert time.monotonic() - began < 15  # a call takes twenty
         assert all(gone(pid) for pid in workers)
         assert RunStore.read(tmp_path / "runs/faults").books().pending == 30
 

@@ -122,7 +122,9 @@ async def test_one_text_that_is_refused_costs_no_other() -> None:
     assert first.usage.input_tokens == 7 + len("one")  # what the refused batch was billed is booked once
 
 
-@pytest.mark.parametrize("server", [Server(most=1), Server(error=BadReply("the embedding has a NaN"))], ids=str)
+@pytest.mark.parametrize(
+    "server", [Server(most=1), Server(error=BadReply("the embedding has a NaN"))], ids=("one", "nan")
+)
 async def test_a_server_that_takes_one_text_at_a_time_is_asked_so(server: Server) -> None:
     server.gate = asyncio.Event()
     server.gate.set()

@@ -206,7 +206,7 @@ async def test_all_gone_for_a_while_costs_nobody_an_attempt(quick: None) -> None
         began = monotonic()
         outcomes = await ask_all(model, [about(number) for number in range(80)], 80)
         assert not failures(outcomes)
-        assert 0.3 < monotonic() - began < 3
+        assert 0.3 < monotonic() - began < 30
         assert not router.gone
         await model.aclose()
 
@@ -217,7 +217,7 @@ async def test_patience_ends_with_the_mend_and_with_all_addresses(quick: None) -
     model, _ = replicated(servers, patience=0.3, retries=2)
     began = monotonic()
     outcomes = failures(await ask_all(model, [about(number) for number in range(20)], 20))
-    assert 0.25 < monotonic() - began < 3
+    assert 0.25 < monotonic() - began < 30
     assert len(outcomes) == 20
     lost = [outcome for outcome in outcomes if isinstance(outcome, ServerLost)]
     assert len(lost) == 20

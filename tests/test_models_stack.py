@@ -112,7 +112,7 @@ async def test_a_server_that_stays_away_ends_every_row_with_the_mend() -> None:
     model = build(spec, calls=None, budget=None, meter=(meter := Meter()))
     began = monotonic()
     assert await gather(model, 50) == {"server_lost": 50}
-    assert monotonic() - began < 8
+    assert monotonic() - began < 60
     assert meter.books("generator").errors == {"server_lost": 50}
     await model.aclose()
 

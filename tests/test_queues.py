@@ -78,7 +78,7 @@ async def test_what_is_fed_twice_is_there_once(queue_pair: QueuePair) -> None:
 
 
 async def test_an_empty_queue_makes_wait_and_wakes(queue_pair: QueuePair) -> None:
-    coordinator, worker = await queue_pair.coordinator(wait=2.0), queue_pair.worker("w1", wait=2.0)
+    coordinator, worker = await queue_pair.coordinator(wait=20.0), queue_pair.worker("w1", wait=20.0)
     assert await worker.lease(0) == []
     before = time.monotonic()
     asked = asyncio.create_task(worker.lease(5))
@@ -89,7 +89,7 @@ async def test_an_empty_queue_makes_wait_and_wakes(queue_pair: QueuePair) -> Non
     await asyncio.sleep(0.2)
     await worker.finish(lease, result_of(lease))
     assert len(await collected) == 1
-    assert 0.4 < time.monotonic() - before < 1.5
+    assert 0.4 < time.monotonic() - before < 15
 
 
 async def test_a_lease_that_is_renewed_stays(queue_pair: QueuePair) -> None:

@@ -500,12 +500,12 @@ async def test_without_a_server_a_worker_stays_responsive_and_says_so_in_the_end
     assert "canary" not in str(failed.value)
 
     async def until_it_gives_up() -> None:
-        while time.monotonic() - before < 15:
+        while time.monotonic() - before < 60:
             assert await worker.lease(5) == []
 
     with pytest.raises(RedisUnavailable):
         await until_it_gives_up()
-    assert time.monotonic() - before < 5
+    assert time.monotonic() - before < 30
     await worker.close()
 
 

@@ -135,11 +135,11 @@ async def test_patterns_are_required_or_forbidden_in_linear_time() -> None:
     assert await reasons(pattern("answer", must_match=r"\d"), {"answer": "The mill"}) == ("pattern_missing",)
     refused = await verdict(pattern("answer", must_not_match=r"as an AI"), {"answer": "Well, as an AI I \ud800"})
     assert refused.reasons == ("pattern_forbidden",)
-    started = time.perf_counter()
+    started = time.process_time()
     assert await reasons(pattern("answer", must_match=r"^(a+)+$"), {"answer": "a" * 100_000 + "!"}) == (
         "pattern_missing",
     )
-    assert time.perf_counter() - started < 2
+    assert time.process_time() - started < 2
     for bad in (r"(?=x)", r"(", r"(a)\1"):
         with pytest.raises(ConfigError, match="no RE2 expression"):
             pattern("answer", must_match=bad)
