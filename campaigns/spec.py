@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import os
+import re
 import tomllib
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -326,6 +327,15 @@ def _divided(spec: CampaignSpec, shard: Shard) -> CampaignSpec:
     )
 
 
+def _line_of(text: str, error: tomllib.TOMLDecodeError) -> str:
+    """The line that an error is about, and what is mostly wrong with it; nothing where the error names none."""
+    found = re.search(r"at line (\d+)", str(error))
+    lines = text.split("\n")
+    if found is None or not 0 < int(found[1]) <= len(lines) or not lines[int(found[1]) - 1].strip():
+        return ""
+    return f"\n  {lines[int(found[1]) - 1].strip()[:200]}\ntext stands in quotes, a list in brackets, and no key twice"
+
+
 def load_spec(path: str | Path, **overrides: Any) -> CampaignSpec:
     """Reads a campaign from a TOML file. Its relative paths are meant from the file's folder, and so are the modules
     that it names; what workers read as well is made absolute, since they may be started elsewhere.
@@ -335,7 +345,7 @@ def load_spec(path: str | Path, **overrides: Any) -> CampaignSpec:
     """
     path = Path(path)
     try:
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
         meant = Path(f"{path}.toml")
         mend = f"did you mean {meant}?" if meant.is_file() else "`gristmill init NAME` writes one"
@@ -344,8 +354,10 @@ def load_spec(path: str | Path, **overrides: Any) -> CampaignSpec:
         raise ConfigError(f"{path} is a folder; give a campaign file, such as {path.name}.toml") from None
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"campaign file {path} cannot be read: {error}") from error
+    try:
+        values = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"campaign file {path} is not TOML: {error}") from error
+        raise ConfigError(f"campaign file {path} is not TOML: {error}{_line_of(text, error)}") from error
     except RecursionError:
         raise ConfigError(f"campaign file {path} is nested too deeply; no key needs more than a few levels") from None
     values.update({key: value for key, value in overrides.items() if value is not None})

@@ -104,6 +104,16 @@ def test_nothing_of_yours_is_replaced(name: str, there: str, init: Init) -> None
         assert [path.name for path in Path("documents").iterdir()] == ["a.md"]
 
 
+def test_the_rows_of_another_recipe_are_not_taken_for_ones_own(init: Init) -> None:
+    init("first", "--recipe", "best-of-n")
+    earlier = Path("seeds.jsonl").read_text()
+    assert "wrote second.jsonl" in init("second", "--recipe", "s3").output
+    assert read("second.toml")["documents"] == ["second.jsonl"]
+    assert Path("seeds.jsonl").read_text() == earlier
+    Path("seeds.jsonl").write_text(earlier + earlier)  # changed, so the user's
+    assert "kept seeds.jsonl" in init("third", "--recipe", "s3").output
+
+
 def test_documents_that_are_named_are_taken_and_told_when_they_are_not_there(init: Init, tmp_path: Path) -> None:
     done = init("mine", "--documents", "texts")
     assert done.output.splitlines()[-1].startswith("next: put your documents into texts, then: ")

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.text import Text
 
 from ...evals.agreement_report import rounds_of_people
+from ...storage.datasets.export import ExportReport
 from ...storage.store import RunStore
 from ..campaign import Campaign, CampaignReport
 from ..forecast import Forecast
@@ -33,7 +34,13 @@ MORE = "; more documents or other options of the recipe give more tasks, in a ca
 
 
 def print_end(
-    console: Console, report: CampaignReport, files: Sequence[Path], campaign: str, *, target: int | None, store: str
+    console: Console,
+    report: CampaignReport,
+    exported: ExportReport | None,
+    campaign: str,
+    *,
+    target: int | None,
+    store: str,
 ) -> None:
     """Prints how a campaign ended and what to type next."""
     opened = RunStore.read(report.folder, store)
@@ -59,8 +66,8 @@ def print_end(
         f"{report.seconds:.1f} s"
     )
     console.print(f"run folder: {report.folder}")
-    for path in files:
-        console.print(f"  {path}")
+    if exported is not None:
+        _print_files(console, exported)
     if report.stop.code in {"interrupted", "tokens", "usd", "time"}:
         console.print(f"go on with: {me()} run {campaign}")
     if report.books.failed:
@@ -68,6 +75,16 @@ def print_end(
     if fruitless := fruitless_line(report, errors, campaign):
         console.print(Text(fruitless, style="red"))
     console.print(f"next: {me()} status {report.folder}")
+
+
+def _print_files(console: Console, exported: ExportReport) -> None:
+    """Prints what was written, and which format got no row, and why."""
+    for path in exported.files:
+        console.print(f"  {path}")
+    for name, sides in exported.counts.items():
+        if not any(sides.values()):
+            why = ", ".join(f"{reason} {count}" for reason, count in exported.left_out[name].items())
+            console.print(Text(f"  {name} has no row" + (f": {why}" if why else ""), style="yellow"))
 
 
 def exit_code(report: CampaignReport) -> int:

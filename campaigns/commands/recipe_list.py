@@ -121,7 +121,7 @@ def _facts(found: Recipe, name: str) -> Iterator[tuple[str, str]]:
     for group in found.apart:
         yield "", f"{' and '.join(group)} are compared: one model must not answer for all of them"
     if (calls := calls_of(found.name)) is not None:
-        yield "calls", f"about {calls:g} for an accepted item"
+        yield "calls", f"about {calls:g} for an accepted item of a small campaign; `run --dry-run` counts yours"
     if file := file_of(found):
         yield "file", str(file)
     example = example_of(found)

@@ -116,12 +116,13 @@ def _run(
         )
     finally:
         progress.close()
-    files = export_run(report.folder, store=store).files if report.accepted > 0 else ()
+    exported = export_run(report.folder, store=store) if report.accepted > 0 else None
+    files = exported.files if exported else ()
     if logs.form == "json":
         log_end(report, files)
     else:
         typed = f"{campaign} --shard {chosen.spec.shard}" if overrides.get("shard") else str(campaign)
-        print_end(console, report, files, typed, target=chosen.spec.target, store=store)
+        print_end(console, report, exported, typed, target=chosen.spec.target, store=store)
         if logs.warned:
             console.print(Text(f"warnings: {logs.file}", style="yellow"))
     return exit_code(report)

@@ -18,6 +18,7 @@ from ...errors import ConfigError
 from ...graphs.flows.check import AnyFlow, builder_of, infos_of
 from ...graphs.recipes.base import SOURCES, Recipe
 from ...graphs.recipes.catalogue import recipe as recipe_by_name
+from ...graphs.recipes.catalogue import recipes
 from ...graphs.recipes.examples import example_documents, example_of
 from ...models.spec import ModelSpec
 from ...prompts.library import PromptLibrary
@@ -87,8 +88,8 @@ def write_starter(
         if not value.isprintable():
             raise ConfigError(f"'{value}' has a character that cannot be typed into a TOML file; edit the file by hand")
     chosen, path = recipe_by_name(recipe), Path(f"{name}.toml")
-    source = documents or (SEEDS if chosen.needs & ROWS else DOCUMENTS)
-    examples = _examples(chosen, given=bool(documents))
+    source = documents or (_seeds(name, chosen) if chosen.needs & ROWS else DOCUMENTS)
+    examples = _examples(chosen, source, given=bool(documents))
     text = campaign_text(_start(name, chosen, recipe, source, model, copied))
     try:
         with path.open("w" if force else "x", encoding="utf-8") as file:
@@ -108,7 +109,21 @@ def write_starter(
     return Starter(path, wrote, kept, missing=yours if lacks else "", yours=yours if exemplary else "")
 
 
-def _examples(chosen: Recipe, *, given: bool) -> Mapping[Path, str]:
+def _seeds(name: str, chosen: Recipe) -> str:
+    """Where the rows of a campaign stand: `seeds.jsonl`, unless another recipe's example is what stands there."""
+    try:
+        there = Path(SEEDS).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):  # none, or no example of ours
+        return SEEDS
+    others = (_rows(found) for found in recipes().values() if found.needs & ROWS)
+    return f"{name}.jsonl" if there != _rows(chosen) and there in others else SEEDS
+
+
+def _rows(chosen: Recipe) -> str:
+    return b"".join(orjson.dumps(row) + b"\n" for row in example_of(chosen).rows).decode()
+
+
+def _examples(chosen: Recipe, source: str, *, given: bool) -> Mapping[Path, str]:
     """The example files of a recipe with their texts; `given` says that there is something to work from already."""
     files: dict[Path, str] = {}
     if chosen.flow is None:
@@ -118,8 +133,8 @@ def _examples(chosen: Recipe, *, given: bool) -> Mapping[Path, str]:
     if not chosen.needs & ROWS:
         texts = {} if Path(DOCUMENTS).exists() else example_documents()
         return files | {Path(DOCUMENTS) / file: text for file, text in texts.items()}
-    rows = b"".join(orjson.dumps(row) + b"\n" for row in example_of(chosen).rows)
-    return files | {Path(SEEDS): rows.decode()} if rows else files
+    rows = _rows(chosen)
+    return files | {Path(source): rows} if rows else files
 
 
 def _start(name: str, chosen: Recipe, called: str, source: str, model: str, copied: Copy | None) -> Start:
