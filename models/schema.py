@@ -7,11 +7,12 @@ is checked by pydantic when the answer is parsed, so nothing is lost but a hint 
 
 from __future__ import annotations
 
+import re
 from functools import lru_cache
 from typing import Any
 
 import orjson
-from pydantic import BaseModel
+from pydantic import BaseModel, RootModel
 
 DROPPED = frozenset({"title", "default", "discriminator", "minLength", "maxLength", "uniqueItems", "multipleOf"})
 LOOSE = frozenset({"prefixItems", "patternProperties", "not", "if", "propertyNames", "contains"})
@@ -25,7 +26,9 @@ def response_format(schema: type[BaseModel]) -> dict[str, Any]:
     """
     found = schema.model_json_schema()
     body, strict = _close(found)
-    name = "".join(sign if sign.isalnum() or sign in "_-" else "_" for sign in schema.__name__)[:64]
+    if issubclass(schema, RootModel) and _leaves_out(found):
+        strict = False  # written by hand: what may be left out is not to be invented
+    name = re.sub(r"[^A-Za-z0-9_-]", "_", schema.__name__)[:64]
     return {
         "type": "json_schema",
         "json_schema": {"name": name, "schema": body if strict else found, "strict": strict},
@@ -36,6 +39,17 @@ def response_format(schema: type[BaseModel]) -> dict[str, Any]:
 def schema_key(schema: type[BaseModel]) -> bytes:
     """Returns the canonical JSON of `schema`'s response format, for the cache key."""
     return orjson.dumps(response_format(schema), option=orjson.OPT_SORT_KEYS)
+
+
+def _leaves_out(node: Any) -> bool:
+    """Whether an object in a JSON schema has a property that answers may leave out."""
+    if isinstance(node, list):
+        return any(_leaves_out(part) for part in node)
+    if not isinstance(node, dict):
+        return False
+    if isinstance(named := node.get("properties"), dict) and set(named) - set(node.get("required", ())):
+        return True
+    return any(_leaves_out(part) for key, part in node.items() if key not in ("enum", "const", "default", "examples"))
 
 
 def _close(node: Any) -> tuple[Any, bool]:
@@ -53,7 +67,7 @@ def _close(node: Any) -> tuple[Any, bool]:
     for key, value in node.items():
         if key in DROPPED or (key == "required" and "properties" in node):
             continue
-        if key in ("properties", "$defs"):  # keys of these are the user's names, never keywords
+        if key in ("properties", "$defs", "definitions"):  # keys of these are the user's names, never keywords
             named = {name: _close(part) for name, part in value.items()}
             closed[key] = {name: part for name, (part, _) in named.items()}
             strict = strict and all(fine for _, fine in named.values())

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from difflib import get_close_matches
 from typing import Any
 
+import orjson
 from pydantic import BaseModel
 
 from ..errors import ConfigError, PromptError
@@ -27,7 +28,7 @@ def schema_of(said: Any, name: str) -> type[BaseModel]:
         from .json_schema import answer_by  # loads jsonschema, for which only those pay who use it
 
         try:
-            return answer_by(said, name)
+            return answer_by(_as_json(said), name)
         except ConfigError as error:
             raise PromptError(f"schema: {error}") from error
     if ":" in str(said):
@@ -40,6 +41,15 @@ def schema_of(said: Any, name: str) -> type[BaseModel]:
             raise PromptError(f"no schema is called '{said}'{_nearest(str(said))}")
     model: type[BaseModel] = found
     return model
+
+
+def _as_json(said: Mapping[str, Any]) -> dict[str, Any]:
+    """What YAML read, as JSON has it: answers are JSON, and no date of theirs would ever equal one of Python's."""
+    try:
+        found: dict[str, Any] = orjson.loads(orjson.dumps(said, option=orjson.OPT_NON_STR_KEYS))
+    except TypeError as error:
+        raise ConfigError(f"the JSON schema has a value that JSON does not know: {error}") from error
+    return found
 
 
 def _is_model(found: Any) -> bool:

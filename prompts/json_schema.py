@@ -30,6 +30,8 @@ def errors_by(shape: Mapping[str, Any]) -> Callable[[Any], list[str]]:
     Raises:
         ConfigError: `shape` is not a valid JSON schema; so does the function where it refers to what is not there.
     """
+    if not isinstance(shape.get("$schema", ""), str):
+        raise ConfigError(f"the JSON schema has $schema {shape['$schema']!r}, which names no dialect; leave it out")
     kind = validator_for(shape, default=Draft202012Validator)
     try:
         kind.check_schema(dict(shape))

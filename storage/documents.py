@@ -138,7 +138,7 @@ def _load(source: Source) -> Iterator[Document | Skipped]:
         for found in loader(source):
             yield found
         if found is None:
-            raise DocumentError(source.name, "empty", "has no rows")
+            raise DocumentError(source.name, "no_rows", "has no rows")
     except DocumentError as error:
         yield Skipped.of(error)
     except OSError as error:

@@ -11,6 +11,7 @@ import os
 import signal
 import sqlite3
 import threading
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
@@ -68,7 +69,8 @@ class WriteLock:
             sqlite3.OperationalError: it was held for longer than `PATIENCE`, or is refused for another reason.
         """
         connection.execute(f"PRAGMA busy_timeout={LOOK * 1000:.0f}")
-        began, before = monotonic(), None
+        began, told = monotonic(), False
+        before: Holder | None = None
         try:
             while True:
                 try:
@@ -80,11 +82,13 @@ class WriteLock:
                     break
                 self._since = began
                 now = holder_of(self._path)
-                if now != before:
+                if now != before or not told:
+                    told = True
                     LOG.warning("%s is locked by %s; waiting for it", self._path, now or "another process")
                 elif now is not None and now.stopped and now.parent == os.getpid():
                     LOG.warning("%s, holds %s and is ended, for all wait for it", now, self._path)
-                    os.kill(now.pid, signal.SIGKILL)
+                    with suppress(ProcessLookupError):  # it has ended meanwhile
+                        os.kill(now.pid, signal.SIGKILL)
                 before = now
         finally:
             self._since = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +57,18 @@ async def test_a_flow_of_the_users_own_does_not_get_round_the_gate(tmp_path: Pat
     assert verdict.text == f"22 words of messages.0[0:{size}] stands in bench.jsonl #1 question[0:{size}]"
     accepted = next(RunStore.read(report.folder).items(Status.ACCEPTED))
     assert [one.by for one in accepted.verdicts][-1] == "contamination"
+
+
+async def test_what_a_critic_rejects_is_judged_too(tmp_path: Path) -> None:
+    """Exports show rejected texts beside better ones, and go by the reasons."""
+
+    def rejecting(request: Request) -> Any:
+        return answer(request) if request.role == "generator" else judged("reject", "dull")
+
+    report = await campaign(tmp_path, Scripted(rejecting)).execute()
+    assert report.books.rejected == 8
+    reasons = Counter(item.reasons for item in RunStore.read(report.folder).items(Status.REJECTED))
+    assert reasons == {("dull",): 7, ("dull", "contaminated"): 1}
 
 
 async def test_the_reference_flow_does_not_pay_the_critic_for_it(tmp_path: Path) -> None:

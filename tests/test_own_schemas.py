@@ -15,7 +15,7 @@ from gristmill.agents import variables
 from gristmill.cli import main
 from gristmill.errors import PromptError, SchemaMismatch
 from gristmill.models.layers.repair import parse
-from gristmill.models.schema import response_format
+from gristmill.models.schema import response_format, schema_key
 from gristmill.prompts.library import Prompt, PromptLibrary, read_prompt
 
 PAGE = (Path(__file__).parent.parent / "docs" / "prompts.md").read_text(encoding="utf-8")
@@ -82,6 +82,29 @@ def test_a_class_of_ones_own_is_found_beside_the_campaign(tmp_path: Path, monkey
         prompt(tmp_path, "schema: verdicts_here:Strikt")
     with pytest.raises(PromptError, match=r"is \[1\]; it has to be a class derived from pydantic's BaseModel"):
         prompt(tmp_path, "schema: verdicts_here:LIST")
+
+
+OPEN = """schema:
+  title: "Prüfung 问题"
+  type: object
+  required: ["on"]
+  properties:
+    "on": {enum: [2024-01-01, 2025-01-01]}
+    note: {type: string}
+    7: {type: integer}
+"""
+
+
+def test_a_json_schema_in_yaml_is_what_json_can_say(tmp_path: Path) -> None:
+    schema = prompt(tmp_path, OPEN, "dated").schema
+    assert schema is not None
+    assert parse('{"on": "2024-01-01"}', schema).model_dump(mode="json") == {"on": "2024-01-01"}
+    asked = response_format(schema)["json_schema"]
+    assert re.fullmatch(r"[A-Za-z0-9_-]{1,64}", asked["name"])
+    assert (asked["strict"], asked["schema"]["required"]) == (False, ["on"]), "what may be left out is not asked for"
+    assert schema_key(schema)
+    with pytest.raises(PromptError, match=r"\$schema 5, which names no dialect"):
+        prompt(tmp_path, OPEN.replace("  type: object", "  $schema: 5\n  type: object"), "odd")
 
 
 def test_a_json_schema_is_asked_for_as_it_stands_and_held(tmp_path: Path) -> None:

@@ -263,6 +263,17 @@ async def test_a_file_that_cannot_be_read_for_a_while_is_not_gone(tmp_path: Path
     assert "pier.txt" in current_documents(store)
 
 
+async def test_rows_that_were_all_taken_out_of_a_table_are_gone(tmp_path: Path) -> None:
+    write(tmp_path, mill=MILL)
+    table = tmp_path / "documents/rows.csv"
+    table.write_text("text\n" + "\n".join([PIER, MARSH]) + "\n")
+    await campaign(tmp_path).execute()
+    table.write_text("text\n")
+    store = RunStore.read((await campaign(tmp_path).execute(refresh=True)).folder)
+    assert store.mark("refreshed")["removed"] == 2
+    assert list(current_documents(store)) == ["mill.txt"]
+
+
 async def test_nothing_to_read_leaves_the_run_as_it_was(tmp_path: Path) -> None:
     write(tmp_path, mill=MILL)
     await campaign(tmp_path).execute()

@@ -145,7 +145,7 @@ def test_a_table_without_rows_is_said_to_be_empty(name: str, text: str, tmp_path
     model = Scripted([])
     with pytest.raises(ConfigError) as told:
         Campaign("t", [tmp_path / name], recipe="s3", models={"default": model}, runs=str(tmp_path / "runs")).run()
-    assert f"{name}: empty: has no rows" in str(told.value)
+    assert f"{name}: no_rows: has no rows" in str(told.value)
     assert "there are no files" not in str(told.value)
     assert "\n's3' reads a file of lines such as {\"text\":" in str(told.value)
 

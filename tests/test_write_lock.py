@@ -118,6 +118,22 @@ async def test_a_child_that_runs_is_waited_for(tmp_path: Path, caplog: pytest.Lo
     holding.close()
 
 
+async def test_a_wait_for_whom_nobody_can_name_is_told_too(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(write_lock, "holder_of", lambda path: None)  # as on another host, or without a /proc
+    monkeypatch.setattr(write_lock, "LOOK", 0.05)
+    monkeypatch.setattr(write_lock, "PATIENCE", 0.2)
+    connection, holding = connect(tmp_path / "some.sqlite3"), connect(tmp_path / "some.sqlite3")
+    holding.execute("BEGIN IMMEDIATE")
+    with pytest.raises(sqlite3.OperationalError, match="locked"), caplog.at_level(logging.WARNING):
+        write_lock.WriteLock(tmp_path / "some.sqlite3").begin(connection)
+    assert [one for one in caplog.messages if one.endswith("is locked by another process; waiting for it")]
+    assert len(caplog.messages) == 1
+    connection.close()
+    holding.close()
+
+
 async def test_patience_ends_with_who_holds_it(
     tmp_path: Path, holders: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -22,13 +22,17 @@ def require_same_settings(store: RunStore, spec: CampaignSpec) -> None:
     if "attributes" in before:
         now.setdefault("attributes", redact_values(AttributesSpec().model_dump(mode="json")))
     changed = list(_differences(before, now))
-    if not store.books().planned:  # a start that ended at its options has done nothing by them: they can be mended
+    new = not store.books().planned
+    if new and not len(store.chunks()):  # the start ended before anything was read: all can be mended
+        return
+    if new:  # a start that ended at its options has done nothing by them: they can be mended
         changed = [one for one in changed if one[0] != "options" and not one[0].startswith("options.")]
     if changed:
         what = ", ".join(f"{key} (was {was!r:.60}, is {is_!r:.60})" for key, was, is_ in changed)
         raise ConfigError(
             f"the run in {spec.folder} was started with other settings: {what}; "
             f"put them back to resume it, or give the campaign another name"
+            + (f"; no task was planned there, so {spec.folder} may be removed too" if new else "")
         )
 
 

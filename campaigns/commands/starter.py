@@ -23,7 +23,7 @@ from ...graphs.recipes.examples import example_documents, example_of
 from ...models.spec import ModelSpec
 from ...prompts.library import PromptLibrary
 from ..checking.apart import groups_of
-from .recipe_copy import Copy
+from .recipe_copy import PROMPTS, Copy
 from .rows_wanted import ROWS
 from .starter_text import OWN_FLOW, Start, campaign_text
 
@@ -91,13 +91,11 @@ def write_starter(
     source = documents or (_seeds(name, chosen) if chosen.needs & ROWS else DOCUMENTS)
     examples = _examples(chosen, source, given=bool(documents))
     text = campaign_text(_start(name, chosen, recipe, source, model, copied))
-    try:
-        with path.open("w" if force else "x", encoding="utf-8") as file:
-            file.write(text)
-    except FileExistsError:
-        raise ConfigError(f"{path} is there already; --force replaces it") from None
+    if path.exists() and not force:
+        raise ConfigError(f"{path} is there already; --force replaces it")
     if copied:
         copied.write()
+    path.write_text(text, encoding="utf-8")
     kept = tuple(one for one in examples if one.exists())
     wrote = tuple(one for one in examples if one not in kept)
     for one in wrote:
@@ -157,7 +155,7 @@ def _start(name: str, chosen: Recipe, called: str, source: str, model: str, copi
         apart=apart,
         raw=[role for role in roles if any(library.get(one).is_text for one in prompts[role])],
         given=copied.options if copied else {},
-        copied=copied is not None,
+        copied=copied is not None and any(PROMPTS in path.parents for path in (*copied.files, *copied.kept)),
     )
 
 

@@ -40,14 +40,16 @@ def seeing(guards: Sequence[Guard], spec: NoveltySpec, models: Mapping[str, Mode
 
 
 async def judged(outcome: Outcome, guards: Sequence[Guard]) -> Outcome:
-    """Has the guards judge an accepted item's last draft, those that have not: its flow may have no node for them.
+    """Has the guards judge an item's last draft, those that have not: its flow may have no node for them.
 
     An objection makes it a rejected item, also one that the flow heard and passed over; there is no way back into a
-    flow that has ended.
+    flow that has ended. A rejected item gets its reasons too: exports may show it beside a better one.
     """
-    if not guards or outcome.status is not Status.ACCEPTED:
+    if not guards or outcome.status not in (Status.ACCEPTED, Status.REJECTED):
         return outcome
     (item,) = outcome.items
+    if not item.drafts:
+        return outcome
     last = item.drafts[-1]
     names = {guard.name for guard in guards}
     heard = [verdict for verdict in item.verdicts if verdict.draft == last.index and verdict.by in names]
@@ -56,6 +58,8 @@ async def judged(outcome: Outcome, guards: Sequence[Guard]) -> Outcome:
     objections = [verdict for verdict in (*heard, *new) if verdict.decision is not Decision.ACCEPT]
     if not objections:
         return Outcome(outcome.status, (known,), outcome.reason)
-    reasons = tuple(dict.fromkeys(reason for verdict in objections for reason in verdict.reasons))
+    of_guards = (reason for verdict in objections for reason in verdict.reasons)
+    before = item.reasons if outcome.status is Status.REJECTED else ()
+    reasons = tuple(dict.fromkeys((*before, *of_guards)))
     rejected = known.model_copy(update={"status": Status.REJECTED, "reasons": reasons})
     return Outcome(Status.REJECTED, (rejected,), reasons[0])

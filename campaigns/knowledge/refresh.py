@@ -145,7 +145,7 @@ async def _read(
         if isinstance(document, Skipped):
             if takes is None or document.reason == "duplicate" or takes(document.name):
                 reading.skipped.append((document.name, document.reason, document.detail))
-            if document.reason != "duplicate":  # a file that cannot be read for a while is not gone
+            if document.reason not in ("duplicate", "no_rows"):  # a file that cannot be read for a while is not gone
                 same = [(before[name], name) for name in came_of.get(document.name, ())]
                 reading.documents += same
                 reading.kept += len(same)

@@ -77,6 +77,10 @@ def select_runs(folders: Sequence[Path], choice: Choice, **export: Any) -> Chose
     """
     chooser = selector(choice.strategy, **choice.options)
     embedder, note = _wanted(choice, folders, str(export.get("store") or ""))
+    if choice.embedder == AUTO and embedder.model is not None and "vectors" not in chooser.needs:
+        # Nobody asked for calls that may cost, and the choice does not hang on vectors.
+        note = f"no vectors: {embedder.whose} is asked only where it is named: --embedder {embedder.name}, or {HASHED}"
+        embedder = Wanted(NONE)
     made: list[tuple[Selection, tuple[Beside, ...], str]] = []
 
     def narrow(items: Iterable[Item], spool: Path) -> Narrowed:

@@ -36,11 +36,14 @@ async def embed(by: Wanted, texts: Sequence[str], spool: Path, *, task: str = "s
     if by.model is None:
         here = LocalEmbedder(by.name.removeprefix(LOCAL)) if by.name.startswith(LOCAL) else HashedEmbedder()
         return await _embedded(here, by, texts, spool)
-    model = build(by.model, calls=None, budget=None, meter=Meter())
+    model = build(by.model, calls=None, budget=None, meter=(meter := Meter()))
     try:
-        return await _embedded(ServedEmbedder(model, where=by.model.url, task=task), by, texts, spool)
+        rows, told = await _embedded(ServedEmbedder(model, where=by.model.url, task=task), by, texts, spool)
     finally:
         await model.aclose()
+    spent = meter.total
+    cost = f"; it cost ${spent.usd:.4f}, which is in no run's books" if spent.usd else ""
+    return rows, told + cost
 
 
 async def _embedded(embedder: Embedder, by: Wanted, texts: Sequence[str], spool: Path) -> tuple[Matrix, str]:

@@ -129,7 +129,11 @@ class Batched(Layer):
         try:
             reply = await self.inner.complete(whole)
             if len(reply.embeddings) != len(whole.inputs):
-                raise BadReply(f"{len(whole.inputs)} texts were sent and {len(reply.embeddings)} embeddings came back")
+                wrong = BadReply(
+                    f"{len(whole.inputs)} texts were sent and {len(reply.embeddings)} embeddings came back"
+                )
+                wrong.tokens, wrong.usd = (reply.usage.input_tokens, reply.usage.output_tokens), reply.usage.usd
+                raise wrong
         except (AccessDenied, Unreachable) as error:
             for one, other in zip(waiting, _copies(error, len(waiting)), strict=True):
                 _fail(one, other)
