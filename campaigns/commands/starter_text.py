@@ -183,7 +183,7 @@ def _tables(settings: Mapping[str, Any], sign: str, path: tuple[str, ...] = ()) 
 def _train(start: Start) -> Iterator[str]:
     if not start.recipe.hands_over:
         return
-    yield _line("# [train]", "your trainer, called with the items of each round: docs/recipe-guide.md")
+    yield _line("# [train]", "your trainer, called with the items of each round: docs/campaigns.md")
     trains = 'with [options] student = "model"' if "student" in start.recipe.options.model_fields else ""
     yield _line('# hook = "my_trainer:train"', trains)
 
