@@ -77,14 +77,14 @@ def test_a_role_of_a_flow_that_tells_nothing_is_not_refused(home: Path) -> None:
     )
     path = write('flow = "silent_flow:flow"', '[roles]\nwriter = "default"', recipe="rows")
     code, output = typed("run", path)
-    assert code == 0, output
+    assert code == 3, output
     assert "rejected tried" in output
 
 
 def test_a_planner_is_found_in_the_current_folder(home: Path) -> None:
     (home / "one_planner.py").write_text(
         "from gristmill import Task\n"
-        "from gristmill.graphs.recipes.base import lazily\n"
+        "from gristmill.graphs.planners.base import lazily\n"
         "@lazily\n"
         "def plan(view, rng, options):\n"
         "    yield Task.of('chunk', chunks=(view.chunks[0].id,), attributes={'kind': 'definition'})\n"

@@ -181,8 +181,9 @@ def test_with_room_for_all_chunks_stand_as_they_are(chunks: list[Chunk]) -> None
 
 
 def repeated(one: Chunk, place: tuple[int, int], chunks: Sequence[Chunk]) -> bool:
+    """Whether its words stand in another place too, as a sentence or within a longer one."""
     text = " ".join(one.text[slice(*place)].split())
-    return sum(" ".join(other.text[a:b].split()) == text for other in chunks for a, b in segments(other.text)) > 1
+    return sum(" ".join(other.text.split()).count(text) for other in chunks) > 1
 
 
 LONG = "Wheel {} turned day and night for the mill at the mouth of the river, as the tide came and went."

@@ -251,7 +251,7 @@ def test_what_is_like_a_benchmark_is_no_parent(tmp_path: Path) -> None:
         tmp_path, options=LARGER, contamination={"sets": [str(tmp_path / "held.jsonl")]}
     )
     mutants = [item for item in ran.items if item.attributes["draw"] == "mutation"]
-    assert {item.reasons for item in mutants} == {("contaminated",), ("duplicate",)}, "of each other"
+    assert ("contaminated",) in {item.reasons for item in mutants} <= {("contaminated",), ("duplicate",)}
     assert not any(held in text for item in ran.items for text in item.attributes["members"])
     assert not any("sum of all even" in shown(request) for request in ran.asked("judge-code"))
 

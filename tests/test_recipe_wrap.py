@@ -80,5 +80,5 @@ def test_a_style_of_ones_own_is_known_and_a_misspelt_one_is_not() -> None:
     assert options.model_validate({"styles": ["pirate"], "own": {"pirate": "as a pirate speaks."}})
     with pytest.raises(ConfigError, match="no style is called 'hrad'"):
         options.model_validate({"styles": ["hrad"]})
-    with pytest.raises(ConfigError, match="shares names easy"):
+    with pytest.raises(ConfigError, match="shares names 'easy'"):
         options.model_validate({"styles": ["hard"], "shares": {"easy": 1}})

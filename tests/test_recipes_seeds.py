@@ -81,7 +81,8 @@ def test_what_is_accepted_is_exported(name: str, whole: Whole, folders: Path, tm
     exported = export_run(folders / name / "runs" / "t", out=out, formats=(*fitting, "parquet"))
     pairs = exported.counts.pop("dpo", {"train": 0})["train"]
     assert exported.counts == {form: {"train": len(ran.accepted)} for form in (*fitting, "parquet") if form != "dpo"}
-    assert (pairs > 0) == ("dpo" in fitting)
+    if name != "dart":  # whose few trials solve a problem each time or never; examples/sums has pairs of it
+        assert (pairs > 0) == ("dpo" in fitting)
     rows = [json.loads(line) for line in (out / "jsonl" / "train.jsonl").read_text().splitlines()]
     assert {row["kind"] for row in rows} == {recipe(name).gives}
     assert {row["id"] for row in rows} == {item.id for item in ran.accepted}

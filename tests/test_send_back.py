@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import random
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,18 +13,19 @@ import pytest
 from sent_back import NOTE, assert_returned, decide, desk_of, items, refine_tasks, returned, send_back
 from write_and_judge import PROMPTS, flow, judged, rows
 
-from gristmill import Campaign, Request, Scripted
+from gristmill import Campaign, PlanView, Request, Scripted
 from gristmill.campaigns.progress import Progress
 from gristmill.campaigns.report import people_of, status_of
 from gristmill.errors import StoreError
 from gristmill.graphs.flows.check import builder_of, check_flow
 from gristmill.graphs.flows.entering import entered_at_refine
+from gristmill.graphs.planners.base import lazily
 from gristmill.graphs.recipes.catalogue import recipe
 from gristmill.prompts.library import PromptLibrary
 from gristmill.review.queue.index import ReviewIndex
 from gristmill.review.queue.query import Filters, Stage
 from gristmill.storage.people import Shift
-from gristmill.storage.records import Item, Status
+from gristmill.storage.records import Item, Status, Task
 from gristmill.storage.reviews import Action
 from gristmill.storage.store import RunStore
 
@@ -434,9 +437,14 @@ async def test_somebody_elses_text_is_still_a_duplicate(tmp_path: Path) -> None:
 
 async def test_a_planner_that_uses_these_names_makes_no_refine_task(tmp_path: Path) -> None:
     rows(tmp_path, 1)
+
+    @lazily
+    def plan(view: PlanView, rng: random.Random, options: Any) -> Iterator[Task]:
+        names = {"refines": "me", "reviewer_note": "x", "review": "y"}
+        yield from (Task.of("chunk", chunks=(chunk.id,), attributes=names) for chunk in view.chunks)
+
     model = Scripted(lambda request: judged() if request.role == "critic" else "Explain")
-    campaign = Campaign("test", [tmp_path / "rows.jsonl"], flow=flow(), models={"default": model}, recipe="rows",
-                        options={"attributes": {"refines": "me", "reviewer_note": "x", "review": "y"}},
+    campaign = Campaign("test", [tmp_path / "rows.jsonl"], flow=flow(), models={"default": model}, planner=plan,
                         prompts=[str(PROMPTS)], runs=str(tmp_path / "runs"))  # fmt: skip
     report = await campaign.execute()
     assert report.books.balanced
