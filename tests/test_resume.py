@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import random
+import shutil
 import signal
 from pathlib import Path
 from typing import Any
@@ -89,6 +90,22 @@ async def test_a_planner_that_draws_by_chance_goes_on_after_a_restart(tmp_path: 
         assert report.stop.code == "target"
         assert report.books.balanced
         assert report.books.accepted >= target
+
+
+async def test_a_start_that_read_nothing_takes_other_settings_and_one_that_paid_does_not(tmp_path: Path) -> None:
+    (tmp_path / "rows.jsonl").write_text('{"question": "Row 0: who turns the wheel of the mill?"}\n')
+
+    with pytest.raises(ConfigError, match="set text_field to the one"):
+        await campaign(tmp_path, text_field="text").execute()
+    store = RunStore.open(tmp_path / "runs" / "test")
+    await store.put("paid", b"{}")
+    await store.close()
+    with pytest.raises(ConfigError, match=r"other settings: text_field .* another name$"):
+        await campaign(tmp_path, text_field="question").execute()
+    shutil.rmtree(tmp_path / "runs")
+    with pytest.raises(ConfigError, match="set text_field to the one"):
+        await campaign(tmp_path, text_field="text").execute()
+    assert (await campaign(tmp_path, text_field="question").execute()).books.accepted == 1
 
 
 async def test_a_server_that_is_lost_stops_the_campaign_and_fails_no_task(tmp_path: Path) -> None:

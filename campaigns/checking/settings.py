@@ -23,8 +23,9 @@ def require_same_settings(store: RunStore, spec: CampaignSpec) -> None:
         now.setdefault("attributes", redact_values(AttributesSpec().model_dump(mode="json")))
     changed = list(_differences(before, now))
     new = not store.books().planned
-    if new and not len(store.chunks()):  # the start ended before anything was read: all can be mended
-        return
+    paid = store.count("calls")
+    if new and not paid and not any(store.count(table) for table in ("chunks", "entities")):
+        return  # the start ended before anything was read or asked: all can be mended
     if new:  # a start that ended at its options has done nothing by them: they can be mended
         changed = [one for one in changed if one[0] != "options" and not one[0].startswith("options.")]
     if changed:
@@ -32,7 +33,7 @@ def require_same_settings(store: RunStore, spec: CampaignSpec) -> None:
         raise ConfigError(
             f"the run in {spec.folder} was started with other settings: {what}; "
             f"put them back to resume it, or give the campaign another name"
-            + (f"; no task was planned there, so {spec.folder} may be removed too" if new else "")
+            + (f"; no task was planned there, so {spec.folder} may be removed too" if new and not paid else "")
         )
 
 
