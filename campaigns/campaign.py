@@ -38,7 +38,8 @@ from .prepare import Flow, Prepared, bind, check_models, context_of, prepare, re
 from .progress import Progress
 from .report import people_of
 from .run import Run
-from .spec import CampaignSpec, load_spec, make_spec
+from .spec import CampaignSpec, make_spec
+from .spec_file import load_spec
 from .spending import open_budget, spent_before
 from .stops import Stop
 from .telemetry.exposition import Exposition, exposed

@@ -11,7 +11,7 @@ from ..storage.postgres_connection import Server
 from ..storage.sqlite import FILE
 from ..storage.store import RunStore
 from ..storage.whereabouts import POINTER, has_run, store_of
-from .spec import load_spec
+from .spec_file import load_spec
 
 
 def find_run(given: Path | None, store: str = "") -> tuple[Path, str]:

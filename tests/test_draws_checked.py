@@ -13,7 +13,8 @@ from small_graphs import graph_of
 
 from gristmill.campaigns.campaign import Campaign
 from gristmill.campaigns.prepare import prepare, require_draws
-from gristmill.campaigns.spec import CampaignSpec, load_spec
+from gristmill.campaigns.spec import CampaignSpec
+from gristmill.campaigns.spec_file import load_spec
 from gristmill.errors import ConfigError
 from gristmill.graphs.planners.base import PlanView, lazily
 from gristmill.graphs.planners.groups import graph_of as graph_in

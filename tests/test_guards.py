@@ -18,7 +18,8 @@ from gristmill.campaigns.fleet.manifest import manifest_of, require_same
 from gristmill.campaigns.gating.guards import guards_of
 from gristmill.campaigns.gating.guards import judged as judged_by
 from gristmill.campaigns.outcome import Outcome
-from gristmill.campaigns.spec import load_spec, make_spec
+from gristmill.campaigns.spec import make_spec
+from gristmill.campaigns.spec_file import load_spec
 from gristmill.errors import ConfigError, ServerLost
 from gristmill.evals.folding import words
 from gristmill.storage.records import Decision, Item, Status

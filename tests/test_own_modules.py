@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from gristmill.campaigns.campaign import Campaign
-from gristmill.campaigns.spec import load_spec, make_spec
+from gristmill.campaigns.spec import make_spec
+from gristmill.campaigns.spec_file import load_spec
 from gristmill.errors import ConfigError, FlowError
 from gristmill.prompts.named import load_named, look_in
 

@@ -13,7 +13,8 @@ import pytest
 from click.testing import CliRunner
 
 from gristmill.campaigns.commands.recipe_copy import absolute
-from gristmill.campaigns.spec import load_spec, make_spec
+from gristmill.campaigns.spec import make_spec
+from gristmill.campaigns.spec_file import load_spec
 from gristmill.cli import main
 from gristmill.errors import ConfigError
 from gristmill.graphs.recipes.catalogue import recipe, recipes

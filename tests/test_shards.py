@@ -17,7 +17,8 @@ from write_and_judge import PROMPTS, flow, judged, rows
 from gristmill import Campaign, Request, Scripted
 from gristmill.campaigns.datasets import export_runs
 from gristmill.campaigns.shards import Shard, missing
-from gristmill.campaigns.spec import load_spec, make_spec
+from gristmill.campaigns.spec import make_spec
+from gristmill.campaigns.spec_file import load_spec
 from gristmill.errors import ConfigError
 from gristmill.storage.datasets.repeats import Repeats
 from gristmill.storage.documents import Skipped, read_documents

@@ -9,7 +9,8 @@ from isolation import CANARY
 from write_and_judge import PROMPTS, flow, judged, rows
 
 from gristmill import Campaign, ModelSpec, Request, Scripted
-from gristmill.campaigns.spec import load_spec, make_spec
+from gristmill.campaigns.spec import make_spec
+from gristmill.campaigns.spec_file import load_spec
 from gristmill.errors import ConfigError
 from gristmill.storage.store import RunStore
 
@@ -28,10 +29,33 @@ def test_a_refused_spec_shows_no_credential(tmp_path: Path, model: object) -> No
     with pytest.raises(ConfigError) as caught:
         make_spec({"name": "x", "documents": ["d"], "models": {"default": model}})
     assert CANARY not in str(caught.value)
-    (tmp_path / "c.toml").write_text(f'name = "x"\ndocuments = ["d"]\nkey = "sk-{CANARY}-0123456789\n')
-    with pytest.raises(ConfigError) as caught:
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        'key = "sk-{}-0123456789',
+        "api_key = {}",
+        'headers = {{ "X-Team" = {} }}',
+        "base_url = http://user:{}@host/v1",
+        "base_url = http://host/v1?k={}",
+        "extra = {}",
+        "{}",
+        "{}==",
+        'documents = ["d"] {}',
+    ],
+)
+def test_a_line_that_is_not_toml_is_named_without_its_credential(tmp_path: Path, line: str) -> None:
+    (tmp_path / "c.toml").write_text(f'name = "x"\n{line.format(CANARY)}\n')
+    with pytest.raises(ConfigError, match="line 2") as caught:
         load_spec(tmp_path / "c.toml")
     assert CANARY not in str(caught.value)
+
+
+def test_a_line_that_is_not_toml_is_shown(tmp_path: Path) -> None:
+    (tmp_path / "c.toml").write_text('name = "x"\nrecipe = sft pairs\n')
+    with pytest.raises(ConfigError, match=r"\n  recipe = sft pairs\n"):
+        load_spec(tmp_path / "c.toml")
 
 
 async def test_the_store_keeps_no_credential_of_the_campaign(tmp_path: Path) -> None:

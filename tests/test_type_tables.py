@@ -8,7 +8,8 @@ import pytest
 
 from gristmill.agents.context.packing import pack
 from gristmill.agents.extraction.schema import DEFAULT, GraphSchema
-from gristmill.campaigns.spec import GraphSpec, load_spec
+from gristmill.campaigns.spec import GraphSpec
+from gristmill.campaigns.spec_file import load_spec
 from gristmill.errors import ConfigError
 from gristmill.evals.segments import segments
 from gristmill.prompts.library import PromptLibrary

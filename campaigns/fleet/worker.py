@@ -8,7 +8,8 @@ from typing import Any
 
 from ...errors import ConfigError
 from ..folders import find_run, reading
-from ..spec import CampaignSpec, load_spec
+from ..spec import CampaignSpec
+from ..spec_file import load_spec
 from ..telemetry.logs import LogFormat, Logs
 from ..telemetry.telemetry import Telemetry
 from .joining import Place, join_here, join_redis
