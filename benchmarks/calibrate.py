@@ -32,7 +32,7 @@ from typing import Any
 import psutil
 
 HERE = Path(__file__).parent
-sys.path[:0] = [str(HERE), str(HERE.parent / "tests")]
+sys.path[:0] = [str(HERE), str(HERE.parent / "tests" / "shared")]
 
 from mock_server import MockServer  # noqa: E402
 from redis_server import RedisServer  # noqa: E402

@@ -37,7 +37,7 @@ from gristmill.models.spec import ModelSpec
 from gristmill.prompts.library import PromptLibrary
 
 ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT / "tests"))
+sys.path.insert(0, str(ROOT / "tests" / "shared"))
 
 import vllm_server  # noqa: E402  # a helper of the tests
 

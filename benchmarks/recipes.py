@@ -2,7 +2,7 @@
 
     python benchmarks/recipes.py [NAME ...] [--repeat 3] [--write]
 
-The model is scripted: it plays the roles of the paper well (tests/recipe_families.py), so calls and tokens are what a
+The model is scripted: it plays the roles of the paper well (tests/shared), so calls and tokens are what a
 recipe itself takes, without drafts that a real model would lose. Tokens are counted as four characters. Calls that
 build a knowledge graph are left out. One task at a time; a planner that waits for accepted items draws the same then.
 
@@ -30,7 +30,7 @@ from time import perf_counter, process_time, thread_time
 from typing import Any
 
 ROOT = Path(__file__).parent.parent
-sys.path.insert(0, str(ROOT / "tests"))
+sys.path.insert(0, str(ROOT / "tests" / "shared"))
 
 from recipe_families import CASES  # noqa: E402
 from seed_recipes import Ran, Script  # noqa: E402
@@ -120,7 +120,7 @@ def main(arguments: list[str]) -> None:
     options = parser.parse_args(arguments)
     names = options.names or list(catalogue.recipes())
     if missing := [name for name in names if name not in CASES]:
-        parser.error(f"no case for {', '.join(missing)}: enter it in tests/recipe_families.py")
+        parser.error(f"no case for {', '.join(missing)}: enter it in tests/shared/recipe_families.py")
     print(f"{'recipe':<20}{'lines':>6}{'calls':>7}{'tokens in':>11}{'out':>7}{'wall ms':>9}{'cpu ms':>8}")
     costs: dict[str, Cost] = {}
     for name in names:

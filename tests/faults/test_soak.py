@@ -11,7 +11,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from processes import TESTS, until
+from places import TESTS
+from processes import until
 
 SOAK = TESTS / "soak" / "soak.py"
 

@@ -15,11 +15,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from handing import PROBLEMS, answer, handed
 from harness import CONCURRENCY, FAST, SLOW, Wire, assert_accounted, completed, coordinator, run_of
 from mock_server import MockServer
 from processes import Start, until
 from redis_server import RedisServer
-from test_trainer import PROBLEMS, answer, handed
 
 from gristmill import Campaign, RunStore
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import aiohttp
 import pytest
+from places import CORPUS
 
 from gristmill.agents.critic import critic
 from gristmill.agents.generator import generator
@@ -19,7 +20,6 @@ from gristmill.storage.store import RunStore
 pytestmark = pytest.mark.vllm
 
 TASKS = 20
-CORPUS = Path(__file__).parent.parent.parent / "examples/corpus"
 
 
 def flow() -> Flow:

@@ -15,7 +15,7 @@ pytestmark = pytest.mark.vllm
 
 def test_the_engine_answers_as_a_server_does(tiny_model: Path, tmp_path: Path) -> None:
     done = subprocess.run(
-        [str(PYTHON), str(ROOT / "tests/vllm_in_process.py"), str(tiny_model)],
+        [str(PYTHON), str(ROOT / "tests/shared/vllm_in_process.py"), str(tiny_model)],
         cwd=tmp_path,
         env=os.environ | SETTINGS,
         capture_output=True,

@@ -26,7 +26,7 @@ from pathlib import Path
 from time import monotonic
 
 HERE = Path(__file__).parent
-sys.path[:0] = [str(HERE), *(str(HERE.parent / name) for name in (".", "faults", "../benchmarks"))]
+sys.path[:0] = [str(HERE), *(str(HERE.parent / name) for name in ("shared", "faults", "../benchmarks"))]
 
 from accounts import NOT_STARTED, Account, Memory, account  # noqa: E402
 from troubles import trouble  # noqa: E402

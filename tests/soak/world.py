@@ -21,7 +21,8 @@ from typing import Any
 
 from dropping_proxy import DroppingProxy
 from mock_server import MockServer
-from processes import MARK, TESTS, Command, marked
+from places import HELPERS
+from processes import MARK, Command, marked
 from redis_server import RedisServer
 from write_and_judge import PROMPTS, judged, rows
 
@@ -195,7 +196,7 @@ class World:
         await asyncio.to_thread(shutil.rmtree, self.redis.folder / "appendonlydir", ignore_errors=True)
 
     async def _launch(self, *arguments: object) -> Command:
-        path = (str(TESTS), os.environ.get("PYTHONPATH"))
+        path = (str(HELPERS), os.environ.get("PYTHONPATH"))
         out, err = (self.folder / "said" / f"{len(self._all)}.{kind}" for kind in ("out", "err"))
         with out.open("wb") as to_out, err.open("wb") as to_err:
             process = await asyncio.create_subprocess_exec(

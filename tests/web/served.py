@@ -13,12 +13,12 @@ from urllib.parse import parse_qs, urlsplit
 
 import uvicorn
 from in_process import typed
+from places import ROOT
 from processes import Command, Start, until
 
 from gristmill.review.web.serve import access_of, bound, server_of
 from gristmill.review.web.site import Site
 
-ROOT = Path(__file__).parent.parent.parent
 ADDRESS = re.compile(r"http://\S+\?token=\S+")
 
 

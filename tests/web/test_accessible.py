@@ -9,11 +9,12 @@ from pathlib import Path
 import pytest
 from accessible import complaints, without_a_ring
 from browser import NARROW, WIDE, People, shot
+from places import ROOT
 from playwright.async_api import Browser
 from served import Served
 from visitor import pages
 
-BASE = Path(__file__).parent.parent.parent / "review" / "web" / "static" / "base.css"
+BASE = ROOT / "review" / "web" / "static" / "base.css"
 OPEN_ALL = "() => document.querySelectorAll('details').forEach((one) => { one.open = true; })"
 
 

@@ -12,11 +12,11 @@ import pytest
 import pytest_asyncio
 from browser import NARROW, PATIENCE, WIDE, People, cut, path_of, shot
 from harness import ended, run_of, write_campaign
+from mixed_items import mixed
 from mock_server import MockServer
 from playwright.async_api import Page, expect
 from processes import Command, Start, until
 from served import Served
-from test_samples import mixed
 
 PICTURES = 7
 

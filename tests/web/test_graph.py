@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 import pytest_asyncio
 from browser import NARROW, PATIENCE, People, path_of, shot
-from in_process import typed
+from entigraph_runs import run_entigraph
 from playwright.async_api import Page, expect
 from processes import starting
-from served import ROOT, Served, serve
+from served import Served, serve
 
 from gristmill.storage.chunking import chunk
 from gristmill.storage.records import Document, Entity, Item, Relation, Status, Task, content_id
@@ -30,26 +30,6 @@ NODE = """id => {
 NODES = "document.getElementById('graph-picture')._cyreg.cy.nodes().map((node) => node.data())"
 LINES = "document.getElementById('graph-picture')._cyreg.cy.edges().map((line) => line.data())"
 COLOUR = "id => document.getElementById('graph-picture')._cyreg.cy.getElementById(id).style('background-color')"
-
-
-def run_entigraph(folder: Path) -> Path:
-    """A run of the example documents with a graph; returns its folder."""
-    shutil.copytree(ROOT / "examples", folder / "examples")
-    campaign = folder / "examples" / "graph.toml"
-    demo = (folder / "examples" / "demo.toml").read_text()
-    changed = {
-        '"demo"': '"graph"',
-        "grounded-qa": "entigraph",
-        "target = 40": "target = 20",
-        "nontrivial = 0.45": "grounded = 0.0",
-    }
-    for old, new in changed.items():
-        assert old in demo
-        demo = demo.replace(old, new)
-    campaign.write_text(demo)
-    ran = typed("run", campaign, "--plain", cwd=folder)
-    assert ran.returncode == 0, ran.stderr
-    return folder / "runs" / "graph"
 
 
 @pytest.fixture(scope="session")

@@ -6,19 +6,18 @@ import asyncio
 import re
 import shutil
 import sqlite3
-from collections.abc import AsyncIterator, Awaitable, Callable
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
 import pytest
-import pytest_asyncio
 from accessible import SIDEWAYS, complaints, without_a_ring
-from browser import NARROW, PATIENCE, TELL_BREACHES, WIDE, shot
+from browser import NARROW, PATIENCE, WIDE, shot
 from click.testing import CliRunner
+from entigraph_runs import run_entigraph
 from hostile import PAYLOADS
+from opened_files import ALIVE, Open
 from playwright.async_api import Browser, Page, expect
-from test_graph import run_entigraph
 
 from gristmill.cli import main
 from gristmill.review.page import contents as contents_module
@@ -27,14 +26,6 @@ from gristmill.storage.records import Entity, Relation, Span
 from gristmill.storage.store import RunStore
 
 expect.set_options(timeout=PATIENCE)
-Open = Callable[..., Awaitable[Page]]
-ALIVE = """() => [...document.querySelectorAll("*")].filter((one) => one.hasAttribute("data-canary")
-  || one.getAttributeNames().some((name) => name.startsWith("on") || name === "srcdoc")
-  || ["iframe", "object", "embed", "base", "form", "img", "a", "style", "script", "meta", "link"]
-     .includes(one.localName)
-     && !window.ours.has(one)
-  || one.localName.includes("canary")).map((one) => one.outerHTML.slice(0, 200))"""
-OURS = """() => { window.ours = new Set(document.querySelectorAll("form, a, style, script, meta, link")); }"""
 
 
 def write(run: Path, out: Path) -> str:
@@ -53,42 +44,6 @@ def tides(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def tides_page(tides: Path) -> Path:
     assert "wrote" in write(tides, tides / "graph.html")
     return tides / "graph.html"
-
-
-@pytest_asyncio.fixture(loop_scope="session")
-async def opened(browser: Browser) -> AsyncIterator[Open]:
-    """`await opened(path)` opens a file; the test fails for whatever a page must never do."""
-    faults: list[str] = []
-    contexts = []
-
-    async def opening(path: Path, *, size: tuple[int, int] = WIDE, scheme: str = "light", touch: bool = False) -> Page:
-        context = await browser.new_context(
-            viewport={"width": size[0], "height": size[1]},
-            color_scheme=scheme,
-            reduced_motion="reduce",
-            has_touch=touch,
-        )
-        contexts.append(context)
-        context.set_default_timeout(PATIENCE)
-        await context.add_init_script(TELL_BREACHES)
-        page = await context.new_page()
-        here = path.as_uri()
-        page.on("console", lambda one: faults.append(f"{one.type}: {one.text}"))
-        page.on("pageerror", lambda one: faults.append(f"uncaught: {one}"))
-        page.on("dialog", lambda one: faults.append(f"dialog: {one.message}"))
-        page.on(
-            "request",
-            lambda one: None if one.url.startswith((here, "data:")) else faults.append(f"asked for {one.url}"),
-        )
-        await page.goto(here)
-        await page.wait_for_selector("html[data-ready]", state="attached")
-        await page.evaluate(OURS)
-        return page
-
-    yield opening
-    for context in contexts:
-        await context.close()
-    assert not faults, "\n".join(faults)
 
 
 async def place_of(page: Page, expression: str) -> tuple[float, float]:

@@ -10,8 +10,8 @@ from accessible import SIDEWAYS, complaints
 from browser import NARROW, PATIENCE, WIDE, shot
 from click.testing import CliRunner
 from hostile import PAYLOADS
+from opened_files import ALIVE, Open, opened
 from playwright.async_api import expect
-from test_graph_file import ALIVE, Open, opened
 
 from gristmill.campaigns.evaluation.evaluating import evaluate
 from gristmill.campaigns.evaluation.told import as_dict
