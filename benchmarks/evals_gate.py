@@ -15,10 +15,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import json
 import random
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -26,6 +23,7 @@ from time import perf_counter, process_time
 from typing import Any
 
 import numpy as np
+from apart import Row, main, rows_of
 from redis_server import RedisServer
 
 from gristmill.evals.duplicates.gate import GatePool, Likeness
@@ -36,7 +34,6 @@ from gristmill.evals.duplicates.shared import RedisPool
 from gristmill.evals.folding import words
 from gristmill.storage.redis_connection import RedisConnection
 
-Row = tuple[str, float, str]
 WORDS, COPIES, THRESHOLD = 60, 20, 0.8
 PART = 50  # datasketch gets one text of so many
 
@@ -201,14 +198,8 @@ PARTS = {
 
 def rows(args: argparse.Namespace | None = None) -> list[Row]:
     """Every measure, each in a process of its own."""
-    found: list[Row] = []
     given = args or parsed([])
-    for part in given.only or PARTS:
-        command = [sys.executable, __file__, "--part", part, "--items", str(given.items), "--redis", str(given.redis)]
-        command += ["--vectors", str(given.vectors), "--dimensions", str(given.dimensions)]
-        said = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
-        found += [(name, value, unit) for name, value, unit in json.loads(said.splitlines()[-1])]
-    return found
+    return rows_of(__file__, given, ("items", "redis", "vectors", "dimensions"), given.only or PARTS)
 
 
 def parsed(given: list[str] | None = None) -> argparse.Namespace:
@@ -223,11 +214,4 @@ def parsed(given: list[str] | None = None) -> argparse.Namespace:
 
 
 if __name__ == "__main__":
-    asked = parsed()
-    if asked.part:
-        print(json.dumps(PARTS[asked.part](asked)))
-    else:
-        table = rows(asked)
-        for name, value, unit in table:
-            print(f"{name:<32} {value:>14,.3f} {unit}")
-        print(json.dumps({name: round(value, 6) for name, value, _ in table}))
+    main(parsed(), PARTS, rows)

@@ -17,15 +17,13 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import json
-import subprocess
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from time import perf_counter, process_time
 
 import numpy as np
+from apart import Row, main, rows_of
 from evals_gate import made_texts, made_vectors
 from mock_server import MockServer
 from redis_server import RedisServer
@@ -45,7 +43,6 @@ from gristmill.models.layers.meter import Meter
 from gristmill.models.spec import ModelSpec
 from gristmill.storage.redis_connection import RedisConnection
 
-Row = tuple[str, float, str]
 LIKE = Likeness(semantic=0.9)
 AT_ONCE, COPIES, LATENCY = 64, 20, 0.02
 
@@ -179,15 +176,8 @@ PARTS = {"join": of_join, "batch": of_batch}
 
 def rows(args: argparse.Namespace | None = None) -> list[Row]:
     """Every measure, each in a process of its own."""
-    found: list[Row] = []
     given = args or parsed([])
-    for part in given.only or PARTS:
-        command = [sys.executable, __file__, "--part", part]
-        for name in ("vectors", "dimensions", "claims", "items"):
-            command += [f"--{name}", str(getattr(given, name))]
-        said = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
-        found += [(name, value, unit) for name, value, unit in json.loads(said.splitlines()[-1])]
-    return found
+    return rows_of(__file__, given, ("vectors", "dimensions", "claims", "items"), given.only or PARTS)
 
 
 def parsed(given: list[str] | None = None) -> argparse.Namespace:
@@ -202,11 +192,4 @@ def parsed(given: list[str] | None = None) -> argparse.Namespace:
 
 
 if __name__ == "__main__":
-    asked = parsed()
-    if asked.part:
-        print(json.dumps(PARTS[asked.part](asked)))
-    else:
-        table = rows(asked)
-        for name, value, unit in table:
-            print(f"{name:<32} {value:>14,.3f} {unit}")
-        print(json.dumps({name: round(value, 6) for name, value, _ in table}))
+    main(parsed(), PARTS, rows)

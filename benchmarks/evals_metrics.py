@@ -11,21 +11,18 @@ it took (VmHWM after less before). vendi-score is given a part of the vectors, f
 from __future__ import annotations
 
 import argparse
-import json
 import random
-import subprocess
-import sys
 from pathlib import Path
 from time import perf_counter, process_time
 from typing import Any
 
 import numpy as np
+from apart import Row, main, rows_of
 
 from gristmill.evals.diversity.distance import nearest_distance, pairwise_distance
 from gristmill.evals.diversity.measure import measure
 from gristmill.evals.diversity.vendi import vendi
 
-Row = tuple[str, float, str]
 VECTORS, DIMENSIONS, TEXTS, WORDS = 1_000_000, 384, 100_000, 60
 PART = 20  # vendi-score gets one vector of so many
 
@@ -111,14 +108,7 @@ PARTS = {"vendi": of_vendi, "vendi-score": of_vendi_score, "distances": of_dista
 
 def rows(args: argparse.Namespace | None = None) -> list[Row]:
     """Every measure, each in a process of its own."""
-    found: list[Row] = []
-    given = args or parsed([])
-    for part in PARTS:
-        command = [sys.executable, __file__, "--part", part, "--vectors", str(given.vectors)]
-        command += ["--dimensions", str(given.dimensions), "--texts", str(given.texts)]
-        said = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
-        found += [(name, value, unit) for name, value, unit in json.loads(said.splitlines()[-1])]
-    return found
+    return rows_of(__file__, args or parsed([]), ("vectors", "dimensions", "texts"), PARTS)
 
 
 def parsed(words: list[str] | None = None) -> argparse.Namespace:
@@ -131,11 +121,4 @@ def parsed(words: list[str] | None = None) -> argparse.Namespace:
 
 
 if __name__ == "__main__":
-    asked = parsed()
-    if asked.part:
-        print(json.dumps(PARTS[asked.part](asked)))
-    else:
-        table = rows(asked)
-        for name, value, unit in table:
-            print(f"{name:<28} {value:>12,.3f} {unit}")
-        print(json.dumps({name: round(value, 6) for name, value, _ in table}))
+    main(parsed(), PARTS, rows)

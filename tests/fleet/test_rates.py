@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import uuid
-from collections.abc import AsyncIterator
 from time import monotonic
 
 import pytest
@@ -21,20 +19,6 @@ from gristmill.models.spec import ModelSpec
 from gristmill.storage.queue import EndpointInfo, WorkerInfo
 from gristmill.storage.records import Message
 from gristmill.storage.redis_connection import RedisConnection
-
-
-@pytest.fixture
-def campaign() -> str:
-    return uuid.uuid4().hex
-
-
-@pytest.fixture
-async def two(redis_url: str) -> AsyncIterator[tuple[RedisConnection, RedisConnection]]:
-    """The connections of two workers."""
-    one, other = RedisConnection(redis_url, patience=5), RedisConnection(redis_url, patience=5)
-    yield one, other
-    await one.aclose()
-    await other.aclose()
 
 
 async def test_two_workers_keep_one_rate_in_the_order_they_came(
