@@ -11,7 +11,7 @@ from .contents import Json, contents
 from .filled import filled
 
 STATIC = Path(__file__).with_name("static")
-SCRIPTS = ("layout.js", "picture.js", "panel.js", "page.js")
+SCRIPTS = ("layout.js", "picture.js", "panel.js", "graph.js", "scene.js", "page.js")
 
 
 def write_page(store: RunStore, path: Path) -> Json:

@@ -13,9 +13,10 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
-from browser import People, chromium, shot
+from browser import PATIENCE, TELL_BREACHES, WIDE, People, chromium, shot
 from hostile import hostile_run
-from playwright.async_api import Browser
+from opened_files import OURS, Open
+from playwright.async_api import Browser, Page
 from processes import Start, starting
 from served import Served, run_demo, serve
 
@@ -106,3 +107,39 @@ async def demo_site(demo: Path, tmp_path_factory: pytest.TempPathFactory) -> Asy
     run = Path(shutil.copytree(demo, tmp_path_factory.mktemp("read") / "demo"))
     async with starting(tmp_path_factory.mktemp("said")) as start:
         yield await serve(start, run)
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def opened(browser: Browser) -> AsyncIterator[Open]:
+    """`await opened(path)` opens a file; the test fails for whatever a page must never do."""
+    faults: list[str] = []
+    contexts = []
+
+    async def opening(path: Path, *, size: tuple[int, int] = WIDE, scheme: str = "light", touch: bool = False) -> Page:
+        context = await browser.new_context(
+            viewport={"width": size[0], "height": size[1]},
+            color_scheme=scheme,
+            reduced_motion="reduce",
+            has_touch=touch,
+        )
+        contexts.append(context)
+        context.set_default_timeout(PATIENCE)
+        await context.add_init_script(TELL_BREACHES)
+        page = await context.new_page()
+        here = path.as_uri()
+        page.on("console", lambda one: faults.append(f"{one.type}: {one.text}"))
+        page.on("pageerror", lambda one: faults.append(f"uncaught: {one}"))
+        page.on("dialog", lambda one: faults.append(f"dialog: {one.message}"))
+        page.on(
+            "request",
+            lambda one: None if one.url.startswith((here, "data:")) else faults.append(f"asked for {one.url}"),
+        )
+        await page.goto(here)
+        await page.wait_for_selector("html[data-ready]", state="attached")
+        await page.evaluate(OURS)
+        return page
+
+    yield opening
+    for context in contexts:
+        await context.close()
+    assert not faults, "\n".join(faults)

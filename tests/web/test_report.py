@@ -10,7 +10,7 @@ from accessible import SIDEWAYS, complaints
 from browser import NARROW, PATIENCE, WIDE, shot
 from click.testing import CliRunner
 from hostile import PAYLOADS
-from opened_files import ALIVE, Open, opened
+from opened_files import ALIVE, Open
 from playwright.async_api import expect
 
 from gristmill.campaigns.evaluation.evaluating import evaluate
@@ -18,7 +18,6 @@ from gristmill.campaigns.evaluation.told import as_dict
 from gristmill.cli import main
 from gristmill.review.report.page import page_of
 
-__all__ = ["opened"]  # the fixture
 expect.set_options(timeout=PATIENCE)
 
 

@@ -10,7 +10,7 @@ function short(name) {
   return letters.length > WORDS ? `${letters.slice(0, WORDS - 1).join("")}…` : letters.join("");
 }
 
-/** Draws `scene` (see page.js) and tells what is clicked: on.node(number), on.group(number), on.nothing(). */
+/** Draws `scene` (see scene.js) and tells what is clicked: on.node(number), on.group(number), on.nothing(). */
 function makePicture(canvas, scene, on) {
   const context = canvas.getContext("2d");
   let [zoom, left, top] = [1, 0, 0]; // a point of the scene stands at x * zoom + left
