@@ -183,7 +183,8 @@ def flow(**options: Any) -> None:
 @click.argument("runs", nargs=-1, required=True, metavar="RUN...", type=click.Path(path_type=Path))
 @click.option(
     "--format", "formats", multiple=True,
-    help="jsonl, parquet, chat, alpaca, sharegpt, dpo, text, retrieval, huggingface, rejects; may be repeated.",
+    help="jsonl, parquet, chat, alpaca, sharegpt, dpo, text, classification, extraction, retrieval, triplets, "
+    "huggingface, rejects; text.parquet and its like as Parquet; may be repeated.",
 )  # fmt: skip
 @click.option("--out", help="Folder to write to, by default RUN/export; or s3://bucket/folder, gs://bucket/folder.")
 @click.option("--validation", type=float, help="Share of items held out, split by document.")

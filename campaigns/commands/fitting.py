@@ -14,8 +14,8 @@ FITTING: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
         "sft": ("jsonl", "chat"),
         "reasoning": ("jsonl", "chat"),
         "code": ("jsonl", "chat"),
-        "classification": ("jsonl", "huggingface"),
-        "extraction": ("jsonl", "huggingface"),
+        "classification": ("jsonl", "classification"),
+        "extraction": ("jsonl", "extraction", "chat"),
         "retrieval": ("jsonl", "retrieval"),
         "pretraining": ("jsonl", "text"),
     }
@@ -30,8 +30,12 @@ PAIRED: Final = frozenset(
 )  # fmt: skip
 """Recipes whose items keep a worse answer to the same prompt: `dpo` makes preference pairs of them."""
 
+AGAINST: Final = frozenset({"duqgen", "e5"})
+"""Recipes whose retrieval items have hard negatives: `triplets` has a row for each."""
+
 
 def formats_of(recipe: Recipe) -> tuple[str, ...]:
     """Returns the formats that fit the recipe, the whole items first."""
     fitting = FITTING.get(recipe.gives, FITTING["sft"])
-    return (*fitting, "dpo") if recipe.name in PAIRED else fitting
+    more = (("dpo", PAIRED), ("triplets", AGAINST))
+    return (*fitting, *(name for name, some in more if recipe.name in some))

@@ -5,6 +5,7 @@ What models and documents wrote is escaped: it can neither leave its code block 
 
 from __future__ import annotations
 
+import hashlib
 import html
 import re
 from collections import Counter
@@ -17,6 +18,7 @@ import yaml
 
 from ..records import Item
 from ..reviews import Action, Review
+from .columns import Columns, features
 from .shapes import Row
 
 EXAMPLES = 3
@@ -29,32 +31,16 @@ PEOPLE = {
 _LONGEST_EXAMPLE_TEXT = 600  # characters of each string in an example row
 _SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"),
           (10_000_000, "1M<n<10M"), (100_000_000, "10M<n<100M"))  # fmt: skip
+MOST_LABELS = 1000  # of a data set with classes; labels that are more are text of the models' making
+_WHOLE = (
+    "`messages` is what to train on. `documents`, `chunks` and `evidence` lead back to the source: a span is "
+    "characters `[start, end)` of its chunk. `fields`, `attributes`, `models` and `prompts` are JSON text.\n"
+)
+_LABELLED = (
+    "`text` is what is classified, `label` what as: a name in the file, its number for readers that know classes, "
+    "in the order of the table above. `id` is the item's.\n"
+)
 _MARKUP = re.compile(r"([\\`*_{}\[\]()#!|~])")
-
-_TEXT = {"dtype": "string"}
-FEATURES: list[dict[str, Any]] = [
-    {"name": "id", **_TEXT},
-    {"name": "task", **_TEXT},
-    {"name": "kind", **_TEXT},
-    {"name": "messages", "list": [{"name": "role", **_TEXT}, {"name": "content", **_TEXT}]},
-    {"name": "documents", "list": "string"},
-    {"name": "chunks", "list": "string"},
-    {
-        "name": "evidence",
-        "list": [
-            {"name": "chunk", **_TEXT},
-            {"name": "start", "dtype": "int64"},
-            {"name": "end", "dtype": "int64"},
-            {"name": "quote", **_TEXT},
-        ],
-    },
-    {"name": "fields", **_TEXT},
-    {"name": "attributes", **_TEXT},
-    {"name": "models", **_TEXT},
-    {"name": "prompts", **_TEXT},
-    {"name": "refinements", "dtype": "int64"},
-]
-"""Types of the columns. Without them a reader guesses from the first rows, and fails when a list is empty in these."""
 
 
 @dataclass(frozen=True)
@@ -102,21 +88,49 @@ class Tally:
             self.prompts.setdefault(prompt, set()).add(version)
 
 
+@dataclass
+class Shown:
+    """What a card says of the rows of one format: kept while they are written.
+
+    `examples` are the first of them; `digest` is a hash of all. It stands in the header because `datasets` 5.2 keeps
+    what it has read under a hash of the header alone, so a second export, even of another run, would be answered with
+    the rows of the first. `labels` counts rows by label and side, where rows have one.
+    """
+
+    examples: list[Row] = field(default_factory=list)
+    digest: hashlib.blake2b = field(default_factory=lambda: hashlib.blake2b(digest_size=12))
+    labels: dict[str, Counter[str]] = field(default_factory=dict)
+
+    def add(self, side: str, row: Row) -> None:
+        """Takes one row that was written."""
+        self.digest.update(orjson.dumps([side, row]))
+        if len(self.examples) < EXAMPLES:
+            self.examples.append(row)
+        if "label" in row and (row["label"] in self.labels or len(self.labels) <= MOST_LABELS):
+            self.labels.setdefault(row["label"], Counter())[side] += 1
+
+    @property
+    def classes(self) -> list[str]:
+        """The labels in their order, which is that of their numbers; none where they are no classes but free text."""
+        return sorted(self.labels) if len(self.labels) <= MOST_LABELS else []
+
+
 def card_text(
     info: CardInfo,
     tally: Tally,
     counts: Mapping[str, int],
     files: Mapping[str, str],
     note: str,
-    examples: list[Row],
-    digest: str,
+    shown: Shown,
+    columns: Columns,
 ) -> str:
-    """Returns the whole README.md. `counts` are rows by side (`train`, `validation`), `files` the name or pattern of
-    each side's data in `data`; `note` says how they were split.
+    """Returns the whole README.md. `counts` are rows by side (`train`, `validation`), `files` the path or pattern of
+    each side's data beside the card; `note` says how they were split.
 
-    `digest` is a hash of the rows. It stands in the header because `datasets` 5.2 keeps what it has read under a hash
-    of the header alone, so a second export, even of another run, would be answered with the rows of the first.
+    The types of the `columns` stand in the header: without them a reader guesses from the first rows, and fails when a
+    list is empty in these.
     """
+    classes = shown.classes
     rows = sum(counts.values())
     front = {
         "pretty_name": info.name,
@@ -124,14 +138,15 @@ def card_text(
         **({"language": list(info.languages)} if info.languages else {}),
         "size_categories": [next((name for limit, name in _SIZES if rows < limit), "n>100M")],
         "tags": ["synthetic", "gristmill"],
+        **({"task_categories": ["text-classification"]} if classes else {}),
         "configs": [
             {
                 "config_name": "default",
-                "description": f"rows {digest}",
-                "data_files": [{"split": side, "path": f"data/{name}"} for side, name in files.items()],
+                "description": f"rows {shown.digest.hexdigest()}",
+                "data_files": [{"split": side, "path": path} for side, path in files.items()],
             }
         ],
-        "dataset_info": {"config_name": "default", "features": FEATURES},
+        "dataset_info": {"config_name": "default", "features": features(columns, classes)},
     }
     statuses = {**tally.statuses, **({"pending": info.pending} if info.pending else {})}
     parts = [
@@ -143,6 +158,10 @@ def card_text(
         "## Rows\n",
         _table("split", "rows", counts),
         f"{_inline(note)}\n",
+        "## Labels\n" if classes else "",
+        _table("label", " / ".join(counts), {label: _by_side(shown.labels[label], counts) for label in classes})
+        if classes
+        else "",
         "## Selection\n" if info.selection else "",
         "The rows are a part of the items that were accepted.\n" if info.selection else "",
         _table("what", "how", info.selection) if info.selection else "",
@@ -160,12 +179,15 @@ def card_text(
         "## Prompts\n" if tally.prompts else "",
         _table("prompt", "versions", _joined(tally.prompts)) if tally.prompts else "",
         "## Columns\n",
-        "`messages` is what to train on. `documents`, `chunks` and `evidence` lead back to the source: a span is "
-        "characters `[start, end)` of its chunk. `fields`, `attributes`, `models` and `prompts` are JSON text.\n",
-        "## Example rows\n" if examples else "",
-        *(_block(example) for example in examples),
+        _LABELLED if "label" in columns else _WHOLE,
+        "## Example rows\n" if shown.examples else "",
+        *(_block(example) for example in shown.examples),
     ]
     return "\n".join(part for part in parts if part)
+
+
+def _by_side(counted: Counter[str], sides: Mapping[str, int]) -> str:
+    return " / ".join(str(counted[side]) for side in sides)
 
 
 def _table(left: str, right: str, rows: Mapping[str, object]) -> str:

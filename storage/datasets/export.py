@@ -6,7 +6,6 @@ those that wait for a partner in a preference pair. File names are fixed words; 
 
 from __future__ import annotations
 
-import hashlib
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -15,12 +14,11 @@ from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
 
-import orjson
-
 from ...errors import ConfigError
 from ..records import Item, Status
 from ..reviews import Review
-from .card import EXAMPLES, CardInfo, Tally, card_text
+from .card import CardInfo, Shown, Tally, card_text
+from .columns import PARQUET, TABLES, base
 from .pairs import RejectionPairs, refinement_pairs, rejection_pair
 from .shapes import SHAPES, LeftOut, Row, record, told
 from .split import Side, Split, Splitter
@@ -29,8 +27,11 @@ from .writers import PART_BYTES, Output, disk_errors, require_parquet, sole_writ
 DocumentsOf = Callable[[Item], Sequence[str]]
 DecisionOn = Callable[[Item], Review | None]
 FORMATS = (*SHAPES, "dpo", "rejects")
-"""`jsonl` (whole records), `chat`, `sharegpt`, `alpaca`, `text`, `retrieval`, `parquet`, `huggingface`, `dpo`, and
-`rejects`: the whole records of all items that were not accepted, with what a person decided on them."""
+"""`jsonl` (whole records), `chat`, `sharegpt`, `alpaca`, `text`, `retrieval`, `triplets`, `classification`,
+`extraction`, `parquet`, `huggingface`, `dpo`, and `rejects`: the whole records of all items that were not accepted,
+with what a person decided on them. Those of `columns.TABLES` are Parquet with `.parquet` behind the name."""
+CARDS: Mapping[str, str] = {"huggingface": "parquet", "classification": "classification"}
+"""Formats that have a dataset card → whose columns (`columns.TABLES`) they have."""
 
 SPANS_BOTH_SIDES = "spans_both_sides"
 SELECTION = "selection.json"
@@ -42,8 +43,9 @@ class ExportReport:
     """What an export wrote.
 
     counts:   format → side → rows.
-    left_out: format → reason → items. For all formats but `dpo`, items = rows + left out. For `dpo`, whose rows are
-              pairs, it counts candidates: refused pairs by reason, and accepted items without any as `no_pair`.
+    left_out: format → reason → items. For all formats but `dpo` and `triplets`, items = rows + left out. Of `triplets`
+              an item has a row for each negative. For `dpo`, whose rows are pairs, it counts candidates: refused pairs
+              by reason, and accepted items without any as `no_pair`.
     files:    every file that was written.
     notes:    sentences that a person should read, first of all how the split was made.
     people:   decision of a person → items; the others are as the critics left them.
@@ -77,7 +79,7 @@ def export(
             iterated twice.
         documents_of: ids of the documents that an item was made from; what shares a document stays on one side.
         out: a folder, made when it is missing. Files of an earlier export are replaced.
-        formats: names from `FORMATS`.
+        formats: names from `FORMATS`, perhaps with `.parquet`.
         validation: the share of accepted items, in [0, 1), to hold out.
         card: what the dataset card says besides what the items tell.
         decision_on: what a person decided on an item, which is already as `storage.reviews.reviewed` left it. Asked
@@ -91,7 +93,7 @@ def export(
         RunLocked: another process exports into `out`.
     """
     require_formats(formats)
-    splitter = Splitter(validation)
+    splitter, paired = Splitter(validation), "dpo" in map(base, formats)
     with ExitStack() as stack:
         stack.enter_context(sole_writer(out))
         spool = stack.enter_context(tempfile.TemporaryFile(dir=out)) if isinstance(items, Iterator) else None
@@ -101,7 +103,7 @@ def export(
             tally.add(item, decision_on(item))
             if item.status is Status.ACCEPTED:
                 splitter.add(item.id, documents_of(item))
-            if "dpo" in formats:
+            if paired:
                 rejections.note(item)
             if spool is not None:
                 with disk_errors(out):
@@ -122,12 +124,14 @@ def require_formats(formats: Sequence[str]) -> None:
     """Raises `ConfigError` for no format, an unknown one, or one whose extra is not installed."""
     if isinstance(formats, str) or not formats:
         raise ConfigError(f"formats is {formats!r}; give a list of names from {', '.join(FORMATS)}")
+    as_parquet = [f"{name}{PARQUET}" for name in TABLES if name != "parquet"]
     for name in formats:
-        if name not in FORMATS:
-            near = get_close_matches(name, FORMATS, n=1, cutoff=0.4)
+        if name not in FORMATS and name not in as_parquet:
+            near = get_close_matches(base(name), FORMATS, n=1, cutoff=0.4)
             meant = f"; did you mean '{near[0]}'?" if near else ""
-            raise ConfigError(f"there is no export format '{name}'{meant} (there are: {', '.join(FORMATS)})")
-    if "parquet" in formats:
+            known = f"there are: {', '.join(FORMATS)}; as Parquet: {', '.join(as_parquet)}"
+            raise ConfigError(f"there is no export format '{name}'{meant} ({known})")
+    if any(name.endswith("parquet") for name in formats):
         require_parquet()
 
 
@@ -144,8 +148,8 @@ class _Export:
     rejections: RejectionPairs
     counts: dict[str, Counter[str]] = field(default_factory=dict)
     left_out: dict[str, Counter[str]] = field(default_factory=dict)
-    examples: list[Row] = field(default_factory=list)
-    digest: hashlib.blake2b = field(default_factory=lambda: hashlib.blake2b(digest_size=12))  # of huggingface rows
+    shown: dict[str, Shown] = field(default_factory=dict)  # by format with a card
+    unpairable: Counter[str] = field(default_factory=Counter)  # candidates for preference pairs, by why they are none
     unpaired: set[str] = field(default_factory=set)  # accepted items without a pair whose partner may still come
 
     def __post_init__(self) -> None:
@@ -153,7 +157,9 @@ class _Export:
             self.counts[name] = Counter(dict.fromkeys(self.sides(name), 0))
             self.left_out[name] = Counter()
             for side in self.sides(name):  # a side without rows is an empty file, not a missing one
-                self.output.writer(self.path(name, side))
+                self.output.writer(self.path(name, side), TABLES.get(base(name), {}))
+            if base(name) in CARDS:
+                self.shown[name] = Shown()
 
     def sides(self, name: str) -> tuple[Side, ...]:
         return _SIDES if self.split.validation and name != "rejects" else _SIDES[:1]
@@ -162,7 +168,7 @@ class _Export:
         if name == "rejects":
             return self.out / name / "rejects.jsonl"
         folder = self.out / name / "data" if name == "huggingface" else self.out / name
-        return folder / f"{side}.{'parquet' if name == 'parquet' else 'jsonl'}"
+        return folder / f"{side}.{'parquet' if name.endswith('parquet') else 'jsonl'}"
 
     def put(self, name: str, side: Side, row: Row) -> None:
         path = self.path(name, side)
@@ -171,14 +177,19 @@ class _Export:
             writer.write(row)
         self.counts[name][side] += 1
 
+    @property
+    def paired(self) -> tuple[str, ...]:
+        """The formats whose rows are preference pairs, which are looked for once for all of them."""
+        return tuple(name for name in self.formats if base(name) == "dpo")
+
     def take(self, item: Item) -> None:
         documents = self.documents_of(item)
         accepted = item.status is Status.ACCEPTED
         side = self.split.side(item.id, documents)
         for name in self.formats:
-            if name == "dpo":
-                self.take_pairs(item, side)
-            elif name == "rejects":
+            if name in self.paired:
+                continue
+            if name == "rejects":
                 if accepted:
                     self.left_out[name]["accepted"] += 1
                 else:
@@ -189,18 +200,19 @@ class _Export:
                 self.left_out[name][SPANS_BOTH_SIDES] += 1
             else:
                 self.take_row(name, side, item, documents)
+        if self.paired:
+            self.take_pairs(item, side)
 
     def take_row(self, name: str, side: Side, item: Item, documents: Sequence[str]) -> None:
         try:
-            row = SHAPES[name](item, documents)
+            shaped = SHAPES[base(name)](item, documents)
         except LeftOut as left_out:
             self.left_out[name][left_out.reason] += 1
             return
-        self.put(name, side, row)
-        if name == "huggingface":
-            self.digest.update(orjson.dumps([side, row]))
-            if len(self.examples) < EXAMPLES:
-                self.examples.append(row)
+        for row in shaped if isinstance(shaped, list) else [shaped]:
+            self.put(name, side, row)
+            if name in self.shown:
+                self.shown[name].add(side, row)
 
     def take_pairs(self, item: Item, side: Side | None) -> None:
         accepted = item.status is Status.ACCEPTED
@@ -213,32 +225,35 @@ class _Export:
             self.put_pair(better, rejection_pair(better, worse), self.split.side(better.id, both))
         if accepted and item.id in self.unpaired and not self.rejections.waits(item):
             self.unpaired.discard(item.id)
-            self.left_out["dpo"]["no_pair"] += 1
+            self.unpairable["no_pair"] += 1
 
     def put_pair(self, better: Item, pair: Row | LeftOut, side: Side | None) -> None:
         if isinstance(pair, LeftOut):
-            self.left_out["dpo"][pair.reason] += 1
+            self.unpairable[pair.reason] += 1
         elif side is None:
-            self.left_out["dpo"][SPANS_BOTH_SIDES] += 1
+            self.unpairable[SPANS_BOTH_SIDES] += 1
         else:
-            self.put("dpo", side, pair)
+            for name in self.paired:
+                self.put(name, side, pair)
             self.unpaired.discard(better.id)
 
+    def card(self, name: str, tally: Tally, info: CardInfo) -> str:
+        counts, columns = self.counts[name], TABLES[CARDS[base(name)]]
+        # A side without rows is not listed: the library `datasets` refuses to open a folder that has one.
+        sides = [side for side in self.sides(name) if counts[side]] or list(_SIDES[:1])
+        files: dict[str, str] = {}
+        for side in sides:
+            path = self.path(name, side)
+            found = self.output.writer(path).final()
+            shown = found[0] if len(found) == 1 else path.with_stem(f"{side}-*")
+            files[side] = str(shown.relative_to(self.out / name))
+        return card_text(info, tally, counts, files, self.split.note, self.shown[name], columns)
+
     def finish(self, tally: Tally, card: CardInfo, total: int, beside: Mapping[Path, str]) -> ExportReport:
-        texts = dict(beside)
-        if "huggingface" in self.formats:
-            counts = self.counts["huggingface"]
-            # A side without rows is not listed: the library `datasets` refuses to open a folder that has one.
-            sides = [side for side in self.sides("huggingface") if counts[side]] or list(_SIDES[:1])
-            files = {side: self.output.writer(self.path("huggingface", side)).final() for side in sides}
-            names: dict[str, str] = {
-                side: found[0].name if len(found) == 1 else f"{side}-*.jsonl" for side, found in files.items()
-            }
-            texts[self.out / "huggingface" / "README.md"] = card_text(
-                card, tally, counts, names, self.split.note, self.examples, self.digest.hexdigest()
-            )
+        texts = dict(beside) | {self.out / name / "README.md": self.card(name, tally, card) for name in self.shown}
         if self.unpaired:
-            self.left_out["dpo"]["no_pair"] += len(self.unpaired)
+            self.unpairable["no_pair"] += len(self.unpaired)
+        self.left_out |= dict.fromkeys(self.paired, self.unpairable)
         # Validation files of an earlier export go first: at no moment may one lie beside a train file of another split.
         stale = [self.path(name, "validation") for name in self.formats if name != "rejects"]
         stale.append(self.out / SELECTION)

@@ -1,7 +1,8 @@
 """How one accepted item becomes a row of each format.
 
-A shape takes an `Item` and returns a row of JSON values, or raises `LeftOut` with a reason code that the export counts.
-Every row carries the item's `id`, so that it leads back to its source.
+A shape takes an `Item` and returns its rows of JSON values, one but for `triplets`, or raises `LeftOut` with a reason
+code that the export counts. A row carries the item's `id`, so that it leads back to its source; those of `triplets` do
+not, because their trainers take every column for text.
 """
 
 from __future__ import annotations
@@ -15,8 +16,8 @@ from ..records import Item, Message
 from ..reviews import Review
 
 Row = dict[str, Any]
-Shape = Callable[[Item, Sequence[str]], Row]
-"""`(item, document ids) -> row`."""
+Shape = Callable[[Item, Sequence[str]], Row | list[Row]]
+"""`(item, document ids) -> row`, or several rows."""
 
 CALLS: Mapping[str, Any] = {
     "calls": True,
@@ -97,6 +98,36 @@ def retrieval(item: Item, _: Sequence[str]) -> Row:
     return {"id": item.id, "query": query, "positive": positive, "negatives": hard}
 
 
+def triplets(item: Item, _: Sequence[str]) -> list[Row]:
+    """`anchor`, `positive` and one `negative` a row, as sentence-transformers reads them; one row a hard negative.
+
+    There is no `id`: each column is an input of its losses.
+    """
+    row = retrieval(item, ())
+    if not row["negatives"]:
+        raise LeftOut("no_negative")
+    return [{"anchor": row["query"], "positive": row["positive"], "negative": text} for text in row["negatives"]]
+
+
+def classification(item: Item, _: Sequence[str]) -> Row:
+    """`text` and `label`, both strings; a number or a truth value as a label is written as text."""
+    content, label = item.fields.get("text"), item.fields.get("label")
+    named = str(label).strip() if isinstance(label, str | int | float) else ""
+    if not isinstance(content, str) or not content.strip() or not named:
+        raise LeftOut("no_label")
+    return {"id": item.id, "text": content, "label": named}
+
+
+def extraction(item: Item, _: Sequence[str]) -> Row:
+    """`text` and what it states: `triples`, a list of `subject`, `relation`, `object`."""
+    content, stated = item.fields.get("text"), item.fields.get("triples")
+    found = [one for one in stated if isinstance(one, Mapping)] if isinstance(stated, list | tuple) else []
+    if not isinstance(content, str) or not content.strip() or not found:
+        raise LeftOut("no_triples")
+    triples = [{part: str(one.get(part, "")) for part in ("subject", "relation", "object")} for one in found]
+    return {"id": item.id, "text": content, "triples": triples}
+
+
 def flat(item: Item, documents: Sequence[str]) -> Row:
     """Columns of one type each, for tables: what has free keys (`fields`, `attributes`) is JSON text."""
     if not item.messages:
@@ -124,6 +155,9 @@ SHAPES: Mapping[str, Shape] = {
     "alpaca": alpaca,
     "text": text,
     "retrieval": retrieval,
+    "triplets": triplets,
+    "classification": classification,
+    "extraction": extraction,
     "parquet": flat,
     "huggingface": flat,
 }

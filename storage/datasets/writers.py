@@ -12,11 +12,13 @@ import os
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Protocol
 
 import orjson
 
 from ...errors import ConfigError, RunLocked, StoreFull
+from .columns import Columns, Kind
 from .shapes import Row
 
 _ROWS_A_GROUP, _TEXT_A_GROUP = 10_000, 16_000_000  # rows, or characters, of a Parquet row group: held in memory
@@ -48,23 +50,11 @@ class JsonLines:
 
 
 class Parquet:
-    """Rows of `shapes.flat` as Parquet with zstd; needs the extra `parquet`."""
+    """Rows as Parquet with zstd, in the columns of `columns.py`; needs the extra `parquet`."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, columns: Columns) -> None:
         arrow, parquet = _pyarrow()
-        texts = arrow.list_(arrow.string())
-        message = arrow.struct([("role", arrow.string()), ("content", arrow.string())])
-        span = arrow.struct(
-            [("chunk", arrow.string()), ("start", arrow.int64()), ("end", arrow.int64()), ("quote", arrow.string())]
-        )
-        special = {
-            "messages": arrow.list_(message),
-            "documents": texts,
-            "chunks": texts,
-            "evidence": arrow.list_(span),
-            "refinements": arrow.int64(),
-        }
-        self._schema = arrow.schema([(name, special.get(name, arrow.string())) for name in FLAT_COLUMNS])
+        self._schema = arrow.schema([(name, _arrow_type(arrow, kind)) for name, kind in columns.items()])
         self._table = arrow.Table
         self._sink = path.open("wb")
         self._file = parquet.ParquetWriter(self._sink, self._schema, compression="zstd")
@@ -74,8 +64,7 @@ class Parquet:
 
     def write(self, row: Row) -> None:
         self._rows.append(row)
-        self._text += sum(len(message["content"]) for message in row["messages"])
-        self._text += len(row["fields"]) + sum(len(span["quote"]) for span in row["evidence"])
+        self._text += _characters(row)
         if len(self._rows) >= _ROWS_A_GROUP or self._text >= _TEXT_A_GROUP:
             self._flush()
 
@@ -90,11 +79,27 @@ class Parquet:
         self._rows, self._text, self.size = [], 0, self._sink.tell()
 
 
+def _arrow_type(arrow: Any, kind: Kind) -> Any:
+    if isinstance(kind, str):
+        return arrow.int64() if kind == "int" else arrow.string()
+    if isinstance(kind, list):
+        return arrow.list_(_arrow_type(arrow, kind[0]))
+    return arrow.struct([(name, _arrow_type(arrow, inner)) for name, inner in kind.items()])
+
+
+def _characters(value: Any) -> int:
+    if isinstance(value, str):
+        return len(value)
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return sum(map(_characters, inner))
+
+
 class Parts:
     """One output as temporary files, another whenever the last has `part_bytes`; a single one when all fits."""
 
-    def __init__(self, path: Path, part_bytes: int) -> None:
+    def __init__(self, path: Path, part_bytes: int, columns: Columns) -> None:
         self.size = 0
+        self._columns = columns
         self.temporaries: list[Path] = []
         self._path = path
         self._part_bytes = part_bytes
@@ -119,13 +124,7 @@ class Parts:
     def _next(self) -> Writer:
         temporary = self._path.with_name(f".{self._path.name}.{len(self.temporaries)}.{os.getpid()}.tmp")
         self.temporaries.append(temporary)
-        return (Parquet if self._path.suffix == ".parquet" else JsonLines)(temporary)
-
-
-FLAT_COLUMNS = (
-    "id", "task", "kind", "messages", "documents", "chunks", "evidence", "fields", "attributes", "models", "prompts",
-    "refinements",
-)  # fmt: skip
+        return Parquet(temporary, self._columns) if self._path.suffix == ".parquet" else JsonLines(temporary)
 
 
 def require_parquet() -> None:
@@ -139,7 +138,7 @@ def _pyarrow() -> tuple[Any, Any]:
         import pyarrow
         from pyarrow import parquet
     except ImportError as error:
-        raise ConfigError("the format 'parquet' needs the extra `parquet`: pip install 'gristmill[parquet]'") from error
+        raise ConfigError("Parquet needs the extra `parquet`: pip install 'gristmill[parquet]'") from error
     return pyarrow, parquet
 
 
@@ -164,12 +163,12 @@ class Output:
                 temporary.unlink(missing_ok=True)
         self._open = {}
 
-    def writer(self, path: Path) -> Parts:
-        """Returns the writer of `path`, the same one each time."""
+    def writer(self, path: Path, columns: Columns = MappingProxyType({})) -> Parts:
+        """Returns the writer of `path`, the same one each time; a Parquet file has `columns`, said the first time."""
         if path not in self._open:
             with disk_errors(path):
                 path.parent.mkdir(parents=True, exist_ok=True)
-                self._open[path] = Parts(path, self._part_bytes)
+                self._open[path] = Parts(path, self._part_bytes, columns)
         return self._open[path]
 
     def commit(self, texts: dict[Path, str], stale: Sequence[Path]) -> list[Path]:

@@ -59,8 +59,9 @@ def test_each_format_holds_the_accepted_items_in_its_own_shape(tmp_path: Path) -
         messages=(Message(role="system", content="Be brief."), *turns("Why?", HOSTILE)),
         evidence=(Span(chunk="chunk-1", start=2, end=5, quote="abc"),),
         models={"critic": "m"},
-        fields={"query": "Why?", "positive": HOSTILE, "negatives": ["Not this."]},
-    )
+        fields={"query": "Why?", "positive": HOSTILE, "negatives": ["Not this."], "text": HOSTILE, "label": "mill",
+                "triples": [{"subject": "mill", "relation": "grinds", "object": HOSTILE}]},
+    )  # fmt: skip
     refused = item("b", status=Status.REJECTED, reasons=("trivial",), documents=["d1"])
     report = run([whole, refused], tmp_path, *FORMATS)
 
