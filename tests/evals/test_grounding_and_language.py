@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import time
+import unicodedata
 
 import pytest
 from hypothesis import given
@@ -289,7 +290,9 @@ def test_words_are_those_that_are_found_character_by_character() -> None:
 
 @pytest.mark.parametrize("place", range(0, 0x110000, 0x8000))
 def test_every_character_folds_alike_on_both_ways(place: int) -> None:
-    characters = [chr(code) for code in range(place, place + 0x8000) if not 0xD800 <= code < 0xE000]
+    """Every character that has a name, and one in 64 of those that are private or none: they have a category alone."""
+    every = [chr(code) for code in range(place, place + 0x8000) if not 0xD800 <= code < 0xE000]
+    characters = [one for one in every if ord(one) % 64 == 0 or unicodedata.category(one) not in {"Cn", "Co"}]
     text = " ".join(f"ab{character}cd x-{character}y{character}-\ny" for character in characters) + " é"
     assert words(text) == [word for word, _, _ in located_words(text)]
 
