@@ -19,8 +19,8 @@ from redis_server import RedisServer
 # Nothing in a test may reach for a hub or a price list.
 os.environ.update(HF_HUB_OFFLINE="1", LITELLM_LOCAL_MODEL_COST_MAP="True", DO_NOT_TRACK="1")
 
-# Tests start hundreds of processes. Where no bytecode is written, as in many images of containers, each of them compiles
-# the package and all that it imports anew: two thirds of the time that a command takes.
+# Tests start hundreds of processes. Where no bytecode is written, as in many images of containers, each of them
+# compiles the package and all that it imports anew: half of the CPU that a command takes to start.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
 
