@@ -164,7 +164,7 @@ def _sources(start: Start) -> Iterator[str]:
         yield _line("# [graph]", "the knowledge graph, made of the documents before the first task")
         yield _line('# extractor = "model"', '"terms" reads by rules and asks no model, "mixed" does both')
         yield _line('# seed = "kg.graphml"', "a graph of your own, which becomes a part of it")
-    elif start.recipe.needs & ROWS:
+    if start.recipe.needs & ROWS and "chunks" not in settings:
         yield "# [chunks]"
         yield _line("# max_tokens = 512", "a row is taken whole: raise it for longer ones")
 

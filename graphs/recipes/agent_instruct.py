@@ -3,7 +3,7 @@
 One task is a chunk and a skill, with a transformation and an instruction agent of that skill. The chunk is brought into
 the form of its transformation (a debate, a manual, a table; the tasks of one chunk and form share the call), the agent
 writes an instruction on it, a suggester says how to make it harder and an editor does that, `rounds` times; then it is
-answered, and a critic looks at both.
+answered, and a critic looks at both. All three know whether the one who answers sees the text.
 
 After AgentInstruct, "Toward Generative Teaching with Agentic Flows" (Mitra et al. 2024, arXiv:2407.03502), all three of
 its flows; `grounded-qa` is its short form with evidence.
@@ -11,9 +11,11 @@ Faithful: raw documents are the only seeds; a transformation agent brings each i
 to write (argument, debate, meeting, poem, ...); instruction agents of a taxonomy by skill write on the result; a
 suggester proposes how to make each instruction harder or trickier and an editor carries one out, for a fixed number of
 rounds; a model answers; quotas by skill.
-Not faithful: eight skills and eight transformations stand in the data file, not seventeen skills with their hundred
-agents; single turns, no tools, no code; one suggestion a round is carried out, so a task gives one item and not one for
-each suggestion. Added: twins are dropped, and a critic looks at instruction and output (the paper filters nothing).
+Not faithful: fifteen of the paper's seventeen skills stand in the data file, without web browsing and dialogue, with
+some fifty agents in place of over a hundred; single turns, in which a tool's call is written and none is made; texts
+alone are read, no files of code; one suggestion a round is carried out, so a task gives one item and not one for each
+suggestion. Added: an instruction that another item has, on whatever text, is written anew or dropped, and a critic
+looks at instruction and output (the paper filters nothing).
 """
 
 from __future__ import annotations
@@ -44,7 +46,7 @@ from ..planners.skills import AS_IS, Skill, chosen_skills, skills
 from .base import Recipe
 
 TRANSFORMED = "transformed"
-WRITE = ("source", "skill_description", "agent")
+WRITE = ("source", "skill_description", "agent", "needs_source")
 
 
 class AgentInstructOptions(Options):
@@ -110,7 +112,12 @@ def agent_instruct_flow(options: AgentInstructOptions) -> Flow:
     def form(state: FlowState) -> str:
         return forms[str(state["task"].attributes["transformation"])]
 
-    given = {"source": source, "skill_description": lambda state: skill(state).description, "agent": agent}
+    given = {
+        "source": source,
+        "skill_description": lambda state: skill(state).description,
+        "agent": agent,
+        "needs_source": lambda state: skill(state).shows_source,
+    }
     adds = {"input": shown}
     harder = refiner(
         suggest="suggest-harder",
@@ -131,7 +138,7 @@ def agent_instruct_flow(options: AgentInstructOptions) -> Flow:
     judge = critic(
         prompt="judge-instruction",
         variables=("instruction", "output"),
-        given={"passage": source, "needs_source": lambda state: skill(state).shows_source},
+        given={"passage": source, "needs_source": given["needs_source"]},
         minimum=options.minimum,
     )
     return reference_flow(
@@ -149,7 +156,7 @@ def agent_instruct_flow(options: AgentInstructOptions) -> Flow:
             *[harder] * options.rounds,
             anew=True,
         ),
-        verifiers=(length("instruction", minimum=3), novelty(fields=("input", "instruction"), attempts=None)),
+        verifiers=(length("instruction", minimum=3), novelty(fields=("instruction",), attempts=None)),
         critic=in_turn(answer, length("output", minimum=1), judge),
     )
 

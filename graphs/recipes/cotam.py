@@ -7,7 +7,9 @@ After CoTAM (Peng et al. 2023, arXiv:2307.07099).
 Faithful: three steps in the order of the paper, decomposition into attributes other than the label, a proposal how to
 switch the label and keep the others, reconstruction; every label that a text has not.
 Not faithful: each step is a call of its own, not a turn of one chain of thought, so that the decomposition is paid for
-once for all labels of a text. Added: a labeller that sees neither label has to give the new one (`check`).
+once for all labels of a text. Added: a labeller that sees neither label has to give the new one (`check`), and a text
+that another item has is dropped. `[novelty] near` is 0 where the campaign does not say: the members of a contrast set
+differ in few words, and that is what they are for.
 """
 
 from __future__ import annotations
@@ -98,4 +100,5 @@ COTAM = Recipe(
     options=CoTAMOptions,
     planner=plan_cotam,
     flow=cotam_flow,
+    settings={"novelty": {"near": 0.0}},
 )

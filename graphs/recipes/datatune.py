@@ -6,8 +6,9 @@ carries the plan out. A row that it does not fit ends as `unsuitable`.
 After DataTune (Gandhi et al. 2024, arXiv:2404.14361).
 Faithful: the task is expanded into requirements, columns are selected, a plan of steps is written from the task and
 a few rows, all once; the plan is executed row by row, and a row that it cannot use gives nothing.
-Not faithful: the data set is the user's; none is searched for. Added: where the task has labels, a response must be
-one of them.
+Not faithful: the data set is the user's; none is searched for. Added: where the task has labels, a response must be one
+of them; an instruction that another row gave is dropped. `[novelty] near` is 0 where the campaign does not say: what
+the plan puts into every instruction may be longer than what is the row's own.
 """
 
 from __future__ import annotations
@@ -124,4 +125,5 @@ DATATUNE = Recipe(
     options=DataTuneOptions,
     planner=plan_datatune,
     flow=datatune_flow,
+    settings={"novelty": {"near": 0.0}},
 )

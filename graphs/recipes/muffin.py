@@ -10,7 +10,9 @@ Faithful: tasks are scaled per input: a model names the facets of an input text 
 that people wrote elsewhere are matched with inputs to which a model says that they apply; then the outputs are written.
 Not faithful: facets and their instructions come in one call, not in two; wrong options for classification tasks are not
 made; a matched instruction is judged alone, not in a batch. Added: an empty output drops the item, so does one that a
-critic finds wrong, and an instruction that comes again with much the same output.
+critic finds wrong, and an instruction that comes twice on equal inputs. `[novelty] near` is 0 where the campaign does
+not say: the instructions on one input share all of it, and an instruction that fits many inputs shares itself and often
+its output.
 """
 
 from __future__ import annotations
@@ -92,7 +94,7 @@ def muffin_flow(options: MuffinOptions) -> Flow:
             messages=instruction_on_input,
             adds={**given, "input": passage_text, "facet": lambda state: state.get("values", {}).get("facet", "")},
         ),
-        verifiers=(length("output", minimum=1), novelty(fields=("instruction", "output"), attempts=None)),
+        verifiers=(length("output", minimum=1), novelty(fields=("input", "instruction"))),
         critic=critic(
             prompt="judge-instruction",
             variables=("passage", "instruction", "output"),
@@ -112,4 +114,5 @@ MUFFIN = Recipe(
     options=MuffinOptions,
     planner=plan_muffin,
     flow=muffin_flow,
+    settings={"novelty": {"near": 0.0}},
 )

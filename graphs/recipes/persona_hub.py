@@ -6,10 +6,12 @@ personas are asked once for all tasks on the same way.
 
 After Persona Hub (Ge et al. 2024, arXiv:2406.20094).
 Faithful: text-to-persona (who reads, writes, likes this text), persona-to-persona by relations over up to six hops, one
-item a persona, zero-shot prompts for several sorts of item, of which each persona gets one.
-Not faithful: personas that are nearly others are found by the campaign's novelty gate, exactly by default, by MinHash
-and vectors where `[novelty]` says so; no few-shot and no persona-enhanced few-shot prompts. No text is filtered there;
-nor is it here, unless `judge` is on.
+item a persona, zero-shot prompts for several sorts of item, of which each persona gets one; personas that share nine
+words in ten with another are dropped by MinHash (`[novelty] near` is 0.9 and `shingle` 1 where the campaign does not
+say), and by vectors where `[novelty] semantic` says so. These two figures are known of the paper's text, not of its
+abstract.
+Not faithful: no few-shot and no persona-enhanced few-shot prompts. No text is filtered there; nor is it here, unless
+`judge` is on.
 """
 
 from __future__ import annotations
@@ -103,4 +105,5 @@ PERSONA_HUB = Recipe(
     options=PersonaHubOptions,
     planner=plan_persona_hub,
     flow=persona_hub_flow,
+    settings={"novelty": {"near": 0.9, "shingle": 1}},
 )

@@ -85,6 +85,7 @@ def test_rows_are_written_and_told(name: str, init: Init) -> None:
     assert read()["documents"] == ["seeds.jsonl"]
     said = next(line for line in Path("mine.toml").read_text().splitlines() if line.startswith("documents"))
     assert all(f"`{column}`" in said for column in set(rows[0]) - {"category", "price", "stars"})
+    assert "max_tokens = " in Path("mine.toml").read_text(), "a row is taken whole, whatever else the recipe sets"
 
 
 @pytest.mark.parametrize(("name", "there"), [("s3", "seeds.jsonl"), ("wrap", "documents/a.md"), ("rows", "my_flow.py")])

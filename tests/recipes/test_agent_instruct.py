@@ -21,10 +21,12 @@ ROUND = ["suggest-harder", "edit-instruction"]
 END = ["answer-instruction", "judge-instruction"]
 
 
-def test_the_taxonomy_has_at_least_six_skills_each_with_agents_and_a_transformation() -> None:
+def test_the_taxonomy_has_fifteen_skills_each_with_agents_and_a_transformation() -> None:
     found = skills()
-    assert len(found.skill) >= 6
+    assert len({skill.name for skill in found.skill}) == 15
+    assert len({agent for skill in found.skill for agent in skill.agents}) > 50
     assert all(len(skill.agents) >= 2 for skill in found.skill)
+    assert all(agent.endswith(".") for skill in found.skill for agent in skill.agents)
     used = {form for skill in found.skill for form in skill.transformations} - {AS_IS}
     assert used == set(found.forms), "no transformation stands there unused"
 
@@ -78,6 +80,35 @@ async def test_skills_keep_their_shares(tmp_path: Path) -> None:
     await CASE.campaign(tmp_path, options=options, concurrency=1, max_tasks=8).execute()
     counted = Counter(item.attributes["skill"] for item in accepted(tmp_path))
     assert counted == {"classification": 6, "multiple-choice": 2}
+
+
+async def test_instructions_on_one_long_text_are_no_twins(tmp_path: Path) -> None:
+    """The text that they share is long beside them: held together with it, all but the first would be duplicates."""
+
+    def transform(request: Request) -> dict[str, Any]:
+        return {"text": " ".join(f"{request.variables['passage'][-9:]}{number}" for number in range(400))}
+
+    def write(request: Request) -> dict[str, Any]:
+        return {"instruction": retold(request.variables["agent"], request.task[-6:])}
+
+    model = Scripted({**ANSWERS["agent-instruct"], "transform-text": transform, "write-instruction": write})
+    options = {"skills": ["reading-comprehension", "text-extraction"], "per_skill": 3}
+    report = await CASE.campaign(tmp_path, model, options=options).execute()
+    assert (report.books.accepted, report.books.planned) == (6 * len(TOPICS),) * 2
+    shared = Counter(item.fields["input"] for item in accepted(tmp_path) if item.attributes["transformation"] != AS_IS)
+    assert max(shared.values()) > 2
+
+
+async def test_all_who_work_on_an_instruction_know_whether_its_reader_sees_the_text(tmp_path: Path) -> None:
+    model = Scripted(ANSWERS["agent-instruct"])
+    await CASE.campaign(tmp_path, model).execute()
+    told = {request.task: request.variables["needs_source"] for request in model.requests if request.role == "critic"}
+    assert set(told.values()) == {True, False}
+    for request in model.requests:
+        if request.role in ("generator", "refiner"):
+            asked = request.messages[-1].content
+            assert ("does not see the text above" in asked) != told[request.task]
+            assert ("is given the text above with it" in asked) == told[request.task]
 
 
 async def test_a_twin_is_written_anew_and_made_harder_again(tmp_path: Path) -> None:

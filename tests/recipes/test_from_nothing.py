@@ -247,6 +247,23 @@ def test_persona_hub_pays_nothing_more_for_a_persona_that_is_there(tmp_path: Pat
     assert ran.calls == {"propose-personas": 2, "persona-write": 3, "respond-to-instruction": 3}
 
 
+def test_persona_hub_drops_a_persona_that_shares_nine_words_in_ten_with_another(tmp_path: Path) -> None:
+    """In whatever order they stand; one that shares half of them is another."""
+    shared = [f"word{number}" for number in range(40)]
+    said = [*shared, "mills"], [*shared[::-1], "rivers"], [*shared[:20], *(f"other{number}" for number in range(20))]
+    rows = [{"text": f"Passage {number}."} for number in range(3)]
+
+    def alike(request: Request) -> Any:
+        if request.prompt == "propose-personas":
+            return {"personas": [" ".join(said[int(request.variables["passage"].split()[1][0])])]}
+        return persona_hub(request)
+
+    case = replace(CASES["persona-hub"], script=alike, rows=rows)
+    ran = case.run(tmp_path, options={"personas": 1, "hops": 0}, concurrency=1)
+    assert [item.reasons for item in ran.items] == [(), ("duplicate",), ()]
+    assert ran.calls["persona-write"] == 2
+
+
 def test_persona_hub_ends_a_way_on_which_nobody_stands(tmp_path: Path) -> None:
     def few(request: Request) -> Any:
         answer = persona_hub(request)

@@ -198,6 +198,26 @@ def test_datatune_takes_no_row_that_its_plan_does_not_fit(answer: dict[str, Any]
     assert {item.reasons for item in ran.items} == {(reason,)}
 
 
+def test_datatune_keeps_rows_whose_instructions_are_mostly_the_plans(tmp_path: Path) -> None:
+    rules = " ".join(f"rule{number}" for number in range(80))
+
+    def ruled(request: Request) -> Any:
+        answer = datatune(request)
+        return {**answer, "instruction": f"{rules}: {answer['instruction']}"} if "usable" in answer else answer
+
+    ran = replace(CASES["datatune"], script=ruled).run(tmp_path)
+    assert len(ran.accepted) == len(ran.items) == 4
+
+
+def test_datatune_takes_an_instruction_once(tmp_path: Path) -> None:
+    def same(request: Request) -> Any:
+        answer = datatune(request)
+        return {**answer, "instruction": "Is this good?"} if "usable" in answer else answer
+
+    ran = replace(CASES["datatune"], script=same).run(tmp_path)
+    assert Counter(item.reasons for item in ran.items) == {(): 1, ("duplicate",): 3}
+
+
 @pytest.mark.parametrize(("at", "calls"), [("datatune-columns", 2), ("datatune-plan", 3)])
 def test_datatune_spends_nothing_on_rows_of_a_data_set_that_cannot_serve(at: str, calls: int, tmp_path: Path) -> None:
     def refused(request: Request) -> Any:

@@ -112,6 +112,35 @@ def test_cotam_keeps_all_else_equal(tmp_path: Path) -> None:
         assert not request.variables["given_label"]
 
 
+def test_cotam_keeps_contrast_sets_whose_texts_differ_in_a_word(tmp_path: Path) -> None:
+    """The campaign's gate would take them for near duplicates: they share all of a long text but its label's word."""
+    rows = [
+        {"text": " ".join(f"{label}{place}" for place in range(80)) + f" so it was {label}", "label": label}
+        for label in ("bad", "good", "neutral")
+    ]
+
+    def switched(request: Request) -> Any:
+        said = request.variables
+        if request.prompt == "cotam-rewrite":
+            return {"text": " ".join([*said["passage"].split()[:-1], said["label"]])}
+        return cotam(request)
+
+    ran = replace(CASES["cotam"], script=switched, rows=rows).run(tmp_path)
+    assert len(ran.accepted) == 6
+    for row in rows:
+        alike = [item.fields["text"] for item in ran.accepted if row["text"].rpartition(" ")[0] in item.fields["text"]]
+        assert sorted(text.split()[-1] for text in alike) == sorted({"bad", "good", "neutral"} - {row["label"]})
+
+
+def test_cotam_drops_a_text_that_another_item_has(tmp_path: Path) -> None:
+    def same(request: Request) -> Any:
+        said = request.variables
+        return {"text": f"The soup is {said['label']}"} if request.prompt == "cotam-rewrite" else cotam(request)
+
+    ran = replace(CASES["cotam"], script=same).run(tmp_path)
+    assert Counter(item.reasons for item in ran.items) == {(): 3, ("duplicate",): 3}
+
+
 def test_cotam_rejects_a_text_whose_label_did_not_switch(tmp_path: Path) -> None:
     def stuck(request: Request) -> Any:
         if request.prompt == "cotam-rewrite":

@@ -76,3 +76,31 @@ async def test_an_empty_output_and_a_wrong_one_are_dropped(tmp_path: Path) -> No
     report = await CASE.campaign(tmp_path, Scripted(answers), options={"instructions": []}).execute()
     assert rejections(report) == {"too_short": SOURCES, "incorrect": SOURCES, "unsuitable": SOURCES}
     assert {item.fields["instruction"] for item in accepted(tmp_path)} == {"Name the subject."}
+
+
+async def test_instructions_on_one_long_input_are_no_twins(tmp_path: Path) -> None:
+    (tmp_path / "long.md").write_text("Geese. " + " ".join(f"word{place}" for place in range(150)))
+    model = Scripted({**ANSWERS["muffin"], "carry-out-instruction": {"output": "Geese."}})
+    changes = {"documents": [tmp_path / "long.md"], "options": {"instructions": []}}
+    report = await CASE.campaign(tmp_path, model, **changes).execute()
+    assert report.books.accepted == DIFFERENT
+    assert len({item.fields["input"] for item in accepted(tmp_path)}) == 1
+
+
+async def test_an_instruction_that_fits_many_inputs_is_an_item_on_each(tmp_path: Path) -> None:
+    """Also where they have one answer, as with classes: what people wrote is matched with as many inputs as it fits."""
+    answers = {"match-instruction": {"suitable": True}, "carry-out-instruction": {"output": "No."}}
+    options = {"facets": 0, "instructions": ["Is it about mills? Answer yes or no."]}
+    report = await CASE.campaign(tmp_path, Scripted({**ANSWERS["muffin"], **answers}), options=options).execute()
+    assert report.books.accepted == report.books.planned == SOURCES
+    assert {item.messages[-1].content for item in accepted(tmp_path)} == {"No."}
+
+
+async def test_the_same_instruction_on_an_equal_input_is_a_duplicate(tmp_path: Path) -> None:
+    options = {"facets": 1, "instructions": ["count the  FIGURES!"], "matches": 1}
+    answers = {"match-instruction": {"suitable": True}, "carry-out-instruction": {"output": "Two."}}
+    report = await CASE.campaign(
+        tmp_path, Scripted({**ANSWERS["muffin"], **answers}), options=options, concurrency=1
+    ).execute()
+    assert report.books.accepted == SOURCES
+    assert rejections(report) == {"duplicate": SOURCES}
