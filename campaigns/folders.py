@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,6 +13,8 @@ from ..storage.sqlite import FILE
 from ..storage.store import RunStore
 from ..storage.whereabouts import POINTER, has_run, store_of
 from .spec_file import load_spec
+
+SHOWN = 5  # runs that a message names
 
 
 def find_run(given: Path | None, store: str = "") -> tuple[Path, str]:
@@ -40,9 +43,20 @@ def find_run(given: Path | None, store: str = "") -> tuple[Path, str]:
     elsewhere = Path("runs") / given.name
     if url := store_of(elsewhere, store):
         return elsewhere, url
-    raise ConfigError(
-        f"no run is at {given}, nor at {Path('runs') / given}; give a run's folder or its campaign file, or the store "
-        f"that has it, --store postgresql://user@host/database"
+    raise ConfigError(f"no run is at {given}, nor at {Path('runs') / given}; {_mend(given)}")
+
+
+def _mend(given: Path) -> str:
+    """What to type where no run is found: the nearest of ./runs, or which there are."""
+    names = sorted(folder.name for folder in Path("runs").glob("*") if has_run(folder))
+    if near := difflib.get_close_matches(given.name, names, n=1):
+        return f"did you mean {Path('runs') / near[0]}?"
+    there = (
+        f"in ./runs there is {', '.join(names[:SHOWN])}{' and more' if len(names) > SHOWN else ''}; " if names else ""
+    )
+    return (
+        f"{there}give a run's folder or its campaign file, or the store that has it, "
+        f"--store postgresql://user@host/database"
     )
 
 

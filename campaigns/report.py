@@ -196,9 +196,10 @@ def kappa_words(found: Kappa) -> str:
     """Words a kappa with its interval, and why it is not defined or not to be trusted."""
     if found.value is None or found.low is None or found.high is None:
         return f"kappa is not defined: {found.note}"
-    note = f" ({found.note})" if found.note else ""
+    if found.note:  # of one side alone it is 0 whatever people decide, and so is its interval
+        return f"kappa says nothing yet: {found.note}"
     value, low, high = (round(part, 2) + 0.0 for part in (found.value, found.low, found.high))  # no -0.00
-    return f"kappa {value:.2f} ({low:.2f} to {high:.2f}){note}"
+    return f"kappa {value:.2f} ({low:.2f} to {high:.2f})"
 
 
 def print_skipped(console: Console, skipped: list[tuple[str, str, str]]) -> None:

@@ -146,9 +146,9 @@ def kappa(judged: Iterable[Judged]) -> Kappa:
     half = Z95 * math.sqrt(max(0.0, spread) / count) / (1 - expected)
     note = ""
     if not both + critic:
-        note = "only rejected items are judged: judge some accepted ones too"
+        note = "only rejected items are judged; judge some accepted ones too"
     elif not person + neither:
-        note = "only accepted items are judged: judge some rejected ones too"
+        note = "only accepted items are judged; judge some rejected ones too"
     return Kappa(value, max(-1.0, value - half), min(1.0, value + half), *table, note=note)
 
 

@@ -19,8 +19,8 @@ from .queue.query import Filters, Page, Seen, Sort
 AT_ONCE = 500  # items of one look
 COLUMNS = ("item", "status", "reasons", "score", "what", "decided")
 ALWAYS = frozenset({"item", "status", "reasons", "what"})
-WHAT = COLUMNS.index("what")
-LEAST = 12  # characters of a title, however little the others leave
+GIVES_WAY = tuple(COLUMNS.index(name) for name in ("decided", "reasons", "what"))  # the last takes what is left
+LEAST = 10  # characters of each of these, however little the others leave: an id that is cut is of no use
 
 
 def pages_of(
@@ -50,12 +50,13 @@ def print_list(console: Console, items: Sequence[Seen], total: int, place: str) 
     rows = [_cells(one) for one in items]
     shown = [at for at, name in enumerate(COLUMNS) if name in ALWAYS or any(row[at] for row in rows)]
     widths = {at: max(map(cell_len, (COLUMNS[at], *(row[at] for row in rows)))) for at in shown}
-    room = console.width - sum(widths.values()) + widths[WHAT] - 2 * (len(shown) - 1)  # what the others leave
+    limits = _limits(widths, console.width - 2 * (len(shown) - 1))
     for at in shown:
         table.add_column(COLUMNS[at], justify="right" if COLUMNS[at] == "score" else "left", no_wrap=True)
     for one, row in zip(items, rows, strict=True):
         cells = [Text(cell) for cell in row]
-        cells[WHAT].truncate(max(room, LEAST), overflow="ellipsis")
+        for at, limit in limits.items():
+            cells[at].truncate(limit, overflow="ellipsis")
         cells[COLUMNS.index("status")].style = STYLES[Status(one.status)]
         table.add_row(*(cells[at] for at in shown))
     if items:
@@ -63,6 +64,17 @@ def print_list(console: Console, items: Sequence[Seen], total: int, place: str) 
     console.print(
         Text(f"{len(items)} of {total} items" + (f"; the next: --after {place}" if place else ""), style="dim")
     )
+
+
+def _limits(widths: dict[int, int], room: int) -> dict[int, int]:
+    """Returns how wide the columns that give way may be: a fair share each, and the last what the others leave."""
+    giving = [at for at in GIVES_WAY if at in widths]
+    room -= sum(width for at, width in widths.items() if at not in giving)
+    limits: dict[int, int] = {}
+    for left, at in zip(range(len(giving), 0, -1), giving, strict=True):
+        limits[at] = max(LEAST, room if left == 1 else min(widths[at], room // left))
+        room -= min(widths[at], limits[at])
+    return limits
 
 
 def _cells(one: Seen) -> tuple[str, ...]:

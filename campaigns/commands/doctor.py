@@ -64,8 +64,17 @@ async def diagnose(spec: CampaignSpec | None, *, redis_url: str | None) -> list[
 
 
 def print_findings(console: Console, findings: list[Health]) -> None:
-    """Prints a line a finding, and its mend under it."""
+    """Prints one line of the extras that are not installed, then a line a finding, and its mend under it."""
+    packages = {package: (extra, purpose) for extra, (package, purpose) in EXTRAS.items()}
+    absent = [packages[one.name] for one in findings if one.ok is None and one.name in packages]
+    if absent:
+        mark, style = MARKS[None]
+        told = ", ".join(f"{extra} ({purpose})" for extra, purpose in absent)
+        console.print(Text.assemble((mark, style), f"  extras that are not installed: {told}"))
+        console.print(Text("        pip install 'gristmill[NAME]' adds one", style=style))
     for finding in findings:
+        if finding.ok is None and finding.name in packages:
+            continue
         mark, style = MARKS[finding.ok]
         console.print(Text.assemble((mark, style), f"  {finding.name}: {finding.detail}"))
         if finding.mend:

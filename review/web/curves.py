@@ -50,8 +50,8 @@ def whisker(found: Share | Kappa) -> Whisker:
     if isinstance(found, Share):
         value = None if found.value is None else round(100 * found.value, 2)
         return Whisker(value, round(100 * found.low, 2), round(100 * found.high, 2))
-    if found.value is None or found.low is None or found.high is None:
-        return Whisker(None, 0.0, 0.0)
+    if found.note or found.value is None or found.low is None or found.high is None:
+        return Whisker(None, 0.0, 0.0)  # of one side alone kappa is 0, whatever people decide
     return Whisker(*(round(50 * (1 + part), 2) for part in (found.value, found.low, found.high)))
 
 

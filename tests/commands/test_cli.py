@@ -30,6 +30,7 @@ from gristmill.campaigns.progress import LiveTable
 from gristmill.campaigns.report import print_skipped
 from gristmill.cli import main
 from gristmill.models.layers.meter import Meter
+from gristmill.storage.store import RunStore
 
 
 @pytest.fixture(scope="module")
@@ -210,6 +211,13 @@ def test_a_document_that_needs_an_extra_is_named_with_the_mend(capsys: pytest.Ca
     ]
 
 
+async def test_a_run_that_is_not_there_is_met_with_those_that_are(tmp_path: Path) -> None:
+    for name in ("harbours", "mills"):
+        await RunStore.open(tmp_path / "runs" / name).close()
+    assert "did you mean runs/harbours?" in typed("status", "harbuors", cwd=tmp_path).stderr
+    assert "in ./runs there is harbours, mills; give a run's folder" in typed("status", "x", cwd=tmp_path).stderr
+
+
 def test_errors_are_one_message_and_no_traceback(tmp_path: Path) -> None:
     (tmp_path / "bad.toml").write_text('name = "x"\ntargt = 5\ndocuments = "d"\n')
     (tmp_path / "broken.toml").write_text("name = ")
@@ -259,6 +267,9 @@ def test_doctor_looks_at_packages_models_and_a_real_redis(home: Path, shared_red
     assert found["redis"]["ok"]
     assert "version" in found["redis"]["detail"]
     assert found["redis eviction"]["ok"]
+    told = typed("doctor", cwd=home).stdout
+    absent = [entry["name"] for entry in found.values() if entry["detail"].startswith("not installed")]
+    assert told.count("not installed") == bool(absent), "one line, however many are not there"
     gone = typed("doctor", "--redis", "redis://user:sk-secret-canary@127.0.0.1:9", cwd=home)
     assert gone.returncode == 1
     assert "does not answer" in gone.stdout

@@ -92,6 +92,20 @@ def test_a_list_filters_orders_and_goes_on(home: Path) -> None:
     assert f"3 of {COUNT} items; the next: --after" in table
 
 
+async def test_a_list_gives_whole_ids_however_long_the_reasons_are(tmp_path: Path) -> None:
+    store = RunStore.open(tmp_path / "runs" / "one")
+    await store.add_documents([(DOCUMENT, [CHUNK])])
+    await put(store, *[(n, item_of(n, reasons=("ungrounded", "no_evidence", "wrong_kind"))) for n in range(3)])
+    await store.close()
+    assert review(tmp_path, "--decide", "reject", item_of(0).id).returncode == 0
+    lines = review(tmp_path, "--list", "--stage", "all").stdout.splitlines()
+    assert {line.split()[0] for line in lines[1:4]} == {item_of(n).id for n in range(3)}
+    for line in lines[1:4]:
+        assert line.split()[1] == "rejected"
+        assert "ungr" in line
+        assert len(line.rstrip()) <= 80
+
+
 @pytest.mark.parametrize(
     ("arguments", "why"),
     [

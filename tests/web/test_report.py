@@ -64,6 +64,18 @@ async def test_the_map_says_what_is_pointed_at(opened: Open, report: Path) -> No
         await expect(page.locator(".legend li").first).to_be_visible()
 
 
+@pytest.mark.parametrize("size", [WIDE, NARROW], ids=["wide", "narrow"])
+async def test_pictures_stay_in_their_columns_and_words_whole(
+    opened: Open, report: Path, size: tuple[int, int]
+) -> None:
+    page = await opened(report, size=size)
+    out = """all => all.filter((one) => one.scrollWidth > one.clientWidth + 1).map((one) => one.innerText)"""
+    assert await page.locator("figure").evaluate_all(out) == []
+    lines = """all => all.filter((one) => one.offsetHeight > 4 * parseFloat(getComputedStyle(one).fontSize))
+                      .map((one) => one.innerText)"""
+    assert await page.locator("th").evaluate_all(lines) == [], "a head over so many lines is one letter wide"
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("size", [WIDE, NARROW], ids=["wide", "narrow"])
 async def test_it_is_usable_by_everybody(opened: Open, report: Path, scheme: str, size: tuple[int, int]) -> None:

@@ -196,13 +196,15 @@ function distributions() {
   const { box } = panel("Distributions of accepted items", { wide: true, lead: "what lies above the 99th percentile is in the last bar" });
   const grid = el("div", { class: "plots" });
   box.append(grid);
-  for (const name of names) {
+  const holders = names.map((name) => {
     const one = side.distributions[name];
     const told = `${words(name)}: median ${num(one.median)} ${one.unit}, 5% to 95%: ${num(one.p5)} to ${num(one.p95)}, n ${whole.format(one.n)}`;
     const holder = el("figure", {}, el("figcaption", {}, told));
     grid.append(holder);
-    keep(holder, () => drawBars(holder, one.bars, { x: one.unit }));
-  }
+    return [holder, one];
+  });
+  // Once all stand in their columns: one drawn before would be as wide as the room that it had alone.
+  holders.forEach(([holder, one]) => keep(holder, () => drawBars(holder, one.bars, { x: one.unit })));
 }
 
 function cells() {
