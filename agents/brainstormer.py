@@ -10,11 +10,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from langgraph.runtime import Runtime
-from pydantic import BaseModel
 
-from ..errors import FlowError
+from ..prompts.wanted import Fields
 from ..storage.records import Decision
-from .asking import ask
+from .asking import answer_fields, ask
 from .proposer import UNSUITABLE
 from .state import FlowContext, FlowState, Node, describe
 from .variables import Given
@@ -29,12 +28,14 @@ def brainstormer(
     variables: tuple[str, ...],
     listed: str,
     most: int,
+    fields: tuple[str, ...] = (),
     given: Given | None = None,
 ) -> Node:
     """Returns a node that writes `proposal` and `values`, or ends the task with the reason `unsuitable`.
 
     Args:
         listed: the field of the prompt's schema that is the list, of records or of texts.
+        fields: of a record, those that what follows reads.
         most: how many members count, however many a model gives; a member that is there twice counts once.
 
     A record's fields are prompt variables of what follows; a text is the variable `chosen`. A list that is too short
@@ -49,15 +50,11 @@ def brainstormer(
         variables=names,
         reads=("task", "chunks"),
         writes=("proposal", "values", "decision", "reasons"),
+        answer=Fields(lists={listed: fields}),
     )
     async def brainstorm(state: FlowState, runtime: Runtime[FlowContext]) -> dict[str, Any]:
         reply = await ask(state, runtime, role=role, prompt=prompt, variables=names, given=given)
-        members = getattr(reply.parsed, listed, None)
-        if not isinstance(members, list | tuple):
-            raise FlowError(
-                f"prompt '{prompt}' is not answered by a list called '{listed}', which role '{role}' needs; put a "
-                f"schema with such a field into the prompt's front matter"
-            )
+        members = answer_fields(reply).get(listed) or ()  # a schema may let an answer leave it out
         place = int(state["task"].attributes.get(PLACE, 0))
         different = _different(members)[:most]
         if place >= len(different):
@@ -71,7 +68,7 @@ def _different(members: Sequence[Any]) -> list[dict[str, Any]]:
     """The members as variables, each once: case and blanks make no other member; an empty one is none."""
     found: dict[str, dict[str, Any]] = {}
     for member in members:
-        record = member.model_dump(mode="json") if isinstance(member, BaseModel) else {"chosen": str(member)}
+        record = member if isinstance(member, dict) else {"chosen": str(member)}
         key = "\n".join(" ".join(str(value).casefold().split()) for value in record.values())
         if key.strip():
             found.setdefault(key, record)

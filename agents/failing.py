@@ -51,7 +51,10 @@ def failing(
         ConfigError: the measure is neither; a threshold is out of reach; when it runs, both roles are one model.
     """
     _check(measure, samples, least_wrong, least_entropy)
-    parts = (NodeInfo(reference, REFER, frozenset(SAID)), NodeInfo(target, ANSWER, frozenset(SAID)))
+    parts = (
+        NodeInfo(reference, REFER, frozenset(SAID), answer=ReferenceAnswer),
+        NodeInfo(target, ANSWER, frozenset(SAID), answer=QueryAnswer),
+    )
 
     @describe(
         reads=("task", "drafts"), writes=("drafts", "verdicts", "decision", "reasons"), parts=parts,

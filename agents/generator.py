@@ -7,12 +7,12 @@ from typing import Any
 from langgraph.runtime import Runtime
 
 from ..models.contract import Reply
+from ..prompts.wanted import TEXT, Fields
 from .asking import answer_fields, ask, draft_of
-from .messages import Messages, question_answer
+from .messages import OTHER_MESSAGES, Messages, fields_read, question_answer
 from .state import FlowContext, FlowState, Node, describe
 from .variables import AVOID, OF_REVIEWER, TRAITS, Given
 
-TEXT = "text"
 FINISH, CUT = "finish_reason", "length"  # the field of a text that ended at the most tokens allowed
 QUESTION_ANSWER = ("passage", "headings", "kind", "kind_description", "topic", "quote", "angle")
 
@@ -26,6 +26,7 @@ def generator(
     given: Given | None = None,
     adds: Given | None = None,
     text_as: str = TEXT,
+    fields: tuple[str, ...] = (),
 ) -> Node:
     """Returns a node that appends a draft.
 
@@ -39,8 +40,13 @@ def generator(
             for. They win over what the answer has under their names.
         text_as: the field that the text becomes which answers a prompt without a schema, without blanks around it; the
             field `finish_reason` then says when it was cut off.
+        fields: of the answer, those that what follows reads, besides those that the messages are made of.
     """
     names = tuple(dict.fromkeys((*variables, *OF_REVIEWER, AVOID, TRAITS, *(given or {}))))
+
+    own = text_as != TEXT
+    needed = {*fields, *fields_read(messages), *((text_as,) if own else ())} - (adds or {}).keys()
+    read = Fields.of(needed, text=own or None, mend=OTHER_MESSAGES)
 
     def fields_of(reply: Reply) -> dict[str, Any]:
         if reply.parsed is not None or text_as == TEXT:
@@ -48,8 +54,9 @@ def generator(
         return {text_as: reply.text.strip(), **({FINISH: CUT} if reply.finish_reason == CUT else {})}
 
     @describe(
-        role=role, prompt=prompt, variables=names, reads=("task", "chunks", "entities", "proposal"), writes=("drafts",)
-    )
+        role=role, prompt=prompt, variables=names, reads=("task", "chunks", "entities", "proposal"),
+        writes=("drafts",), answer=read,
+    )  # fmt: skip
     async def generate(state: FlowState, runtime: Runtime[FlowContext]) -> dict[str, Any]:
         # A prompt that does not show what to avoid is at least another draw of the same question.
         again = len(state.get("values", {}).get(AVOID, ()))

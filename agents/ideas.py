@@ -50,6 +50,7 @@ def new_idea(
         variables=(*names, "first", "second"),
         reads=("task", "chunks", "drafts"),
         writes=("verdicts", "decision", "reasons"),
+        answer=SameIdea,
     )
     async def compare(state: FlowState, runtime: Runtime[FlowContext]) -> dict[str, Any]:
         draft, others = last_draft(state), known(state)

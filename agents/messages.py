@@ -16,17 +16,38 @@ from .variables import passage_text
 Messages = Callable[[Mapping[str, Any], FlowState], tuple[Message, ...]]
 """`(fields, state) -> messages`. A role takes one of the functions below or a user's own."""
 
+OTHER_MESSAGES = ", or give the role other messages"  # what may be done where an answer lacks a field of theirs
 
+
+def reads(*names: str) -> Callable[[Messages], Messages]:
+    """Decorates a function of messages with the fields that it makes nothing without: a role that writes refuses a
+    prompt which is answered without them, before a campaign spends anything."""
+
+    def attach(messages: Messages) -> Messages:
+        messages.__reads__ = names  # type: ignore[attr-defined]  # a plain function carries it, no class needed
+        return messages
+
+    return attach
+
+
+def fields_read(messages: Messages) -> frozenset[str]:
+    """Returns the fields that `reads` named; none for a function that tells nothing."""
+    return frozenset(getattr(messages, "__reads__", ()))
+
+
+@reads("question", "answer")
 def question_answer(fields: Mapping[str, Any], _: FlowState) -> tuple[Message, ...]:
     """The question from the user, the answer from the assistant: the model is to know it by heart."""
     return _turns(str(fields.get("question", "")), str(fields.get("answer", "")))
 
 
+@reads("question", "answer")
 def question_on_passage(fields: Mapping[str, Any], state: FlowState) -> tuple[Message, ...]:
     """The passage and the question from the user: the model is to read it (reading comprehension)."""
     return _turns(f"{passage_text(state)}\n\n{fields.get('question', '')}", str(fields.get("answer", "")))
 
 
+@reads("problem")
 def reasoning(fields: Mapping[str, Any], _: FlowState) -> tuple[Message, ...]:
     """The problem from the user; the reasoning and then the answer from the assistant, once there is a solution."""
     answer = str(fields.get("answer", ""))
@@ -34,6 +55,7 @@ def reasoning(fields: Mapping[str, Any], _: FlowState) -> tuple[Message, ...]:
     return _turns(str(fields.get("problem", "")), f"{steps}\n\nAnswer: {answer}" if steps and answer else answer)
 
 
+@reads("text")
 def pretraining(fields: Mapping[str, Any], _: FlowState) -> tuple[Message, ...]:
     """Title, text and the questions with their answers as one assistant message: plain text to train on."""
     blocks = [str(fields.get("title", "")), str(fields.get("text", ""))]
@@ -41,44 +63,52 @@ def pretraining(fields: Mapping[str, Any], _: FlowState) -> tuple[Message, ...]:
     return (Message(role="assistant", content="\n\n".join(block for block in blocks if block)),)
 
 
+@reads("query", "positive")
 def retrieval(fields: Mapping[str, Any], _: FlowState) -> tuple[Message, ...]:
     """The query from the user, the passage that answers it from the assistant; hard negatives stay in the fields."""
     return _turns(str(fields.get("query", "")), str(fields.get("positive", "")))
 
 
+@reads("text", "triples")
 def extraction(fields: Mapping[str, Any], _: FlowState) -> tuple[Message, ...]:
     """A text from the user, what is stated in it from the assistant, as a JSON list of triples."""
     asked = f"List the facts that this text states, as JSON with subject, relation and object.\n\n{fields['text']}"
     return _turns(asked, orjson.dumps(fields.get("triples", [])).decode())
 
 
+@reads("text")
 def plain(fields: Mapping[str, Any], state: FlowState) -> tuple[Message, ...]:
     """The passage from the user, the field `text` from the assistant: for a prompt that names no schema."""
     return _turns(passage_text(state), str(fields.get("text", "")))
 
 
+@reads("instruction")
 def instruction_response(fields: Mapping[str, Any], _: FlowState) -> tuple[Message, ...]:
     """The instruction from the user, the response from the assistant, once there is one."""
     return _turns(str(fields.get("instruction", "")), str(fields.get("response", "")))
 
 
+@reads("instruction")
 def instruction_on_input(fields: Mapping[str, Any], _: FlowState) -> tuple[Message, ...]:
     """The instruction and, where there is one, its input from the user; the output from the assistant."""
     asked = (str(fields.get("instruction", "")), str(fields.get("input", "")))
     return _turns("\n\n".join(part for part in asked if part), str(fields.get("output", "")))
 
 
+@reads("text", "label")
 def classification(fields: Mapping[str, Any], _: FlowState) -> tuple[Message, ...]:
     """The text from the user, its label from the assistant."""
     return _turns(str(fields.get("text", "")), str(fields.get("label", "")))
 
 
+@reads("tables", "question", "sql")
 def text_to_sql(fields: Mapping[str, Any], _: FlowState) -> tuple[Message, ...]:
     """The tables' definitions and the question from the user, the query from the assistant; rows are not shown."""
     asked = f"{str(fields.get('tables', '')).strip()}\n\n{str(fields.get('question', '')).strip()}"
     return _turns(asked, str(fields.get("sql", "")).strip())
 
 
+@reads("instruction")
 def code(fields: Mapping[str, Any], _: FlowState) -> tuple[Message, ...]:
     """The instruction from the user; the response from the assistant or, without one, a plan and then its program."""
     program = str(fields.get("program", "")).strip()

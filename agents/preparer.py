@@ -7,6 +7,7 @@ from typing import Any
 
 from langgraph.runtime import Runtime
 
+from ..prompts.wanted import TEXT, Fields
 from ..storage.records import Decision, content_id
 from .asking import answer_fields, ask
 from .proposer import UNSUITABLE
@@ -18,6 +19,7 @@ def preparer(
     *,
     prompt: str,
     variables: tuple[str, ...],
+    fields: tuple[str, ...] = (),
     role: str = "preparer",
     given: Given | None = None,
     shared: bool = False,
@@ -32,6 +34,7 @@ def preparer(
 
     Args:
         variables: what the prompt is given, besides `traits` and what a person asks for who sent an item back.
+        fields: of the answer, those that later prompts are given, besides what is picked.
         shared: all tasks that ask with equal variables get the same answer, and a run asks for it once.
         sample: which of a question's answers a task gets, 0 or more: tasks of another number draw another.
         pick: variable → the field of the answer, a list, of which an entry becomes that variable.
@@ -48,6 +51,7 @@ def preparer(
         variables=names,
         reads=("task", "chunks", "values"),
         writes=("values", "decision", "reasons"),
+        answer=Fields(frozenset(fields), dict.fromkeys(picks.values(), ()), text=not picks and {*fields} <= {TEXT}),
     )
     async def prepare(state: FlowState, runtime: Runtime[FlowContext]) -> dict[str, Any]:
         number = sample(state) if sample else 0

@@ -7,10 +7,11 @@ from typing import Any
 from langgraph.runtime import Runtime
 
 from ..prompts.schemas import Suggestions
+from ..prompts.wanted import Fields
 from ..storage.records import Call
 from ..storage.returns import NOTE
 from .asking import ask, draft_of, parsed_as
-from .messages import Messages, question_answer
+from .messages import OTHER_MESSAGES, Messages, fields_read, question_answer
 from .preparer import drawn
 from .state import FlowContext, FlowState, Node, NodeInfo, describe
 from .variables import TRAITS, Given
@@ -31,6 +32,7 @@ def refiner(
     given: Given | None = None,
     adds: Given | None = None,
     one: bool = False,
+    fields: tuple[str, ...] = (),
 ) -> Node:
     """Returns a node that appends the mended draft and counts `round`.
 
@@ -40,6 +42,7 @@ def refiner(
         edit: the editor's prompt; it gets `suggestions` besides `variables`, an empty list without a suggester.
         adds: further fields of the draft, as the generator has them.
         one: the editor gets one of the suggestions, drawn by the task's id and the round.
+        fields: of the editor's answer, those that what follows reads, besides those that the messages are made of.
 
     Both prompts also get `reviewer_note`: what a person asks for who sent the item back, empty for all other items. In
     the first round it is the `comment` too, for a prompt that does not know it. And they get `traits`, which the item
@@ -52,9 +55,10 @@ def refiner(
     suggest_names = tuple(dict.fromkeys((*suggest_variables, *extra)))
     suggester = suggest_role or role
     reads = frozenset({"task", "chunks", "drafts", "verdicts"})
-    parts: tuple[NodeInfo, ...] = (NodeInfo(role, edit, frozenset((*edit_names, "suggestions")), reads),)
+    mended = Fields.of({*fields, *fields_read(messages)} - (adds or {}).keys(), mend=OTHER_MESSAGES)
+    parts: tuple[NodeInfo, ...] = (NodeInfo(role, edit, frozenset((*edit_names, "suggestions")), reads, answer=mended),)
     if suggest:
-        parts = (NodeInfo(suggester, suggest, frozenset(suggest_names), reads), *parts)
+        parts = (NodeInfo(suggester, suggest, frozenset(suggest_names), reads, answer=Suggestions), *parts)
 
     @describe(reads=(*sorted(reads), "round"), writes=("drafts", "round"), parts=parts)
     async def refine(state: FlowState, runtime: Runtime[FlowContext]) -> dict[str, Any]:

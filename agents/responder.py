@@ -6,7 +6,8 @@ from typing import Any
 
 from langgraph.runtime import Runtime
 
-from .asking import ask, draft_of
+from ..prompts.wanted import Fields
+from .asking import answer_fields, ask, draft_of
 from .messages import Messages, instruction_response
 from .state import FlowContext, FlowState, Node, describe
 from .variables import Given, last_draft
@@ -23,15 +24,21 @@ def responder(
 ) -> Node:
     """Returns a node that appends a draft: the newest draft's fields with what `role` answers, as `response_as`.
 
+    The answer is a text, or has that field where its prompt names a schema; other fields of it become the draft's too.
+
     The built-in prompt is the instruction and nothing else: no system message, no data tags. It is model text that is
     meant to be followed, and the call has nothing that it could give away.
     """
     names = tuple(dict.fromkeys((*variables, *(given or {}))))
 
-    @describe(role=role, prompt=prompt, variables=names, reads=("task", "drafts"), writes=("drafts",))
+    @describe(
+        role=role, prompt=prompt, variables=names, reads=("task", "drafts"), writes=("drafts",),
+        answer=Fields.of((response_as,), text=True),
+    )  # fmt: skip
     async def respond(state: FlowState, runtime: Runtime[FlowContext]) -> dict[str, Any]:
         reply = await ask(state, runtime, role=role, prompt=prompt, variables=names, given=given)
-        fields = {**last_draft(state).fields, response_as: reply.text.strip()}
+        answered = {response_as: reply.text.strip()} if reply.parsed is None else answer_fields(reply)
+        fields = {**last_draft(state).fields, **answered}
         return {"drafts": [draft_of(state, runtime, reply, by=role, prompt=prompt, messages=messages, fields=fields)]}
 
     return respond

@@ -13,12 +13,12 @@ from dataclasses import dataclass, field
 from typing import Annotated, Any, Protocol, TypedDict, TypeVar
 
 from langgraph.runtime import Runtime
-from pydantic import BaseModel
 
 from ..errors import ConfigError, FlowError
 from ..evals.duplicates.claimed import Claimed
 from ..models.contract import Model, Reply, Request, Sampling
 from ..prompts.library import PromptLibrary
+from ..prompts.wanted import Wanted
 from ..storage.records import Chunk, Decision, Draft, Entity, Message, Relation, Task, Verdict
 from .precedents import Precedents, Shown
 
@@ -214,8 +214,8 @@ class NodeInfo:
     """What a node tells the flow check: the role whose model it asks, its prompt and the variables it gives to it,
     the state keys that it reads and writes. `parts` are the infos of a node that runs several nodes in one step; it
     then asks nothing itself. `gates` are the draft fields whose text a novelty gate claims; one that sends a draft back
-    limits by itself how often. `answer` is the schema that its prompt has to be answered by, `scores` are the names of
-    scores that it needs in the answer. Of each group in `apart` not all roles may be answered by one and the same
+    limits by itself how often. `answer` is what it reads of its prompt's answers, `scores` are the names of scores that
+    it needs in them. Of each group in `apart` not all roles may be answered by one and the same
     model."""
 
     role: str | None = None
@@ -225,7 +225,7 @@ class NodeInfo:
     writes: frozenset[str] = frozenset()
     parts: tuple[NodeInfo, ...] = ()
     gates: tuple[str, ...] = ()
-    answer: type[BaseModel] | None = None
+    answer: Wanted | None = None
     scores: frozenset[str] = frozenset()
     apart: tuple[tuple[str, ...], ...] = ()
 
@@ -239,7 +239,7 @@ def describe(
     writes: tuple[str, ...] = (),
     parts: tuple[NodeInfo, ...] = (),
     gates: tuple[str, ...] = (),
-    answer: type[BaseModel] | None = None,
+    answer: Wanted | None = None,
     scores: Collection[str] = (),
     apart: tuple[tuple[str, ...], ...] = (),
 ) -> Callable[[AnyNode], AnyNode]:

@@ -11,6 +11,7 @@ from langgraph.runtime import Runtime
 
 from ..errors import ConfigError
 from ..prompts.schemas import Ratings
+from ..prompts.wanted import Text
 from ..storage.records import Decision, Verdict
 from .asking import ask, draft_of, label_of, parsed_as, together
 from .messages import instruction_response
@@ -36,9 +37,9 @@ def teachable(*, strong: str = "strong", target: str = "target", judge: str = "j
     if not 0 < gap <= 1:
         raise ConfigError(f"gap is {gap}; it must lie above 0 and be 1 at most")
     parts = (
-        NodeInfo(strong, RESPOND, frozenset({"instruction"})),
-        NodeInfo(target, RESPOND, frozenset({"instruction"})),
-        NodeInfo(judge, COMPARE, frozenset({"instruction", "first", "second"})),
+        NodeInfo(strong, RESPOND, frozenset({"instruction"}), answer=Text()),
+        NodeInfo(target, RESPOND, frozenset({"instruction"}), answer=Text()),
+        NodeInfo(judge, COMPARE, frozenset({"instruction", "first", "second"}), answer=Ratings),
     )
 
     @describe(

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -11,17 +12,20 @@ from langgraph.graph import StateGraph
 from pydantic import BaseModel, ValidationError
 
 from ..agents.attributes import attributes
-from ..agents.extraction import points
-from ..agents.state import FlowContext, Guard
+from ..agents.extraction import extractor, points
+from ..agents.precedents import PROMPT as SHOWING
+from ..agents.state import FlowContext, Guard, NodeInfo
 from ..agents.variables import TAKEN
-from ..errors import ConfigError
+from ..errors import ConfigError, PromptError
 from ..graphs.exchange.seeds import read_seed, require_seed
-from ..graphs.flows.check import builder_of, infos_of, require_flow
+from ..graphs.flows.check import builder_of, infos_of, require_asked, require_flow
 from ..graphs.flows.loading import flow_of, load_flow
+from ..graphs.knowledge import summarise
 from ..graphs.planners.base import Options, Planner
 from ..graphs.recipes.base import ROWS, SOURCES, LastWord, Recipe
 from ..graphs.recipes.catalogue import recipe as recipe_by_name
 from ..graphs.recipes.rows import RowsOptions
+from ..graphs.resolution import judging
 from ..graphs.resolution.types import Types
 from ..graphs.sampling.base import Foreseen
 from ..graphs.sampling.sampler import Sampler
@@ -125,19 +129,13 @@ def prepare(
             roles |= {"extractor"}
         if spec.graph.extractor == "points":
             roles |= {points.FILTER} if spec.graph.points.filters else set()
-            for name in (points.EXTRACT, points.SCORE):
-                prompts.get(name)
         spec.graph.check()
         Types.check_near(spec.graph.types, spec.graph.resolution.near_types)
-        for name in ("extract-graph", "summarise-entity"):
-            prompts.get(name)
         if spec.graph.resolution.use_model:
             roles |= {"resolver"}
-            prompts.get("same-entity")
     if spec.attributes.asks:
         roles |= {attributes.ROLE}
-        for name in attributes.PROMPTS:
-            prompts.get(name)
+    require_asked(_asked_beside(spec, graph=needs_graph), prompts)
     spec.steer.check()
     _require_names("attributes", (*spec.attributes.values, *spec.attributes.propose))
     if isinstance(options, RowsOptions):
@@ -152,6 +150,20 @@ def prepare(
     )
 
 
+def _asked_beside(spec: CampaignSpec, *, graph: bool) -> Iterator[NodeInfo]:
+    """What is asked outside of the flow: by the knowledge graph, where there is one, and for attributes."""
+    if graph:
+        if spec.graph.extractor == "points":
+            yield from points.ASKS if spec.graph.points.filters else points.ASKS[:1]
+        elif spec.graph.extractor != "terms":
+            yield from extractor.ASKS
+        yield from summarise.ASKS
+        if spec.graph.resolution.use_model:
+            yield from judging.ASKS
+    if spec.attributes.asks:
+        yield from attributes.ASKS
+
+
 def _require_names(key: str, names: Collection[str]) -> None:
     """Raises `ConfigError` for an attribute that no prompt would see: the variable of that name says something else."""
     if hidden := [name for name in names if name in TAKEN or name in MARKS]:
@@ -162,8 +174,7 @@ def _require_names(key: str, names: Collection[str]) -> None:
 
 
 def _gated(flow: Flow) -> tuple[str, ...]:
-    infos = (info for node in builder_of(flow).nodes.values() for info in infos_of(node))
-    return next((info.gates for info in infos if info.gates), ())
+    return next((info.gates for info in asks_of(flow) if info.gates), ())
 
 
 def require_draws(spec: CampaignSpec, options: BaseModel) -> None:
@@ -195,8 +206,7 @@ def _seed_types(spec: CampaignSpec) -> list[str]:
 
 def roles_of(flow: Flow) -> frozenset[str]:
     """Returns the roles that a flow's nodes say they ask."""
-    infos = (info for node in builder_of(flow).nodes.values() for info in infos_of(node))
-    return frozenset(info.role for info in infos if info.role)
+    return frozenset(info.role for info in asks_of(flow) if info.role)
 
 
 def _require_source(spec: CampaignSpec, chosen: Recipe, options: BaseModel) -> None:
@@ -312,6 +322,22 @@ async def check_models(spec: CampaignSpec, prepared: Prepared) -> None:
         await check(spec.models[name])
     if (spec.novelty.semantic or spec.contamination.semantic) and spec.novelty.embedder in spec.models:
         await check(spec.models[spec.novelty.embedder], embeds=True)
+
+
+def versions_of(spec: CampaignSpec, prepared: Prepared, besides: Collection[str] = ()) -> dict[str, str]:
+    """Returns name → version of the prompts that a campaign asks as far as its roles tell, and of those `besides`."""
+    told = [*asks_of(prepared.flow), *_asked_beside(spec, graph=prepared.needs_graph)]
+    names = {SHOWING, *(info.prompt for info in told if info.prompt)}
+    found = {name: prepared.prompts.get(name).version for name in sorted(names)}
+    for name in besides:
+        with suppress(PromptError):  # one that nothing asks any more may be gone
+            found.setdefault(name, prepared.prompts.get(name).version)
+    return found
+
+
+def asks_of(flow: Flow) -> Iterator[NodeInfo]:
+    """Yields what a flow's nodes and their parts tell."""
+    return (info for node in builder_of(flow).nodes.values() for info in infos_of(node))
 
 
 def context_of(prepared: Prepared, models: Mapping[str, Model]) -> FlowContext:

@@ -13,14 +13,19 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel
 
-from ...errors import FlowError
 from ...evals.folding import words
 from ...prompts.schemas import Dimensions, Personas, Values
-from ..asking import together
-from ..state import FlowContext
+from ..asking import parsed_as, together
+from ..state import FlowContext, NodeInfo
 
 ROLE = "attributes"
-PROMPTS = ("propose-dimensions", "propose-values", "shared-values", "propose-personas", "relate-persona")
+ASKS = (
+    NodeInfo(ROLE, "propose-dimensions", frozenset({"passage", "count"}), answer=Dimensions),
+    NodeInfo(ROLE, "propose-values", frozenset({"passage", "dimension", "count", "class_name"}), answer=Values),
+    NodeInfo(ROLE, "shared-values", frozenset({"dimension", "class_name", "values", "others"}), answer=Values),
+    NodeInfo(ROLE, "propose-personas", frozenset({"passage", "count"}), answer=Personas),
+    NodeInfo(ROLE, "relate-persona", frozenset({"persona", "count"}), answer=Personas),
+)
 LIKE = 0.8  # part of the words of two texts that they share, from which they are taken to say the same
 LONGEST = 400  # characters of a value or a persona; a longer one is no attribute
 PERSONAS_A_TEXT = 4
@@ -124,9 +129,7 @@ def _names(texts: Iterable[str]) -> list[str]:
 
 async def _ask(context: FlowContext, expected: type[Expected], prompt: str, **variables: object) -> Expected:
     reply = await context.ask(ROLE, prompt, variables)
-    if not isinstance(reply.parsed, expected):
-        raise FlowError(f"prompt '{prompt}' has to name 'schema: {expected.__name__}' in its front matter")
-    return reply.parsed
+    return parsed_as(expected, reply, ROLE, prompt)
 
 
 async def _gathered(asked: Sequence[Coroutine[Any, Any, Some]]) -> list[Some]:

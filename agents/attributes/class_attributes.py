@@ -46,9 +46,9 @@ def class_attributes(
         similar: class → classes that it is confused with; for others a model names them, `most_similar` at most.
     """
     parts = (
-        NodeInfo(role, LIST, frozenset({"domain", "dimension", "class_name", "count"})),
-        NodeInfo(role, SHARED, frozenset({"dimension", "class_name", "values", "others"})),
-        NodeInfo(role, SIMILAR, frozenset({"domain", "class_name", "others", "count"})),
+        NodeInfo(role, LIST, frozenset({"domain", "dimension", "class_name", "count"}), answer=Values),
+        NodeInfo(role, SHARED, frozenset({"dimension", "class_name", "values", "others"}), answer=Values),
+        NodeInfo(role, SIMILAR, frozenset({"domain", "class_name", "others", "count"}), answer=Classes),
     )
 
     @describe(reads=("task",), writes=("values",), parts=parts)

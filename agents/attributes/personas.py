@@ -33,8 +33,8 @@ def persona(*, role: str = PERSONA, of_text: int = 4, related: int = 3) -> Node:
         related: people that are asked for of a persona.
     """
     parts = (
-        NodeInfo(role, OF_TEXT, frozenset({"passage", "count"})),
-        NodeInfo(role, OF_PERSONA, frozenset({PERSONA, "count"})),
+        NodeInfo(role, OF_TEXT, frozenset({"passage", "count"}), answer=Personas),
+        NodeInfo(role, OF_PERSONA, frozenset({PERSONA, "count"}), answer=Personas),
     )
 
     @describe(reads=("task", "chunks"), writes=("values", "decision", "reasons"), parts=parts)

@@ -15,11 +15,13 @@ from ...errors import AccessDenied, ConfigError, ModelError, SchemaMismatch, Ser
 from ...prompts.schemas import ExtractedGraph
 from ...storage.chunking import count_tokens
 from ...storage.records import Chunk, Usage
-from ..state import FlowContext
+from ..state import FlowContext, NodeInfo
 from .batches import Batch
 from .records import Extraction
 from .schema import DEFAULT, GraphSchema
 
+VARIABLES = ("passage", "passages", "headings", "before", "entity_types", "relation_types", "claims", "found")
+ASKS = (NodeInfo("extractor", "extract-graph", frozenset(VARIABLES), answer=ExtractedGraph),)
 NEAR = 8  # characters of text before a chunk that are read for each token that is wanted of it
 
 

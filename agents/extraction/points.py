@@ -18,7 +18,7 @@ from ...prompts.schemas import KnowledgePoints, PointScores
 from ...storage.records import Chunk, Span, Usage
 from ..asking import parsed_as
 from ..names import MAX_NAME, name_key, tidy
-from ..state import FlowContext
+from ..state import FlowContext, NodeInfo
 from .extractor import Extractor
 from .finding import books_of
 from .point_settings import POINT, TOGETHER, PointSettings
@@ -26,6 +26,10 @@ from .records import Extraction, FoundEntity, FoundRelation
 
 EXTRACT, SCORE = "extract-points", "score-points"
 EXTRACTOR, FILTER = "extractor", "filter"  # the roles
+ASKS = (
+    NodeInfo(EXTRACTOR, EXTRACT, frozenset({"problem", "solution", "most"}), answer=KnowledgePoints),
+    NodeInfo(FILTER, SCORE, frozenset({"problem", "points"}), answer=PointScores),
+)
 MARK = 100  # characters of a problem's first sentence that stand for it: a common point has thousands of mentions
 
 Columns = Callable[[Chunk], Mapping[str, Any]]

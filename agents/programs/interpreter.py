@@ -16,6 +16,7 @@ from langgraph.runtime import Runtime
 from ...errors import ConfigError
 from ...evals.execution.records import Ending, Execution, Limits, Program
 from ...evals.execution.sandbox import run
+from ...prompts.wanted import Text
 from ...storage.records import Call
 from ..asking import ask, draft_of
 from ..generator import CUT, FINISH
@@ -66,6 +67,7 @@ def interpreter(
         variables=(*names, SO_FAR, LAST),
         reads=("task", "chunks", "drafts"),
         writes=("drafts",),
+        answer=Text(),
     )
     async def solve(state: FlowState, runtime: Runtime[FlowContext]) -> dict[str, Any]:
         trace, calls = "", list[Call]()

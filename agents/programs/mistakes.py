@@ -11,6 +11,7 @@ from typing import Any, cast
 from langgraph.runtime import Runtime
 
 from ...errors import BadReply, ConfigError
+from ...prompts.wanted import Text
 from ...storage.records import Decision, Draft, Verdict
 from ..asking import ask, draft_of
 from ..messages import Messages
@@ -53,7 +54,7 @@ def mistakes(
 
     @describe(
         role=role, prompt=prompt, variables=variables, reads=("task", "drafts"), writes=("drafts", "verdicts"),
-        apart=((than, role),),
+        apart=((than, role),), answer=Text(),
     )  # fmt: skip
     async def err(state: FlowState, runtime: Runtime[FlowContext]) -> dict[str, Any]:
         require_two(runtime.context, (than, role))

@@ -16,6 +16,7 @@ from ...errors import ConfigError, Truncated
 from ...evals.folding import words
 from ...evals.quality.profile import Metric, profile
 from ...models.contract import Reply
+from ...prompts.wanted import Text
 from ...storage.records import Decision, Verdict
 from ..asking import ask, draft_of
 from ..messages import Messages, instruction_response
@@ -57,7 +58,7 @@ def best_of(
             f"once, and ask for two answers at least"
         )
     names = tuple(dict.fromkeys((*given, *OF_REVIEWER, TRAITS)))
-    parts = tuple(NodeInfo(role, prompt, frozenset(names)) for role in roles)
+    parts = tuple(NodeInfo(role, prompt, frozenset(names), answer=Text()) for role in roles)
 
     pairs = tuple(combinations(roles, 2))
 

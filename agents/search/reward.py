@@ -19,6 +19,7 @@ from langgraph.runtime import Runtime
 from ...errors import BadReply, ConfigError, SchemaMismatch
 from ...models.contract import Reply
 from ...prompts.schemas import Marks
+from ...prompts.wanted import Text
 from ...storage.records import Call
 from ..asking import ask, label_of, parsed_as
 from ..names import code_of
@@ -95,7 +96,8 @@ class Judge:
 
     @property
     def parts(self) -> tuple[NodeInfo, ...]:
-        return (NodeInfo(self.role, self.prompt, frozenset({"instruction", "response", "criteria"})),)
+        given = frozenset({"instruction", "response", "criteria"})
+        return (NodeInfo(self.role, self.prompt, given, answer=Marks),)
 
     async def __call__(
         self, state: FlowState, runtime: Runtime[FlowContext], instruction: str, response: str
@@ -131,7 +133,7 @@ class RewardModel:
 
     @property
     def parts(self) -> tuple[NodeInfo, ...]:
-        return (NodeInfo(self.role, self.prompt, frozenset({"instruction", "response"})),)
+        return (NodeInfo(self.role, self.prompt, frozenset({"instruction", "response"}), answer=Text()),)
 
     async def __call__(
         self, state: FlowState, runtime: Runtime[FlowContext], instruction: str, response: str

@@ -17,6 +17,7 @@ from langgraph.runtime import Runtime
 
 from ...errors import AccessDenied, BadReply, ConfigError, ModelError, ServerLost
 from ...models.contract import Reply
+from ...prompts.wanted import Text
 from ...storage.records import Decision, Draft, Verdict
 from ..asking import ask, draft_of, together
 from ..messages import instruction_response
@@ -87,7 +88,8 @@ def searcher(
     for name, value in (("margin", margin), *((f"minimum['{name}']", least) for name, least in floors.items())):
         if not 0 <= value <= 1:
             raise ConfigError(f"{name} is {value}; rewards are in [0, 1]")
-    parts = tuple(NodeInfo(role, prompt, WRITING) for role in pool for prompt in dict.fromkeys((write, improve)))
+    asks = dict.fromkeys((write, improve))
+    parts = tuple(NodeInfo(role, prompt, WRITING, answer=Text()) for role in pool for prompt in asks)
 
     async def respond(
         state: FlowState, runtime: Runtime[FlowContext], number: int, step: Step, texts: Sequence[str]

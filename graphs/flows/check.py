@@ -6,7 +6,7 @@ role or key from it, but no edge. Nothing runs here: neither nodes nor routing f
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any, NamedTuple, get_type_hints
@@ -18,6 +18,7 @@ from langgraph.graph.state import CompiledStateGraph
 from ...agents.state import FlowContext, FlowState, NodeInfo, info_of
 from ...errors import FlowError, PromptError, meant
 from ...prompts.library import Prompt, PromptLibrary
+from ...prompts.wanted import unfit
 
 AnyFlow = StateGraph[Any, Any, Any, Any] | CompiledStateGraph[Any, Any, Any, Any]
 _LOOP_COUNTER = "round"
@@ -83,6 +84,13 @@ def require_flow(graph: AnyFlow, *, roles: Collection[str], prompts: PromptLibra
     problems = check_flow(graph, roles=roles, prompts=prompts)
     if problems:
         raise FlowError("the flow cannot run:\n" + "\n".join(f"- {problem}" for problem in problems))
+
+
+def require_asked(asks: Iterable[NodeInfo], prompts: PromptLibrary) -> None:
+    """Raises `PromptError` with all that is wrong with the prompts that are asked outside of flows, one a line."""
+    problems = [problem for info in asks for problem in _prompt_problems("", info, prompts)]
+    if problems:
+        raise PromptError("\n".join(dict.fromkeys(map(str, problems))))
 
 
 def builder_of(graph: AnyFlow) -> StateGraph[Any, Any, Any, Any]:
@@ -225,20 +233,7 @@ def _info_problems(
             f"role '{info.role}' has no model (bound are: {given}); bind one to it, or one to 'default'"
             + _nearest(info.role, roles),
         )
-    if info.prompt is not None:
-        try:
-            template = prompts.get(info.prompt)
-        except PromptError as error:
-            yield Problem("unknown_prompt", name, str(error))
-        else:
-            if lacking := sorted(template.variables - info.variables):
-                yield Problem(
-                    "missing_variables",
-                    name,
-                    f"prompt '{info.prompt}' ({template.path}) asks for {', '.join(lacking)}, which the node does "
-                    f"not give; it gives {', '.join(sorted(info.variables)) or 'nothing'}",
-                )
-            yield from _answer_problems(name, info, template)
+    yield from _prompt_problems(name, info, prompts)
     for verb, keys in (("reads", info.reads), ("writes", info.writes)):
         for key in sorted(keys - builder.channels.keys()):
             yield Problem(
@@ -248,20 +243,33 @@ def _info_problems(
             )
 
 
+def _prompt_problems(name: str, info: NodeInfo, prompts: PromptLibrary) -> Iterator[Problem]:
+    if info.prompt is None:
+        return
+    try:
+        template = prompts.get(info.prompt)
+    except PromptError as error:
+        yield Problem("unknown_prompt", name, str(error))
+        return
+    if lacking := sorted(template.variables - info.variables):
+        by = "the node" if name else f"role '{info.role}'"
+        yield Problem(
+            "missing_variables",
+            name,
+            f"prompt '{info.prompt}' ({template.path}) asks for {', '.join(lacking)}, which {by} does not give; it "
+            f"gives {', '.join(sorted(info.variables)) or 'nothing'}",
+        )
+    yield from _answer_problems(name, info, template)
+
+
 def _answer_problems(name: str, info: NodeInfo, template: Prompt) -> Iterator[Problem]:
     """What the node needs of an answer, and the prompt does not ask for: each task would be paid, and come to nothing.
 
     A prompt that does not list its scores is one that asks for what its text has.
     """
     said = f"prompt '{template.name}' ({template.path})"
-    if info.answer is not None and not (template.schema and issubclass(template.schema, info.answer)):
-        found = "no schema" if template.schema is None else f"schema {template.schema.__name__}"
-        yield Problem(
-            "wrong_schema",
-            name,
-            f"{said} is answered by {found}, and role '{info.role}' needs {info.answer.__name__}; put 'schema: "
-            f"{info.answer.__name__}' into its front matter, or a class of yours derived from it",
-        )
+    if info.answer is not None and (why := unfit(template, info.answer, info.role or name)):
+        yield Problem("wrong_schema", name, why)
     for score in sorted(info.scores):
         if template.asks_for(score):
             continue

@@ -8,13 +8,16 @@ from dataclasses import dataclass, field
 
 from pydantic import Field
 
-from ...agents.state import FlowContext
+from ...agents.state import FlowContext, NodeInfo
 from ...errors import AccessDenied, BadReply, ConfigError, ModelError, SchemaMismatch, ServerLost
 from ...prompts.schemas import Summary
 from ...storage.records import Entity, Record, Usage
 from .each import for_each
 from .graph import KnowledgeGraph
 
+ASKS = (
+    NodeInfo("extractor", "summarise-entity", frozenset({"name", "type", "descriptions", "max_words"}), answer=Summary),
+)
 ENOUGH = 0.9  # a round must shorten the text to this share, so that rounds end
 BYTES_PER_TOKEN = 4  # of UTF-8; a rough figure that holds for most tokenizers, and only steers what is worth a call
 

@@ -133,6 +133,7 @@ def agent_instruct_flow(options: AgentInstructOptions) -> Flow:
         prompt="answer-instruction",
         variables=("instruction", "input"),
         messages=instruction_on_input,
+        fields=("output",),
         adds={**adds, "instruction": lambda state: state["drafts"][-1].fields["instruction"]},
     )
     judge = critic(
@@ -145,7 +146,12 @@ def agent_instruct_flow(options: AgentInstructOptions) -> Flow:
         proposer=by_kind(
             {
                 TRANSFORMED: preparer(
-                    prompt="transform-text", variables=("passage",), role="proposer", given={"form": form}, shared=True
+                    prompt="transform-text",
+                    variables=("passage",),
+                    fields=("text",),
+                    role="proposer",
+                    given={"form": form},
+                    shared=True,
                 )
             }
         ),

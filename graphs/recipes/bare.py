@@ -83,6 +83,7 @@ def bare_flow(options: BareOptions) -> Flow:
                 variables=("raw",),
                 given=form,
                 messages=instruction_response,
+                fields=("response",),
             ),
             anew=True,
         ),

@@ -75,7 +75,12 @@ def codeclm_flow(options: CodecLMOptions) -> Flow:
     )
     return reference_flow(
         proposer=preparer(
-            prompt="codeclm-encode", variables=(), given={"instruction": passage_text}, role="encoder", shared=True
+            prompt="codeclm-encode",
+            variables=(),
+            fields=METADATA,
+            given={"instruction": passage_text},
+            role="encoder",
+            shared=True,
         ),
         generator=in_turn(
             generator(prompt="codeclm-decode", variables=METADATA, messages=instruction_response), harder, anew=True

@@ -75,8 +75,10 @@ def cotam_flow(options: CoTAMOptions) -> Flow:
     source = ("passage", "source_label")
     return reference_flow(
         proposer=in_turn(
-            preparer(prompt="cotam-decompose", variables=source, given=given, shared=True),
-            preparer(prompt="cotam-propose", variables=(*source, "attributes", "label"), given=given),
+            preparer(prompt="cotam-decompose", variables=source, fields=("attributes",), given=given, shared=True),
+            preparer(
+                prompt="cotam-propose", variables=(*source, "attributes", "label"), fields=("changes",), given=given
+            ),
         ),
         generator=generator(
             prompt="cotam-rewrite",

@@ -115,7 +115,11 @@ def craft_flow(options: CraftOptions) -> Flow:
     return reference_flow(
         proposer=None,
         generator=generator(
-            prompt="write-from-shots", variables=("passage",), given={"shots": shots}, messages=instruction_on_input
+            prompt="write-from-shots",
+            variables=("passage",),
+            given={"shots": shots},
+            messages=instruction_on_input,
+            fields=("output",),
         ),
         verifiers=(
             declined(),

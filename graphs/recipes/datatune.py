@@ -100,15 +100,28 @@ def datatune_flow(options: DataTuneOptions) -> Flow:
     given = {"description": lambda _: options.task, "examples": lambda _: list(options.examples)}
     return reference_flow(
         proposer=in_turn(
-            preparer(prompt="datatune-expand", variables=(), given=given, shared=True),
-            preparer(prompt="datatune-columns", variables=("requirements", "sample"), given=given, shared=True),
-            preparer(prompt="datatune-plan", variables=(*TASK, "sample", "columns"), given=given, shared=True),
+            preparer(prompt="datatune-expand", variables=(), fields=("requirements",), given=given, shared=True),
+            preparer(
+                prompt="datatune-columns",
+                variables=("requirements", "sample"),
+                fields=("columns",),
+                given=given,
+                shared=True,
+            ),
+            preparer(
+                prompt="datatune-plan",
+                variables=(*TASK, "sample", "columns"),
+                fields=("plan",),
+                given=given,
+                shared=True,
+            ),
         ),
         generator=generator(
             prompt="datatune-execute",
             variables=("requirements", "plan"),
             given={**given, "row": _row},
             messages=instruction_response,
+            fields=("response", "usable"),
         ),
         verifiers=(usable(options.labels), novelty(fields=("instruction",))),
         critic=None,

@@ -134,6 +134,7 @@ def e5_flow(options: E5Options) -> Flow:
             variables=("chosen", "language", *DRAWN),
             given={"count": lambda _: options.negatives},
             messages=retrieval,
+            fields=("negatives",),
             adds={"instruction": lambda state: state["values"]["chosen"]},
         ),
         verifiers=(contrast(least_negatives=options.negatives), novelty(fields=("query",), attempts=None)),

@@ -128,7 +128,9 @@ def entigraph_flow(options: EntiGraphOptions) -> Flow:
     writing, judging = packing.given("passages", "entities", "relations"), packing.given("passages", "entities")
     return reference_flow(
         proposer=None,
-        generator=generator(prompt="write-entity-passage", variables=WRITE, messages=pretraining, given=writing),
+        generator=generator(
+            prompt="write-entity-passage", variables=WRITE, messages=pretraining, given=writing, fields=("evidence",)
+        ),
         verifiers=(
             length("text", minimum=options.min_words, on_fail=Decision.REVISE),
             grounding(quoted_in=(), shown=packing, on_fail=Decision.REVISE),
@@ -136,7 +138,12 @@ def entigraph_flow(options: EntiGraphOptions) -> Flow:
         ),
         critic=critic(prompt="judge-entity-passage", variables=JUDGE, given=judging, minimum=options.minimum),
         refiner=refiner(
-            suggest=None, edit="revise-entity-passage", variables=REVISE, messages=pretraining, given=writing
+            suggest=None,
+            edit="revise-entity-passage",
+            variables=REVISE,
+            messages=pretraining,
+            given=writing,
+            fields=("evidence",),
         ),
         max_rounds=options.max_rounds,
     )

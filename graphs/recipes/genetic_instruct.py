@@ -190,7 +190,11 @@ def genetic_instruct_flow(options: GeneticInstructOptions) -> Flow:
         place=PLACE,
     )
     mutate = preparer(
-        role="instructor", prompt="genetic-mutate", variables=("members",), given={"operation": operation}
+        role="instructor",
+        prompt="genetic-mutate",
+        variables=("members",),
+        fields=("instruction",),
+        given={"operation": operation},
     )
     parents = attribute("members")
     return reference_flow(

@@ -78,14 +78,16 @@ def plan_genqa(view: PlanView, rng: random.Random, options: GenQAOptions) -> Ite
 def genqa_flow(options: GenQAOptions) -> Flow:
     """Builds the flow: one call, checks of what was taken from the lists, novelty gate."""
     uniform = options.variant == "generator-uniform"
-    checks = []
+    checks, read = [], list[str]()
     if options.variant.startswith("generator"):
+        read += ["topic", "topics"]
         checks.append(listed("topic", among="topics", place="place" if uniform else ""))
     if options.variant in ("generator-nested", "generator-uniform"):
+        read += ["subtopic", "subtopics"]
         checks.append(listed("subtopic", among="subtopics", place="subplace" if uniform else ""))
     return reference_flow(
         proposer=None,
-        generator=generator(prompt="genqa-write", variables=VARIABLES),
+        generator=generator(prompt="genqa-write", variables=VARIABLES, fields=tuple(read)),
         verifiers=(*checks, novelty(attempts=None)),
         critic=None,
     )

@@ -91,10 +91,10 @@ def grounded_qa_flow(options: GroundedQAOptions) -> Flow:
     messages = question_on_passage if options.on_passage else question_answer
     return reference_flow(
         proposer=proposer(given=given) if options.propose else None,
-        generator=generator(given=given, messages=messages),
+        generator=generator(given=given, messages=messages, fields=("evidence",)),
         verifiers=(grounding(quoted_in=(), on_fail=Decision.REVISE), novelty(fields=("question",), attempts=None)),
         critic=critic(minimum=options.minimum),
-        refiner=refiner(messages=messages),
+        refiner=refiner(messages=messages, fields=("evidence",)),
         max_rounds=options.max_rounds,
     )
 

@@ -120,6 +120,7 @@ def gsdp_flow(options: GsdpOptions) -> Flow:
                 variables=("points", "relation"),
                 messages=reasoning,
                 given={"examples": seeds},
+                fields=("needs",),
             ),
             names_all("needs", of=names),
             no_copy("problem", of=seeds),

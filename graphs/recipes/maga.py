@@ -72,6 +72,7 @@ def maga_flow(options: MagaOptions) -> Flow:
             variables=("passage",),
             given={"count": lambda _: options.pairs},
             listed="pairs",
+            fields=("genre", "audience"),
             most=options.pairs,
         ),
         generator=generator(

@@ -81,6 +81,7 @@ def muffin_flow(options: MuffinOptions) -> Flow:
         variables=("passage",),
         given={"count": lambda _: options.facets},
         listed="facets",
+        fields=("instruction",),
         most=options.facets,
     )
     return reference_flow(
@@ -92,6 +93,7 @@ def muffin_flow(options: MuffinOptions) -> Flow:
             variables=("passage",),
             given=given,
             messages=instruction_on_input,
+            fields=("output",),
             adds={**given, "input": passage_text, "facet": lambda state: state.get("values", {}).get("facet", "")},
         ),
         verifiers=(length("output", minimum=1), novelty(fields=("input", "instruction"))),

@@ -148,8 +148,8 @@ def plan_search_flow(options: PlanSearchOptions) -> Flow:
             pick={"combination": "observations"},
             place=FIRST,
         ),
-        prepared("plansearch-plan", "combination", "insights", given=insights),
-        by_kind({MENDED: prepared("plansearch-mend", "plan")}),
+        prepared("plansearch-plan", "combination", "insights", fields=("plan",), given=insights),
+        by_kind({MENDED: prepared("plansearch-mend", "plan", fields=("plan",))}),
     ]
     if options.derived:
         derive = prepared(

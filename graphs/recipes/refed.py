@@ -71,6 +71,7 @@ def refed_flow(options: RefedOptions) -> Flow:
         proposer=preparer(
             prompt="refed-feedback",
             variables=(),
+            fields=("instruction_feedback", "response_feedback"),
             given={**reference, "reference_response": _response},
             role="critic",
             shared=True,
@@ -90,6 +91,7 @@ def refed_flow(options: RefedOptions) -> Flow:
                 edit="refed-refine",
                 variables=("instruction", "response", "response_feedback"),
                 messages=instruction_response,
+                fields=("response",),
                 adds={"instruction": lambda state: last_draft(state).fields["instruction"]},
             ),
             anew=True,

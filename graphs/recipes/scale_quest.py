@@ -24,6 +24,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from ...agents.critic import critic
+from ...agents.messages import reads
 from ...agents.refiner import refiner
 from ...agents.search.policies import Policy, best_of
 from ...agents.search.searcher import searcher
@@ -84,6 +85,7 @@ def plan_scale_quest(view: PlanView, rng: random.Random, options: ScaleQuestOpti
         yield Task.of("draw", attributes={"domain": domain, "aim": aims[aim]}, seed=number)
 
 
+@reads("instruction")
 def _posed(fields: Mapping[str, Any], state: FlowState) -> tuple[Message, ...]:
     """A question as what its generator is to learn to say, after the system message of its domain."""
     domain = str(state["task"].attributes["domain"])

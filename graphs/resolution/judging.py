@@ -15,7 +15,7 @@ from typing import Any
 from pydantic import Field
 
 from ...agents.names import one_line
-from ...agents.state import FlowContext
+from ...agents.state import FlowContext, NodeInfo
 from ...errors import AccessDenied, ModelError, SchemaMismatch, ServerLost
 from ...prompts.schemas import SameEntity
 from ...storage.records import Record, Span, Usage, content_id
@@ -27,6 +27,7 @@ from .resolve import resolve
 from .settings import Doubt, ResolutionSettings
 from .types import Types
 
+ASKS = (NodeInfo("resolver", "same-entity", frozenset({"entries"}), answer=SameEntity),)
 SENTENCES, WIDTH = 4, 300  # passages of each side that are shown, and the characters of each on either side of the name
 DESCRIPTIONS, ALIASES, NEIGHBOURS = 6, 6, 12
 LONGEST = 400  # characters of a description that are shown

@@ -17,14 +17,17 @@ from math import exp, isfinite, log, log1p
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 
-from ...agents.state import FlowContext
+from ...agents.state import FlowContext, NodeInfo
 from ...errors import AccessDenied, BadReply, ConfigError, ModelError, SchemaMismatch, ServerLost, StoreError
 from ...models.contract import Reply, Sampling, TokenLogprob
 from ...prompts.schemas import Statements
+from ...prompts.wanted import Text
 from ...storage.records import Entity, Relation, Usage
+from ..flows.check import require_asked
 from ..knowledge.each import for_each
 from ..knowledge.graph import KnowledgeGraph
 
+STATE, JUDGE = "state-fact", "judge-statement"
 FLOOR = -30.0  # nats: stands for a log-probability of minus infinity, which some servers send as -9999
 YES, NO = "yes", "no"
 
@@ -84,9 +87,11 @@ async def score_facts(
         The scores in the order of the facts, and the books.
 
     Raises:
-        ConfigError: a fact is not in the graph.
+        ConfigError: a fact is not in the graph, or a prompt is not answered by what is read of it.
         AccessDenied, ServerLost, BudgetExceeded: every further call would fail too.
     """
+    states = NodeInfo(writer, STATE, frozenset({"fact", "count"}), answer=Statements)
+    require_asked((states, NodeInfo(judge, JUDGE, frozenset({"statement"}), answer=Text())), context.prompts)
     wanted = list(dict.fromkeys(graph.relation_ids if facts is None else facts))
     texts = {fact: describe_fact(graph, fact) for fact in wanted}
     books, scores = ScoreBooks(facts=len(wanted)), dict[str, FactScore]()
@@ -124,7 +129,7 @@ def describe_fact(graph: KnowledgeGraph, fact: str) -> str:
 async def _statements(
     context: FlowContext, writer: str, fact: str, count: int, books: ScoreBooks
 ) -> list[tuple[str, bool]]:
-    reply = await context.ask(writer, "state-fact", {"fact": fact, "count": count})
+    reply = await context.ask(writer, STATE, {"fact": fact, "count": count})
     books.usage += reply.usage
     if not isinstance(reply.parsed, Statements):
         raise SchemaMismatch(
@@ -141,7 +146,7 @@ async def _statements(
 
 async def _loss(context: FlowContext, judge: str, statement: str, holds: bool, top: int, books: ScoreBooks) -> float:
     sampling = Sampling(temperature=0.0, max_tokens=1, logprobs=top)
-    reply = await context.ask(judge, "judge-statement", {"statement": statement}, sampling=sampling)
+    reply = await context.ask(judge, JUDGE, {"statement": statement}, sampling=sampling)
     books.usage += reply.usage
     return cross_entropy(reply, holds)
 

@@ -13,6 +13,7 @@ from langgraph.graph import END, START, StateGraph
 from gristmill import Campaign, FlowContext, FlowState, Scripted
 from gristmill.agents.critic import critic
 from gristmill.agents.generator import generator
+from gristmill.agents.messages import instruction_response
 from gristmill.agents.panel import panel
 from gristmill.agents.teachable import teachable
 from gristmill.agents.variables import gather
@@ -132,7 +133,7 @@ def test_a_prompt_that_is_answered_otherwise_is_refused(tmp_path: Path) -> None:
     assert found.endswith("is answered by no schema, and role 'critic' needs Judgement; put 'schema: Judgement' into "
                           "its front matter, or a class of yours derived from it")  # fmt: skip
     (found,) = judged(without.replace("x\n", "x\nschema: Proposal\n", 1), tmp_path, {})
-    assert "answered by schema Proposal, and" in found
+    assert "answered by schema Proposal without 'decision', and role 'critic' needs Judgement" in found
 
 
 @pytest.mark.parametrize("scores", ["depth", "[Depth]", "[1]", "{depth: 1}"])
@@ -250,7 +251,9 @@ def test_teachers_and_writers_that_options_name_are_checked_too(tmp_path: Path) 
 def test_a_flow_of_ones_own_is_held_to_what_its_nodes_compare(tmp_path: Path) -> None:
     def build() -> StateGraph[Any, Any, Any, Any]:
         graph: StateGraph[Any, Any, Any, Any] = StateGraph(FlowState, context_schema=FlowContext)
-        graph.add_node("write", generator(prompt="bare-refine", variables=("raw", "examples")))
+        graph.add_node(
+            "write", generator(prompt="bare-refine", variables=("raw", "examples"), messages=instruction_response)
+        )
         graph.add_node("compare", teachable(strong="teacher", target="pupil"))
         graph.add_edge(START, "write")
         graph.add_edge("write", "compare")
