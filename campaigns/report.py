@@ -23,6 +23,7 @@ from ..storage.store import Books, RunStore
 from ..storage.versions import stale_reason
 from .planning.yields import MARK as DRAWS
 from .planning.yields import NOTES, print_yields
+from .prompt_versions import edited_prompts, print_edited
 from .steering.ends import MARK as STEERING
 from .steering.ends import print_steering
 
@@ -60,6 +61,7 @@ def status_of(store: RunStore) -> dict[str, Any]:
         "relations": store.count("relations"),
         "calls_kept": store.count("calls"),
         "changed": count_changed(store),
+        "prompts": {name: [one._asdict() for one in made] for name, made in edited_prompts(store).items()},
         "books": books_dict(books),
         "draws": store.mark(DRAWS),
         "steering": store.mark(STEERING),
@@ -132,6 +134,7 @@ def print_status(console: Console, status: dict[str, Any]) -> None:
     print_books(console, status["books"])
     print_people(console, status["people"])
     print_changed(console, status["changed"])
+    print_edited(console, status["prompts"])
     print_decisions(console, status["decisions"])
     table = Table(box=None, pad_edge=False, header_style="dim")
     for column in ("status", "reason", "items", "example"):

@@ -33,8 +33,9 @@ from .loop import Loop, Runner
 from .outcome import storable
 from .planning.planning import Plan
 from .planning.yields import MARK as DRAWS
-from .prepare import Prepared
+from .prepare import Prepared, versions_of
 from .progress import Progress
+from .prompt_versions import note_versions, versions_in
 from .returns import Returns
 from .rounds import Contexts, open_round
 from .sampling import sampled
@@ -86,6 +87,10 @@ class Run:
         progress.start(self.meter, target=self.spec.target, accepted=books.accepted)
         async with sampled(self, progress):
             with drained_by_signals(lambda: self._drain(progress)):
+                for line in await note_versions(
+                    self.store, versions_of(self.spec, self.prepared, versions_in(self.store))
+                ):
+                    progress.say(line)
                 await self.store.set_mark("stop", None)  # an earlier start's; should this one be killed, it has none
                 try:
                     stop = await self._phases(progress, books)

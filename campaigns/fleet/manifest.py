@@ -11,11 +11,10 @@ from typing import Any
 
 import orjson
 
-from ...agents.precedents import PROMPT as SHOWING
 from ...errors import ConfigError
 from ...graphs.flows.check import builder_of, infos_of
 from ...graphs.flows.picture import mermaid
-from ..prepare import Prepared
+from ..prepare import Prepared, versions_of
 from ..spec import CampaignSpec, with_files
 
 LEASE, RUN = "lease", "run"
@@ -28,18 +27,25 @@ def manifest_of(spec: CampaignSpec, prepared: Prepared) -> dict[str, Any]:
     changed function that it calls, or a value that it closes over, is not seen. Another Python minor version differs.
     """
     nodes = builder_of(prepared.flow).nodes
-    prompts = {info.prompt for node in nodes.values() for info in infos_of(node) if info.prompt} | {SHOWING}
+    versions = versions_of(
+        spec, prepared, () if all(any(infos_of(node)) for node in nodes.values()) else _own(prepared)
+    )
     return {
         "package": metadata.version("gristmill"),
         "recipe": spec.recipe,
         "options": with_files(orjson.loads(prepared.options.model_dump_json()), lambda name: Path(name).name),
         "flow": _digest(mermaid(prepared.flow)),
         "nodes": {name: _digest(_source(node.runnable)) for name, node in sorted(nodes.items())},
-        "prompts": {name: prepared.prompts.get(name).version for name in sorted(prompts)},
+        "prompts": versions,
         "kind": prepared.kind,
         "guards": {guard.name: guard.version for guard in prepared.guards},
         **({"embedder": spec.novelty.embedder} if spec.novelty.semantic or spec.contamination.semantic else {}),
     }
+
+
+def _own(prepared: Prepared) -> list[str]:
+    """All prompts of the user's folders: a node that tells nothing may ask any of them."""
+    return sorted({path.stem for folder in prepared.prompts.folders for path in folder.glob("*.md")})
 
 
 def told(manifest: Mapping[str, Any], *, lease: float, run: str) -> dict[str, Any]:
