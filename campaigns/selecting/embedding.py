@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from pathlib import Path
 
 from ...errors import ConfigError
@@ -34,8 +35,7 @@ async def embed(by: Wanted, texts: Sequence[str], spool: Path, *, task: str = "s
     if by.name == NONE:
         return None
     if by.model is None:
-        here = LocalEmbedder(by.name.removeprefix(LOCAL)) if by.name.startswith(LOCAL) else HashedEmbedder()
-        return await _embedded(here, by, texts, spool)
+        return await _embedded(_here(by.name), by, texts, spool)
     model = build(by.model, calls=None, budget=None, meter=(meter := Meter()))
     try:
         rows, told = await _embedded(ServedEmbedder(model, where=by.model.url, task=task), by, texts, spool)
@@ -44,6 +44,11 @@ async def embed(by: Wanted, texts: Sequence[str], spool: Path, *, task: str = "s
     spent = meter.total
     cost = f"; it cost ${spent.usd:.4f}, which is in no run's books" if spent.usd else ""
     return rows, told + cost
+
+
+@lru_cache(maxsize=1)  # a report asks several times, and a local model takes long to load
+def _here(name: str) -> Embedder:
+    return LocalEmbedder(name.removeprefix(LOCAL)) if name.startswith(LOCAL) else HashedEmbedder()
 
 
 async def _embedded(embedder: Embedder, by: Wanted, texts: Sequence[str], spool: Path) -> tuple[Matrix, str]:

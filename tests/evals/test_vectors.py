@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import sys
-import types
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from typing import Any
 
 import numpy as np
@@ -12,14 +10,13 @@ import orjson
 import pytest
 from mock_server import MockServer
 
-from gristmill.errors import BadReply, BudgetExceeded, ConfigError, ModelError, RequestRefused, Unreachable
+from gristmill.errors import BadReply, BudgetExceeded, ModelError, RequestRefused, Unreachable
 from gristmill.evals.duplicates import cells, semantic
 from gristmill.evals.duplicates.near import Twin
 from gristmill.evals.duplicates.semantic import semantic_duplicates, semantic_matches
 from gristmill.evals.duplicates.semantic_index import SemanticIndex
 from gristmill.evals.vectors.embedding import Embedder
 from gristmill.evals.vectors.hashed import HashedEmbedder
-from gristmill.evals.vectors.local import LIBRARY, LocalEmbedder
 from gristmill.evals.vectors.served import ServedEmbedder
 from gristmill.models.contract import Model
 from gristmill.models.factory import build
@@ -161,38 +158,6 @@ async def test_words_that_stand_everywhere_weigh_little_by_a_reference() -> None
     assert second[0] @ second[1] < first[0] @ first[1] - 0.1
     assert weighted.name != plain.name
     assert weighted.name == HashedEmbedder(reference).name
-
-
-class StandIn:
-    """As much of a sentence-transformers model as is asked of one: the library needs gigabytes of torch."""
-
-    def __init__(self, name: str) -> None:
-        if name == "missing":
-            raise OSError("no such model")
-        self.widths = [3, 3, 4]
-
-    def encode(self, texts: Sequence[str], **given: Any) -> Any:
-        assert given == {"batch_size": 64, "show_progress_bar": False, "convert_to_numpy": True}
-        return np.array([[len(text)] * self.widths[0] for text in texts], dtype=np.float32)
-
-
-async def test_a_local_model_is_loaded_when_it_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(ConfigError, match=r"pip install 'gristmill\[sentence-transformers\]'"):
-        LocalEmbedder("all-MiniLM-L6-v2")
-    module = types.ModuleType("sentence_transformers")
-    module.SentenceTransformer = StandIn  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, "sentence_transformers", module)
-    try:
-        embedder = LocalEmbedder("all-MiniLM-L6-v2")
-        rows = await embedder.embed(["abc", "", "d"])
-        assert lengths(rows) == [1.0, 0.0, 1.0]
-        embedder._model.widths = [4]
-        with pytest.raises(BadReply, match="gave 4 numbers for 'abc' and 3 before"):
-            await embedder.embed(["abc"])
-        with pytest.raises(ConfigError, match="cannot load 'missing'"):
-            LocalEmbedder("missing")
-    finally:
-        LIBRARY.__dict__.pop("SentenceTransformer", None)
 
 
 def planted(count: int, twins: int, width: int = 48, seed: int = 1) -> Any:
