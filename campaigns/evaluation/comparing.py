@@ -14,7 +14,7 @@ from ...evals.figure import Figure
 from ...evals.intervals import Z95, mean_figure, share_figure, student
 from ...evals.numeric import Matrix
 from .gathering import Gathered
-from .measuring import vector_figures
+from .measuring import vector_figures, whole_figures
 from .tallies import Price, Spread
 
 GROUPS = 10
@@ -48,6 +48,7 @@ def _rows(here: Gathered, there: Gathered, runs: bool) -> Iterator[Beside]:
         yield _prices("calls_per_accepted", here.calls, there.calls)
         if here.usd.paid or there.usd.paid:
             yield _prices("usd_per_accepted", here.usd, there.usd)
+        yield from _wholes(here, there)
         yield _means("drafts", here.drafts, there.drafts)
         yield _means("novelty", here.novelty, there.novelty)
     yield _means("words", here.words, there.words)
@@ -119,6 +120,14 @@ def _prices(name: str, mine: Price, other: Price) -> Beside:
         return Beside(*sides, Figure(name, value, mine.unit, note="one item has no interval"))
     half = Z95 * math.hypot(errors[0], errors[1])
     return Beside(*sides, Figure(name, value, mine.unit, value - half, value + half, mine.items + other.items))
+
+
+def _wholes(here: Gathered, there: Gathered) -> Iterator[Beside]:
+    """What the whole runs spent: totals, whose difference is exact."""
+    other = {figure.name: figure for figure in whole_figures(there)}
+    for mine in whole_figures(here):
+        if (theirs := other.get(mine.name)) is not None and mine.value is not None and theirs.value is not None:
+            yield Beside(mine, theirs, Figure(mine.name, mine.value - theirs.value, mine.unit, note="totals"))
 
 
 def _means(name: str, mine: Spread, other: Spread) -> Beside:

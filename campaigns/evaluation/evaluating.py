@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from ..selecting.wanted import AUTO, NONE, wanted
 from ..steering.curves import Curve, curves
 from .chosen import Chosen, selections_of
 from .comparing import Beside, compare, compare_diversity
-from .gathering import Gathered, gather
+from .gathering import MAPPED, Gathered, gather
 from .mapping import Map, map_of
 from .measuring import (
     Part,
@@ -25,10 +25,13 @@ from .measuring import (
     difficulty_part,
     diversity_part,
     drift_part,
+    known_of,
     missing_extra,
     yield_part,
 )
+from .naming import names_of
 from .sources import Run, Source, Texts
+from .tallies import Spent
 from .vectors import Seen, Vectors, drawn_texts
 
 CURVES = 12  # cells of which the page draws the novelty
@@ -71,6 +74,7 @@ class Report:
     side: Side
     map: Map
     curves: tuple[Curve, ...] = ()
+    names: Mapping[str, str] = field(default_factory=dict)  # of cells that are ids, what people call them
     contamination: Contamination | None = None
     selections: tuple[Chosen, ...] = ()
     against: Side | None = None
@@ -117,17 +121,20 @@ def evaluate(
 
 
 def _report(first: Source, other: Source | None, settings: Settings, vectors: Vectors, extra: str, note: str) -> Report:
-    side, map_ = _side(first, settings, vectors, extra)
+    mapped = MAPPED if other is None else MAPPED // 2
+    side = _side(first, settings, vectors, extra, mapped=mapped)
     there, beside = None, []
     if other is not None:
-        there, _ = _side(other, settings, vectors, extra, mapped=0)
+        there = _side(other, settings, vectors, extra, mapped=mapped)
         beside = compare(side.gathered, there.gathered, runs=first.kind == other.kind == "run")
         if not extra:
             beside += compare_diversity(_pair(side), _pair(there), seed=settings.seed)
+    drawn = tuple(curves(first.run, most=CURVES)) if first.run is not None else ()
     return Report(
         side,
-        map_,
-        tuple(curves(first.run, most=CURVES)) if first.run is not None else (),
+        map_of([one.gathered.mapped for one in (side, there) if one is not None], vectors, seed=settings.seed),
+        drawn,
+        names_of((curve.cell for curve in drawn), first.run) if first.run is not None else {},
         _contamination(first, settings),
         selections_of(first.run.folder) if isinstance(first, Run) else (),
         there,
@@ -136,11 +143,9 @@ def _report(first: Source, other: Source | None, settings: Settings, vectors: Ve
     )
 
 
-def _side(
-    source: Source, settings: Settings, vectors: Vectors, extra: str, *, mapped: int | None = None
-) -> tuple[Side, Map]:
-    sizes = {} if mapped is None else {"mapped": mapped}
-    found = gather(source, seed=settings.seed, **sizes)
+def _side(source: Source, settings: Settings, vectors: Vectors, extra: str, *, mapped: int) -> Side:
+    found = gather(source, known=known_of(source.run), mapped=mapped, seed=settings.seed)
+    found.whole = _whole(source, found)
     kept = found.texts.kept()
     texts = [one.text for one in kept]
     drawn = drawn_texts(texts, settings.sample, settings.seed)
@@ -150,15 +155,23 @@ def _side(
         cost_part(found),
         difficulty_part(found),
         *drift_part(found),
-        coverage_part(found, source.run),
+        coverage_part(found),
         diversity_part(
             texts, seen.matrix, extra=extra, unseen=seen.note, drawn=found.texts.note, sees=_sees(seen, texts)
         ),
     )
     if source.kind != "run":  # rows of a dataset were all accepted by whoever wrote it, and cost nobody knows what
         parts = parts[2:]
-    map_ = map_of(found.mapped, vectors, seed=settings.seed)
-    return Side(source.name, source.kind, found, parts, seen), map_
+    return Side(source.name, source.kind, found, parts, seen)
+
+
+def _whole(source: Source, found: Gathered) -> Spent | None:
+    """All that a run has spent, by the books that its budget is held to."""
+    spent = None if source.run is None else source.run.mark("spent")
+    if not spent:
+        return None
+    items = found.tokens.paid, found.usd.paid
+    return Spent(max(int(spent.get("tokens", 0)), int(items[0])), max(float(spent.get("usd", 0.0)), items[1]))
 
 
 def _sees(seen: Seen, texts: Sequence[str]) -> str:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from ...evals.folding import words
@@ -18,14 +18,16 @@ from ...storage.records import Item, Status
 from ...storage.returns import MARKS
 from ..selecting.reading import NOVELTY, scores_of
 from ..steering.outcomes import novelty_of
+from .growth import Growth
 from .sampling import Reservoir
 from .sources import answer_of, text_of
-from .tallies import Price, Spread
+from .tallies import Price, Spent, Spread
 
 TEXTS = 50_000  # accepted texts that wording is measured on, at most
 MAPPED = 2_000  # items of the map
 LINE = 160  # characters of an item that the map shows
 LONGEST = 20_000  # characters of a text that are measured
+NO_REASON = "no reason given"
 VALUES = 1_000  # values of an attribute that are counted by name
 
 
@@ -59,6 +61,9 @@ class Gathered:
     tokens: Price = field(default_factory=lambda: Price("tokens"))
     usd: Price = field(default_factory=lambda: Price("US dollars"))
     calls: Price = field(default_factory=lambda: Price("calls"))
+    spent: dict[tuple[str, str], Spent] = field(default_factory=dict)  # by status and first reason
+    whole: Spent | None = None  # all that the run has spent, also for no item; None where nobody knows
+    growth: Growth = field(default_factory=Growth)
     first: int = 0  # accepted without a refinement
     judged: int = 0  # accepted, and somebody looked whether it stands on its sources
     grounded: int = 0  # of those, the ones that do
@@ -75,9 +80,19 @@ class Gathered:
         return self.status[Status.ACCEPTED]
 
 
-def gather(items: Iterable[Item], *, texts: int = TEXTS, mapped: int = MAPPED, seed: int = 0) -> Gathered:
-    """Reads all items once; the samples are the same for the same items and seed."""
-    found = Gathered(texts=Reservoir(texts, seed), mapped=Reservoir(mapped, seed + 1))
+def gather(
+    items: Iterable[Item],
+    *,
+    known: Mapping[str, Collection[str]] | None = None,
+    texts: int = TEXTS,
+    mapped: int = MAPPED,
+    seed: int = 0,
+) -> Gathered:
+    """Reads all items once; the samples are the same for the same items and seed.
+
+    `known` are the chunks and entities that there are, of which the growth of the coverage counts those touched.
+    """
+    found = Gathered(growth=Growth(known or {}), texts=Reservoir(texts, seed), mapped=Reservoir(mapped, seed + 1))
     for item in items:
         _take(found, item)
     return found
@@ -88,17 +103,21 @@ def _take(found: Gathered, item: Item) -> None:
     found.status[item.status] += 1
     reason = item.reasons[0] if item.reasons else ""
     if not accepted:
-        found.reasons[item.status, reason or "no reason given"] += 1
+        found.reasons[item.status, reason or NO_REASON] += 1
     cells = tuple(cells_of(item))
     for name, value in cells:
         _count(found.tried, name, value)
     usage = item.usage
     found.tokens.add(usage.input_tokens + usage.output_tokens, accepted=accepted)
     found.calls.add(usage.calls, accepted=accepted)
-    found.usd.add(usage.usd if math.isfinite(usage.usd) else 0.0, accepted=accepted)
+    usd = usage.usd if math.isfinite(usage.usd) else 0.0
+    found.usd.add(usd, accepted=accepted)
+    how = (str(item.status.value), "" if accepted else reason or NO_REASON)
+    found.spent.setdefault(how, Spent()).add(usage.input_tokens + usage.output_tokens, usd)
     text = text_of(item)
     if accepted:
         _accept(found, item, cells, text)
+    found.growth.add(usage, usd, accepted=accepted, cells=found.cells)
     if text.strip():
         _keep(found.mapped, item, reason, cells, text)
 
@@ -108,6 +127,8 @@ def _accept(found: Gathered, item: Item, cells: tuple[tuple[str, str], ...], tex
         _count(found.cells, name, value)
     found.chunks.update(dict.fromkeys(item.chunks, 1))
     found.entities.update(dict.fromkeys(item.entities, 1))
+    found.growth.touch("chunk", item.chunks)
+    found.growth.touch("entity", item.entities)
     length = len(words(text))
     found.words.add(length)
     found.blank += not length

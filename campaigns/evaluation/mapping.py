@@ -16,7 +16,8 @@ DIMENSIONS = 8  # kinds of cells that points may be coloured by
 
 @dataclass(frozen=True)
 class Point:
-    """An item's place within [-1, 1], and what is shown of it; `cells` go by the map's `dimensions`."""
+    """An item's place within [-1, 1], and what is shown of it; `cells` go by the map's `dimensions`, `set` is 0 or, of
+    a set that stands beside another, 1."""
 
     x: float
     y: float
@@ -25,6 +26,7 @@ class Point:
     reason: str
     line: str
     cells: tuple[str, ...]
+    set: int = 0
 
 
 @dataclass(frozen=True)
@@ -38,26 +40,27 @@ class Map:
     note: str = ""
 
 
-def map_of(sample: Reservoir[Sampled], vectors: Vectors, *, seed: int = 0) -> Map:
-    """Returns the map of a sample of items that have a text."""
-    items = sample.kept()
-    if not items:
+def map_of(samples: Sequence[Reservoir[Sampled]], vectors: Vectors, *, seed: int = 0) -> Map:
+    """Returns the map of samples of items that have a text, those of all sets on one plane."""
+    kept = [(number, item) for number, sample in enumerate(samples) for item in sample.kept()]
+    of = sum(sample.seen for sample in samples)
+    if not kept:
         return Map(note="no item has a text")
-    seen = vectors.of([item.text for item in items])
+    seen = vectors.of([item.text for _, item in kept])
     if seen.matrix is None:
-        return Map(of=sample.seen, note=seen.note)
+        return Map(of=of, note=seen.note)
     shown: list[bool] = (seen.matrix != 0).any(axis=1).tolist()
-    items = [item for item, there in zip(items, shown, strict=True) if there]
-    if not items:
-        return Map(of=sample.seen, note="no text has a vector")
+    kept = [one for one, there in zip(kept, shown, strict=True) if there]
+    if not kept:
+        return Map(of=of, note="no text has a vector")
     places, how = plane(seen.matrix[shown], seed=seed)
-    dimensions = _dimensions(items)
+    dimensions = _dimensions([item for _, item in kept])
     points = tuple(
-        Point(x, y, item.id, item.status.value, item.reason, first_line(item.text), _cells(item, dimensions))
-        for item, (x, y) in zip(items, places.tolist(), strict=True)
+        Point(x, y, item.id, item.status.value, item.reason, first_line(item.text), _cells(item, dimensions), number)
+        for (number, item), (x, y) in zip(kept, places.tolist(), strict=True)
     )
-    drawn = f"; {len(points):,} of {sample.seen:,} items drawn" if len(points) < sample.seen else ""
-    return Map(points, dimensions, sample.seen, f"{how}; vectors: {seen.name}{drawn}")
+    drawn = f"; {len(points):,} of {of:,} items drawn" if len(points) < of else ""
+    return Map(points, dimensions, of, f"{how}; vectors: {seen.name}{drawn}")
 
 
 def first_line(text: str) -> str:

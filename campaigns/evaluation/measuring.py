@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from importlib import import_module
 
@@ -19,6 +19,7 @@ from ...evals.numeric import Matrix
 from ...storage.store import RunStore
 from .gathering import Gathered
 
+LISTED = {"chunk": "SELECT id FROM chunks WHERE place >= 0", "entity": "SELECT id FROM entities"}
 NEEDED = ("numpy", "rapidfuzz", "scipy", "sklearn")
 WORDED = ("distinct_2", "mtld", "compression_ratio", "self_bleu", "rouge_l_nearest", "rouge_l_novel")
 SEEN = ("vendi", "pairwise_distance", "nearest_distance", "cluster_entropy")
@@ -60,8 +61,19 @@ def cost_part(found: Gathered) -> Part:
     """What an accepted item took."""
     paid = found.usd.paid > 0
     usd = found.usd.figure("usd_per_accepted") if paid else Figure("usd_per_accepted", None, "US dollars", note=UNPAID)
-    figures = (found.tokens.figure("tokens_per_accepted"), found.calls.figure("calls_per_accepted"), usd)
-    return Part("cost", "Cost per accepted item", figures)
+    figures = [found.tokens.figure("tokens_per_accepted"), found.calls.figure("calls_per_accepted"), usd]
+    return Part("cost", "Cost per accepted item", (*figures, *whole_figures(found)))
+
+
+def whole_figures(found: Gathered) -> list[Figure]:
+    """All that the run has spent per accepted item, also for no item; nothing where nobody kept books."""
+    whole = found.whole
+    if whole is None or not found.accepted:
+        return []
+    tokens = Figure("run_tokens_per_accepted", whole.tokens / found.accepted, "tokens", of=found.accepted)
+    if not whole.usd > 0:
+        return [tokens]
+    return [tokens, Figure("run_usd_per_accepted", whole.usd / found.accepted, "US dollars", of=found.accepted)]
 
 
 UNPAID = "no call had a price; set `price_in` and `price_out` of the models"
@@ -85,28 +97,31 @@ def drift_part(found: Gathered) -> tuple[Part, ...]:
     return (Part("drift", "Drift of what was chosen", figures),) if figures else ()
 
 
-def coverage_part(found: Gathered, run: RunStore | None) -> Part:
+def coverage_part(found: Gathered) -> Part:
     """How much of the documents, of the graph, and of the cells that tasks drew the accepted items touch."""
-    return Part("coverage", "Coverage by accepted items", tuple(_covered(found, run)))
+    return Part("coverage", "Coverage by accepted items", tuple(_covered(found)))
 
 
-def _covered(found: Gathered, run: RunStore | None) -> Iterator[Figure]:
-    if run is not None:
-        for name, sql, counts in (
-            ("chunk", "SELECT id FROM chunks WHERE place >= 0", found.chunks),
-            ("entity", "SELECT id FROM entities", found.entities),
-        ):
-            known = [id for (id,) in run.rows(sql)]
-            if known:
-                yield from _even(counts, known, name)
+def known_of(run: RunStore | None) -> dict[str, frozenset[str]]:
+    """Returns the ids of a run's chunks and entities; of none of them nothing."""
+    if run is None:
+        return {}
+    listed = {name: frozenset(str(id) for (id,) in run.rows(sql)) for name, sql in LISTED.items()}
+    return {name: ids for name, ids in listed.items() if ids}
+
+
+def _covered(found: Gathered) -> Iterator[Figure]:
+    for name, counts in (("chunk", found.chunks), ("entity", found.entities)):
+        if known := found.growth.known.get(name):
+            yield from _even(counts, known, name)
     for name, tried in sorted(found.tried.items()):
         if len(tried) > 1:  # of one value there is nothing to cover
-            yield from _even(found.cells.get(name, Counter()), list(tried), name, note="of those that tasks drew")
+            yield from _even(found.cells.get(name, Counter()), tried, name, note="of those that tasks drew")
 
 
-def _even(counts: Counter[str], known: Sequence[str], name: str, note: str = "") -> Iterator[Figure]:
+def _even(counts: Counter[str], known: Collection[str], name: str, note: str = "") -> Iterator[Figure]:
     """As `evals.diversity.coverage.coverage` has it, from counts, and without numpy."""
-    inside = {value: counts[value] for value in known if counts[value]}
+    inside = {value: times for value, times in counts.items() if times and value in known}
     total, unit = sum(inside.values()), f"effective {name} values"
     yield Figure(f"{name}_coverage", len(inside) / len(known), "share", of=len(known), note=note)
     if not total:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_right
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,6 +12,7 @@ from ...evals.figure import Figure
 from ...evals.intervals import Z95, student
 
 BARS = 24
+SHARED = 20  # of what lies within 0 and 1
 
 
 @dataclass
@@ -66,27 +68,59 @@ class Spread:
         least = 0.0 if min(self.counts) >= 0 else -math.inf
         return Figure(name, mean, self.unit, max(least, mean - half), min(most, mean + half), self.count, note)
 
-    def as_dict(self) -> dict[str, Any]:
-        """Returns quantiles and bars as JSON values; each bar is (from, up to, count), the last one takes the rest."""
+    def as_dict(self, beside: Spread | None = None) -> dict[str, Any]:
+        """Returns quantiles and bars as JSON values; each bar is (from, up to, count), the last one takes the rest.
+
+        Bars are those of the values of `beside` too, so that the bars of two sets compare. `whole` says that the values
+        are whole numbers: a bar's first is its value then.
+        """
         if not self.count:
             return {"unit": self.unit, "n": 0, "bars": [], "note": "no item has it"}
         cuts = {name: self.quantile(share) for name, share in (("p5", 0.05), ("median", 0.5), ("p95", 0.95))}
-        return {"unit": self.unit, "n": self.count, "mean": self.mean, **cuts, "bars": self._bars(), "note": ""}
+        both = self if beside is None or not beside.count else Spread(self.unit, self.counts + beside.counts)
+        told = {"unit": self.unit, "n": self.count, "mean": self.mean, **cuts, "whole": both.whole}
+        return {**told, "bars": self._bars(both._edges()), "note": ""}
 
-    def _bars(self) -> list[list[float]]:
-        """Bars of one width over what lies under the 99th percentile; above it the last bar ends at the largest."""
+    @property
+    def whole(self) -> bool:
+        return all(isinstance(value, int) for value in self.counts)
+
+    @property
+    def _shares(self) -> bool:
+        """Whether all values are shares or scores within 0 and 1, which are shown on all of that scale."""
+        return self.unit in ("share", "score") and min(self.counts) >= 0 and max(self.counts) <= 1
+
+    def _edges(self) -> list[float]:
+        """The edges of bars of one width over what lies under the 99th percentile; the last ends at the largest."""
+        if self._shares and not self.whole:
+            return [place / SHARED for place in range(SHARED + 1)]
         low, high, most = min(self.counts), self.quantile(0.99), max(self.counts)
-        whole = all(isinstance(value, int) for value in self.counts)
         width = (high - low) / BARS or 0.05
-        if whole:
+        if self.whole:
             width = float(max(1, math.ceil((high - low + 1) / BARS)))
         number = int((high - low) // width) + 1
-        tall = [0] * number
-        for value, times in self.counts.items():
-            tall[min(number - 1, int((value - low) / width))] += times
         edges = [low + width * place for place in range(number)]
-        ends = [*edges[1:], max(edges[-1] + width, most + (1 if whole else 0))]
-        return [[start, end, count] for start, end, count in zip(edges, ends, tall, strict=True)]
+        return [*edges, max(edges[-1] + width, most + (1 if self.whole else 0))]
+
+    def _bars(self, edges: list[float]) -> list[list[float]]:
+        tall = [0] * (len(edges) - 1)
+        for value, times in self.counts.items():
+            tall[min(len(tall), bisect_right(edges, value)) - 1] += times
+        return [[start, end, count] for start, end, count in zip(edges[:-1], edges[1:], tall, strict=True)]
+
+
+@dataclass
+class Spent:
+    """Tokens and money, and how many items they went to."""
+
+    tokens: int = 0
+    usd: float = 0.0
+    items: int = 0
+
+    def add(self, tokens: int, usd: float) -> None:
+        self.tokens += tokens
+        self.usd += usd
+        self.items += 1
 
 
 @dataclass

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from itertools import islice
 from typing import Any
@@ -18,11 +18,13 @@ from .comparing import Beside, differs
 from .evaluating import Report, Side
 from .gathering import Gathered
 from .mapping import Map
+from .tallies import Spent, Spread
 from .trust import footnotes
 
 VERSION = 1
 CELLS = 40  # of a dimension
 MATCHES = 1_000
+NO_ITEM = "graph, attributes, dry run, pending tasks"
 Json = dict[str, Any]
 
 
@@ -31,11 +33,11 @@ def as_dict(report: Report) -> Json:
     there = report.against
     told = {
         "version": VERSION,
-        "set": _side(report.side),
-        "against": None if there is None else _side(there),
+        "set": _side(report.side, there),
+        "against": None if there is None else _side(there, report.side),
         "beside": [_beside(row) for row in report.beside],
         "map": _map(report.map),
-        "novelty": [_curve(curve) for curve in report.curves],
+        "novelty": [_curve(curve, report.names) for curve in report.curves],
         "contamination": None if report.contamination is None else _contamination(report.contamination),
         "selections": [_selection(one) for one in report.selections],
         "notes": list(report.notes),
@@ -56,7 +58,7 @@ def figure_dict(figure: Figure) -> Json:
     }
 
 
-def _side(side: Side) -> Json:
+def _side(side: Side, other: Side | None) -> Json:
     found, seen = side.gathered, side.seen
     return {
         "name": side.name,
@@ -69,8 +71,10 @@ def _side(side: Side) -> Json:
             for part in side.parts
         ],
         "reasons": list(_reasons(found)),
+        "spent": list(_spent(found)),
+        "growth": _growth(found),
         "cells": _cells(found),
-        "distributions": _distributions(found),
+        "distributions": _distributions(found, None if other is None else other.gathered),
     }
 
 
@@ -79,6 +83,37 @@ def _reasons(found: Gathered) -> Iterator[Json]:
     for (status, reason), count in [*counted, *found.reasons.most_common(CELLS)]:
         figure = share_figure(reason or "accepted", count, found.items)
         yield {"status": str(status), "reason": reason, "items": count, **_interval(figure)}
+
+
+def _spent(found: Gathered) -> Iterator[Json]:
+    """What it went to, per accepted item: accepted items themselves, items by why they were not, and no item."""
+    spent, whole = dict(found.spent), found.whole
+    if whole is not None:
+        rest = whole.tokens - found.tokens.paid, max(0.0, whole.usd - found.usd.paid)
+        if rest[0] > 0:
+            spent["no item", NO_ITEM] = Spent(int(rest[0]), rest[1])
+    for (status, reason), one in sorted(spent.items(), key=lambda pair: -pair[1].tokens)[
+        : CELLS if found.tokens.paid else 0
+    ]:
+        per = {"tokens_per_accepted": one.tokens / found.accepted if found.accepted else None}
+        yield {"status": status, "reason": reason, "items": one.items, "tokens": one.tokens, "usd": one.usd, **per}
+
+
+def _growth(found: Gathered) -> Json:
+    """Sums after so many items; `coverage` has for each dimension how many values are `known` and were touched."""
+    moments, growth = found.growth.moments(found.cells), found.growth
+    known = {name: len(ids) for name, ids in growth.known.items()}
+    known |= {name: len(tried) for name, tried in sorted(found.tried.items()) if len(tried) > 1}
+    return {
+        "items": [one.items for one in moments],
+        "accepted": [one.accepted for one in moments],
+        "tokens": [one.tokens for one in moments],
+        "usd": [one.usd for one in moments],
+        "coverage": {
+            name: {"known": count, "touched": [one.seen.get(name, 0) for one in moments]}
+            for name, count in known.items()
+        },
+    }
 
 
 def _cells(found: Gathered) -> Json:
@@ -100,10 +135,14 @@ def _interval(figure: Figure) -> Json:
     return {"share": figure.value, "low": figure.low, "high": figure.high}
 
 
-def _distributions(found: Gathered) -> Json:
+def _distributions(found: Gathered, other: Gathered | None) -> Json:
+    theirs = {} if other is None else _spreads(other)
+    return {name: spread.as_dict(theirs.get(name)) for name, spread in _spreads(found).items() if spread.count}
+
+
+def _spreads(found: Gathered) -> dict[str, Spread]:
     spreads = {"words": found.words, "steps": found.steps, "drafts": found.drafts, "novelty": found.novelty}
-    spreads |= {f"score_{name}": found.scores[name] for name in sorted(found.scores)}
-    return {name: spread.as_dict() for name, spread in spreads.items() if spread.count}
+    return spreads | {f"score_{name}": found.scores[name] for name in sorted(found.scores)}
 
 
 def _beside(row: Beside) -> Json:
@@ -121,15 +160,17 @@ def _map(map_: Map) -> Json:
             "reason": point.reason,
             "line": point.line,
             "cells": list(point.cells),
+            "set": point.set,
         }
         for point in map_.points
     ]
     return {"points": points, "dimensions": list(map_.dimensions), "of": map_.of, "how": map_.how, "note": map_.note}
 
 
-def _curve(curve: Curve) -> Json:
+def _curve(curve: Curve, names: Mapping[str, str]) -> Json:
     return {
         "cell": curve.cell,
+        "name": names.get(curve.cell, curve.cell),
         "tasks": curve.tasks,
         "accepted": curve.accepted,
         "points": [{"tasks": one.tasks, "novelty": one.novelty, "accepted": one.accepted} for one in curve.points],

@@ -8,10 +8,14 @@ SAYS = {
     "accepted_share": "Accepted items over all that ended, as people's decisions stand. It is a yield, not a quality: "
     "a lenient critic has a high one.",
     "first_draft_share": "Accepted items whose first draft was accepted. Items without drafts are left out.",
-    "tokens_per_accepted": "Tokens of all items, rejected ones too, over accepted items. Calls that the cache answered "
-    "count as they were first paid; tasks that are still pending are not in it.",
-    "calls_per_accepted": "Model calls of all items over accepted items.",
-    "usd_per_accepted": "Money of all items over accepted items, by the prices in the campaign file.",
+    "tokens_per_accepted": "Tokens of all items, rejected ones too, over accepted items. What was paid for no item is "
+    "in run tokens per accepted alone: the graph, attributes, pending tasks, and a dry run, whose replies cost an item "
+    "nothing.",
+    "calls_per_accepted": "Model calls of all items over accepted items, those that the cache answered too.",
+    "usd_per_accepted": "Money of all items over accepted items, by the prices in the campaign file; see tokens.",
+    "run_tokens_per_accepted": "All tokens that the run has paid for over its accepted items: a total, so without an "
+    "interval. What comes before the first item weighs less the longer a run goes on.",
+    "run_usd_per_accepted": "All money that the run has spent over its accepted items.",
     "words": "Length is no quality: judges like long answers, so look at it beside every score.",
     "steps": "Marked steps, else sentences, of the answer: an upper bound of inferences, not a measure of depth.",
     "drafts": "Drafts until an item was accepted: how hard the critic made it, not how hard the item is.",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from statistics import fmean
 
 from ...errors import ConfigError
@@ -64,8 +65,8 @@ def mtld(words: Sequence[str], threshold: float = THRESHOLD) -> float | None:
 def mtld_of(texts: Wording | Sequence[str], *, threshold: float = THRESHOLD, seed: int = 0) -> Figure:
     """MTLD of a set: of its texts one after the other, in a drawn order, so that neighbours are no near relations.
 
-    Unit: words. The mean over up to 20 disjoint groups of 2,000 words, with Student's interval; a smaller set is one
-    group without an interval. Cost: 40,000 words are read at most.
+    Unit: words; `of` counts the words read. The mean over up to 20 disjoint groups of 2,000 words, with Student's
+    interval; a smaller set is one group without an interval. Cost: 40,000 words are read at most.
     """
     wording = Wording.of(texts)
     if not wording.texts:
@@ -77,7 +78,8 @@ def mtld_of(texts: Wording | Sequence[str], *, threshold: float = THRESHOLD, see
         note = "; ".join(filter(None, [note, f"fewer than {SHORT} words, so unsteady"]))
     if len(values) > 1:
         note = "; ".join(filter(None, [note, f"{len(values)} groups of {GROUP_WORDS:,} words or more"]))
-    return mean_figure("mtld", values, unit="words", note=note, least=0.0, whole=len(values) == 1)
+    found = mean_figure("mtld", values, unit="words", note=note, least=0.0, whole=len(values) == 1)
+    return replace(found, of=sum(map(len, groups)))
 
 
 def compression_ratio(texts: Wording | Sequence[str]) -> Figure:

@@ -6,6 +6,7 @@ import math
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from statistics import fmean
 from typing import Any
 
@@ -51,12 +52,14 @@ def self_bleu(texts: Wording | Sequence[str], *, group: int = GROUP, groups: int
         return Figure("self_bleu", None, "share", note=ALONE if wording.texts else "no text with a word")
     mean_words = sum(map(len, wording.words)) / len(wording.words)
     groups = max(min(groups, 2), min(groups, int(GROUPED / (group * mean_words))))
-    values = [fmean(_bleus(part.words)) for part in wording.groups(group, groups, seed)]
+    drawn = list(wording.groups(group, groups, seed))
+    values = [fmean(_bleus(part.words)) for part in drawn]
     size = (
         f"{len(values)} groups of {group} texts" if len(values) > 1 else f"all {len(wording.texts)} texts as one group"
     )
     note = "; ".join(filter(None, [size, wording.note]))
-    return mean_figure("self_bleu", values, unit="share", note=note, least=0.0, most=1.0, whole=len(values) == 1)
+    found = mean_figure("self_bleu", values, unit="share", note=note, least=0.0, most=1.0, whole=len(values) == 1)
+    return replace(found, of=sum(len(part.texts) for part in drawn))
 
 
 def rouge_l_nearest(

@@ -11,11 +11,14 @@ from rich.text import Text
 
 Json = dict[str, Any]
 REASONS, MATCHES = 8, 8
+PIPED = 240  # characters of a line that nobody looks at in a window: no figure is cut
 
 
 def print_report(console: Console, told: Json) -> None:
     """Prints what `as_dict` returned: every figure with its interval and how many it stands on."""
     side, there = told["set"], told["against"]
+    if not console.is_terminal:
+        console.width = PIPED
     console.print(Text(f"{side['name']}: {_counts(side)}", style="bold"))
     for note in told["notes"]:
         console.print(Text(note, style="yellow"))
@@ -39,6 +42,8 @@ def _counts(side: Json) -> str:
 def _figures(parts: Iterable[tuple[str, list[Json]]]) -> Group:
     table, notes = _table("", "value", "95% interval", "n"), dict[str, int]()
     for title, figures in parts:
+        if not figures:
+            continue
         table.add_row(Text(title, style="bold"))
         for one in figures:
             count = f"{one['n']:,}" if one["n"] else ""
@@ -58,7 +63,7 @@ def _told(notes: dict[str, int]) -> list[Text]:
 def _table(*heads: str) -> Table:
     table = Table(box=None, pad_edge=False, header_style="dim")
     for place, head in enumerate(heads):
-        table.add_column(head, justify="right" if head and place else "left", no_wrap=bool(head) or not place)
+        table.add_column(head, justify="right" if head and place else "left", overflow="fold")
     return table
 
 

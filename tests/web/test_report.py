@@ -47,7 +47,21 @@ async def test_every_part_is_on_the_page(opened: Open, report: Path) -> None:
     assert "exam.jsonl" in whole
     for mark in await page.locator("sup a").all():
         assert await page.locator((await mark.get_attribute("href")) or "#").count() == 1
-    assert await page.locator("figure canvas").count() >= 5
+    assert await page.locator("figure canvas").count() >= 7
+    for part in ("Cost per accepted item", "Coverage by accepted items"):
+        assert await page.locator("section", has_text=part).locator("figure canvas").count() >= 1, part
+    rows = page.locator("section", has_text="Side by side").locator("tbody tr")
+    assert await rows.count() == await page.evaluate("data.beside.length")
+    assert await rows.locator(".pair").count() >= 8
+
+
+async def test_figures_fit_a_telephone(opened: Open, report: Path) -> None:
+    page = await opened(report, size=(400, 800))
+    for part in ("Yield", "Cost per accepted item", "Length, difficulty", "Coverage by", "Diversity"):
+        tables = page.locator("section", has=page.get_by_role("heading", name=part)).locator(".scroll")
+        hidden = await tables.evaluate_all("all => all.map((one) => one.scrollWidth - one.clientWidth)")
+        assert hidden, part
+        assert max(hidden) <= 1, part
 
 
 async def test_the_map_says_what_is_pointed_at(opened: Open, report: Path) -> None:

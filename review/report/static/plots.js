@@ -59,7 +59,9 @@ function nearestPoint(canvas, points, x, y) {
   return best;
 }
 
-const axis = (label) => ({
+const WHOLE = [1, 2, 5].flatMap((step) => Array.from({ length: 12 }, (_, power) => step * 10 ** power)).sort((one, other) => one - other);
+
+const axis = (label, whole = false) => ({
   label,
   labelSize: 18,
   size: 42,
@@ -68,40 +70,45 @@ const axis = (label) => ({
   ticks: { stroke: shade("--line"), width: 1 },
   font: "11px system-ui, sans-serif",
   labelFont: "11px system-ui, sans-serif",
+  ...(whole ? { incrs: WHOLE } : {}),
 });
 
-/** Lines over one range of x: `lines` are {label, values, shade}, values may have holes. */
-function drawLines(holder, xs, lines, { x, y, height = 220, top = null }) {
+/** Lines over x from 0 on: `lines` are {label, xs, values, shade, dash}, values may have holes. */
+function drawLines(holder, lines, { x, y, height = 220, top = null }) {
+  const most = Math.max(1, ...lines.flatMap((line) => line.xs));
   return new uPlot(
     {
       width: Math.max(160, holder.clientWidth),
       height,
-      scales: { x: { time: false }, ...(top === null ? {} : { y: { range: [0, top] } }) },
-      axes: [{ ...axis(x), size: 34 }, axis(y)],
-      series: [{ label: x }, ...lines.map((line) => ({ label: line.label, stroke: shade(line.shade), width: 2, spanGaps: true, points: { show: xs.length < 2 } }))],
-      legend: { show: lines.length > 1 },
+      scales: { x: { time: false, range: [0, most] }, y: { range: top === null ? (_, __, high) => [0, (high || 1) * 1.05] : [0, top] } },
+      axes: [{ ...axis(x, true), size: 34 }, { ...axis(y), size: 56 }],
+      series: [{ label: x }, ...lines.map((line) => ({ label: line.label, stroke: shade(line.shade), width: 2, dash: line.dash ? [6, 4] : undefined, spanGaps: true, points: { show: line.xs.length < 2 } }))],
+      legend: { show: false },
       cursor: { y: false, drag: { x: false, y: false } },
     },
-    [xs, ...lines.map((line) => line.values)],
+    uPlot.join(lines.map((line) => [line.xs, line.values])),
     holder,
   );
 }
 
-/** Bars: each is [from, up to, count]; the last one takes the rest. */
-function drawBars(holder, bars, { x, height = 170 }) {
-  const width = bars[0][1] - bars[0][0] || 1;
-  const middles = bars.map((bar, place) => bars[0][0] + width * (place + 0.5));
+/** Bars of one or two sets of values with the same edges: each is [from, up to, height]; the last one takes the rest. */
+function drawBars(holder, sets, { x, y = "items", whole = false, height = 170 }) {
+  const [first] = sets;
+  const width = first.bars[0][1] - first.bars[0][0] || 1;
+  const start = first.bars[0][0] - (whole ? 0.5 : 0); // the bar of a whole number stands over it
+  const middles = first.bars.map((_, place) => start + width * (place + 0.5));
+  const shape = sets.length === 1 ? [{ size: [0.92, 60] }] : [{ size: [0.44, 30], align: -1 }, { size: [0.44, 30], align: 1 }];
   return new uPlot(
     {
       width: Math.max(160, holder.clientWidth),
       height,
-      scales: { x: { time: false, range: [bars[0][0], bars[0][0] + width * bars.length] }, y: { range: (_, __, most) => [0, Math.max(1, most * 1.05)] } },
-      axes: [{ ...axis(x), size: 34 }, { ...axis("items"), size: 50 }],
-      series: [{}, { label: "items", stroke: shade("--c0"), fill: shade("--c0"), width: 0, paths: uPlot.paths.bars({ size: [0.92, 60] }), points: { show: false } }],
+      scales: { x: { time: false, range: [start, start + width * first.bars.length] }, y: { range: (_, __, most) => [0, (most || 1) * 1.05] } },
+      axes: [{ ...axis(x, whole), size: 34 }, { ...axis(y, sets.length === 1), size: 50 }],
+      series: [{}, ...sets.map((set, place) => ({ label: set.label, stroke: shade(set.shade), fill: shade(set.shade), width: 0, paths: uPlot.paths.bars(shape[place]), points: { show: false } }))],
       legend: { show: false },
       cursor: { show: false },
     },
-    [middles, bars.map((bar) => bar[2])],
+    [middles, ...sets.map((set) => set.bars.map((bar) => bar[2]))],
     holder,
   );
 }

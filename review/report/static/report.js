@@ -22,12 +22,15 @@ function num(value) {
   return Math.abs(value) >= 1000 ? whole.format(Math.round(value)) : String(Number(value.toPrecision(4)));
 }
 const interval = (one) => (one.low === null || one.low === undefined ? "" : `${num(one.low)} to ${num(one.high)}`);
-const words = (name) => name.replaceAll("_", " ");
+const SAID = [[/^rouge_l/, "ROUGE-L"], [/^self_bleu/, "self-BLEU"], [/^mtld/, "MTLD"], [/^vendi/, "Vendi score"], [/^distinct_(\d)/, "distinct-$1"], [/usd/, "US dollars"]];
+const words = (name) => SAID.reduce((said, [what, how]) => said.replace(what, how), name).replaceAll("_", " ");
+const HERE = "--c0", THERE = "--c2"; // of two sets side by side
+const sets = data.against ? [{ told: side, label: "here", shade: HERE }, { told: data.against, label: "there", shade: THERE }] : [{ told: side, label: "items", shade: HERE }];
 
 /** A panel whose marks lead to its own foot: what each figure means, and what its note says. */
 function panel(title, { wide = false, lead = "" } = {}) {
   const box = el("section", { class: wide ? "panel wide" : "panel" }, el("h2", {}, title), lead ? el("p", { class: "dim" }, lead) : null);
-  const number = document.querySelectorAll("#content > section").length;
+  const number = document.querySelectorAll("#content section").length;
   const feet = new Map();
   document.getElementById("content").append(box);
   const mark = (text) => {
@@ -67,10 +70,13 @@ function measure(share, low, high, bad = false) {
 
 function head() {
   const there = data.against;
-  const counts = Object.entries(side.status).map(([name, count]) => `${whole.format(count)} ${name}`).join(", ");
+  const counted = ({ kind, items, status }) => {
+    if (kind !== "run") return `${whole.format(items)} ${kind === "dataset" ? "rows" : "texts"}`;
+    return `${whole.format(items)} items: ${Object.entries(status).map(([name, count]) => `${whole.format(count)} ${name}`).join(", ")}`;
+  };
   document.getElementById("title").textContent = there ? `${side.name} beside ${there.name}` : side.name;
   document.getElementById("told").textContent =
-    `${whole.format(side.items)} items: ${counts}. Vectors: ${side.vectors.made_by || side.vectors.note}.` + (there ? ` Beside it ${whole.format(there.items)} items.` : "");
+    `${counted(side)}. Vectors: ${side.vectors.made_by || side.vectors.note}.` + (there ? ` Beside it ${counted(there)}.` : "");
   if (data.notes.length) {
     const { box } = panel("What to know first", { wide: true });
     box.append(el("ul", {}, ...data.notes.map((note) => el("li", {}, note))));
@@ -86,7 +92,59 @@ function figures(part) {
     one.n ? whole.format(one.n) : "",
   ]);
   box.append(table([["figure"], ["value", "n"], ["95% interval", "n"], ["n", "n"]], rows));
+  if (part.name === "cost") cost(box);
+  if (part.name === "coverage") coverage(box);
   close();
+}
+
+function figure(box, told) {
+  const holder = el("figure", {}, el("figcaption", {}, told));
+  box.append(holder);
+  return holder;
+}
+
+/** What an accepted item took, so far; and to what it went. */
+function cost(box) {
+  const priced = sets.every(({ told }) => told.kind !== "run" || told.growth.usd.at(-1));
+  const [name, unit] = priced ? ["usd", "US dollars"] : ["tokens", "tokens"];
+  const lines = sets.filter(({ told }) => told.kind === "run" && told.growth.accepted.at(-1)).map((set) => {
+    const { items, accepted } = set.told.growth;
+    return { label: set.label, xs: items, values: set.told.growth[name].map((sum, at) => (accepted[at] ? sum / accepted[at] : null)), shade: set.shade, dash: set.shade === THERE };
+  });
+  if (lines.length) {
+    const holder = figure(box, `${unit} an accepted item: of all items so far, over those accepted so far`);
+    keep(holder, () => drawLines(holder, lines, { x: "items that have ended", y: unit, height: 190 }));
+    holder.after(key(lines));
+  }
+  if (!side.spent.length) return;
+  const whole = side.spent.reduce((sum, row) => sum + row.tokens, 0);
+  const rows = side.spent.map((row) => [
+    row.status === "accepted" ? "accepted items themselves" : row.status === "no item" ? row.reason : `${row.reason} (${row.status})`,
+    measure(row.tokens / whole, null, null, row.status !== "accepted"),
+    `${num((100 * row.tokens) / whole)}%`,
+    num(row.tokens_per_accepted),
+  ]);
+  box.append(el("h3", {}, "What it went to, tokens an accepted item"), table([["what"], ["of all tokens", "bar"], ["share", "n"], ["tokens", "n"]], rows));
+}
+
+/** How much accepted items touch, the more of them there are. */
+function coverage(box) {
+  const names = Object.entries(side.growth.coverage).sort((one, other) => other[1].known - one[1].known).map(([name]) => name).slice(0, sets.length > 1 ? 3 : 6);
+  const lines = sets.flatMap(({ told, label, shade: of }) => names.filter((name) => told.growth.coverage[name] && told.growth.items.length).map((name) => {
+    const { known, touched } = told.growth.coverage[name];
+    const said = `${words(name)} (${whole.format(known)})`;
+    return { label: sets.length > 1 ? `${said} ${label}` : said, xs: told.growth.accepted, values: touched.map((count) => count / known), shade: `--c${2 * names.indexOf(name) % 10}`, dash: of === THERE };
+  })).map(rising);
+  if (!lines.length) return;
+  const holder = figure(box, "touched by accepted items, of those that there are (in brackets)");
+  keep(holder, () => drawLines(holder, lines, { x: "accepted items", y: "share touched", top: 1.02 }));
+  holder.after(key(lines));
+}
+
+/** A line with each x once, the last value of it, from 0 on. */
+function rising(line) {
+  const values = new Map([[0, 0], ...line.xs.map((x, at) => [x, line.values[at]])]);
+  return { ...line, xs: [...values.keys()], values: [...values.values()] };
 }
 
 function map() {
@@ -97,7 +155,7 @@ function map() {
     return;
   }
   box.querySelector("h2").append(mark(data.footnotes.map));
-  const tints = ["status", "reason", ...dimensions];
+  const tints = [...(data.against ? ["set"] : []), "status", "reason", ...dimensions];
   const choice = el("select", { id: "tint" }, ...tints.map((name) => el("option", { value: name }, words(name))));
   const canvas = el("canvas", { class: "picture", tabindex: "0", role: "img", "aria-label": `${points.length} items as points of a plane; arrow keys go from one to the next` });
   const tip = el("div", { class: "tip", hidden: true, role: "status" });
@@ -106,6 +164,7 @@ function map() {
   let [values, chosen] = [new Map(), null];
   const valueOf = (point) => {
     const name = choice.value;
+    if (name === "set") return point.set ? "there" : "here";
     if (name === "status") return point.status;
     return (name === "reason" ? point.reason : point.cells[dimensions.indexOf(name)]) || "(none)";
   };
@@ -114,14 +173,15 @@ function map() {
     const counts = new Map();
     points.forEach((point) => counts.set(valueOf(point), (counts.get(valueOf(point)) || 0) + 1));
     const ranked = [...counts].sort((one, other) => other[1] - one[1]);
-    const order = choice.value === "status" ? ["accepted", "rejected", "failed"] : null;
+    const order = { status: ["accepted", "rejected", "failed"], set: ["here", "there"] }[choice.value];
+    const fixed = { status: [0, 1, 6], set: [0, 2] }[choice.value];
     if (order) ranked.sort((one, other) => order.indexOf(one[0]) - order.indexOf(other[0]));
-    values = new Map(ranked.map(([name, count], place) => [name, { place: order ? [0, 1, 6][order.indexOf(name)] : place, count }]));
+    values = new Map(ranked.map(([name, count], place) => [name, { place: order ? fixed[order.indexOf(name)] : place, count }]));
     const shown = ranked.slice(0, ranked.length > 10 ? 9 : 10);
     const rest = ranked.slice(shown.length).reduce((sum, [, count]) => sum + count, 0);
     legend.replaceChildren(...[...shown, ...(rest ? [[`${ranked.length - shown.length} others`, rest]] : [])].map(([name, count], place) => {
       const dot = el("i");
-      dot.style.background = `var(--c${values.has(name) ? Math.min(9, values.get(name).place) : 9})`;
+      dot.style.color = `var(--c${values.has(name) ? Math.min(9, values.get(name).place) : 9})`;
       return el("li", {}, dot, `${name} (${whole.format(count)})`);
     }));
     draw();
@@ -155,8 +215,8 @@ function map() {
 function reasons() {
   if (!side.reasons.length || side.kind !== "run") return;
   const { box } = panel("Acceptance by reason");
-  const rows = side.reasons.map((row) => [row.reason || "accepted", row.status, whole.format(row.items), measure(row.share, row.low, row.high, row.status !== "accepted"), `${num(100 * row.share)}%`, `${num(100 * row.low)} to ${num(100 * row.high)}`]);
-  box.append(table([["reason"], ["status"], ["items", "n"], ["of all", "bar"], ["", "n"], ["95%", "n"]], rows));
+  const rows = side.reasons.map((row) => [row.reason || "accepted", row.status, whole.format(row.items), measure(row.share, row.low, row.high, row.status !== "accepted"), `${num(100 * row.share)}%`, `${num(100 * row.low)} to ${num(100 * row.high)}%`]);
+  box.append(table([["reason"], ["status"], ["items", "n"], ["of all", "bar"], ["share", "n"], ["95% interval", "n"]], rows));
 }
 
 function novelty() {
@@ -164,20 +224,21 @@ function novelty() {
   const { box, mark, close } = panel("Novelty over time", { wide: true, lead: "mean of the tasks that ended in each stretch: a duplicate is 0, an accepted item what its gate measured, 1 without a gate" });
   box.querySelector("h2").append(mark(data.footnotes.novelty));
   const all = data.novelty[0].points;
+  const ends = all.map((one) => one.tasks);
   const grid = el("div", { class: "plots" });
-  const holders = [["novelty of all tasks", "novelty"], ["accepted of all tasks", "accepted"]].map(([label, name]) => {
+  const holders = [["novelty of the tasks of each stretch", "novelty"], ["share of them that was accepted", "accepted"]].map(([label, name]) => {
     const holder = el("figure", {}, el("figcaption", {}, label));
     grid.append(holder);
     return [holder, name];
   });
   box.append(grid);
-  holders.forEach(([holder, name], place) => keep(holder, () => drawLines(holder, all.map((one) => one.tasks), [{ label: name, values: all.map((one) => one[name]), shade: `--c${place * 2}` }], { x: "tasks", y: "share", top: 1.02 })));
+  holders.forEach(([holder, name], place) => keep(holder, () => drawLines(holder, [{ label: name, xs: ends, values: all.map((one) => one[name]), shade: `--c${place * 2}` }], { x: "tasks that have ended", y: place ? "share accepted" : "novelty", top: 1.02 })));
   const rows = data.novelty.map((one) => {
     const last = one.points.findLast((point) => point.novelty !== null);
     const first = one.points.find((point) => point.novelty !== null);
-    return [one.cell, whole.format(one.tasks), whole.format(one.accepted), num(first?.novelty), num(last?.novelty), measure(last?.novelty ?? 0, null, null)];
+    return [one.name, whole.format(one.tasks), whole.format(one.accepted), num(first?.novelty), num(last?.novelty), measure(last?.novelty ?? 0, null, null)];
   });
-  box.append(table([["cell"], ["tasks", "n"], ["accepted", "n"], ["first", "n"], ["newest", "n"], ["", "bar"]], rows));
+  box.append(table([["cell"], ["tasks", "n"], ["accepted", "n"], ["first", "n"], ["newest", "n"], ["newest novelty", "bar"]], rows));
   close();
 }
 
@@ -197,14 +258,49 @@ function distributions() {
   const grid = el("div", { class: "plots" });
   box.append(grid);
   const holders = names.map((name) => {
-    const one = side.distributions[name];
-    const told = `${words(name)}: median ${num(one.median)} ${one.unit}, 5% to 95%: ${num(one.p5)} to ${num(one.p95)}, n ${whole.format(one.n)}`;
-    const holder = el("figure", {}, el("figcaption", {}, told));
-    grid.append(holder);
-    return [holder, one];
+    const shown = sets.map((set) => ({ ...set, one: set.told.distributions[name] })).filter(({ one }) => one);
+    const { unit, whole: ints } = shown[0].one;
+    const told = shown.map(({ one, label }) => `${shown.length > 1 ? `${label} ` : ""}median ${num(one.median)}, 5% to 95%: ${num(one.p5)} to ${num(one.p95)}, n\u00a0${whole.format(one.n)}`);
+    const holder = figure(grid, `${words(name)}: ${told.join("; ")}`);
+    const bars = shown.map(({ one, label, shade: of }) => ({ label, shade: of, bars: shown.length > 1 ? one.bars.map(([from, to, count]) => [from, to, (100 * count) / one.n]) : one.bars }));
+    return [holder, bars, { x: unit, y: shown.length > 1 ? "% of items" : "items", whole: ints }];
   });
   // Once all stand in their columns: one drawn before would be as wide as the room that it had alone.
-  holders.forEach(([holder, one]) => keep(holder, () => drawBars(holder, one.bars, { x: one.unit })));
+  holders.forEach(([holder, bars, told]) => keep(holder, () => drawBars(holder, bars, told)));
+  if (sets.length > 1) box.append(setKey());
+}
+
+/** Which colour is which; nothing of one line alone. */
+function key(lines) {
+  if (lines.length < 2) return "";
+  return el("ul", { class: "legend", "aria-label": "Colours" }, ...lines.map(({ label, shade: of, dash }) => {
+    const dot = el("i", { class: dash ? "dash" : "" });
+    dot.style.color = `var(${of})`;
+    return el("li", {}, dot, label);
+  }));
+}
+
+const setKey = () => key(sets.map(({ told, label, shade: of }) => ({ label: `${label}: ${told.name}`, shade: of })));
+
+/** Both values of a figure on a scale of their own, with their intervals. */
+function pair(row) {
+  const both = [row.here, row.there];
+  const ends = both.flatMap((one) => [one.value, one.low, one.high]).filter((value) => value !== null && value !== undefined);
+  if (!ends.length) return "";
+  const low = Math.min(...ends);
+  const wide = Math.max(...ends) - low || 1;
+  const at = (value) => `${4 + (92 * (value - low)) / wide}%`;
+  const box = el("span", { class: "pair", "aria-hidden": "true" });
+  both.forEach((one, place) => {
+    if (one.value === null) return;
+    const line = el("b", { class: place ? "there" : "here" });
+    line.style.left = at(one.low ?? one.value);
+    line.style.width = `${(92 * ((one.high ?? one.value) - (one.low ?? one.value))) / wide}%`;
+    const dot = el("i", { class: place ? "there" : "here" });
+    dot.style.left = at(one.value);
+    box.append(line, dot);
+  });
+  return box;
 }
 
 function cells() {
@@ -212,23 +308,25 @@ function cells() {
     if (rows.length < 2) continue;
     const { box, close } = panel(`Cells: ${words(name)}`, { lead: "accepted of what was tried; with the 95% interval" });
     const shown = rows.map((row) => [row.cell, whole.format(row.accepted), whole.format(row.tried), measure(row.share, row.low, row.high), `${num(100 * row.share)}%`]);
-    box.append(table([["cell"], ["accepted", "n"], ["tried", "n"], ["", "bar"], ["", "n"]], shown));
+    box.append(table([["cell"], ["accepted", "n"], ["tried", "n"], ["of tried", "bar"], ["share", "n"]], shown));
     close();
   }
 }
 
 function beside() {
   if (!data.against) return;
-  const { box, mark, close } = panel(`Side by side: ${side.name} and ${data.against.name}`, { wide: true });
+  const { box, mark, close } = panel(`Side by side: ${side.name} and ${data.against.name}`, { wide: true, lead: "dots are values, lines their 95% intervals; each row has a scale of its own" });
   box.querySelector("h2").append(mark(data.footnotes.difference) || "");
+  box.append(setKey());
   const rows = data.beside.map((row) => [
     [words(row.name), mark(data.footnotes[row.name]), mark(row.here.note || row.there.note), mark(row.difference.note)].filter(Boolean),
+    pair(row),
     `${num(row.here.value)} ${row.here.value === null ? "" : row.unit}`, interval(row.here),
     num(row.there.value), interval(row.there),
     num(row.difference.value), interval(row.difference),
     el("span", { class: "more" }, row.differs),
   ]);
-  box.append(table([["figure"], ["here", "n"], ["95%", "n"], ["there", "n"], ["95%", "n"], ["difference", "n"], ["95%", "n"], [""]], rows));
+  box.append(table([["figure"], ["both", "both"], ["here", "n"], ["95%", "n"], ["there", "n"], ["95%", "n"], ["difference", "n"], ["95%", "n"], ["here is"]], rows));
   close();
 }
 
@@ -254,15 +352,26 @@ function selections() {
   }
 }
 
+/** Panels one below the other in a column of their own, so that a tall neighbour leaves no hole. */
+function stacked(...makers) {
+  const content = document.getElementById("content");
+  const before = content.children.length;
+  makers.forEach((make) => make());
+  const made = [...content.children].slice(before);
+  if (made.length) content.append(el("div", { class: "stack" }, ...made));
+}
+
+const of = (...names) => side.parts.filter((part) => names.includes(part.name) && part.figures.length).map((part) => () => figures(part));
+
 head();
 beside();
 map();
-side.parts.filter((part) => part.figures.length).forEach(figures);
-reasons();
+stacked(...of("yield"), reasons, ...of("difficulty", "drift"));
+stacked(...of("cost", "coverage"));
+stacked(...of("diversity"));
+stacked(cells, selections);
 novelty();
 distributions();
-cells();
-selections();
 contamination();
 
 document.querySelectorAll("#content table").forEach((one) => {
