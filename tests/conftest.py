@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from harness import Wire
 from isolation import CANARY, KEYS, PROXIES, NetworkTouched, is_loopback
+from places import TESTS
 from postgres_server import PostgresServer
 from processes import Start, starting
 from redis_server import RedisServer
@@ -27,6 +28,16 @@ sys.dont_write_bytecode = False
 # Tests run beside each other: one thread each for linear algebra. More wait for each other spinning, and on a busy
 # machine a matrix of 1,000 x 1,000 takes a hundred times as long.
 os.environ.update(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1")
+
+
+WAITING = ("faults", "fleet", "web", "campaigns")  # folders whose tests mostly wait: for leases, servers, a browser
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begins with the tests that wait, so that others use the processors beside them and none is left for the end."""
+    places = {TESTS / folder: place for place, folder in enumerate(WAITING)}
+    items.sort(key=lambda item: places.get(item.path.parent, len(places)))
 
 
 @pytest.hookimpl(wrapper=True)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import pytest
 from harness import accepting, assert_accounted, in_process, write_campaign
+from in_process import typed
 from isolation import CANARY
 from mock_server import MockServer
 from processes import Start
@@ -42,17 +44,17 @@ async def test_a_broken_server_ends_every_row_with_a_reason(tmp_path: Path) -> N
     ],
 )
 async def test_a_model_that_cannot_work_is_refused_before_spending(
-    tmp_path: Path, gristmill: Start, change: dict[str, str], words: tuple[str, ...]
+    tmp_path: Path, change: dict[str, str], words: tuple[str, ...]
 ) -> None:
     async with MockServer(key=f"sk-{CANARY}-right", models=("mock",)) as server:
         model = {"api_key_env": "RIGHT_KEY", **change}
         path = write_campaign(tmp_path, server, 5, model=model)
         keys = {"RIGHT_KEY": f"sk-{CANARY}-right", "WRONG_KEY": f"sk-{CANARY}-wrong"}
-        code, out, err = await (await gristmill("run", path, **keys)).ended()
-        assert code == 1
+        done = await asyncio.to_thread(typed, "run", path, cwd=tmp_path, **keys)
+        assert done.returncode == 1
         for word in words:
-            assert word in err
-        assert CANARY not in out + err
+            assert word in done.stderr
+        assert CANARY not in done.stdout + done.stderr
         assert not [entry for entry in server.log if entry.status == 200 and "chat" in entry.path]
 
 
@@ -65,8 +67,9 @@ async def test_a_key_reaches_no_artefact(tmp_path: Path, gristmill: Start) -> No
         path = write_campaign(tmp_path, server, 30, model={"api_key_env": "CANARY_KEY"})
         code, out, err = await (await gristmill("run", path, CANARY_KEY=secret)).ended()
         assert code == 0, err
-        wrong = await (await gristmill("doctor", path, CANARY_KEY=f"sk-{CANARY}-wrong-987654")).ended()
-        assert CANARY not in out + err + wrong[1] + wrong[2]
+        wrong = await asyncio.to_thread(typed, "doctor", path, cwd=tmp_path, CANARY_KEY=f"sk-{CANARY}-wrong-987654")
+        assert wrong.returncode == 1
+        assert CANARY not in out + err + wrong.stdout + wrong.stderr
         searched = files_under(tmp_path)
         assert any(found.name == "run.sqlite3" for found in searched)
         for found in searched:

@@ -6,7 +6,6 @@ import asyncio
 import json
 import re
 import socket
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from typing import Any
 import pytest
 from evaluated_runs import figures
 from evaluated_runs import typed as evaluated
+from in_process import typed
 from made_runs import made
 from mock_server import MockServer
 from review_items import put
@@ -215,19 +215,12 @@ async def test_a_real_campaign_leaves_behind_what_its_report_needs(tmp_path: Pat
             f'[models.bge]\nmodel = "openai_api/bge"\nbase_url = "{server.url}"\n\n'
             f'[novelty]\nembedder = "bge"\nsemantic = 0.97\n'
         )
-        done = await asyncio.to_thread(_cli, tmp_path, "run", "mill.toml", "--plain")
+        done = await asyncio.to_thread(typed, "run", "mill.toml", "--plain", cwd=tmp_path)
         assert done.returncode == 0, done.stderr
-        done = await asyncio.to_thread(_cli, tmp_path, "eval", "mill.toml")
+        done = await asyncio.to_thread(typed, "eval", "mill.toml", cwd=tmp_path)
         assert done.returncode == 0, done.stderr
     found = report_of(tmp_path / "runs" / "mill")
     assert found["set"]["vectors"]["made_by"].endswith("the embedder of the campaign 'mill'")
     store = RunStore.read(tmp_path / "runs" / "mill")
     assert store.books().accepted >= 1
     store.close_reading()
-
-
-def _cli(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "gristmill.cli", *arguments], cwd=folder, capture_output=True, text=True, timeout=180,
-        check=False,
-    )  # fmt: skip

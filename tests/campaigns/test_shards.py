@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -12,6 +10,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from in_process import Done, typed
 from write_and_judge import PROMPTS, flow, judged, rows
 
 from gristmill import Campaign, Request, Scripted
@@ -183,9 +182,8 @@ async def test_a_shard_without_documents_says_so(tmp_path: Path) -> None:
 
 
 def test_shards_from_the_command_line(tmp_path: Path) -> None:
-    def gristmill(*arguments: str) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "gristmill.cli", *arguments]
-        return subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120)
+    def gristmill(*arguments: str) -> Done:
+        return typed(*arguments, cwd=tmp_path)
 
     (tmp_path / "documents").mkdir()
     for number in range(6):

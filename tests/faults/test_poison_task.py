@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 from harness import CONCURRENCY, Wire, accepting, assert_accounted, completed, coordinator, run_of, write_campaign
+from in_process import typed
 from mock_server import MockServer
 from processes import Start
 from sent_back import decide
@@ -37,20 +38,25 @@ async def test_a_poison_task_is_set_aside_alone_and_can_be_requeued(
         assert "ended its worker 3 times" in dead.error
         assert dead.error.count("was lost with it alone") == STRIKES
 
-        shown = await completed(await gristmill("fleet", folder, *wire.options))
+        def done(*arguments: object) -> str:
+            said = typed(*arguments, cwd=tmp_path)
+            assert said.returncode == 0, said.stderr
+            return said.stdout
+
+        shown = done("fleet", folder, *wire.options)
         assert f"set aside {dead.task} after {STRIKES} strikes: " in shown
-        seen = json.loads(await completed(await gristmill("fleet", folder, *wire.options, "--json")))
+        seen = json.loads(done("fleet", folder, *wire.options, "--json"))
         assert [(one["task"], one["strikes"]) for one in seen["dead"]] == [(dead.task, STRIKES)]
-        status = await completed(await gristmill("status", folder))
+        status = done("status", folder)
         assert "poison" in status
 
         await decide(folder, dead.id, Action.REJECT)
-        kept = await completed(await gristmill("fleet", folder, "requeue", *wire.options))
+        kept = done("fleet", folder, "requeue", *wire.options)
         assert "0 tasks are pending again" in kept, "a person decided its item"
-        shown = await completed(await gristmill("fleet", folder, *wire.options))
+        shown = done("fleet", folder, *wire.options)
         assert f"set aside {dead.task} after {STRIKES} strikes: " in shown
         await decide(folder, dead.id, Action.UNDO)
-        again = await completed(await gristmill("fleet", folder, "requeue", *wire.options))
+        again = done("fleet", folder, "requeue", *wire.options)
         assert "1 tasks are pending again" in again
         assert_accounted(folder, planned=60, pending=1)
         out = await completed(await coordinator(gristmill, path, wire, 1))

@@ -13,6 +13,7 @@ from typing import Any
 import psycopg
 import pytest
 from harness import Wire, accepting, write_campaign
+from in_process import typed
 from isolation import CANARY
 from mock_server import MockServer
 from postgres_server import PASSWORD, PostgresServer
@@ -99,9 +100,9 @@ async def test_a_second_coordinator_is_refused_with_who_leads(
         code, _, err = await (await gristmill("run", there, "--store", own_postgres.url)).ended()
         assert code == 1
         assert f"is being worked on by process {first.process.pid} on {HOST}" in err
-        code, out, err = await (await gristmill("status", "faults", "--store", own_postgres.url)).ended()
-        assert code == 0, err
-        assert f"running, process {first.process.pid} on {HOST}" in out
+        done = typed("status", "faults", "--store", own_postgres.url, cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
+        assert f"running, process {first.process.pid} on {HOST}" in done.stdout
         first.process.send_signal(signal.SIGINT)
         code, _, err = await first.ended()
         assert code == 130, err
@@ -200,6 +201,12 @@ async def test_every_command_finds_the_run_by_its_name_and_its_folder_and_no_pas
         assert code == 0, err
         return str(out)
 
+    def looked(*arguments: str | Path, code: int = 0, **env: str) -> str:
+        done = typed(*arguments, cwd=tmp_path, **env)
+        said.append(done.stdout + done.stderr)
+        assert done.returncode == code, done.stderr
+        return done.stderr if code else done.stdout
+
     async with MockServer(answer=answer) as server:
         here = host(tmp_path, "here", server, 20)
         url = own_postgres.url
@@ -211,19 +218,14 @@ async def test_every_command_finds_the_run_by_its_name_and_its_folder_and_no_pas
         store.close_reading()
         folder = here.parent / "runs/faults"
         by_name, by_folder = ("faults", "--store", url), (folder,)
-        assert "Row 3" in await told("show", item, "--run", *by_name)
-        assert "jsonl" in await told("export", *by_name, "--out", tmp_path / "out")
-        assert "Row 3" in await told("show", item, "--run", *by_folder, GRISTMILL_STORE=url)
-        assert "accepted 19 + rejected 0 + failed 1" in await told("status", *by_folder, PGPASSWORD=PASSWORD)
-        assert "accepted 19" in await told("status", here, "--store", url)
+        assert "Row 3" in looked("show", item, "--run", *by_name)
+        assert "jsonl" in looked("export", *by_name, "--out", tmp_path / "out")
+        assert "Row 3" in looked("show", item, "--run", *by_folder, GRISTMILL_STORE=url)
+        assert "accepted 19 + rejected 0 + failed 1" in looked("status", *by_folder, PGPASSWORD=PASSWORD)
+        assert "accepted 19" in looked("status", here, "--store", url)
         assert "tasks are pending" not in await told("run", here, GRISTMILL_STORE=url)
-        code, _, err = await (await gristmill("status", folder)).ended()
-        said.append(err)
-        assert code == 1
-        assert "PGPASSWORD" in err
-        code, _, err = await (await gristmill("graph", "faults", "--store", url)).ended()
-        assert code == 1
-        assert "has no knowledge graph" in err
+        assert "PGPASSWORD" in looked("status", folder, code=1)
+        assert "has no knowledge graph" in looked("graph", "faults", "--store", url, code=1)
         code, _, err = await (await gristmill("run", here, "--store", url.replace("canary", "wrong-canary"))).ended()
         said.append(err)
         assert code == 1

@@ -114,4 +114,4 @@ async def until(condition: Callable[[], bool | Awaitable[bool]], patience: float
             held = condition()
             if await held if inspect.isawaitable(held) else held:
                 return
-            await asyncio.sleep(0.01)
+            await asyncio.sleep(0.02)
