@@ -16,6 +16,7 @@ import os
 import resource
 import select
 import signal
+import stat
 import struct
 import sys
 import time
@@ -39,6 +40,8 @@ _CHANGE = 1 << 4 | 1 << 5 | 1 << 7 | 1 << 8 | 1 << 12 | 1 << 13  # remove, make 
 _LEAST_LANDLOCK = 3  # before it, truncating a file was beyond its reach
 _NOBODY = 65534
 _LONGEST_LOOK = 0.05  # seconds between looks at the folder
+_LONGEST_UNSEEN = 100  # looks at which nothing of a program was to be seen, as while it leaves
+_REMOVED = b" (deleted)\n"  # ends a line of /proc/PID/maps
 
 
 def main() -> int:
@@ -112,6 +115,7 @@ def _attend(orders: dict[str, Any], status: Any) -> None:
     if not program:
         _become(orders, stdin, complain)
     os.close(complain)
+    given = os.fstat(stdin).st_ino
     os.close(stdin)
     fault = os.read(report, 2000).decode("utf-8", "replace")  # ends when the program stands: its end closes on exec
     if fault:
@@ -120,7 +124,7 @@ def _attend(orders: dict[str, Any], status: Any) -> None:
         return
     status.write("ready\n")
     status.flush()
-    filled = False
+    folder = Folder(orders, program, given)
     while True:
         ended, how, usage = os.wait4(program, os.WNOHANG)
         if ended:
@@ -128,8 +132,8 @@ def _attend(orders: dict[str, Any], status: Any) -> None:
         ready, _, _ = select.select([awake, orders["leash"]], [], [], _LONGEST_LOOK)
         if awake in ready:
             os.read(awake, 4096)
-        filled = filled or not _within(orders)
-        if filled or orders["leash"] in ready:
+        folder.look()
+        if folder.filled or orders["leash"] in ready:
             os.kill(program, signal.SIGKILL)
             _, how, usage = os.wait4(program, 0)
             break
@@ -140,7 +144,7 @@ def _attend(orders: dict[str, Any], status: Any) -> None:
         cpu=usage.ru_utime + usage.ru_stime,
         wall=time.monotonic() - began,
         resident=usage.ru_maxrss * 1024,
-        filled=filled,
+        filled=folder.filled,
     )
 
 
@@ -202,20 +206,74 @@ def _filter_calls(program: list[list[int | None]]) -> None:
     _call("prctl", _SET_SECCOMP, _FILTER, header, 0, 0)
 
 
-def _within(orders: dict[str, Any]) -> bool:
-    """Says whether the folder holds no more files, and where no mount bounds them, no more bytes than it may."""
-    if orders["layer"] != "landlock":
-        held = os.statvfs(".")
-        return bool(held.f_files - held.f_ffree <= orders["files"] + 4)
-    files, size = 0, 0
-    try:
-        for one in _entries():
+class Folder:
+    """What the program writes: `filled` once a look found more files or bytes than it may have.
+
+    Where a mount bounds the bytes, files alone are counted. Elsewhere the files count that the folder has, and those
+    that only the program has any more: removed ones, or never named. One of these that is mapped and not open has no
+    size to be asked for, so that it is too much when it is still there at the next look. `given` is stdin's inode, a
+    file without a name as well.
+    """
+
+    def __init__(self, orders: dict[str, Any], program: int, given: int) -> None:
+        self.filled = False
+        self._orders, self._program, self._given = orders, program, given
+        self._mapped: set[int] = set()
+        self._unseen = 0
+
+    def look(self) -> None:
+        """Counts; what cannot be counted, because it is too deep or closed to us, is too much."""
+        try:
+            self.filled = self.filled or not self._within()
+        except (RecursionError, OSError):
+            self.filled = True
+
+    def _within(self) -> bool:
+        files, size, most = 0, 0, self._orders["files"]
+        if self._orders["layer"] != "landlock":
+            held = os.statvfs(".")
+            return bool(held.f_files - held.f_ffree <= most + 4)
+        unnamed, mapped = self._unnamed()
+        for one in (*unnamed.values(), *_entries()):
             files, size = files + 1, size + one.st_blocks * 512
-            if files > orders["files"] or size > orders["folder"]:
+            if files > most or size > self._orders["folder"]:
                 return False
-    except (RecursionError, OSError):  # too deep, or closed to us: what cannot be counted is too much
-        return False
-    return True
+        before, self._mapped = self._mapped, mapped - unnamed.keys()
+        return not before & self._mapped and self._unseen < _LONGEST_UNSEEN
+
+    def _unnamed(self) -> tuple[dict[int, os.stat_result], set[int]]:
+        """The open files without a name, and the inodes of the mapped ones. All threads have the same, but for one
+        that has left, of which nothing is to be seen; while the program leaves, that is so of all."""
+        threads = f"/proc/{self._program}/task"
+        for thread in os.listdir(threads):
+            with contextlib.suppress(OSError):
+                mapped = _mapped_unnamed(f"{threads}/{thread}/maps")
+                if mapped is not None:
+                    found = _open_unnamed(f"{threads}/{thread}/fd")
+                    found.pop(self._given, None)
+                    self._unseen = 0
+                    return found, mapped - {self._given}
+        self._unseen += 1
+        return {}, set()
+
+
+def _open_unnamed(descriptors: str) -> dict[int, os.stat_result]:
+    found: dict[int, os.stat_result] = {}
+    for number in os.listdir(descriptors):
+        with contextlib.suppress(FileNotFoundError):
+            one = os.stat(f"{descriptors}/{number}")
+            if stat.S_ISREG(one.st_mode) and not one.st_nlink:
+                found[one.st_ino] = one
+    return found
+
+
+def _mapped_unnamed(maps: str) -> set[int] | None:
+    """The inodes of removed files of the working folder that are mapped; None of a thread that has no memory."""
+    folder = os.fsencode(os.getcwd()) + b"/"
+    with open(maps, "rb") as file:
+        lines = [line.split(maxsplit=5) for line in file]
+    removed = (line for line in lines if len(line) > 5 and line[5].startswith(folder) and line[5].endswith(_REMOVED))
+    return {int(line[4]) for line in removed} if lines else None
 
 
 def _entries() -> Iterator[os.stat_result]:

@@ -17,6 +17,11 @@ KILLED: dict[str, tuple[int | None, int | None]] = {
     "fork": (57, None),
     "vfork": (58, None),
     "socket": (41, 198),
+    "connect": (42, 203),
+    "bind": (49, 200),
+    "listen": (50, 201),
+    "sendmsg": (46, 211),  # hands open files over, where nobody counts them any more
+    "sendmmsg": (307, 269),
     "setsid": (112, 157),
     "setpgid": (109, 154),
     "tkill": (200, 130),
@@ -81,10 +86,28 @@ KILLED: dict[str, tuple[int | None, int | None]] = {
     "vhangup": (153, 58),
     "move_pages": (279, 239),
     "migrate_pages": (256, 238),
+    # What is shared between processes of one user goes by numbers and names, without a file to open.
     "msgget": (68, 186),
+    "msgsnd": (69, 189),
+    "msgrcv": (70, 188),
+    "msgctl": (71, 187),
     "semget": (64, 190),
+    "semop": (65, 193),
+    "semtimedop": (220, 192),
+    "semctl": (66, 191),
     "shmget": (29, 194),
+    "shmat": (30, 196),
+    "shmctl": (31, 195),
     "mq_open": (240, 180),
+    "mq_unlink": (241, 181),
+    # The priority of other processes, and what happens in folders that are not the program's.
+    "setpriority": (141, 140),
+    "sched_setscheduler": (144, 119),
+    "sched_setparam": (142, 118),
+    "sched_setattr": (314, 274),
+    "ioprio_set": (251, 30),
+    "inotify_init": (253, None),
+    "inotify_init1": (294, 26),
 }
 # Answered with "operation not permitted": ordinary programs try these and live without. Landlock does not see them.
 REFUSED: dict[str, tuple[int | None, int | None]] = {
@@ -113,7 +136,7 @@ ABSENT: dict[str, tuple[int | None, int | None]] = {
     "memfd_create": (319, 279),
     "memfd_secret": (447, 447),
 }
-# Judged by their first argument.
+# Judged by their arguments.
 JUDGED: dict[str, tuple[int | None, int | None]] = {
     "clone": (56, 220),
     "kill": (62, 129),
@@ -121,13 +144,20 @@ JUDGED: dict[str, tuple[int | None, int | None]] = {
     "prlimit64": (302, 261),
     "socketpair": (53, 199),
     "prctl": (157, 167),
+    "sched_setaffinity": (203, 122),
+    "fcntl": (72, 25),
+    "ioctl": (16, 29),
 }
 
-_LOAD, _EQUAL, _AT_LEAST, _BITS, _RETURN = 0x20, 0x15, 0x35, 0x45, 0x06
-_NUMBER, _ARCHITECTURE, _FIRST = 0, 4, 16  # offsets in struct seccomp_data; the argument's lower half
+_LOAD, _EQUAL, _AT_LEAST, _BITS, _AND, _RETURN = 0x20, 0x15, 0x35, 0x45, 0x54, 0x06
+_NUMBER, _ARCHITECTURE, _FIRST, _SECOND = 0, 4, 16, 24  # offsets in struct seccomp_data; the argument's lower half
 _ALLOW, _KILL, _ERRNO = 0x7FFF0000, 0x80000000, 0x00050000
 _X32 = 0x40000000  # x86_64's second set of numbers
-_CLONE_THREAD, _AF_UNIX, _PR_SET_PDEATHSIG = 0x00010000, 1, 1
+_CLONE_THREAD, _CLONE_FILES = 0x00010000, 0x00000400
+_AF_UNIX, _KIND, _SOCK_STREAM = 1, 0xF, 1
+_PR_SET_PDEATHSIG, _PR_SET_DUMPABLE = 1, 4
+# Who gets the signals of a file: by these a program would have the kernel kill another process.
+_OWNERS = {"fcntl": (8, 10, 15), "ioctl": (0x8901, 0x8902)}  # F_SETOWN, F_SETSIG, F_SETOWN_EX; FIOSETOWN, SIOCSPGRP
 
 
 def filter_for(machine: str | None = None) -> list[Instruction] | None:
@@ -156,14 +186,22 @@ def filter_for(machine: str | None = None) -> list[Instruction] | None:
 
 
 def _judged(name: str) -> list[Instruction]:
-    """Returns what is asked of a call's first argument: a thread, not a process; itself, no other; no network."""
+    """Returns what is asked of a call's arguments: a thread, not a process; itself, no other; no network."""
     load, kill, allow = (_LOAD, 0, 0, _FIRST), (_RETURN, 0, 0, _KILL), (_RETURN, 0, 0, _ALLOW)
-    if name == "clone":
-        return [load, (_BITS, 1, 0, _CLONE_THREAD), kill, allow]
-    if name == "socketpair":
-        return [load, (_EQUAL, 1, 0, _AF_UNIX), kill, allow]
-    if name == "prctl":  # what the launcher set, the program keeps
-        return [load, (_EQUAL, 0, 1, _PR_SET_PDEATHSIG), kill, allow]
-    if name == "prlimit64":
+    second = (_LOAD, 0, 0, _SECOND)
+    if name == "clone":  # a thread with a table of files of its own would hold files that nobody counts
+        return [load, (_BITS, 1, 0, _CLONE_THREAD), kill, (_BITS, 1, 0, _CLONE_FILES), kill, allow]
+    if name == "socketpair":  # datagrams go to any address, also from one of a pair
+        a_stream = [second, (_AND, 0, 0, _KIND), (_EQUAL, 1, 0, _SOCK_STREAM), kill]
+        return [load, (_EQUAL, 1, 0, _AF_UNIX), kill, *a_stream, allow]
+    if name == "prctl":  # what the launcher set, the program keeps, and the launcher sees what it holds
+        return [load, *_killed(_PR_SET_PDEATHSIG, _PR_SET_DUMPABLE), allow]
+    if name in _OWNERS:
+        return [second, *_killed(*_OWNERS[name]), allow]
+    if name in ("prlimit64", "sched_setaffinity"):
         return [load, (_EQUAL, 2, 0, 0), (_EQUAL, 1, 0, None), kill, allow]
     return [load, (_EQUAL, 1, 0, None), kill, allow]
+
+
+def _killed(*values: int) -> list[Instruction]:
+    return [line for value in values for line in ((_EQUAL, 0, 1, value), (_RETURN, 0, 0, _KILL))]

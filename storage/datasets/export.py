@@ -220,12 +220,15 @@ class _Export:
             self.unpaired.add(item.id)
             for found in refinement_pairs(item, self.decision_on(item)):
                 self.put_pair(item, found, side)
-        for better, worse in self.rejections.match(item):
-            both = dict.fromkeys([*self.documents_of(better), *self.documents_of(worse)])
-            self.put_pair(better, rejection_pair(better, worse), self.split.side(better.id, both))
+        self.put_rejections(self.rejections.match(item))
         if accepted and item.id in self.unpaired and not self.rejections.waits(item):
             self.unpaired.discard(item.id)
             self.unpairable["no_pair"] += 1
+
+    def put_rejections(self, found: Iterable[tuple[Item, Item]]) -> None:
+        for better, worse in found:
+            both = dict.fromkeys([*self.documents_of(better), *self.documents_of(worse)])
+            self.put_pair(better, rejection_pair(better, worse), self.split.side(better.id, both))
 
     def put_pair(self, better: Item, pair: Row | LeftOut, side: Side | None) -> None:
         if isinstance(pair, LeftOut):
@@ -250,6 +253,7 @@ class _Export:
         return card_text(info, tally, counts, files, self.split.note, self.shown[name], columns)
 
     def finish(self, tally: Tally, card: CardInfo, total: int, beside: Mapping[Path, str]) -> ExportReport:
+        self.put_rejections(self.rejections.rest())
         texts = dict(beside) | {self.out / name / "README.md": self.card(name, tally, card) for name in self.shown}
         if self.unpaired:
             self.unpairable["no_pair"] += len(self.unpaired)

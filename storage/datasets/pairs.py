@@ -13,6 +13,7 @@ of the first counts, as between any two.
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
@@ -36,17 +37,19 @@ KEPT_BACK = frozenset({"pii", "secret", "contaminated"})
 class RejectionPairs:
     """Matches accepted with rejected items by prompt, in two passes over the same items.
 
-    The first (`note`) keeps 16 bytes for each item, the second (`match`) only items whose prompt both sides have.
+    The first (`note`) keeps 16 bytes for each prompt, the second (`match`) items whose prompt both sides have, until
+    all of them are there. Of a prompt that was tried often, every rejected answer is in one pair, and the accepted ones
+    take turns: all with all would be mostly of the few prompts that are hardest.
     """
 
-    _accepted: set[bytes] = field(default_factory=set)
-    _rejected: set[bytes] = field(default_factory=set)
-    _waiting: dict[bytes, tuple[list[Item], list[Item]]] = field(default_factory=dict)
+    _accepted: Counter[bytes] = field(default_factory=Counter)
+    _rejected: Counter[bytes] = field(default_factory=Counter)
+    _waiting: dict[bytes, list[Item]] = field(default_factory=dict)
 
     def note(self, item: Item) -> None:
         """Remembers the prompt of an accepted or rejected item."""
         if (key := _key(item)) is not None:
-            (self._accepted if item.status is Status.ACCEPTED else self._rejected).add(key)
+            (self._accepted if item.status is Status.ACCEPTED else self._rejected)[key] += 1
 
     def waits(self, item: Item) -> bool:
         """Says whether a partner of `item` may still come."""
@@ -54,17 +57,35 @@ class RejectionPairs:
         return key is not None and key in self._accepted and key in self._rejected
 
     def match(self, item: Item) -> Iterator[tuple[Item, Item]]:
-        """Yields (accepted, rejected) for each partner of `item` that came before it."""
+        """Yields (accepted, rejected) for all items of this prompt once `item` is the last of them."""
         key = _key(item)
         if key is None or not self.waits(item):
             return
-        accepted, rejected = self._waiting.setdefault(key, ([], []))
-        if item.status is Status.ACCEPTED:
-            accepted.append(item)
-            yield from ((item, other) for other in rejected if _pairs(item, other))
-        else:
-            rejected.append(item)
-            yield from ((other, item) for other in accepted if _pairs(other, item))
+        self._waiting.setdefault(key, []).append(item)
+        if len(self._waiting[key]) >= self._accepted[key] + self._rejected[key]:
+            yield from _matched(self._waiting.pop(key))
+
+    def rest(self) -> Iterator[tuple[Item, Item]]:
+        """Yields those of prompts of which an item that was noted did not come again."""
+        for items in self._waiting.values():
+            yield from _matched(items)
+        self._waiting = {}
+
+
+def _matched(items: Sequence[Item]) -> Iterator[tuple[Item, Item]]:
+    accepted = [item for item in items if item.status is Status.ACCEPTED]
+    taken: Counter[str] = Counter()
+    for worse in items:
+        if worse.status is Status.ACCEPTED:
+            continue
+        if able := [better for better in accepted if _pairs(better, worse)]:
+            chosen = min(able, key=lambda better: (_same_answer(better, worse), taken[better.id]))
+            taken[chosen.id] += 1
+            yield chosen, worse
+
+
+def _same_answer(left: Item, right: Item) -> bool:
+    return left.messages[-1].content.split() == right.messages[-1].content.split()
 
 
 def rejection_pair(accepted: Item, rejected: Item) -> Row | LeftOut:

@@ -67,6 +67,22 @@ def token() -> Iterator[str]:
     assert not [one for one in left if _is_ours(one)], "a launcher was left, or a zombie"
 
 
+@pytest.fixture
+def short() -> Iterator[Path]:
+    """A folder for a socket, whose whole path has to be short."""
+    with tempfile.TemporaryDirectory(dir="/tmp") as place:
+        yield Path(place)
+
+
+@pytest.fixture
+def segment() -> Iterator[int]:
+    """Shared memory of this user, which a number leads to."""
+    libc = ctypes.CDLL(None)
+    number = libc.shmget(0, 4096, 0o600 | 0o1000)
+    yield number
+    libc.shmctl(number, 0, None)
+
+
 def _is_ours(process: psutil.Process) -> bool:
     """Servers that other tests share start children whenever they like."""
     try:
@@ -97,7 +113,7 @@ async def wait_until_known(word: str) -> int:
 
 @pytest.mark.parametrize("name", HOSTILE)
 async def test_a_hostile_program(
-    name: str, layer: Layer, token: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    name: str, layer: Layer, token: str, tmp_path: Path, short: Path, segment: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     source, endings = HOSTILE[name]
     secret = tmp_path / "secret.txt"
@@ -106,19 +122,25 @@ async def test_a_hostile_program(
     monkeypatch.setenv("OPENAI_API_KEY", CANARY)
     listener = socket.create_server(("127.0.0.1", 0))
     listener.settimeout(0.01)
+    heard = short / "heard"
     for word, meant in (
         ("PORT", str(listener.getsockname()[1])),
         ("HOST_HOME", HOME),
         ("HOST_SECRET", str(secret)),
         ("HOST_FOLDER", str(tmp_path)),
         ("HOST_PID", str(os.getpid())),
+        ("HOST_SOCKET", str(heard)),
+        ("HOST_SEGMENT", str(segment)),
     ):
         source = source.replace(word, meant)
     limits = Limits(seconds=2, memory=WIDE.memory, folder=WIDE.folder, files=WIDE.files) if name in TIMED else WIDE
-    with listener:
+    with listener, socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK) as letters:
+        letters.bind(str(heard))
         done = await run(Program(source, (token,)), limits=limits, layer=layer)
         with pytest.raises(TimeoutError):
             listener.accept()
+        with pytest.raises(BlockingIOError):
+            letters.recv(1)
     assert done.ending in endings, done
     assert done.layer is layer
     assert CANARY not in done.stdout + done.stderr

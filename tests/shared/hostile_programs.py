@@ -6,6 +6,9 @@ from gristmill.evals.execution.records import Ending
 
 CALL = "import ctypes, os\nlibc = ctypes.CDLL(None, use_errno=True)\n"
 FORBIDDEN = (Ending.FORBIDDEN,)
+PAIR = "import socket\na, b = socket.socketpair(socket.AF_UNIX, socket.{})\n"
+UNNAMED = "import os, time\nfor n in range(100):\n    file = os.open('x', os.O_CREAT | os.O_RDWR)\n    os.unlink('x')\n"
+FULL = "    os.write(file, b'x' * 10**6)\n"
 HOSTILE: dict[str, tuple[str, tuple[Ending, ...]]] = {
     # processes
     "fork_bomb": ("import os\nwhile True: os.fork()", FORBIDDEN),
@@ -30,6 +33,27 @@ HOSTILE: dict[str, tuple[str, tuple[Ending, ...]]] = {
     ),
     "ptrace": (CALL + "libc.ptrace(16, os.getppid(), 0, 0)", FORBIDDEN),
     "memory_of_parent": (CALL + "libc.process_vm_readv(os.getppid(), 0, 0, 0, 0, 0)", FORBIDDEN),
+    "signal_by_a_file": (
+        "import fcntl, os, socket\na, b = socket.socketpair()\nfcntl.fcntl(a, fcntl.F_SETOWN, os.getppid())\n"
+        "fcntl.fcntl(a, 10, 9)\nfcntl.fcntl(a, fcntl.F_SETFL, os.O_ASYNC)\nb.send(b'x')",
+        FORBIDDEN,
+    ),
+    "signal_by_a_device": (
+        "import fcntl, os, socket, struct\na, b = socket.socketpair()\n"
+        "fcntl.ioctl(a, 0x8901, struct.pack('i', os.getppid()))",
+        FORBIDDEN,
+    ),
+    "slower_parent": ("import os; os.setpriority(os.PRIO_PROCESS, os.getppid(), 19)", FORBIDDEN),
+    "slower_user": ("import os; os.setpriority(os.PRIO_USER, os.getuid(), 19)", FORBIDDEN),
+    "idle_parent": (
+        "import os; os.sched_setscheduler(os.getppid(), os.SCHED_IDLE, os.sched_param(0))",
+        FORBIDDEN,
+    ),
+    "parent_on_one_core": ("import os; os.sched_setaffinity(os.getppid(), {0})", FORBIDDEN),
+    "own_files_of_a_thread": (
+        CALL + "libc.syscall(56 if os.uname().machine == 'x86_64' else 220, 0x10900, 0, 0, 0, 0)",
+        FORBIDDEN,
+    ),
     "death_signal": (CALL + "libc.prctl(1, 0, 0, 0, 0)", FORBIDDEN),
     # networks
     "tcp": ("import socket; socket.create_connection(('127.0.0.1', PORT))", FORBIDDEN),
@@ -38,6 +62,10 @@ HOSTILE: dict[str, tuple[str, tuple[Ending, ...]]] = {
         FORBIDDEN,
     ),
     "unix": ("import socket; socket.socket(socket.AF_UNIX)", FORBIDDEN),
+    "unix_datagram": (PAIR.format("SOCK_DGRAM") + "a.sendto(b'x', 'HOST_SOCKET')", FORBIDDEN),
+    "unix_connected": (PAIR.format("SOCK_STREAM") + "a.connect('HOST_SOCKET')", FORBIDDEN),
+    "unix_name": (PAIR.format("SOCK_STREAM") + "a.bind('x')", FORBIDDEN),
+    "handed_over": (PAIR.format("SOCK_STREAM") + "socket.send_fds(a, [b'x'], [0])", FORBIDDEN),
     "netlink": ("import socket; socket.socket(16, socket.SOCK_RAW)", FORBIDDEN),
     "pair_of_inet": (CALL + "libc.socketpair(2, 1, 0, (ctypes.c_int * 2)())", FORBIDDEN),
     "name_server": ("import socket; socket.getaddrinfo('localhost', 80)", (*FORBIDDEN, Ending.ERROR, Ending.OK)),
@@ -50,6 +78,11 @@ HOSTILE: dict[str, tuple[str, tuple[Ending, ...]]] = {
     "bpf": (CALL + "libc.syscall(321 if os.uname().machine == 'x86_64' else 280, 0, 0, 0)", FORBIDDEN),
     "io_uring": (CALL + "libc.syscall(425, 1, 0)", FORBIDDEN),
     "keyring": (CALL + "libc.syscall(250 if os.uname().machine == 'x86_64' else 219, 0, -3, 0)", FORBIDDEN),
+    "memory_of_others": (
+        CALL + "libc.shmat.restype = ctypes.c_void_p\nprint(libc.shmat(HOST_SEGMENT, None, 0))",
+        FORBIDDEN,
+    ),
+    "watched_folder": (CALL + "libc.inotify_add_watch(libc.inotify_init1(0), b'HOST_FOLDER', 0x100)", FORBIDDEN),
     "other_numbers": (
         CALL + "libc.syscall(0x40000000 + 41, 2, 1, 0) if os.uname().machine == 'x86_64' else libc.socket(2, 1, 0)",
         FORBIDDEN,
@@ -97,8 +130,32 @@ HOSTILE: dict[str, tuple[str, tuple[Ending, ...]]] = {
         "for n in range(100000):\n    with open(f'x{n}', 'wb') as f: f.write(b'x' * 10**6)",
         (Ending.OUTPUT,),
     ),
+    "removed_files": (UNNAMED.replace("100", "50") + FULL + "time.sleep(600)", (Ending.OUTPUT,)),
+    "files_without_a_name": (
+        "import os, time\nfor n in range(50):\n    os.write(os.open('.', os.O_TMPFILE | os.O_RDWR), b'x' * 10**6)\n"
+        "time.sleep(600)",
+        (Ending.OUTPUT,),
+    ),
+    "removed_and_mapped": (
+        CALL + UNNAMED + FULL + "    libc.mmap(None, ctypes.c_size_t(4096), 1, 1, file, ctypes.c_long(0))\n"
+        "    os.close(file)\ntime.sleep(600)",
+        (Ending.OUTPUT,),
+    ),
+    "uncounted_files": (  # without its first thread the files of the others are not to be seen
+        CALL + "import threading, time\ndef hold():\n    time.sleep(1)\n    files = []\n    for n in range(50):\n"
+        "        files.append(os.open('.', os.O_TMPFILE | os.O_RDWR))\n        os.write(files[-1], b'x' * 10**6)\n"
+        "    time.sleep(600)\nthreading.Thread(target=hold).start()\n"
+        "libc.syscall(60 if os.uname().machine == 'x86_64' else 93, 0)",
+        (Ending.OUTPUT, Ending.OK),
+    ),
     "many_small_files": ("import itertools\nfor n in itertools.count(): open(f'x{n}', 'w').close()", (Ending.OUTPUT,)),
     "deep_folders": ("import os\nfor n in range(100000):\n    os.mkdir('d'); os.chdir('d')", (Ending.OUTPUT,)),
+    "removed_and_small": (  # a well-behaved one: a file without a name that is mapped, and memory that is shared
+        "import mmap, tempfile, time\nfile = tempfile.TemporaryFile()\nfile.write(b'x' * 10**6)\nfile.flush()\n"
+        "view = mmap.mmap(file.fileno(), 0)\nfile.close()\nshared = mmap.mmap(-1, 10**6)\ntime.sleep(0.5)\n"
+        "assert view[:2] == b'xx'\nview.close()",
+        (Ending.OK,),
+    ),
     "closed_folder": (
         "import os\nos.mkdir('d', 0)\nos.makedirs('a/b/c')\nopen('a/b/c/x', 'w').write('x')",
         (Ending.OK,),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -150,3 +151,47 @@ def test_what_has_no_columns_of_its_own_is_no_parquet(tmp_path: Path, name: str)
     with pytest.raises(ConfigError, match=r"there is no export format .*as Parquet: chat\.parquet"):
         run([item("a")], tmp_path / "out", name)
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_a_rejected_answer_is_in_one_pair_and_accepted_ones_take_turns(tmp_path: Path, order: int) -> None:
+    """A hard prompt of 3 right and 40 wrong answers gives 40 pairs, not 120, and an easy one 1, not 8."""
+
+    def tried(prompt: str, number: int, status: Status) -> Item:
+        said = (Message(role="user", content=prompt), Message(role="assistant", content=f"{status} {number}"))
+        reasons = () if status is Status.ACCEPTED else ("wrong_answer",)
+        return item(f"{prompt}-{status}-{number}").model_copy(
+            update={"messages": said, "status": status, "chunks": (prompt,), "reasons": reasons}
+        )
+
+    counts = {"hard": (3, 40), "easy": (8, 1), "known": (5, 0), "hopeless": (0, 5)}
+    items = [
+        tried(prompt, number, status)
+        for prompt, (right, wrong) in counts.items()
+        for status, count in ((Status.ACCEPTED, right), (Status.REJECTED, wrong))
+        for number in range(count)
+    ]
+    report = run(items[::order], tmp_path, "dpo")
+    pairs = rows(tmp_path / "dpo/train.jsonl")
+    assert Counter(pair["prompt"][0]["content"] for pair in pairs) == {"hard": 40, "easy": 1}
+    assert set(Counter(pair["rejected_from"] for pair in pairs).values()) == {1}
+    chosen = Counter(pair["chosen_from"] for pair in pairs)
+    assert sorted(chosen.values()) == [1, 13, 13, 14]
+    assert report.left_out["dpo"] == {"no_pair": 7 + 5}
+
+
+def test_a_rejected_answer_is_set_against_one_that_says_something_else(tmp_path: Path) -> None:
+    """A right answer in words that were rejected elsewhere is no better half of them, where there is another."""
+    said = [("accepted", "4"), ("accepted", "four"), ("rejected", "4")]
+    items = [
+        item(f"{place}").model_copy(
+            update={
+                "status": Status(status), "chunks": ("c",), "reasons": ("cut_off",) if status == "rejected" else (),
+                "messages": (Message(role="user", content="2 + 2"), Message(role="assistant", content=text)),
+            }
+        )
+        for place, (status, text) in enumerate(said)
+    ]  # fmt: skip
+    run(items, tmp_path, "dpo")
+    (pair,) = rows(tmp_path / "dpo/train.jsonl")
+    assert (pair["chosen"][0]["content"], pair["rejected"][0]["content"]) == ("four", "4")
