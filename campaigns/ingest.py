@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -21,6 +22,7 @@ from .shards import Shard
 from .spec import CampaignSpec
 
 BATCH = 100
+PLACES = "read from"  # the mark with the paths that the documents were read from
 
 
 @dataclass
@@ -111,6 +113,20 @@ async def ingest(
         },
     )
     return found
+
+
+def places_of(spec: CampaignSpec) -> list[str]:
+    """Returns the paths of the documents as seen from the campaign's folder, so that a project may be moved."""
+    return [os.path.relpath(path, spec.home or os.curdir) for path in spec.documents]
+
+
+def passed_over(spec: CampaignSpec, store: RunStore) -> str:
+    """Returns what to say of a run that read its documents from other paths than the campaign names now, or nothing."""
+    before, now = store.mark(PLACES), places_of(spec)
+    if before is None or before == now:
+        return ""
+    was, is_ = (", ".join(paths) or "nothing" for paths in (before, now))
+    return f"documents: {is_} is not read, the run goes on with what it read of {was}; --refresh reads the files again"
 
 
 def batched(parts: Iterable[Part]) -> Iterator[list[Part]]:

@@ -25,7 +25,7 @@ from .collector import calm_collector
 from .fleet.dispatch import Dispatcher
 from .fleet.fleet import Fleet
 from .gating.gate import embedder_of, keep_marks, open_pool, rules_of
-from .ingest import Ingested, ingest
+from .ingest import PLACES, Ingested, ingest, passed_over, places_of
 from .knowledge.building import build_graph
 from .knowledge.refresh import refresh
 from .knowledge.staleness import withdraw_lost
@@ -142,6 +142,10 @@ class Run:
             if reads and (columns := self.store.mark(COLUMNS)) is not None:
                 for line in wanted.passed_over(Columns.of_mark(columns)):
                     progress.say(line)
+            if reads and not self.stopping.is_set():
+                await self.store.set_mark(PLACES, places_of(self.spec))
+            elif said := passed_over(self.spec, self.store):
+                progress.say(said)
             chunks = self.store.chunks()
             graph = None
             if self.prepared.needs_graph and not self.stopping.is_set():

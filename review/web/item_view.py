@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 
 from ...errors import NotStored
 from ...storage.changed import told
+from ...storage.precedents import rounds_of
 from ...storage.records import Chunk, Draft, Entity, Item, Message, Relation, Span, Verdict
 from ...storage.reviews import Action, Review
 from ...storage.store import RunStore
@@ -33,7 +34,7 @@ CITED, EVIDENCE = "cited", "evidence"  # marks: by the item, by a verdict
 class Records:
     """What the store knows about an item; `missing` are ids of chunks that it has not, `bodies` raw replies by key.
 
-    `changed` says what became of the entities that it was drawn from.
+    `changed` says what became of the entities that it was drawn from, `minimum` the least scores of its round.
     """
 
     story: Story
@@ -45,6 +46,7 @@ class Records:
     further: int = 0
     bodies: Mapping[str, bytes] = field(default_factory=dict)
     changed: tuple[str, ...] = ()
+    minimum: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,8 +86,11 @@ class DraftView:
 
 @dataclass(frozen=True, slots=True)
 class VerdictView:
+    """A verdict; `least` are the least scores that it fell short of, as the campaign asked for them in that round."""
+
     verdict: Verdict
     quotes: tuple[Quote, ...]
+    least: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +158,7 @@ def gather(desk: Desk, id: str) -> Records:
         further=max(0, len(wanted) - CHUNKS),
         bodies=store.replies(keys_of(item)),
         changed=tuple(one.text for one in told(store, item.task)),
+        minimum=next((one.minimum for one in rounds_of(store) if one.number == item.round), {}),
     )
 
 
@@ -178,7 +184,11 @@ def view_of(records: Records) -> ItemView:
             for place, draft in enumerate(item.drafts)
         ),
         verdicts=tuple(  # those that decided first
-            VerdictView(verdict, quotes(verdict.evidence, texts))
+            VerdictView(
+                verdict,
+                quotes(verdict.evidence, texts),
+                {name: least for name, least in records.minimum.items() if f"low_{name}" in verdict.reasons},
+            )
             for verdict in sorted(item.verdicts, key=lambda verdict: -verdict.draft)
         ),
         picture=picture_of(records.entities, records.relations),

@@ -218,6 +218,28 @@ async def test_a_run_that_is_not_there_is_met_with_those_that_are(tmp_path: Path
     assert "in ./runs there is harbours, mills; give a run's folder" in typed("status", "x", cwd=tmp_path).stderr
 
 
+def test_other_documents_are_said_to_be_unread_until_a_refresh(tmp_path: Path) -> None:
+    for folder, text in (("mills", "A sluice is a gate that holds water back."), ("ports", "A quay is a wall.")):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "one.txt").write_text(text)
+
+    def run(documents: str, *arguments: str, cwd: Path = tmp_path) -> str:
+        body = f'name = "moved"\nrecipe = "grounded-qa"\ndocuments = ["{documents}"]\n'
+        (cwd / "moved.toml").write_text(body + '[models.default]\nmodel = "offline"\n')
+        done = typed("run", "moved.toml", "--plain", "--max-tasks", "2", *arguments, cwd=cwd)
+        return done.stdout + done.stderr
+
+    told = "documents: ports is not read, the run goes on with what it read of mills; --refresh reads the files again"
+    assert "is not read" not in run("mills") + run("mills")
+    assert told in run("ports")
+    assert told in run("ports"), "as long as it is so"
+    assert "is not read" not in run("ports", "--refresh") + run("ports")
+    (tmp_path / "elsewhere").mkdir()
+    for name in ("mills", "ports", "runs"):
+        (tmp_path / name).rename(tmp_path / "elsewhere" / name)
+    assert "is not read" not in run("ports", cwd=tmp_path / "elsewhere")
+
+
 def test_errors_are_one_message_and_no_traceback(tmp_path: Path) -> None:
     (tmp_path / "bad.toml").write_text('name = "x"\ntargt = 5\ndocuments = "d"\n')
     (tmp_path / "broken.toml").write_text("name = ")

@@ -14,12 +14,14 @@ from uuid import uuid4
 import httpx
 import pytest
 from item_states import AGAIN, CLOSES, DOCUMENT, FIRST, RAW, STATES, asked, fill, made, span
+from review_items import item_of, put
 
 from gristmill.review.desk import Desk
 from gristmill.review.item.calls import FAILED, GONE, NO_CACHE, NOT_TOLD
 from gristmill.review.web.app import create_app
 from gristmill.review.web.site import Access, Site
-from gristmill.storage.records import Call, Draft, Entity, Item, Relation, Span, Status, Usage, Verdict
+from gristmill.storage.precedents import ROUNDS, Round
+from gristmill.storage.records import Call, Decision, Draft, Entity, Item, Relation, Span, Status, Usage, Verdict
 from gristmill.storage.reviews import Action, Reviews
 from gristmill.storage.store import RunStore
 
@@ -150,6 +152,25 @@ async def test_what_was_made_again_names_its_origin_and_the_note(ada: Person) ->
     page = await ada.page(AGAIN[1].id, "?stage=returned")
     assert f'made again from <a href="/items/{id_of("rejected")}?stage=returned"' in page
     assert "say &lt;i&gt;which&lt;/i&gt; valve" in page
+
+
+async def test_a_score_that_fell_short_stands_beside_what_its_round_asked_for(run: RunStore, ada: Person) -> None:
+    rounds = (Round(minimum={"nontrivial": 0.3}), Round(number=2, minimum={"nontrivial": 0.45, "clear": 0.6}))
+    await run.set_mark(ROUNDS, [one.model_dump(mode="json") for one in rounds])
+    scores = {"nontrivial": 0.44, "clear": 0.9}
+    judged = Verdict(by="critic", draft=0, decision=Decision.REVISE, reasons=("low_nontrivial",), scores=scores)
+    short = item_of(501, round=2, reasons=("low_nontrivial",), verdicts=(judged,))
+    await put(run, (501, short))
+    text = " ".join(Text(await ada.page(short.id)).text.split())
+    assert "nontrivial 0.44 of 0.45 at least" in text
+    assert text.count("at least") == 1
+
+
+async def test_a_draft_in_the_same_words_says_so(run: RunStore, ada: Person) -> None:
+    first = item_of(502).drafts[0]
+    same = item_of(502, drafts=(first, first.model_copy(update={"index": 1, "by": "refiner"})))
+    await put(run, (502, same))
+    assert "Draft 2, by refiner: in the same words" in Text(await ada.page(same.id)).text
 
 
 async def test_an_accepted_item(ada: Person) -> None:
