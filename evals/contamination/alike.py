@@ -27,7 +27,7 @@ _BATCH = 1024
 
 
 class NearTexts:
-    """The texts of evaluation sets as MinHash signatures; see `evals.duplicates.near`. About 1.6 KB a text.
+    """The texts of evaluation sets as MinHash signatures; see `evals.duplicates.near`. About 1.1 KB a text.
 
     Texts below 8 words have too few shingles and are passed over, on both sides.
     """

@@ -43,7 +43,7 @@ NEAR_NONE = Claimed(measured=True)
 class _Held:
     """What an owner holds and may still release: the mark of a text, its number in the indexes, what was said of it."""
 
-    mark: bytes
+    mark: Mark
     number: int | None
     claimed: Claimed
 
@@ -52,7 +52,7 @@ class _Held:
 class GatePool:
     """The texts that are taken, each by one owner: accepted already or in flight. Implements `agents.state.Pool`.
 
-    Keeps marks (`marks.py`), no texts: about 0.2 KB a text, and 1.6 KB where near texts are looked for. For one event
+    Keeps marks (`marks.py`), no texts: about 0.2 KB a text, and 1.3 KB where near texts are looked for. For one event
     loop; not for threads. `embedder` is asked only with `likeness.semantic`.
     """
 
@@ -90,12 +90,13 @@ class GatePool:
             if (answer := self._known(key, owner, alike, besides)) is not None:  # while the embedder worked
                 return answer
         mark = self._mark(key, found, vector)
-        self._require_length(mark)
+        if vector is not None:
+            self._require_length(mark)
         return self._take(mark, owner, besides)
 
     async def held(self, owner: str) -> list[bytes]:
         """Returns the marks of the texts that `owner` holds and may still release."""
-        return [held.mark for held in self._held.get(owner, {}).values()]
+        return [held.mark.packed() for held in self._held.get(owner, {}).values()]
 
     async def keep(self, owner: str) -> None:
         """Makes what `owner` holds its own for good: its task was accepted. `release` no longer frees it."""
@@ -158,27 +159,34 @@ class GatePool:
         return Mark(key, self.likeness.shingle if signature else 0, signature, self._tag if vector else b"", vector)
 
     def _take(self, mark: Mark, owner: str, besides: Sequence[str]) -> Claimed:
-        claimed = self._nearest(mark, owner, besides)
+        claimed, number = NEW, None
+        if mark.signature or mark.vector:
+            claimed, number = self._placed(mark, owner, besides)
         if claimed.twin is None:
             self._owner_of.setdefault(mark.hash, owner)
-            number = self._index(mark, owner)
-            self._held.setdefault(owner, {})[mark.hash] = _Held(mark.packed(), number, claimed)
+            self._held.setdefault(owner, {})[mark.hash] = _Held(mark, number, claimed)
         return claimed
 
-    def _nearest(self, mark: Mark, owner: str, besides: Sequence[str]) -> Claimed:
-        best = NEAR_NONE if mark.signature or mark.vector else NEW
-        ours = _Of(self._owners, {owner, *besides})
-        if self._near is not None and (near := self._near.nearest(mark.signature, ours)) is not None:
-            alike = near.likeness >= self.likeness.near
-            best = Claimed(self._owners[near.number] if alike else None, "near" if alike else "", near.likeness, True)
-        if best.twin is not None or self._semantic is None or not mark.vector:
-            return best
-        near = self._semantic.nearest(as_kept(mark.vector), ours)
-        if near is not None and near.likeness >= self.likeness.semantic:
-            return Claimed(self._owners[near.number], "semantic", near.likeness, True)
-        if near is not None and near.likeness > best.likeness:
-            return Claimed(likeness=near.likeness, measured=True)
-        return best
+    def _placed(self, mark: Mark, owner: str, besides: Sequence[str]) -> tuple[Claimed, int | None]:
+        """Puts what a mark has into the indexes, under one number, unless another owner's is too like it."""
+        best, number, ours = NEAR_NONE, len(self._owners), _Of(self._owners, (owner, *besides))
+        if self._near is not None:
+            near = self._near.claim(mark.signature, self.likeness.near, ours)
+            if near is not None and near.likeness >= self.likeness.near:
+                return Claimed(self._owners[near.number], "near", near.likeness, True), None
+            best = NEAR_NONE if near is None else Claimed(likeness=near.likeness, measured=True)
+        self._owners.append(owner)
+        if self._semantic is None or not mark.vector:
+            return best, number
+        row = as_kept(mark.vector)
+        twin = self._semantic.nearest(row, ours)
+        if twin is not None and twin.likeness >= self.likeness.semantic:
+            self._forget(number)
+            return Claimed(self._owners[twin.number], "semantic", twin.likeness, True), None
+        self._semantic.add(number, row)
+        if twin is not None and twin.likeness > best.likeness:
+            best = Claimed(likeness=twin.likeness, measured=True)
+        return best, number
 
     def _require_length(self, mark: Mark) -> None:
         width = self._semantic.width if self._semantic is not None else 0
@@ -224,7 +232,7 @@ class _Of:
     """The numbers in the indexes that some owners have."""
 
     owners: list[str]
-    some: set[str]
+    some: tuple[str, ...]
 
     def __contains__(self, number: object) -> bool:
         return isinstance(number, int) and self.owners[number] in self.some

@@ -76,7 +76,13 @@ def test_bands_find_what_is_as_alike_as_the_threshold(threshold: float) -> None:
     bands = Bands.of(threshold)
     assert bands.count * bands.rows <= near.LANES
     assert 1 - (1 - threshold**bands.rows) ** bands.count >= near.RECALL
-    assert len(bands.cut(bytes(range(128)))) == bands.count
+    keys = bands.cutter()
+    whole = bytes(range(128))
+    assert len(keys(whole)) == bands.count
+    for at in range(128):  # each byte that a band has tells, and only in its own band
+        other = keys(whole[:at] + b"\xff" + whole[at + 1 :])
+        differ = {band for band, (one, two) in enumerate(zip(keys(whole), other, strict=True)) if one != two}
+        assert differ == ({at // bands.rows} if at < bands.count * bands.rows else set())
 
 
 @pytest.mark.parametrize("threshold", [0.1, 0.0, -1, 1.1, float("nan")])
@@ -138,6 +144,7 @@ def test_the_index_answers_as_a_list_would(steps: list[tuple[int, bool]]) -> Non
     bases = [text_of(rng, 40) for _ in range(3)]
     sketches = [signature(changed(rng, bases[number % 3], number // 3)) for number in range(12)]
     index, held = NearIndex(0.8), dict[int, bytes]()
+    keys = index.bands.cutter()
     for which, adds in steps:
         if adds or not held:
             held[index.add(sketches[which])] = sketches[which]
@@ -148,7 +155,7 @@ def test_the_index_answers_as_a_list_would(steps: list[tuple[int, bool]]) -> Non
         sharing = {
             number
             for number, sketch in held.items()
-            if set(enumerate(index.bands.cut(sketch))) & set(enumerate(index.bands.cut(sketches[which])))
+            if set(enumerate(keys(sketch))) & set(enumerate(keys(sketches[which])))
         }
         found = index.nearest(sketches[which])
         if not sharing:
@@ -156,3 +163,25 @@ def test_the_index_answers_as_a_list_would(steps: list[tuple[int, bool]]) -> Non
         else:
             best = max((likeness(sketches[which], held[number]), -number) for number in sharing)
             assert found == Twin(-best[1], best[0])
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 11), st.sampled_from(("claim", "remove", "look"))), max_size=60))
+def test_a_claim_is_a_look_and_then_an_addition(steps: list[tuple[int, str]]) -> None:
+    rng = random.Random(13)
+    bases = [text_of(rng, 40) for _ in range(3)]
+    sketches = [signature(changed(rng, bases[number % 3], number // 2)) for number in range(11)] + [b""]
+    claimed, plain = NearIndex(0.8), NearIndex(0.8)
+    for which, step in steps:
+        sketch, number = sketches[which], which % max(1, len(plain))
+        if step == "remove" and len(plain):
+            claimed.remove(number)
+            plain.remove(number)
+        elif step == "claim":
+            besides = {number} if which % 2 else set()
+            nearest = plain.nearest(sketch, besides)
+            if nearest is None or nearest.likeness < 0.8:
+                plain.add(sketch)
+            assert claimed.claim(sketch, 0.8, besides) == nearest
+        assert len(claimed) == len(plain)
+        assert [claimed.nearest(one) for one in sketches] == [plain.nearest(one) for one in sketches]
