@@ -12,12 +12,13 @@ DUPLICATE = "duplicate"
 NOVELTY = "novelty"  # the score of the gate's verdict
 MOST_ATTEMPTS = 10
 
-_WAYS = {"exact": "the same text as in", "near": "nearly the same text as in", "semantic": "it means the same as"}
+_WAYS = {"exact": "the same text as in", "near": "nearly the same text as in", "semantic": "its vector is like that of"}
 
 
 def gated_text(fields: Mapping[str, Any], names: Sequence[str]) -> str:
     """The text of a draft's `fields` that must be new, by their names: one a line."""
-    return "\n".join(str(fields.get(name, "")) for name in names)
+    values = (fields.get(name) for name in names)
+    return "\n".join("" if value is None else str(value) for value in values)
 
 
 def duplicate_verdict(by: str, draft: int, decision: Decision, claimed: Claimed) -> Verdict:

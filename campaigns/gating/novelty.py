@@ -21,7 +21,7 @@ class NoveltySpec(BaseModel):
     shingle:  words to a shingle.
     semantic: cosine of vectors from which on two texts are one; 0 asks no embedder.
     embedder: what makes the vectors: the name of one of the models, `hashed`, or `sentence-transformers:` and a model.
-    against:  earlier runs, and data sets (JSON Lines, Parquet, a folder of them), whose texts are taken already.
+    against:  earlier runs, and data sets (files, folders; `set.jsonl:title` names columns): their texts are taken.
     fields:   the draft fields whose text must be new; empty for those that the flow's gate names.
     attempts: drafts that may be written in place of a duplicate, where the flow can, before the task is rejected.
     """

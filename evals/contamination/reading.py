@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import gzip
 import io
+import zlib
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -78,18 +79,28 @@ def read_set(source: EvalSet, books: SetBooks) -> Iterator[EvalRow]:
     Raises:
         ConfigError: a file cannot be read at all, no row has the columns that are asked for, or no row has a text.
     """
+    for file, number, row in rows_of(source):
+        name = source.where(file, number)
+        if isinstance(row, Bad):
+            books.skip(name, row.reason, row.detail)
+        elif (found := _cells(source, name, row, books)) is not None:
+            yield found
+    if not books.texts:
+        raise ConfigError(_nothing(source, books))
+
+
+def rows_of(source: EvalSet) -> Iterator[tuple[Path, int, Mapping[str, Any] | Bad]]:
+    """Yields every row of a set as it stands: its file, its number there from 1, and what it holds.
+
+    Raises:
+        ConfigError: a file cannot be read at all.
+    """
     for file in source.files():
         try:
             for number, row in _rows(file):
-                name = source.where(file, number)
-                if isinstance(row, Bad):
-                    books.skip(name, row.reason, row.detail)
-                elif (found := _cells(source, name, row, books)) is not None:
-                    yield found
-        except (OSError, EOFError, UnicodeError) as error:
+                yield file, number, row
+        except (OSError, EOFError, UnicodeError, zlib.error) as error:
             raise ConfigError(f"evaluation set {file} cannot be read: {error}") from error
-    if not books.texts:
-        raise ConfigError(_nothing(source, books))
 
 
 def _cells(source: EvalSet, name: str, row: Mapping[str, Any], books: SetBooks) -> EvalRow | None:

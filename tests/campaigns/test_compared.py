@@ -27,19 +27,19 @@ async def test_a_dry_run_says_how_many_texts_each_has(tmp_path: Path) -> None:
     (tmp_path / "later").mkdir()
     held = lines(tmp_path / "held.jsonl", {"question": "Unlike."}, {"question": " ?! "}, {"problem": OTHER})
     sets = lines(tmp_path / "bench.jsonl", {"question": "How many?", "answer": "Three."}, {"question": ""})
-    empty = lines(tmp_path / "empty.jsonl")
+    blank = lines(tmp_path / "blank.jsonl", {"question": None})
     planned = campaign(
         tmp_path / "later",
         answering([OTHER, LONG], []),
         2,
-        novelty={"against": [str(before.folder), held, empty]},
+        novelty={"against": [str(before.folder), held, blank]},
         contamination={"sets": [sets]},
     )
     found = await forecast(planned, pilot=2)
     assert found.compared == (
         Compared("novelty.against", str(before.folder), len(items(before.folder))),
         Compared("novelty.against", held, 2, 1),
-        Compared("novelty.against", empty, 0),
+        Compared("novelty.against", blank, 0, 1),
         Compared("contamination.sets", "bench.jsonl", 2, note="1 rows empty"),
     )
     told = io.StringIO()

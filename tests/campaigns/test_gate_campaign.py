@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 from pathlib import Path
 from typing import Any
 
@@ -101,18 +102,22 @@ async def test_earlier_runs_and_data_sets_are_held_against(tmp_path: Path) -> No
     assert (report.books.accepted, report.reasons[("rejected", "duplicate")]) == (1, 2)
     first, second, _ = items(report.folder)
     assert f"gate:{items(before.folder)[0].id}" in first.verdicts[-1].text
-    assert second.verdicts[-1].text == "the same text as in held.jsonl:2"
+    assert second.verdicts[-1].text == "the same text as in held.jsonl:3"
 
 
 @pytest.mark.parametrize(
     ("name", "content", "said"),
     [
-        ("none.jsonl", None, "is not there"),
-        ("set.csv", b"question\n", "is no data set that is read"),
-        ("set.jsonl", b'{"label": 3}\n', "has the columns label, and none of them is known"),
-        ("set.jsonl", b"[1]\n", "no JSON object"),
-        ("set.jsonl", b"{\n", "line 1 of .* is not JSON"),
-        ("set.parquet", b"nothing", "cannot be read"),
+        ("none.jsonl", None, "no such file or folder is here; .* an earlier run is named by its folder"),
+        ("set.txt", b"question\n", "files of kind '.txt' are not read"),
+        ("set.csv", b"question\n", "has no row, and nothing would be held against it"),
+        ("set.jsonl", b"", "has no row, and nothing would be held against it"),
+        ("set.jsonl", b'{"label": 3}\n', "has the columns label, and none of them is known.*set.jsonl:COLUMN"),
+        ("set.jsonl", b'\n{"question": "caf\xe9"}\n', "row 2 of .* is not JSON: .* not valid UTF-8"),
+        ("set.jsonl", b"[1]\n", "row 1 of .* is JSON, but a list and no object"),
+        ("set.jsonl", b"{\n", "row 1 of .* is not JSON"),
+        ("set.parquet", b"nothing", "is no Parquet file"),
+        ("set.jsonl.gz", gzip.compress(b'{"question": "One?"}\n' * 999)[:-9], "cannot be read"),
     ],
 )
 async def test_a_data_set_that_cannot_be_held_against_is_an_error(
@@ -139,7 +144,7 @@ async def test_parquet_and_folders_are_read(tmp_path: Path) -> None:
     report = await campaign(tmp_path, answering([CLOSE, OTHER], []), 2, novelty=rules).execute()
     assert report.reasons == {("rejected", "duplicate"): 2}
     texts = {item.verdicts[-1].text.partition(" (")[0] for item in items(report.folder)}
-    assert texts == {"nearly the same text as in data.arrow:1", "the same text as in train.parquet:2"}
+    assert texts == {"nearly the same text as in data.arrow:1", "the same text as in data/train.parquet:2"}
 
 
 async def test_items_on_one_passage_are_no_twins_for_their_passage(tmp_path: Path) -> None:
@@ -266,7 +271,7 @@ def test_keys_that_cannot_work_are_refused(tmp_path: Path) -> None:
 async def test_an_embedder_that_is_no_model_is_refused(tmp_path: Path) -> None:
     wrong: tuple[tuple[dict[str, Any], str], ...] = (
         ({"semantic": 0.9, "embedder": "bge"}, "no model is called 'bge'; there are"),
-        ({"against": [str(tmp_path / "runs" / "of-last-year")]}, "of-last-year is not there"),
+        ({"against": [str(tmp_path / "runs" / "of-last-year")]}, "of-last-year.: no such file or folder is here"),
     )
     for rules, said in wrong:
         model = answering([LONG], [])
