@@ -24,7 +24,7 @@ from .checking.rows import Columns
 from .collector import calm_collector
 from .fleet.dispatch import Dispatcher
 from .fleet.fleet import Fleet
-from .gating.gate import embedder_of, keep_marks, open_pool, rules_of
+from .gating.gate import embedder_of, keep_marks, open_pool, rules_of, sees_wording_only
 from .ingest import PLACES, Ingested, ingest, passed_over, places_of
 from .knowledge.building import build_graph
 from .knowledge.refresh import refresh
@@ -167,6 +167,8 @@ class Run:
             if self.stopping.is_set():
                 return self.why
             novelty, gated, pool = self.spec.novelty, self.prepared.gated, GatePool()
+            if told := sees_wording_only(novelty, vectors=bool(self.spec.contamination.semantic)):
+                progress.say(told)
             # All read as much as the run is large, so they do it in a thread, where signals do not wait for them.
             try:
                 await keep_marks(novelty, self.store, gated, self.context.models)

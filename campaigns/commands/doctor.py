@@ -21,6 +21,7 @@ from ...storage.whereabouts import has_run
 from ..campaign import Campaign
 from ..checking.settings import require_same_settings
 from ..folders import reading
+from ..gating.gate import sees_wording_only
 from ..ingest import nothing_read
 from ..spec import CampaignSpec
 
@@ -127,6 +128,8 @@ def _campaign(spec: CampaignSpec) -> Iterator[Health]:
     else:
         roles = ", ".join(sorted(prepared.roles)) or "none named"
         yield Health(name="campaign", ok=True, detail=f"recipe, flow and prompts fit together; roles: {roles}")
+    if told := sees_wording_only(spec.novelty, vectors=bool(spec.contamination.semantic)):
+        yield Health(name="novelty", ok=None, detail=told)
     if spec.documents:
         yield _documents(spec)
     if has_run(spec.folder):

@@ -11,7 +11,7 @@ from ...agents.verifiers.duplicates import gated_text
 from ...errors import ConfigError
 from ...evals.duplicates.gate import GatePool
 from ...evals.vectors.embedding import Embedder
-from ...evals.vectors.hashed import HashedEmbedder
+from ...evals.vectors.hashed import SEES, HashedEmbedder
 from ...evals.vectors.local import LocalEmbedder
 from ...evals.vectors.served import ServedEmbedder
 from ...models.contract import Model
@@ -51,6 +51,16 @@ def named_embedder(name: str, models: Mapping[str, Model], key: str) -> Embedder
         return LocalEmbedder(name.removeprefix(LOCAL))
     require_embedder(name, models, key)
     return ServedEmbedder(models[name])
+
+
+def sees_wording_only(spec: NoveltySpec, *, vectors: bool = False) -> str:
+    """A line for people where likeness of meaning is asked for and no embedder is named that sees it; else empty.
+
+    `vectors` says that something beside the gate compares vectors.
+    """
+    if spec.embedder != HASHED or not (spec.semantic or vectors):
+        return ""
+    return f"novelty.embedder is '{HASHED}', which sees {SEES}; name a model that embeds to have meaning compared"
 
 
 def require_sources(

@@ -15,6 +15,7 @@ from .rows import has_words, spread, unit_rows
 TEXT = Lazy("sklearn.feature_extraction.text", "scikit-learn", "evals")
 WIDTH = 1024  # two words of 200 share a place about as often as not; signed hashing makes that noise, not likeness
 BLOCK = 4096  # texts that are dense at a time: 16 MB
+SEES = "wording only: hashed TF-IDF of words, not meaning"
 
 
 class HashedEmbedder:
@@ -36,7 +37,7 @@ class HashedEmbedder:
             self._weights = _weights(self._hashing, reference)
             mark = "-" + hashlib.blake2b(self._weights.tobytes(), digest_size=4).hexdigest()
         self.name = f"hashed-{width}{mark}"
-        self.sees = "wording only: hashed TF-IDF of words, not meaning"
+        self.sees = SEES
 
     async def embed(self, texts: Sequence[str]) -> Matrix:
         """Returns (n, width) float32, rows of length one; zeros for a text without a word."""

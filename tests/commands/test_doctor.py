@@ -136,6 +136,17 @@ def test_a_run_that_was_begun_with_other_settings_is_found(home: Path) -> None:
     assert str(raised.value) == seen["detail"]
 
 
+def test_that_hashed_words_stand_in_for_meaning_is_said_by_doctor_and_run(home: Path) -> None:
+    said = "novelty.embedder is 'hashed', which sees wording only: hashed TF-IDF of words, not meaning"
+    written(home, 'recipe = "wrap"', "target = 1", "[novelty]", "near = 0.8")
+    assert "novelty" not in found(home)
+    written(home, 'recipe = "wrap"', "target = 1", "[novelty]", "semantic = 0.9")
+    assert said in found(home)["novelty"]["detail"]
+    ran = typed("run", "c.toml", "--plain", cwd=home)
+    assert ran.returncode == 0
+    assert said in ran.stdout + ran.stderr
+
+
 # How a run ends
 
 
