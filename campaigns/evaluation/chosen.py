@@ -15,14 +15,15 @@ MOST = 50
 class Chosen:
     """What `gristmill select` wrote: a strategy, how many it chose of how many, and figures of them.
 
-    A figure is (name, of the chosen, of as many by chance), None where one is not defined.
+    A figure is (name, of the chosen, of as many by chance, and between which two 95% of random draws lie), None where
+    one is not defined.
     """
 
     strategy: str
     seed: int
     chosen: int
     of: int
-    figures: tuple[tuple[str, float | None, float | None], ...]
+    figures: tuple[tuple[str, float | None, float | None, float | None, float | None], ...]
 
 
 def selections_of(folder: Path) -> tuple[Chosen, ...]:
@@ -35,7 +36,14 @@ def _read(path: Path) -> Chosen | None:
     try:
         told: dict[str, Any] = orjson.loads(path.read_bytes())
         figures = tuple(
-            (name, _number(pair["chosen"]), _number(pair["random"])) for name, pair in told["figures"].items()
+            (
+                name,
+                _number(pair["chosen"]),
+                _number(pair["random"]),
+                _number(pair.get("random_low")),
+                _number(pair.get("random_high")),
+            )
+            for name, pair in told["figures"].items()
         )
         return Chosen(str(told["strategy"]), int(told["seed"]), int(told["chosen"]), int(told["of"]), figures)
     except (OSError, ValueError, KeyError, TypeError, AttributeError):

@@ -192,8 +192,8 @@ def _contamination(found: Contamination) -> Json:
 
 
 def _selection(one: Chosen) -> Json:
-    figures = [{"name": name, "chosen": chosen, "random": random} for name, chosen, random in one.figures]
-    return {**asdict(one), "figures": figures}
+    names = ("name", "chosen", "random", "random_low", "random_high")
+    return {**asdict(one), "figures": [dict(zip(names, figure, strict=True)) for figure in one.figures]}
 
 
 def _names(report: Report) -> Iterator[str]:

@@ -37,7 +37,8 @@ SAYS = {
     "contaminated": "Sees wording, no paraphrase or translation, and nothing of what a model was trained on before.",
     "leaked_rows": "Rows of the set that some item repeats.",
     "map": "Near in the picture says alike; distances between groups, their sizes and the axes mean nothing.",
-    "selection": "A strategy is worth what it has over as many items drawn by chance, in figures it did not optimise.",
+    "selection": "A strategy is worth what it has over as many items drawn by chance, in figures it did not optimise; "
+    "within 95% of the draws chance may have given it too.",
     "difference": "Each side is cut into groups of one size, and the interval is Welch's over the groups; shares have "
     "Newcombe's, ratios the delta method's. Of twenty differences one leaves 0 by chance.",
 }

@@ -152,7 +152,7 @@ def _narrowed(choice: Choice, selection: Selection, beside: tuple[Beside, ...], 
         **({"cells": ", ".join(choice.cells)} if choice.cells else {}),
         **({"vectors": sees} if sees else {}),
         **{f"left out, {reason}": str(count) for reason, count in selection.counts.items()},
-        **{row.chosen.name: f"{shown(row.chosen)}; at random {shown(row.random)}" for row in beside},
+        **{row.chosen.name: f"{shown(row.chosen)}; at random {shown(row.random)}{draws(row)}" for row in beside},
         **({"notes": "; ".join(selection.notes)} if selection.notes else {}),
     }
     record = as_dict(choice, selection, beside, sees) | {"items": ids}
@@ -173,7 +173,15 @@ def as_dict(choice: Choice, selection: Selection, beside: tuple[Beside, ...], se
         "vectors": sees,
         "left_out": selection.counts,
         "groups": [{"name": one.name, "size": one.size, "chosen": one.chosen} for one in selection.groups],
-        "figures": {row.chosen.name: {"chosen": row.chosen.value, "random": row.random.value} for row in beside},
+        "figures": {
+            row.chosen.name: {
+                "chosen": row.chosen.value,
+                "random": row.random.value,
+                "random_low": row.random.low,
+                "random_high": row.random.high,
+            }
+            for row in beside
+        },
         "notes": list(selection.notes),
     }
 
@@ -207,3 +215,10 @@ def parse_options(given: Sequence[str]) -> dict[str, Any]:
 
 def _json(value: Any) -> str:
     return orjson.dumps(value).decode()
+
+
+def draws(row: Beside) -> str:
+    """Where 95% of random draws lie, in brackets; nothing of one draw."""
+    if row.random.low is None or row.random.high is None:
+        return ""
+    return f" ({row.random.low:.4g} to {row.random.high:.4g})"

@@ -11,7 +11,7 @@ from rich.text import Text
 
 from ..folders import find_run
 from ..terminal import open_console, print_json
-from .choosing import Choice, Chosen, as_dict, parse_options, select_runs, shown
+from .choosing import Choice, Chosen, as_dict, draws, parse_options, select_runs, shown
 from .reading import read_examples
 
 MOST_GROUPS = 12
@@ -77,10 +77,11 @@ def _print(console: Console, chosen: Chosen) -> None:
         f"{selection.strategy}, seed {selection.seed}: {len(selection.indices)} of {selection.of} accepted items"
     )
     table = Table(box=None, pad_edge=False)
-    for head in ("", "chosen", "at random"):
+    for head in ("", "chosen", "at random", "95% of draws"):
         table.add_column(head, justify="left" if not head else "right")
     for row in chosen.beside:
-        table.add_row(row.chosen.name, shown(row.chosen), shown(row.random))
+        random = "–" if row.random.value is None else f"{row.random.value:.4g}"
+        table.add_row(row.chosen.name, shown(row.chosen), random, draws(row).strip(" ()"))
     if chosen.beside:
         console.print(table)
     if chosen.sees:

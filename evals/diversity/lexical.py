@@ -11,7 +11,7 @@ from ...errors import ConfigError
 from ..figure import Figure
 from ..intervals import mean_figure
 from ..numeric import np
-from .wording import Wording
+from .wording import Wording, require_texts
 
 NOTHING = "no text with a word"
 THRESHOLD = 0.72  # McCarthy and Jarvis's
@@ -91,6 +91,8 @@ def compression_ratio(texts: Wording | Sequence[str]) -> Figure:
     Unit: times. Sets above 8 MB are read in 20 stretches of 256 kB, evenly apart, whose mean has Student's interval.
     Cost: about 2 s at most. Tiny sets carry the format's header of some 20 bytes.
     """
+    if not isinstance(texts, Wording):
+        require_texts(texts)
     given = texts.texts if isinstance(texts, Wording) else [text for text in texts if text.strip()]
     if not given:
         return Figure("compression_ratio", None, "times", note="no text")

@@ -31,7 +31,10 @@ class Unit:
     def of(cls, vectors: Matrix | Unit) -> Unit:
         if isinstance(vectors, Unit):
             return vectors
-        matrix = np.asarray(vectors)
+        try:
+            matrix = np.asarray(vectors)
+        except ValueError:  # lists of several lengths
+            raise ConfigError("vectors have several lengths; embed all texts with one model") from None
         if matrix.ndim != 2:
             raise ConfigError(f"vectors have the shape {matrix.shape}; give a matrix with one row for each text")
         if not (np.issubdtype(matrix.dtype, np.floating) or np.issubdtype(matrix.dtype, np.integer)):
@@ -42,7 +45,8 @@ class Unit:
             squares = np.einsum("ij,ij->i", part, part, dtype=np.float64)
             if not np.isfinite(squares).all():
                 row = start + int(np.flatnonzero(~np.isfinite(squares))[0])
-                raise ConfigError(f"row {row} of the vectors is not finite; embed that text again, or give it zeros")
+                what = "not finite" if not np.isfinite(matrix[row]).all() else "too large to be squared"
+                raise ConfigError(f"row {row} of the vectors is {what}; embed that text again, or give it zeros")
             zero.append(squares == 0)
         empty = np.concatenate(zero) if zero else np.zeros(0, dtype=bool)
         return cls(matrix, np.flatnonzero(~empty) if empty.any() else None)

@@ -8,8 +8,18 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from ...errors import ConfigError
 from ..folding import words
 from ..numeric import np
+
+
+def require_texts(texts: Sequence[str]) -> None:
+    """Raises `ConfigError` where `texts` is one text (its characters would be measured), or holds what is none."""
+    if isinstance(texts, str):
+        raise ConfigError("texts is one text; give a list of texts")
+    for place, text in enumerate(texts):
+        if not isinstance(text, str):
+            raise ConfigError(f"text {place} is a {type(text).__name__}; give texts, an empty one where there is none")
 
 
 @dataclass(frozen=True)
@@ -25,9 +35,14 @@ class Wording:
 
     @classmethod
     def of(cls, texts: Wording | Sequence[str]) -> Wording:
-        """Cuts `texts` into words: 2 s for 100,000 texts of 60 words. What is cut already stays as it is."""
+        """Cuts `texts` into words: 2 s for 100,000 texts of 60 words. What is cut already stays as it is.
+
+        Raises:
+            ConfigError: `texts` is one text, or something in it is none.
+        """
         if isinstance(texts, Wording):
             return texts
+        require_texts(texts)
         known: dict[str, str] = {}  # each word once in memory: a string of its own for every place is 60 bytes
         pairs = [(text, [known.setdefault(word, word) for word in found]) for text in texts if (found := words(text))]
         return cls(tuple(text for text, _ in pairs), tuple(found for _, found in pairs), len(texts) - len(pairs))

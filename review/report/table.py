@@ -122,8 +122,11 @@ def _print_contamination(console: Console, found: Json) -> None:
 
 
 def _selection(one: Json) -> Table:
-    table = _table(f"selection {one['strategy']}, {one['chosen']:,} of {one['of']:,}", "chosen", "at random")
+    table = _table(
+        f"selection {one['strategy']}, {one['chosen']:,} of {one['of']:,}", "chosen", "at random", "95% of draws"
+    )
     for row in one["figures"]:
         both = ("–" if row[side] is None else number(row[side]) for side in ("chosen", "random"))
-        table.add_row(Text(f"  {row['name']}"), *both)
+        drawn = interval_of({"low": row["random_low"], "high": row["random_high"]})
+        table.add_row(Text(f"  {row['name']}"), *both, drawn)
     return table

@@ -172,7 +172,7 @@ def test_selections_stand_beside_chance(run: Path) -> None:
     (run / "selected" / "broken" / "selection.json").write_text("{")
     (one,) = told(run)["selections"]
     assert (one["strategy"], one["chosen"], one["of"]) == ("quality", 5, COUNT)
-    assert all({"name", "chosen", "random"} == set(row) for row in one["figures"])
+    assert all({"name", "chosen", "random", "random_low", "random_high"} == set(row) for row in one["figures"])
 
 
 # what is odd

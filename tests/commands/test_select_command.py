@@ -66,7 +66,7 @@ def test_the_chosen_are_written_and_the_card_says_how(run: Path) -> None:
         assert line in card
     for name, pair in record["figures"].items():
         assert name.replace("_", "\\_") in card
-        assert set(pair) == {"chosen", "random"}
+        assert set(pair) == {"chosen", "random", "random_low", "random_high"}
     assert sorted(record["figures"]) == ["coverage_distance", "nearest_distance", "quality", "vendi"]
     assert "k-means-quality, seed 4: 9 of 30 accepted items" in done.output
     assert "wording only: hashed TF-IDF" in done.output

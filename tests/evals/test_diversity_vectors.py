@@ -198,6 +198,13 @@ def test_what_is_no_matrix_is_refused(figure: Any) -> None:
         figure(np.array([["a", "b"]]))
 
 
+def test_what_cannot_be_vectors_says_why() -> None:
+    with pytest.raises(ConfigError, match="vectors have several lengths"):
+        vendi([[1.0, 0.0], [1.0]])  # type: ignore[arg-type]
+    with pytest.raises(ConfigError, match="row 1 of the vectors is too large to be squared"):
+        vendi(np.array([[1.0, 0.0], [1e200, 0.0]]))
+
+
 def test_vectors_of_two_models_are_refused() -> None:
     for figure in (nearest_distance, lambda a, b: cluster_entropy(a, fitted_to=b)):
         with pytest.raises(ConfigError, match="4 and of 5 dimensions"):

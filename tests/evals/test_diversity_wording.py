@@ -6,6 +6,8 @@ import gzip
 import math
 import random
 import warnings
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 import sacrebleu
@@ -233,6 +235,14 @@ def test_measure_gives_every_figure_a_value_or_a_reason() -> None:
             assert (one.value is not None and math.isfinite(one.value)) or one.note
     added = [one.name for one in measure(made(20), against=made(5, seed=9))][len(names) :]
     assert added == ["rouge_l_nearest_against", "rouge_l_novel_against"]
+
+
+@pytest.mark.parametrize("figure", [measure, compression_ratio, self_bleu, rouge_l_nearest, mtld_of, distinct_n])
+def test_what_are_no_texts_is_refused(figure: Callable[[Any], Any]) -> None:
+    with pytest.raises(ConfigError, match="texts is one text"):
+        figure("one text")
+    with pytest.raises(ConfigError, match="text 1 is a NoneType; give texts"):
+        figure(["one", None])
 
 
 def test_texts_that_are_cut_once_measure_the_same() -> None:

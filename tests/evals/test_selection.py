@@ -261,6 +261,19 @@ def test_a_selection_stands_beside_a_random_one() -> None:
     assert covered.chosen.value > covered.random.value  # one theme stands for none of the others
 
 
+def test_chance_is_of_several_draws_and_says_where_most_of_them_lie() -> None:
+    rng = np.random.default_rng(0)
+    pool = Pool.of(scores=rng.normal(0.5, 0.1, size=400).clip(0, 1))
+    (row,) = beside_random(selector("random").select(pool, 40, seed=5), pool, seed=5)
+    assert row.random.note == "mean of 10 draws"
+    assert row.random.value != row.chosen.value  # `random` does not stand beside itself
+    others = [float(pool.scores[selector("random").select(pool, 40, seed=seed).indices].mean()) for seed in range(99)]
+    inside = sum(row.random.low <= one <= row.random.high for one in others)
+    assert inside >= 85
+    (best,) = beside_random(selector("quality").select(pool, 40), pool)
+    assert best.chosen.value > best.random.high
+
+
 def test_figures_beside_random_are_never_nan() -> None:
     vectors = spread(20)
     vectors[3] = np.nan

@@ -347,7 +347,7 @@ function selections() {
   for (const one of data.selections) {
     const { box, mark, close } = panel(`Selection: ${one.strategy}`, { lead: `${whole.format(one.chosen)} of ${whole.format(one.of)} accepted items, seed ${one.seed}` });
     box.querySelector("h2").append(mark(data.footnotes.selection));
-    box.append(table([["figure"], ["chosen", "n"], ["at random", "n"]], one.figures.map((row) => [[words(row.name), mark(data.footnotes[row.name])].filter(Boolean), num(row.chosen), num(row.random)])));
+    box.append(table([["figure"], ["chosen", "n"], ["at random", "n"], ["95% of draws", "n"]], one.figures.map((row) => [[words(row.name), mark(data.footnotes[row.name])].filter(Boolean), num(row.chosen), num(row.random), interval({ low: row.random_low, high: row.random_high })])));
     close();
   }
 }
