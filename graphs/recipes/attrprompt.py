@@ -9,8 +9,8 @@ Faithful: dimensions that hang on the class (a model lists their values for each
 length); values that fit one of the most similar classes as well are dropped by asking; a value of each dimension is
 drawn evenly and by itself; one text a call, asked to be of its class and of none of the similar ones.
 Not faithful: the dimensions are given, where a person picks of those that a model proposes; a class's own values are
-also held against those that were listed for the similar classes. Labels are single; a blind labeller is there to be
-switched on (`check`).
+also held against those that were listed for the similar classes, and all that fit those are dropped, not five at most.
+Labels are single; refusals are not looked for; a blind labeller is there to be switched on (`check`).
 """
 
 from __future__ import annotations

@@ -10,9 +10,9 @@ Faithful: a seed is encoded as a use case and at most three skills; instructions
 writer never sees the seed; self-rubrics, actions that fit the metadata, of which one is drawn and applied; contrastive
 filtering: a strong and the target model answer, a judge marks both in either order, and what has too small a gap goes
 back to the self-rubrics, a few times.
-Not faithful: only a gap in the strong model's favour counts, whose response is kept (the target's stays with the item
-as a rejected draft, for preference pairs). `gap` and `rounds` are as known from re-implementations: the judge's marks
-go to 10, 3 of them are 0.3.
+Not faithful: metadata come of seeds alone, not of the user's hand; only a gap in the strong model's favour counts,
+whose response is kept (the target's stays with the item as a rejected draft, for preference pairs). `gap` and `rounds`
+are as known from re-implementations: the judge's marks go to 10, 3 of them are 0.3.
 """
 
 from __future__ import annotations

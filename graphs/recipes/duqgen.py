@@ -13,8 +13,8 @@ by its size; within a cluster passages are drawn with a probability that grows w
 from the bottom of the hundred nearest passages.
 Not faithful: vectors are hashed TF-IDF, not Contriever's; the nearest passages are those of the passage, not of its
 query, so that they are found without a model; the authors' re-ranking by MMR is left out, which at their default
-changes nothing but the order. Added: twins are dropped, and a critic looks whether the passage answers the query and no
-negative does. Fine-tuning is left to the trainer.
+changes nothing but the order; queries are drawn at a temperature of 0.7, not greedily. Added: twins are dropped, and a
+critic looks whether the passage answers the query and no negative does. Fine-tuning is left to the trainer.
 """
 
 from __future__ import annotations

@@ -58,7 +58,7 @@ class E5Options(Options):
     families:  families of tasks, of `short-long`, `long-short`, `short-short`, `long-long`.
     domain:    what all tasks are about; any subject when empty.
     languages: languages of the texts, drawn alike.
-    tasks:     tasks that one list is asked for.
+    tasks:     tasks that one list is asked for, 50 at most; ask for more lists instead.
     lists:     lists that a family is asked for, each drawn anew.
     examples:  triples a task gets.
     negatives: hard negatives of a triple.
@@ -68,7 +68,7 @@ class E5Options(Options):
     families: tuple[str, ...] = Field(default=tuple(FAMILIES), min_length=1)
     domain: str = ""
     languages: tuple[str, ...] = Field(default=("English",), min_length=1)
-    tasks: int = Field(default=20, ge=1, le=200)
+    tasks: int = Field(default=20, ge=1, le=50)
     lists: int = Field(default=10, ge=1)
     examples: int = Field(default=1, ge=1)
     negatives: int = Field(default=1, ge=1, le=8)

@@ -44,7 +44,7 @@ class GenQAOptions(Options):
 
     variant:  how much chance there is; see the top of `graphs/recipes/genqa.py`.
     subjects: what the caller draws from.
-    listed:   how many topics (and subtopics) the model lists.
+    listed:   how many topics (and subtopics) the model lists, 100 at most.
     boosters: sentences at the end of the prompt, one of which is drawn; an empty one is none.
     tasks:    how many questions to ask for at most.
     """
@@ -53,7 +53,7 @@ class GenQAOptions(Options):
         "generator-uniform"
     )
     subjects: tuple[str, ...] = Field(default=SUBJECTS, min_length=1)
-    listed: int = Field(default=40, ge=2, le=200)
+    listed: int = Field(default=40, ge=2, le=100)
     boosters: tuple[str, ...] = Field(default=BOOSTERS, min_length=1)
     tasks: int = Field(default=100_000, ge=1)
 

@@ -42,7 +42,7 @@ class MagaOptions(Options):
     minimum:     least score by name (`consistent`, `style`, `fluent`) for the judge's acceptance.
     """
 
-    pairs: int = Field(default=5, ge=1, le=50)
+    pairs: int = Field(default=5, ge=1, le=20)
     most_copied: float = Field(default=0.5, ge=0, le=1)
     longest: float = Field(default=6.0, gt=0.2)
     minimum: dict[str, float] = Field(default_factory=lambda: {"consistent": 0.5})

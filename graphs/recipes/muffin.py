@@ -49,7 +49,7 @@ class MuffinOptions(Options):
     minimum:      least score by name (`correct`, `valid`) for the critic's acceptance.
     """
 
-    facets: int = Field(default=4, ge=0, le=50)
+    facets: int = Field(default=4, ge=0, le=30)
     instructions: tuple[str, ...] = ()
     matches: int = Field(default=2, ge=0)
     minimum: dict[str, float] = Field(default_factory=lambda: {"correct": 0.6})

@@ -38,15 +38,15 @@ class TarGENOptions(Options):
 
     task:     what an instance is and what its label says, in words.
     labels:   label → what it means; two at least.
-    contexts: settings that are listed.
-    seeds:    seeds of instances in each setting.
+    contexts: settings that are listed, 100 at most.
+    seeds:    seeds of instances in each setting, 50 at most.
     correct:  whether labels are read anew and corrected.
     """
 
     task: str = ""
     labels: dict[str, str] = Field(default_factory=dict)
-    contexts: int = Field(default=20, ge=1, le=200)
-    seeds: int = Field(default=20, ge=1, le=200)
+    contexts: int = Field(default=20, ge=1, le=100)
+    seeds: int = Field(default=20, ge=1, le=50)
     correct: bool = True
 
 

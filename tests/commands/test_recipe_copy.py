@@ -90,10 +90,11 @@ def test_every_recipe_can_be_copied_and_its_flow_is_sound(project: Path) -> None
 
 
 def test_a_copy_has_the_settings_that_the_built_in_name_brings(project: Path) -> None:
-    for name in ("gsdp", "entigraph", "bare"):
+    for name in ("gsdp", "entigraph", "bare", "muffin", "persona-hub"):
         copied(name)
         copy, built_in = load_spec(f"{name}.toml"), make_spec({"name": name, "recipe": name})
-        assert (copy.chunks, copy.graph) == (built_in.chunks, built_in.graph), name
+        for part in ("chunks", "graph", "novelty"):
+            assert getattr(copy, part) == getattr(built_in, part), name
 
 
 def test_the_copied_campaign_runs_in_workers_from_another_folder(project: Path) -> None:

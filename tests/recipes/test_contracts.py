@@ -17,6 +17,7 @@ from seed_recipes import INSTRUCTIONS, TABLE, Ran
 
 from gristmill import Request
 from gristmill.graphs.recipes.catalogue import recipe
+from gristmill.prompts.library import PromptLibrary
 
 OF_REVIEWERS = {"reviewer_note", "earlier_attempt", "avoid", "traits", "suggestions"}
 """Variables that a first draft is given empty: notes of a person, texts to keep away from, traits of `[attributes]`."""
@@ -238,6 +239,32 @@ def ran_calls(name: str) -> list[int]:
 def test_every_such_recipe_has_a_contract() -> None:
     assert set(CONTRACTS) == set(TASKS)
     assert all(recipe(name).paper for name in CONTRACTS)
+
+
+ENTRIES = [  # recipe, option, prompt, tokens of an entry with its quotes, tokens of what is written beside the list
+    ("e5", "tasks", "brainstorm-retrieval-tasks", 30, 0),
+    ("e5", "negatives", "write-retrieval-triple", 400, 800),
+    ("targen", "contexts", "targen-contexts", 15, 0),
+    ("targen", "seeds", "targen-seeds", 50, 0),
+    ("genqa", "listed", "genqa-write", 2 * 9, 700),
+    ("maga", "pairs", "propose-audiences", 65, 0),
+    ("muffin", "facets", "name-facets", 50, 0),
+    ("attrprompt", "each", "list-class-values", 12, 0),
+    ("attrprompt", "each", "shared-values", 12, 0),
+    ("persona-hub", "personas", "propose-personas", 45, 0),
+    ("persona-hub", "related", "relate-persona", 45, 0),
+]
+
+
+@pytest.mark.parametrize(("name", "option", "prompt", "entry", "beside"), ENTRIES)
+def test_the_longest_list_that_may_be_asked_for_fits_into_its_answer(
+    name: str, option: str, prompt: str, entry: int, beside: int
+) -> None:
+    """An answer that was cut is no list, and all tasks that share it would fail."""
+    (most,) = (one.le for one in recipe(name).options.model_fields[option].metadata if hasattr(one, "le"))
+    held = PromptLibrary().get(prompt).max_tokens
+    assert held is not None
+    assert most * entry + beside <= held
 
 
 # what some planners draw next
