@@ -80,7 +80,11 @@ def test_what_is_accepted_is_exported(name: str, whole: Whole, folders: Path, tm
     fitting, out = formats_of(recipe(name)), tmp_path / "out"
     exported = export_run(folders / name / "runs" / "t", out=out, formats=(*fitting, "parquet"))
     pairs = exported.counts.pop("dpo", {"train": 0})["train"]
-    assert exported.counts == {form: {"train": len(ran.accepted)} for form in (*fitting, "parquet") if form != "dpo"}
+    expected = dict.fromkeys((*fitting, "parquet"), len(ran.accepted))
+    expected.pop("dpo", None)
+    if "triplets" in fitting:
+        expected["triplets"] = sum(len(item.fields["negatives"]) for item in ran.accepted)  # a row for each
+    assert exported.counts == {form: {"train": rows} for form, rows in expected.items()}
     if name != "dart":  # whose few trials solve a problem each time or never; examples/sums has pairs of it
         assert (pairs > 0) == ("dpo" in fitting)
     rows = [json.loads(line) for line in (out / "jsonl" / "train.jsonl").read_text().splitlines()]
