@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import random
+from importlib import import_module
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from statsmodels.stats.inter_rater import cohens_kappa
-from statsmodels.stats.proportion import proportion_confint
 
 from gristmill.evals.agreement import Judged, kappa, precision, share, suggest
 
@@ -18,6 +19,15 @@ def pairs(both: int, critic: int, person: int, neither: int) -> list[Judged]:
     return [Judged("critic", accepts, good) for accepts, good, count in cells for _ in range(count)]
 
 
+@pytest.fixture(scope="module")
+def statsmodels() -> Any:
+    """Loads scipy and pandas, which collecting tests should not."""
+    return SimpleNamespace(
+        cohens_kappa=import_module("statsmodels.stats.inter_rater").cohens_kappa,
+        proportion_confint=import_module("statsmodels.stats.proportion").proportion_confint,
+    )
+
+
 def test_kappa_of_a_worked_example() -> None:
     found = kappa(pairs(20, 5, 10, 15))  # the textbook's table: observed 0.7, expected 0.5
     assert found.value == pytest.approx(0.4)
@@ -25,8 +35,10 @@ def test_kappa_of_a_worked_example() -> None:
 
 
 @given(st.tuples(*[st.integers(1, 60)] * 4))
-def test_kappa_and_its_interval_are_the_reference_implementations(cells: tuple[int, int, int, int]) -> None:
-    found, reference = kappa(pairs(*cells)), cohens_kappa([cells[:2], cells[2:]])
+def test_kappa_and_its_interval_are_the_reference_implementations(
+    statsmodels: Any, cells: tuple[int, int, int, int]
+) -> None:
+    found, reference = kappa(pairs(*cells)), statsmodels.cohens_kappa([cells[:2], cells[2:]])
     assert found.value == pytest.approx(reference.kappa)
     assert found.low == pytest.approx(max(-1.0, reference.kappa_low), abs=1e-6)
     assert found.high == pytest.approx(min(1.0, reference.kappa_upp), abs=1e-6)
@@ -48,9 +60,9 @@ def test_judging_rejected_items_only_is_said() -> None:
 
 
 @given(st.integers(1, 500).flatmap(lambda count: st.tuples(st.integers(0, count), st.just(count))))
-def test_shares_have_wilsons_interval(of: tuple[int, int]) -> None:
+def test_shares_have_wilsons_interval(statsmodels: Any, of: tuple[int, int]) -> None:
     found = share(*of)
-    low, high = proportion_confint(*of, method="wilson")
+    low, high = statsmodels.proportion_confint(*of, method="wilson")
     assert (found.low, found.high) == (pytest.approx(low, abs=1e-9), pytest.approx(high, abs=1e-9))
     assert 0 <= found.low <= (found.value or 0) <= found.high <= 1
 

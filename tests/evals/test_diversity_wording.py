@@ -11,7 +11,6 @@ from typing import Any
 
 import pytest
 import sacrebleu
-from lexicalrichness import LexicalRichness
 from rouge_score.rouge_scorer import RougeScorer
 from rouge_score.tokenizers import Tokenizer
 
@@ -70,6 +69,8 @@ def test_distinct_n_of_a_text_that_repeats_itself() -> None:
 
 @pytest.mark.parametrize("text", [*made(12, seed=3, shortest=5, longest=400), " ".join(VOCABULARY), "one"])
 def test_mtld_is_that_of_lexicalrichness(text: str) -> None:
+    from lexicalrichness import LexicalRichness  # heavy, as it loads matplotlib, pandas and nltk
+
     found = mtld(text.split())
     assert found == pytest.approx(LexicalRichness(text, preprocessor=None, tokenizer=str.split).mtld(threshold=0.72))
 

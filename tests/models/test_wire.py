@@ -6,7 +6,6 @@ from typing import Any, Literal
 
 import orjson
 import pytest
-from openai.types.chat import ChatCompletion
 from pydantic import BaseModel, Field
 
 from gristmill.errors import BadReply, RequestRefused
@@ -160,6 +159,8 @@ def test_a_cut_reply_is_read_and_says_so() -> None:
 
 
 def test_scripted_bodies_have_the_shape_of_the_openai_package() -> None:
+    from openai.types.chat import ChatCompletion  # heavy: it makes hundreds of pydantic models
+
     reply = Reply(choices=(Choice("Hi", "length", (TokenLogprob("Hi", -0.5, {"Hi": -0.5, "Ho": -1.5}),)),))
     raw = body_of(ASKED, reply, "m")
     fields = {**orjson.loads(raw), "created": 0}

@@ -13,8 +13,6 @@ import pytest
 from click.testing import CliRunner
 from judged_runs import GOOD, fill, verdict
 from review_items import CHUNK, DOCUMENT, item_of, put
-from statsmodels.stats.inter_rater import cohens_kappa
-from statsmodels.stats.proportion import proportion_confint
 
 from gristmill.cli import main
 from gristmill.evals.agreement_report import ONE_SIDED, AgreementReport, agreement_of, rounds_of_people
@@ -195,6 +193,9 @@ async def test_a_decided_item_whose_task_runs_again_waits_for_it(store: RunStore
 
 
 async def test_the_reports_figures_are_the_reference_implementations(store: RunStore) -> None:
+    from statsmodels.stats.inter_rater import cohens_kappa  # heavy, as it loads scipy and pandas
+    from statsmodels.stats.proportion import proportion_confint
+
     pairs = await fill(store)
     await store.set_mark("campaign", {"options": {"minimum": {"clear": 0.7}}})
     report = agreement_of(store)
