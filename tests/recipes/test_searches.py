@@ -64,6 +64,22 @@ def test_toa_writes_improves_and_scores_in_turn(tmp_path: Path) -> None:
         assert request.variables["instruction"] in shown(request)
 
 
+def test_toa_improves_on_responses_of_high_reward_which_the_writer_is_shown(tmp_path: Path) -> None:
+    ran = CASES["toa"].run(tmp_path)
+    gained: list[float] = []
+    for item in ran.accepted:
+        tree = by_number(item)
+        asked_by_number = {one.sample: one for one in writing(ran) if one.task == item.task}
+        for number, fields in tree.items():
+            references = [tree[one]["response"] for one in fields["shown"]]
+            assert asked_by_number[number].variables["responses"] == references
+        improved = {one for fields in tree.values() for one in fields["shown"]}
+        assert improved, "every response was written anew"
+        usual = fmean(fields["reward"] for fields in tree.values() if not fields["shown"])
+        gained += [tree[one]["reward"] - usual for one in improved]
+    assert fmean(gained) > 0.05, "what is improved on is no better than what is not"
+
+
 def test_toa_keeps_the_best_with_the_whole_tree_and_pairs_it_with_the_worst(tmp_path: Path) -> None:
     ran = CASES["toa"].run(tmp_path)
     found = {pair["chosen_from"]: pair for pair in pairs(tmp_path)}
