@@ -22,6 +22,13 @@ counts with the calls of the longer run and is marked. Printed: both curves of t
 to both, to coverage alone and to the Vendi score alone; geometric means with a 95% interval (Student's t of the
 logarithms); and what steering takes of CPU time for each task. `steering_calls_ratio` is the worse of `skewed` and
 `again`, the cases that have something to steer; every case has a name of its own beside it.
+
+`oracle` is the same ratio for one who knows beforehand what each task of both runs gives: it pays for accepted items of
+different texts alone, first those that cover something, farthest from each other first. No steering comes to that, for
+what a passage declines is known when it was asked. `taken` is the part of what the oracle saves that steering saves.
+
+The corpus is `../shared/corpus` where that is, else the documents of the examples, which are a twentieth of it and give
+other figures: which it was is told first, and stands in the JSON as `steering_corpus`.
 """
 
 from __future__ import annotations
@@ -41,6 +48,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from scipy.stats import t as student
 
 from gristmill import Campaign, ModelSpec, Request, Scripted
@@ -65,6 +73,7 @@ TASKS: dict[str, int | None] = {"skewed": 900, "again": None, "uneven": 450, "ev
 AGAIN, CHARACTERS = 4, 40_000
 DIMENSIONS = ("kind", "chunk", "document")
 OF_GRAPH = ("relation", "entity", "community", "draw")
+BESIDE = Path("../shared/corpus")
 EXAMPLES = Path(__file__).parent.parent / "examples" / "corpus"
 
 
@@ -86,23 +95,62 @@ def most(case: str, on: bool) -> int | None:
     return tasks * 3 // 2 if on and tasks is not None else tasks
 
 
-def curve(folder: Path, cell: Cell) -> list[Point]:
-    """The curve of a run over the items in the order they ended; calls of items that were not accepted count too."""
+@dataclass(frozen=True)
+class Ended:
+    """A task that ended: what it cost, and the cells and the text of what was accepted."""
+
+    calls: int
+    cells: tuple[str, ...] = ()
+    text: str | None = None
+
+
+def ended(folder: Path, cell: Cell) -> list[Ended]:
+    """The tasks of a run in the order they ended."""
     store = RunStore.read(folder)
-    items = list(store.items())
-    every = max(1, len(items) // STEPS)
-    embedder = HashedEmbedder(width=512)
-    calls, covered, texts, points = 0, set(), [], []
-    for number, item in enumerate(items, start=1):
-        calls += item.usage.calls
+    found = []
+    for item in store.items():
         if item.status is Status.ACCEPTED:
-            covered.update(cell(item, store))
-            texts.append(" ".join(message.content for message in item.messages))
-        if number % every == 0 or number == len(items):
-            score = vendi(embedder.rows(texts)).value if texts else 0.0
-            points.append(Point(calls, len(covered), score or 0.0))
+            text = " ".join(message.content for message in item.messages)
+            found.append(Ended(item.usage.calls, tuple(cell(item, store)), text))
+        else:
+            found.append(Ended(item.usage.calls))
     store.close_reading()
+    return found
+
+
+def score(texts: Sequence[str]) -> float:
+    """The Vendi score of texts."""
+    return (vendi(HashedEmbedder(width=512).rows(texts)).value or 0.0) if texts else 0.0
+
+
+def curve(tasks: Sequence[Ended], steps: int = STEPS) -> list[Point]:
+    """The curve of a run; calls of items that were not accepted count too."""
+    every = max(1, len(tasks) // steps)
+    calls, covered, texts, points = 0, set(), [], []
+    for number, one in enumerate(tasks, start=1):
+        calls += one.calls
+        if one.text is not None:
+            covered.update(one.cells)
+            texts.append(one.text)
+        if number % every == 0 or number == len(tasks):
+            points.append(Point(calls, len(covered), score(texts)))
     return points
+
+
+def foreseen(tasks: Sequence[Ended]) -> list[Ended]:
+    """What one runs who knows what each task gives, in that order."""
+    given = list({one.text: one for one in tasks if one.text is not None}.values())
+    vectors = HashedEmbedder(width=512).rows([one.text or "" for one in given])
+    nearest, left = np.zeros(len(given)), np.ones(len(given), dtype=bool)
+    covered: set[str] = set()
+    covering, others = [], []
+    for _ in given:
+        place = int(np.where(left, nearest, np.inf).argmin())
+        one, left[place] = given[place], False
+        nearest = np.maximum(nearest, vectors @ vectors[place])
+        (others if covered.issuperset(one.cells) else covering).append(one)
+        covered.update(one.cells)
+    return covering + others
 
 
 def first(points: Sequence[Point], goal: Point) -> int | None:
@@ -201,7 +249,7 @@ CELLS: dict[str, Cell] = {"uneven": by_document, "graph": by_relation}
 class Compared:
     """One seed: both curves, and the ratio of calls to both goals, to coverage alone and to the Vendi score alone.
 
-    `met` says whether the steered run reached both.
+    `met` says whether the steered run reached both; `oracle` is the ratio of `foreseen`.
     """
 
     off: list[Point]
@@ -211,24 +259,27 @@ class Compared:
     coverage: float
     vendi: float
     met: bool
+    oracle: float
 
 
 def compare(case: str, seed: int, corpus: Path) -> Compared:
     """Runs a case off and on."""
-    curves = []
+    runs = []
     with tempfile.TemporaryDirectory(prefix="gristmill-steering-") as name:
         for on in (False, True):
             folder = Path(name)
             made = {"skewed": skewed, "graph": graph}.get(case)
             run = offline(case, folder, seed, on, corpus) if made is None else made(folder, seed, on)
-            curves.append(curve(run, CELLS.get(case, by_chunk)))
-    off, on_ = curves
-    coverage, score = LEVEL * off[-1].coverage, LEVEL * off[-1].vendi
-    goals = (Point(0, coverage, score), Point(0, coverage, 0.0), Point(0, 0, score))
+            runs.append(ended(run, CELLS.get(case, by_chunk)))
+    off, on_ = map(curve, runs)
+    coverage, diversity = LEVEL * off[-1].coverage, LEVEL * off[-1].vendi
+    goals = (Point(0, coverage, diversity), Point(0, coverage, 0.0), Point(0, 0, diversity))
     spent = max(on_[-1].calls, off[-1].calls)  # of a run that never has it, which is no saving
     calls = [(first(on_, goal) or spent, first(off, goal) or off[-1].calls) for goal in goals]
     ratios = [mine / theirs for mine, theirs in calls]
-    return Compared(off, on_, calls[0], *ratios, met=first(on_, goals[0]) is not None)
+    best = first(curve(foreseen([*runs[0], *runs[1]])), goals[0]) or spent
+    met = first(on_, goals[0]) is not None
+    return Compared(off, on_, calls[0], *ratios, met=met, oracle=best / calls[0][1])
 
 
 def interval(ratios: Sequence[float]) -> tuple[float, float, float]:
@@ -299,16 +350,23 @@ def measure(cases: Sequence[str], seeds: int, corpus: Path) -> list[tuple[str, f
         for seed in range(seeds):
             found.append(one := compare(case, seed, corpus))
             mark = "" if one.met else "  (never reached)"
-            text = f"{case} seed {seed}: {one.calls[0]} of {one.calls[1]} calls, {one.ratio:.3f}; to coverage alone "
-            print(f"{text}{one.coverage:.3f}, to Vendi alone {one.vendi:.3f}{mark}", file=sys.stderr, flush=True)
+            text = (
+                f"{case} seed {seed}: {one.calls[0]} of {one.calls[1]} calls, {one.ratio:.3f} (oracle {one.oracle:.3f})"
+            )
+            print(f"{text}; to coverage alone {one.coverage:.3f}, to Vendi alone {one.vendi:.3f}{mark}",
+                  file=sys.stderr, flush=True)  # fmt: skip
         show(found[0])
         pooled[case], low, high = interval([one.ratio for one in found])
+        oracle = interval([one.oracle for one in found])[0]
         name = f"steering_{case}"
         told += [(f"{name}_ratio", pooled[case], "times"),
                  (f"{name}_low", low, "times"), (f"{name}_high", high, "times"),
                  (f"{name}_coverage_ratio", interval([one.coverage for one in found])[0], "times"),
                  (f"{name}_vendi_ratio", interval([one.vendi for one in found])[0], "times"),
+                 (f"{name}_oracle", oracle, "times"),
+                 (f"{name}_taken", (1 - pooled[case]) / (1 - oracle) if oracle < 1 else 0.0, "of what could be saved"),
                  (f"{name}_unmet", sum(not one.met for one in found), "seeds")]  # fmt: skip
+    told.append(("steering_corpus_characters", float(characters(corpus)), f"of {corpus}"))
     told.append(("steering_us_per_task", asyncio.run(cost()), "µs CPU"))
     if all(case in pooled for case in STEERED):
         told.insert(0, ("steering_calls_ratio", max(pooled[case] for case in STEERED), "times"))
@@ -317,23 +375,40 @@ def measure(cases: Sequence[str], seeds: int, corpus: Path) -> list[tuple[str, f
 
 def rows() -> list[tuple[str, float, str]]:
     """What benchmarks/evals.py prints."""
-    return measure(CASES, SEEDS, corpus_of(Path("../shared/corpus")))
+    return measure(CASES, SEEDS, corpus_of(BESIDE))
 
 
 def corpus_of(path: Path) -> Path:
-    """The corpus, or the documents of the examples where it is not there."""
-    return path if path.exists() else EXAMPLES
+    """The corpus, or the documents of the examples where it is not there, which is said."""
+    if path.exists():
+        print(f"corpus: {path}", file=sys.stderr, flush=True)
+        return path
+    print(
+        f"NO CORPUS AT {path}: these are figures of the examples, {EXAMPLES}; give --corpus",
+        file=sys.stderr,
+        flush=True,
+    )
+    return EXAMPLES
+
+
+def characters(corpus: Path) -> int:
+    """How much a corpus has."""
+    return sum(len(one.read_text()) for one in (corpus.iterdir() if corpus.is_dir() else [corpus]))
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--corpus", type=Path, default=Path("../shared/corpus"))
+    parser.add_argument("--corpus", type=Path, help="one that is not there is an error")
     parser.add_argument("--seeds", type=int, default=SEEDS, help="2 at least: one has no interval")
     parser.add_argument("--case", nargs="+", choices=CASES, default=list(CASES))
     given = parser.parse_args()
     if given.seeds < 2:
         parser.error(f"--seeds {given.seeds}: give 2 or more, one has no interval")
-    measured = measure(given.case, given.seeds, corpus_of(given.corpus))
+    if given.corpus is not None and not given.corpus.exists():
+        parser.error(f"--corpus {given.corpus}: there is no such file or folder")
+    corpus = corpus_of(given.corpus or BESIDE)
+    measured = measure(given.case, given.seeds, corpus)
     for name, value, unit in measured:
         print(f"{name:<28} {value:>10.3f} {unit}")
-    print(json.dumps({name: round(value, 4) for name, value, _ in measured}))
+    figures: dict[str, Any] = {name: round(value, 4) for name, value, _ in measured}
+    print(json.dumps({**figures, "steering_corpus": str(corpus)}))

@@ -1,17 +1,22 @@
 """What came of asking for the same again: tasks that differ in their seed alone are one ask, made several times.
 
 An ask that was declined or gave what was there already mostly does so again, and cells cannot say it: the chunk and the
-kind may both be fresh with others. How far that holds hangs on the model, so it is learnt from the campaign itself.
+kind may both be fresh with others. How far that holds hangs on the model and on what is asked for, so it is learnt from
+the campaign itself: of all asks with the same history, and of each cell beside them.
 """
 
 from __future__ import annotations
 
 from ...storage.records import Status, Task
+from .books import Known
+from .cells import Repeats
 
 REMEMBERED = 200_000  # asks; those made longest ago are forgotten, and count as never made
 MOST = 3  # ends of a sort that are told apart; more are the same as so many
 FRESH = (0, 0, 0)
 MEMORY = 200  # how many ends what is known of a history looks back over
+AGAIN = 0.5  # what a repeat counts of what it is hoped to give, beside an ask that was never made
+LEAST = 1e-6
 PRIOR = 2.0  # ends that a history is taken to have had before its first, which did as those of a shorter history
 
 
@@ -22,6 +27,11 @@ class _Ask:
 
     def __init__(self) -> None:
         self.made = self.accepted = self.repeated = self.declined = 0
+
+    @property
+    def ended(self) -> int:
+        """How many tasks of it ended and said something."""
+        return self.accepted + self.repeated + self.declined
 
 
 class _History:
@@ -43,10 +53,12 @@ class _History:
 class Asks:
     """What the next task of an ask promises beside one that was never asked, in (0, 1].
 
-    Asks of the same history (so often accepted, a duplicate, declined) are taken to do alike. A fresh one promises 1,
-    whatever it yields: what is easily accepted is not preferred, only what repeats in vain comes later. Where nothing
-    repeats, asks still take turns: one that was planned n times promises no more than 1 / (1 + n) ^ rarity. What its
-    history says is not lowered by its turn besides: an ask that gave twice would come after one that repeated once.
+    Asks of the same history (so often accepted, a duplicate, declined) are taken to do alike, and each cell of theirs
+    so much better or worse as its repeats did so far. A fresh one promises 1, whatever it yields: what is easily
+    accepted is not preferred, only what repeats in vain comes later. Where nothing repeats, asks still take turns: one
+    that was planned n times promises no more than 1 / (1 + n) ^ rarity. What its history says is not lowered by its
+    turn besides: an ask that gave twice would come after one that repeated once. `AGAIN` lowers all repeats alike, so
+    that a rare cell's come after what was never asked of others.
     """
 
     def __init__(self, rarity: float) -> None:
@@ -67,7 +79,7 @@ class Asks:
         if len(self._asks) > REMEMBERED:
             del self._asks[next(iter(self._asks))]
 
-    def end(self, key: int, status: Status, novelty: float | None) -> None:
+    def end(self, key: int, status: Status, novelty: float | None, known: Known = ()) -> None:
         """Takes in what a task gave: its novelty where it was accepted, nothing where it was rejected for any reason.
 
         What failed says nothing.
@@ -75,28 +87,38 @@ class Asks:
         ask = self._asks.get(key)
         if ask is None or status not in (Status.ACCEPTED, Status.REJECTED):
             return
+        gave = 0.0 if status is Status.REJECTED else 1.0 if novelty is None else novelty
+        if ask.ended:
+            _repeated(known, gave, self._hope(ask, known))
+        self._history(ask).add(gave)
         if status is Status.ACCEPTED:
-            self._history(ask).add(1.0 if novelty is None else novelty)
             ask.accepted += 1
         else:
-            self._history(ask).add(0.0)
             ask.repeated += novelty is not None
             ask.declined += novelty is None
 
-    def promise(self, key: int) -> float:
+    def promise(self, key: int, known: Known = ()) -> float:
         """Returns what one more task of an ask promises, less the more were planned of it."""
         ask = self._asks.get(key)
-        return 1.0 if ask is None else min(self._hope(ask), float((1 + ask.made) ** -self._rarity))
+        if ask is None:
+            return 1.0
+        return AGAIN * min(self._hope(ask, known), float((1 + ask.made) ** -self._rarity))
 
-    def hope(self, key: int) -> float:
+    def hope(self, key: int, known: Known = ()) -> float:
         """Returns what a task of an ask was to give, by how its tasks before it ended: what it lacks more than that is
         not to be laid to the ask."""
         ask = self._asks.get(key)
-        return 1.0 if ask is None else self._hope(ask)
+        return 1.0 if ask is None else self._hope(ask, known)
 
-    def _hope(self, ask: _Ask) -> float:
+    def _hope(self, ask: _Ask, known: Known) -> float:
         fresh = self._after[FRESH].mean
-        return min(1.0, self._history(ask).mean / fresh) if fresh else 1.0
+        hope = self._history(ask).mean / fresh if fresh else 1.0
+        if ask.ended:
+            for _, cells in known:
+                for cell in cells:
+                    if cell.repeats is not None:
+                        hope *= cell.repeats.factor
+        return max(LEAST, min(1.0, hope))
 
     def _history(self, ask: _Ask) -> _History:
         return self._open(min(ask.accepted, MOST), min(ask.repeated, MOST), min(ask.declined, MOST))
@@ -113,6 +135,14 @@ class Asks:
                 before = self._open(accepted - 1, 0, 0)
             found = self._after[accepted, repeated, declined] = _History(before.mean)
         return found
+
+
+def _repeated(known: Known, gave: float, hope: float) -> None:
+    for _, cells in known:
+        for cell in cells:
+            if cell.repeats is None:
+                cell.repeats = Repeats()
+            cell.repeats.add(gave, hope)
 
 
 def ask_of(task: Task) -> int:

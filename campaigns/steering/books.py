@@ -9,7 +9,7 @@ from ...storage.records import Status, Task
 from .cells import Cell, Cells, Dimension
 from .spec import SteerSpec
 
-Known = list[tuple[Dimension, list[Cell]]]
+Known = Sequence[tuple[Dimension, Sequence[Cell]]]
 """A task's cells, by dimension."""
 
 MARGIN = 0.02  # a share that is missed by no more is met
@@ -36,7 +36,7 @@ class CellBooks:
 
     def of(self, task: Task) -> Known:
         """Returns the cells of a task; new ones are opened."""
-        found: Known = []
+        found: list[tuple[Dimension, list[Cell]]] = []
         dimensions = self._dimensions
         for name, values in self._names.values(task):
             dimension = dimensions.get(name) or self._dimension(name)

@@ -10,6 +10,7 @@ from ...storage.records import Status, Task
 from ...storage.returns import MARKS
 
 PRIOR = (2.0, 0.2)  # tasks that a cell is taken to have had before its first: good ones, others
+USUAL = 2.0  # repeats that a cell is taken to have had before its first, which gave what was hoped for
 
 LIVE = (Status.PENDING, Status.ACCEPTED)
 
@@ -100,6 +101,28 @@ class Fading:
         self.seen += 1
 
 
+class Repeats:
+    """How far what a cell's repeated asks gave was more or less than was hoped for of such asks, as a factor above 0.
+
+    One kind of question has one answer in a passage and another has ten: the history of an ask does not say it, the
+    asks of the same kind before it do. What was hoped for is taken without this factor, with those of other cells.
+    """
+
+    __slots__ = ("_got", "_hoped", "_seen", "factor")
+
+    def __init__(self) -> None:
+        self._got = self._hoped = 0.0
+        self._seen = 0
+        self.factor = 1.0
+
+    def add(self, value: float, hope: float) -> None:
+        """Takes in what a repeat gave, in [0, 1], and what was hoped for by all that is known, in (0, 1]."""
+        self._got += value
+        self._hoped += min(1.0, hope / self.factor)
+        self._seen += 1
+        self.factor = (USUAL + self._got / self._hoped * self._seen) / (USUAL + self._seen)
+
+
 class Dimension:
     """The cells of one kind together.
 
@@ -149,13 +172,14 @@ class Cell:
     tried:    all tasks of it that were planned.
     waiting:  candidates of it that were not chosen yet.
     novelty:  how new its newest items were.
+    repeats:  what its repeated asks gave; None before the first.
     rarity:   (weight / (n + 1)) to the power that rarity has; n is `live`, or a third of `tried` if more.
     bar:      why nothing of it may be drawn: `weight`, `at_most`, `saturated`; or empty.
     """
 
     __slots__ = (
-        "_power", "accepted", "bar", "dimension", "live", "most", "name", "novelty", "rarity", "share", "tried",
-        "waiting", "weight",
+        "_power", "accepted", "bar", "dimension", "live", "most", "name", "novelty", "rarity", "repeats", "share",
+        "tried", "waiting", "weight",
     )  # fmt: skip
 
     def __init__(
@@ -165,6 +189,7 @@ class Cell:
         self.weight, self.share, self.most = weight, share, most
         self.live = self.accepted = self.tried = self.waiting = 0
         self.novelty = Fading()
+        self.repeats: Repeats | None = None
         self._power = power
         self.rarity = weight**power if weight else 0.0
         self.bar = ""

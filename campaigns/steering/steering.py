@@ -22,6 +22,7 @@ from .spec import SteerSpec
 PATIENCE = 10_000  # candidates in a row that may not be drawn, after which the planner is taken to have no other
 LOOKS = 16  # times that more candidates are looked at where all are ahead of their share
 RESTING = 64  # candidates of saturated cells that are kept to try them again
+WALKED = 4  # planned tasks that a walk may pass for each that it gave
 STEP = 8.0  # a share that is far behind or ahead counts so many times as one that is met, at most
 _NOTHING: tuple[Known, int] = ([], 0)
 
@@ -139,8 +140,8 @@ class Steering:
         self._learn(self.books.of(task), ask_of(task), status, novelty)
 
     def _learn(self, known: Known, ask: int, status: Status, novelty: float | None) -> None:
-        self.books.learn(known, novelty, self._asks.hope(ask))
-        self._asks.end(ask, status, novelty)
+        self.books.learn(known, novelty, self._asks.hope(ask, known))
+        self._asks.end(ask, status, novelty, known)
 
     async def draw(self, room: int, source: Source) -> Sequence[Task]:
         """Returns at most `room` tasks, the most promising first; none when there are no more, `WAIT` when there may be
@@ -165,8 +166,8 @@ class Steering:
         if chosen and tries > 0:
             chosen += self._try_again(tries)
         self._trim(room)
-        if chosen and self._passed_fresh and all(self._asks.made(one.ask) > 1 for one in chosen):
-            self._begin_again(source)
+        if chosen and self._passed_fresh:
+            self._begin_again(room, source)
         return chosen
 
     def _lets_go(self) -> bool:
@@ -206,12 +207,14 @@ class Steering:
         """Whether a planner that begins anew would give what was passed over, or barred and is no more."""
         return self._walks and (self.books.revived or (self._planned > 0 and self._passed > 0))
 
-    def _begin_again(self, source: Source) -> None:
-        """Goes back for what was passed over and never asked, when all that comes was asked before.
+    def _begin_again(self, room: int, source: Source) -> None:
+        """Goes back for what was passed over and never asked, when the next batch would have to ask again.
 
-        A walk begins by passing all that is planned, so it takes half as many new tasks to make up for one.
+        A walk begins by passing all that is planned, so it takes a quarter as many new tasks to make up for one.
         """
-        if self._walks and 2 * self._planned >= self._every:
+        if not self._walks or WALKED * self._planned < self._every:
+            return
+        if sum(not self._asks.made(one.ask) for one in self._buffer) < room:
             self._reopen(source)
             self._dry = False
 
@@ -262,7 +265,7 @@ class Steering:
                 self._uncount(one)
                 self._put_aside(one, why)
             else:
-                one.promise = self._asks.promise(one.ask)
+                one.promise = self._asks.promise(one.ask, one.known)
                 one.worth = self._worth(one)
                 heap.append((-one.worth, one.order, one))
         heapq.heapify(heap)
@@ -271,7 +274,7 @@ class Steering:
         left: list[Candidate] = []
         while heap and len(chosen) < room:
             best = heap[0][2]
-            best.promise = self._asks.promise(best.ask)  # one of its ask may have been chosen
+            best.promise = self._asks.promise(best.ask, best.known)  # one of its ask may have been chosen
             worth = self._worth(best)
             if worth < best.worth:  # something like it was chosen meanwhile
                 best.worth = worth
