@@ -30,7 +30,7 @@ A message names the offending value and the mend. No message ever carries a cred
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable, Mapping
 from difflib import get_close_matches
 
 FEW = 12  # names that a message lists; of more it says where they are listed
@@ -41,11 +41,40 @@ def meant(name: str, known: Collection[str], *, listed: str = "") -> str:
 
     `listed` is where they are listed, a command or a folder: with more than `FEW` of them it stands in their place.
     """
-    near = get_close_matches(name, sorted(known), n=1)
+    near = get_close_matches(str(name), sorted(known), n=1)
     said = f"; did you mean '{near[0]}'?" if near else ""
     if listed and len(known) > FEW:
         return f"{said} (all {len(known)}: {listed})"
     return f"{said} (there are: {', '.join(known) or 'none'})"
+
+
+def what_is(value: object) -> str:
+    """Returns what an error calls a value of a wrong type: itself where it is plain, else its type: a text may be a
+    key."""
+    if value is None or isinstance(value, bool | int | float):
+        return repr(value)
+    kind = value.__name__ if isinstance(value, type) else type(value).__name__
+    return f"the class {kind}" if isinstance(value, type) else f"a {kind}"
+
+
+def require_kind(name: str, value: object, kinds: type | tuple[type, ...], mend: str) -> None:
+    """Raises `ConfigError` for a value given in Python that is of none of `kinds`; a bool is no number."""
+    wanted = kinds if isinstance(kinds, tuple) else (kinds,)
+    if not isinstance(value, wanted) or (isinstance(value, bool) and bool not in wanted):
+        raise ConfigError(f"{name} is {what_is(value)}; {mend}")
+
+
+def require_texts(name: str, texts: object) -> list[str]:
+    """Returns a list of texts given in Python; raises `ConfigError` for one text alone, and for what is none."""
+    if isinstance(texts, str):
+        raise ConfigError(f"{name} is one text; give a list of texts")
+    if isinstance(texts, bytes | Mapping) or not isinstance(texts, Iterable):
+        raise ConfigError(f"{name} is {what_is(texts)}; give a list of texts")
+    found = list(texts)
+    for place, one in enumerate(found):
+        if not isinstance(one, str):
+            raise ConfigError(f"{name}[{place}] is {what_is(one)}; give texts, without those that are missing")
+    return found
 
 
 class GristmillError(Exception):

@@ -14,7 +14,7 @@ from typing import Annotated, Any, Protocol, TypedDict, TypeVar
 
 from langgraph.runtime import Runtime
 
-from ..errors import ConfigError, FlowError
+from ..errors import ConfigError, FlowError, what_is
 from ..evals.duplicates.claimed import Claimed
 from ..models.contract import Model, Reply, Request, Sampling
 from ..prompts.library import PromptLibrary
@@ -243,7 +243,13 @@ def describe(
     scores: Collection[str] = (),
     apart: tuple[tuple[str, ...], ...] = (),
 ) -> Callable[[AnyNode], AnyNode]:
-    """Decorates a node with its `NodeInfo`, which `info_of` reads back."""
+    """Decorates a node with its `NodeInfo`, which `info_of` reads back.
+
+    Raises:
+        ConfigError: names are no tuple of texts, such as `variables="passage"` without a comma.
+    """
+    for key, names in (("variables", variables), ("reads", reads), ("writes", writes), ("gates", gates)):
+        require_names(key, names)
 
     def attach(node: AnyNode) -> AnyNode:
         info = NodeInfo(
@@ -254,6 +260,14 @@ def describe(
         return node
 
     return attach
+
+
+def require_names(key: str, names: object) -> None:
+    """Raises `ConfigError` for what is to be a tuple of names and is none; one text would be taken letter by letter."""
+    if isinstance(names, str) or not isinstance(names, Collection) or not all(isinstance(one, str) for one in names):
+        said = f"'{names}'" if isinstance(names, str) else what_is(names)
+        one = names if isinstance(names, str) else "passage"
+        raise ConfigError(f'{key} is {said}; give a tuple of names: {key}=("{one}",)')
 
 
 def info_of(node: object) -> NodeInfo | None:

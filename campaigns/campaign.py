@@ -12,22 +12,22 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import NoneType
 from typing import Any, Self
 
-from ..errors import ConfigError
+from ..errors import ConfigError, require_kind
 from ..evals.numeric import np
 from ..graphs.planners.base import Planner
 from ..graphs.recipes.catalogue import recipe
-from ..models.contract import Model
 from ..models.layers.latency import Latencies
 from ..models.layers.limiter import AnyLimiter
 from ..models.layers.meter import Meter
 from ..models.redact import redact_values
-from ..models.spec import ModelSpec
 from ..models.tracing import Tracer, tracer_of
 from ..storage.people import Shift
 from ..storage.records import Usage
 from ..storage.store import Books, RunStore
+from .checking.given import AnyModel, require_object, told_documents, told_models
 from .checking.lacking import require_answers, require_asked
 from .checking.settings import require_same_settings
 from .fleet.fleet import Fleet
@@ -82,7 +82,8 @@ class Campaign:
         planner: a planner, or its `module:attribute`; in place of the recipe's planner.
         trainer: a function that a round's items are handed to (`campaigns.training.handover.Hook`), in place of
             `train.hook`.
-        models: by name, each a string such as `openai_api/Qwen/Qwen2.5-7B-Instruct`, a `ModelSpec`, or a `Model`.
+        models: by name, each a string such as `openai_api/Qwen/Qwen2.5-7B-Instruct`, a table of its keys as the
+            campaign file has it, a `ModelSpec`, or a `Model`.
         values: the other keys of `CampaignSpec`.
 
     Raises:
@@ -97,18 +98,16 @@ class Campaign:
         flow: Flow | Callable[[], Flow] | str = "",
         planner: Planner | str = "",
         trainer: Hook | None = None,
-        models: Mapping[str, str | ModelSpec | Model] | None = None,
+        models: Mapping[str, AnyModel] | None = None,
         **values: Any,
     ) -> None:
-        given = models or {}
-        specs = {key: ModelSpec.of(value) for key, value in given.items() if isinstance(value, str | ModelSpec)}
-        self.models: dict[str, Model] = {
-            key: value for key, value in given.items() if not isinstance(value, str | ModelSpec)
-        }
+        specs, self.models = told_models({} if models is None else models)
+        for key, value in (("flow", flow), ("planner", planner), ("trainer", trainer)):
+            require_object(key, value)
         self.spec = make_spec(
             {
                 "name": name,
-                "documents": [str(path) for path in documents],
+                "documents": told_documents(documents),
                 "flow": flow if isinstance(flow, str) else "",
                 "planner": planner if isinstance(planner, str) else "",
                 "models": specs,
@@ -121,7 +120,8 @@ class Campaign:
 
     @classmethod
     def from_spec(cls, spec: CampaignSpec) -> Self:
-        """Makes a campaign of a validated spec."""
+        """Makes a campaign of a validated spec; raises `ConfigError` for anything else."""
+        require_kind("spec", spec, CampaignSpec, "give a CampaignSpec, or make the campaign by Campaign(name, ...)")
         campaign = cls.__new__(cls)
         campaign.spec, campaign.models, campaign._flow, campaign._planner = spec, {}, None, None
         campaign._trainer = None
@@ -130,6 +130,7 @@ class Campaign:
     @classmethod
     def load(cls, path: str | Path, **overrides: Any) -> Self:
         """Reads a campaign from a TOML file; `overrides` replace its top-level keys."""
+        require_kind("path", path, (str, Path), "give the campaign file's path")
         return cls.from_spec(load_spec(path, **overrides))
 
     def prepare(self) -> Prepared:
@@ -199,7 +200,10 @@ class Campaign:
             AccessDenied: a server refuses the key or has no quota left; the run can be resumed.
             StoreError: the store refused, e.g. a full disk; the run can be resumed.
         """
-        progress = progress or Progress()
+        require_kind("progress", progress := progress or Progress(), Progress, "give a Progress, or leave it out")
+        require_kind("fleet", fleet, (Fleet, NoneType), "give fleet=Fleet(workers=2), or leave it out")
+        require_kind("telemetry", telemetry, (Telemetry, NoneType), "give Telemetry(...), or leave it out")
+        require_kind("store", store, str, "give the URL of a PostgreSQL database, or leave it out")
         prepared = self.prepare()
         if fleet is not None and (self.models or self._flow is not None):
             raise ConfigError("workers cannot be sent objects: give models as specs and the flow as 'module:attribute'")

@@ -15,7 +15,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from ..errors import ConfigError, NotStored
+from ..errors import ConfigError, NotStored, require_kind
 from ..evals.duplicates.exact import text_key
 from ..graphs.recipes.catalogue import recipe
 from ..storage.datasets.card import CardInfo
@@ -202,6 +202,11 @@ def export_runs(
             written.
         StoreError: there is no run in one of `folders`.
     """
+    for folder in folders:
+        require_kind("folder", folder, (str, Path), "give the path of a run's folder")
+    if validation is not None:
+        require_kind("validation", validation, (int, float), "give a share from 0 to 1")
+    folders = [Path(folder) for folder in folders]
     folders = list({folder.resolve(): folder for folder in folders}.values())
     if len(folders) > 1 and out is None:
         raise ConfigError(f"{len(folders)} runs become one dataset, which needs a place of its own: give --out FOLDER")

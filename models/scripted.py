@@ -15,7 +15,7 @@ from typing import Any
 import orjson
 from pydantic import BaseModel
 
-from ..errors import RequestRefused
+from ..errors import ConfigError, RequestRefused, what_is
 from .contract import Choice, Reply, Request, TokenLogprob
 from .layers.base import Layer
 from .layers.repair import Repair
@@ -47,6 +47,10 @@ class Scripted:
     def __init__(
         self, answers: Answers, *, name: str = "scripted", delay: float = 0.0, repairs: int | None = 2
     ) -> None:
+        if not callable(answers) and not isinstance(answers, str | list | tuple | Mapping):
+            raise ConfigError(
+                f"a script is {what_is(answers)}; give a list of answers, a function of the request, or a table of them"
+            )
         self.name = name
         self.delay = delay
         self.requests: list[Request] = []

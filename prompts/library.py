@@ -11,11 +11,12 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from functools import cached_property
 from math import inf
+from os import PathLike
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ from jinja2 import StrictUndefined, Template, TemplateError, TemplateSyntaxError
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from pydantic import BaseModel
 
-from ..errors import PromptError
+from ..errors import PromptError, require_kind, what_is
 from ..storage.records import Message
 from .answer_schemas import schema_of
 
@@ -131,6 +132,9 @@ class PromptLibrary:
     @classmethod
     def of(cls, folders: Sequence[str | Path] = ()) -> PromptLibrary:
         """Makes a library over `folders`; raises `PromptError` when one does not exist."""
+        if isinstance(folders, str | PathLike) or not isinstance(folders, Iterable):
+            said = f"['{folders}']" if isinstance(folders, str | PathLike) else '["prompts"]'
+            raise PromptError(f"prompt folders is {what_is(folders)}; give a list of folders: {said}")
         paths = tuple(Path(folder) for folder in folders)
         for path in paths:
             if not path.is_dir():
@@ -150,6 +154,7 @@ class PromptLibrary:
         return found
 
     def _load(self, name: str) -> Prompt:
+        require_kind("a prompt's name", name, str, "give the name of its file, without .md")
         if NAME.fullmatch(name):  # a name is never a path
             for folder in (*self.folders, BUILT_IN):
                 path = folder / f"{name}.md"

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from uuid import uuid4
 
-from ..errors import ConfigError, NotStored, ReviewConflict, StoreError
+from ..errors import ConfigError, NotStored, ReviewConflict, StoreError, meant, require_kind, require_texts
 from ..storage.records import Item, Message, Status, content_id
 from ..storage.reviews import (
     DECIDING,
@@ -69,6 +69,19 @@ class Wanted:
     reasons: tuple[str, ...] = ()
     messages: tuple[Message, ...] = ()
     number: int = 0
+
+    def __post_init__(self) -> None:
+        """Raises `ConfigError` for what is no decision; an action may be told by its name."""
+        if self.action not in list(Action):
+            raise ConfigError(f"action is {str(self.action)!r}{meant(str(self.action), list(Action))}")
+        object.__setattr__(self, "action", Action(self.action))
+        require_kind("reviewer", self.reviewer, str, "name the person who decides")
+        if not self.reviewer.strip():
+            raise ConfigError("reviewer is empty; name the person who decides")
+        require_kind("note", self.note, str, "give a text, or leave it out")
+        require_texts("reasons", self.reasons)
+        for message in self.messages:
+            require_kind("one of messages", message, Message, 'give Message(role="user", content="...")')
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,11 +159,12 @@ class Desk:
                 return one
         last = history[-1].id if history else ""
         _require_seen(id, number, there)
-        _check(item, action, note, messages)
-        wanted = Wanted(id, action, reviewer, seen, event, note, tuple(reasons), tuple(messages), there)
+        told = tuple(require_texts("reasons", reasons))
+        wanted = Wanted(id, action, reviewer, seen, event, note, told, tuple(messages), there)
+        _check(item, wanted.action, note, messages)
         review = _review(item, wanted, history, last if seen is None else seen)
         if review.after == last and not overrule:  # else who came first is told
-            _require_undecided(action, history)
+            _require_undecided(wanted.action, history)
         await self._reviews.add(review)
         await self._reviews.release([id], reviewer)
         return review
@@ -257,7 +271,7 @@ class Desk:
 
     async def claim(self, ids: Iterable[str], reviewer: str) -> list[str]:
         """Holds items for `reviewer` for two minutes, or prolongs; returns those that are now theirs."""
-        return await self._reviews.claim(ids, reviewer, CLAIM)
+        return await self._reviews.claim(require_texts("ids", ids), reviewer, CLAIM)
 
     async def release(self, ids: Iterable[str], reviewer: str) -> None:
         """Lets items go that `reviewer` held."""

@@ -11,7 +11,7 @@ from functools import lru_cache
 
 from semantic_text_splitter import MarkdownSplitter, TextSplitter
 
-from ..errors import ConfigError
+from ..errors import ConfigError, require_kind
 from .records import Chunk, Document
 
 _TOKENIZER = "gpt-4"  # the splitter knows cl100k_base by this model name
@@ -38,6 +38,7 @@ def chunk(document: Document, *, max_tokens: int = 512, overlap: int = 0) -> lis
     `overlap` tokens. What lies between chunks is white space only. A single character of more than `max_tokens`
     tokens stays whole. Raises `ConfigError` for sizes that cannot work.
     """
+    require_kind("document", document, Document, "give a Document; the loaders make one of a file")
     if max_tokens < 1:
         raise ConfigError(f"max_tokens is {max_tokens}; give at least 1, 512 is usual")
     if not 0 <= overlap < max_tokens:

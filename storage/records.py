@@ -15,10 +15,17 @@ from typing import Any
 import orjson
 from pydantic import BaseModel, ConfigDict, Field
 
+from ..errors import ConfigError
+
 
 def content_id(kind: str, *parts: object) -> str:
     """Returns `kind-` and 24 hex digits of BLAKE2b over the canonical JSON of `parts` (any JSON values)."""
-    payload = orjson.dumps([kind, *parts], option=orjson.OPT_SORT_KEYS)
+    try:
+        payload = orjson.dumps([kind, *parts], option=orjson.OPT_SORT_KEYS)
+    except TypeError as error:
+        raise ConfigError(
+            f"a {kind} is made of values that JSON has, such as texts, numbers and lists: {error}"
+        ) from error
     return f"{kind}-{hashlib.blake2b(payload, digest_size=12).hexdigest()}"
 
 

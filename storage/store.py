@@ -11,11 +11,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import astuple, dataclass
 from functools import lru_cache
 from pathlib import Path
+from types import NoneType
 from typing import Any, Self
 
 import orjson
 
-from ..errors import NotStored, StoreError
+from ..errors import ConfigError, NotStored, StoreError, meant, require_kind
 from .database import Database
 from .graph_tables import GraphTables
 from .identities import today
@@ -83,7 +84,7 @@ class RunStore(GraphTables):
         self.chunk = lru_cache(maxsize=256)(self._chunk)  # tasks of a document run close together
 
     @classmethod
-    def open(cls, folder: Path, store: str = "") -> Self:
+    def open(cls, folder: str | Path, store: str = "") -> Self:
         """Opens the run for writing, making it when it is not there.
 
         Raises:
@@ -91,6 +92,7 @@ class RunStore(GraphTables):
             ConfigError: `store` cannot be, or the run is kept elsewhere.
             StoreError: the folder or the database cannot be written, or another version of gristmill made the run.
         """
+        folder = _folder(folder, store)
         return cls(folder, open_database(folder, store), writes=True)
 
     @classmethod
@@ -101,7 +103,8 @@ class RunStore(GraphTables):
     @classmethod
     def read(cls, folder: str | Path, store: str = "") -> Self:
         """Opens the run for reading; raises `StoreError` when there is none."""
-        return cls(Path(folder), read_database(Path(folder), store), writes=False)
+        folder = _folder(folder, store)
+        return cls(folder, read_database(folder, store), writes=False)
 
     @property
     def shown(self) -> str:
@@ -314,7 +317,10 @@ class RunStore(GraphTables):
 
     def items(self, status: Status | None = None, *, until: int = NEWEST) -> Iterator[Item]:
         """Yields items in the order they were finished, all or those of one status, up to the one numbered `until`."""
-        where, values = ("", ()) if status is None else (" AND status = ?", (status.value,))
+        require_kind("status", status, (str, NoneType), "give a Status, or None for all items")
+        if status is not None and status not in list(Status):
+            raise ConfigError(f"status is '{status}'{meant(status, list(Status))}")
+        where, values = ("", ()) if status is None else (" AND status = ?", (str(status),))
         sql = f"SELECT body FROM items WHERE seq <= ?{where} ORDER BY seq"  # noqa: S608  # one of two
         for (body,) in self._database.stream(sql, until, *values):
             yield Item.model_validate_json(body)
@@ -354,6 +360,7 @@ class RunStore(GraphTables):
         Raises:
             StoreError: none does, or more than one; the message says which.
         """
+        require_kind("an item's id", key, str, "give an item's id, or its beginning")
         rows = self._database.rows(
             "SELECT id, body FROM items WHERE id >= ? AND id < ? OR task >= ? AND task < ? ORDER BY id LIMIT 6",
             *(key, key + LAST) * 2,
@@ -403,6 +410,12 @@ class RunStore(GraphTables):
 def mark_statement(name: str, value: Any) -> Statement:
     """Returns the statement that sets a mark, to go with others in one transaction."""
     return SET_MARK, [(name, orjson.dumps(value).decode())]
+
+
+def _folder(folder: str | Path, store: str) -> Path:
+    require_kind("folder", folder, (str, Path), "give the path of a run's folder")
+    require_kind("store", store, str, "give the URL of a PostgreSQL database, or leave it out")
+    return Path(folder)
 
 
 def _json(record: Document | Chunk | Task | Item) -> str:

@@ -36,8 +36,15 @@ Columns = Callable[[Chunk], Mapping[str, Any]]
 """chunk → the other columns of the row that it is."""
 
 
-def points_extractor(settings: PointSettings | None = None, *, columns: Columns = lambda _: {}) -> Extractor:
+def points_extractor(
+    settings: PointSettings | None = None,
+    *,
+    columns: Columns = lambda _: {},
+    source: Callable[[Chunk], str] = lambda chunk: chunk.document,
+) -> Extractor:
     """Makes an `Extractor` that reads a problem, the whole of a row, in two calls: its points, and their scores.
+
+    `source` says where a row stands, for messages: its file and line.
 
     It raises `ConfigError` for a row that was cut into chunks, and what `FlowContext.ask` raises. A point that the
     second model gave no score is dropped (`unscored`), as is one below `relevance` (`irrelevant`) or `clarity`
@@ -49,7 +56,7 @@ def points_extractor(settings: PointSettings | None = None, *, columns: Columns 
         if chunk.index:
             raise ConfigError(
                 f"knowledge points are read of whole problems, and a row of more than chunks.max_tokens was cut "
-                f"({chunk.document}); raise chunks.max_tokens"
+                f"({source(chunk)}); raise chunks.max_tokens"
             )
         solution = _solution(columns(chunk), wanted.solution)
         variables = {"problem": chunk.text, "solution": solution, "most": wanted.most}

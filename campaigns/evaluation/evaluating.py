@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ...errors import ConfigError
+from ...errors import ConfigError, require_kind, require_texts, what_is
 from ...evals.contamination.report import Contamination, contamination_report
 from ...evals.numeric import Matrix
 from ...storage.records import Status
@@ -106,6 +106,9 @@ def evaluate(
         StoreError: a run cannot be read.
     """
     settings = settings or Settings()
+    require_kind("settings", settings, Settings, "give Settings(...), or leave it out")
+    if source is not None and not hasattr(source, "kind"):
+        raise ConfigError(f"source is {what_is(source)}; give Run(folder) or Dataset(path) of this package")
     if (texts is None) == (source is None):
         raise ConfigError("give either texts or a source")
     first = source if source is not None else Texts(_listed(texts or ()))
@@ -203,6 +206,4 @@ def _notes(source: Source, side: Side) -> Iterable[str]:
 
 
 def _listed(texts: Iterable[str]) -> Sequence[str]:
-    if isinstance(texts, str):
-        raise ConfigError("texts is one text; give a list of texts")
-    return texts if isinstance(texts, Sequence) else list(texts)
+    return require_texts("texts", texts)

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
-from ...errors import ConfigError, WorkersLost
+from ...errors import ConfigError, WorkersLost, require_kind
 from ...evals.duplicates.gate import GatePool
 from ...evals.duplicates.shared import RedisPool
 from ...evals.vectors.embedding import Embedder
@@ -97,6 +97,11 @@ class Fleet:
     grace: float = 30.0
 
     def __post_init__(self) -> None:
+        require_kind("a fleet's redis", self.redis, str, "give the URL of a Redis, or leave it out")
+        for name, whole in (("workers", self.workers), ("strikes", self.strikes)):
+            require_kind(f"a fleet's {name}", whole, int, "give a whole number")
+        for name, seconds in (("lease", self.lease), ("grace", self.grace)):
+            require_kind(f"a fleet's {name}", seconds, (int, float), "give seconds")
         if self.workers < (0 if self.redis else 1):
             raise ConfigError(
                 f"a fleet with workers {self.workers}: give 1 or more, or with a Redis 0 or more, so that others join"

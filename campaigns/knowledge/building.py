@@ -40,13 +40,16 @@ FATAL = (AccessDenied, ServerLost, ConfigError, StoreError, BudgetExceeded)
 ERROR, RAW = 500, 4_000  # characters that are kept of what a failed chunk's error says, and of the answer
 
 
-def reader(spec: GraphSpec, columns: Columns) -> BatchExtractor:
+def reader(
+    spec: GraphSpec, columns: Columns, source: Callable[[Chunk], str] = lambda chunk: chunk.document
+) -> BatchExtractor:
     """Makes what reads chunks as the campaign says: a model, rules, or either by the chunk's or document's hash.
 
-    Chunks that are read together are all of one reader (`batches_of`). `columns` are those of the row that a chunk is.
+    Chunks that are read together are all of one reader (`batches_of`). `columns` are those of the row that a chunk is,
+    `source` is its file and line.
     """
     if spec.extractor == "points":
-        return _one_by_one(points_extractor(spec.points, columns=columns))
+        return _one_by_one(points_extractor(spec.points, columns=columns, source=source))
     by_rules = _one_by_one(terms_extractor(schema=spec.types))
     if spec.extractor == "terms":
         return by_rules
@@ -124,7 +127,11 @@ async def build_graph(
         return KnowledgeGraph.load(store)
     done = {chunk for (chunk,) in store.rows("SELECT chunk FROM extractions")}
     waiting = batches_of(spec, chunks)
-    read = reader(spec, lambda chunk: store.document(chunk.document).meta)
+    read = reader(
+        spec,
+        lambda chunk: store.document(chunk.document).meta,
+        lambda chunk: store.document_name(chunk.document),
+    )
 
     spent: list[BudgetExceeded] = []
 

@@ -84,6 +84,7 @@ class Plan:
             coverage=counts if steering is None else Counts(counts, steering.waiting),
             is_planned=self._is_taken,
             meta=self._meta,
+            source=lambda chunk: self._store.document_name(chunk.document),
             accepted=AcceptedItems(store),
             tries=self._tries.of,
             pending=self._pending,

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import get_args
 
-from ...errors import ConfigError
+from ...errors import ConfigError, meant, require_kind
 from .logs import LogFormat
 
 LAST_PORT = 65_535
+LEVELS = ("debug", "info", "warning", "error")
 
 
 @dataclass(frozen=True)
@@ -20,7 +22,7 @@ class Telemetry:
     log_format, log_level: of the workers that are started here. The logs of this process are its program's own.
 
     Raises:
-        ConfigError: the port is none.
+        ConfigError: one of them cannot be.
     """
 
     metrics_port: int = 0
@@ -30,6 +32,14 @@ class Telemetry:
     log_level: str = "warning"
 
     def __post_init__(self) -> None:
+        require_kind("metrics_port", self.metrics_port, int, f"give one from 1 to {LAST_PORT}, or 0 for no metrics")
+        require_kind("metrics_host", self.metrics_host, str, "give an address to serve metrics on")
+        for name, said, known in (
+            ("log_format", self.log_format, get_args(LogFormat)),
+            ("log_level", self.log_level, LEVELS),
+        ):
+            if said not in known:
+                raise ConfigError(f"{name} is {said!r}{meant(str(said), known)}")
         if not 0 <= self.metrics_port <= LAST_PORT:
             raise ConfigError(f"metrics port {self.metrics_port}: give one from 1 to {LAST_PORT}, or 0 for no metrics")
 

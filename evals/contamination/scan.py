@@ -9,7 +9,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from ...errors import ConfigError
+from ...errors import ConfigError, require_kind, require_texts
 from .credentials import rules, secrets_in
 from .patterns import utf8
 from .personal import FINDERS, Finder, require_libraries, require_regions
@@ -62,6 +62,7 @@ class Scanner:
 
     def scan(self, text: str) -> list[Sighting]:
         """Returns what a text contains, in its order; spans are of the text's characters."""
+        require_kind("text", text, str, "give one text at a time")
         text = utf8(text)
         return apart(
             one
@@ -86,4 +87,6 @@ def scan(
     Raises:
         ConfigError: an unknown kind or region; the extra `pii` is not installed.
     """
+    for name, several in (("find", find), ("regions", regions), ("allow", allow)):
+        require_texts(name, several)
     return Scanner(ScanSettings(find=tuple(find), regions=tuple(regions), allow=tuple(allow))).scan(text)

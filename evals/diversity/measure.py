@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ...errors import ConfigError
+from ...errors import ConfigError, require_texts
 from ..figure import Figure
 from ..numeric import Matrix
 from .clusters import cluster_entropy
@@ -53,6 +53,10 @@ def measure(
         ConfigError: vectors and texts differ in number, dimensions differ, a row is not finite, or the extra `evals` is
             not installed.
     """
+    texts = require_texts("texts", texts) if not isinstance(texts, Sequence) else texts
+    against = None if against is None else require_texts("against", against)
+    if isinstance(ngrams, str | int) or not all(isinstance(n, int) for n in ngrams):
+        raise ConfigError(f"ngrams is {ngrams!r}; give whole numbers, such as (1, 2, 3)")
     if vectors is not None and len(vectors) != len(texts):
         raise ConfigError(f"{len(texts):,} texts came with {len(vectors):,} vectors; give one row for each text")
     wording = Wording.of(texts)

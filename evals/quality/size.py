@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Sequence
 from statistics import median, quantiles
 
+from ...errors import ConfigError, require_texts, what_is
 from ..figure import Figure
 from ..folding import words
 from ..intervals import mean_figure
@@ -31,6 +32,9 @@ def lengths(texts: Sequence[str], tokens: Callable[[str], int] | None = None) ->
 
     Cost: linear; 2 s for 100,000 texts of 60 words, and the counter's.
     """
+    texts = require_texts("texts", texts)
+    if tokens is not None and not callable(tokens):
+        raise ConfigError(f"tokens is {what_is(tokens)}; give a function that counts the tokens of a text")
     found = _of("characters", [len(text) for text in texts])
     found += _of("words", [len(words(text)) for text in texts])
     return found + (_of("tokens", [tokens(text) for text in texts]) if tokens else [])
@@ -54,7 +58,7 @@ def reasoning_steps(texts: Sequence[str]) -> list[Figure]:
 
     Unit: steps. Cost: about 3 s for 100,000 texts of 60 words.
     """
-    return _of("steps", [step_count(text) for text in texts], prefix="")
+    return _of("steps", [step_count(text) for text in require_texts("texts", texts)], prefix="")
 
 
 def _of(unit: str, counts: Sequence[int], prefix: str = "length_") -> list[Figure]:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from ...errors import ConfigError
+from ...errors import ConfigError, require_texts
 from ..numeric import Matrix, np
 
 if TYPE_CHECKING:
@@ -94,6 +94,9 @@ class Pool:
         Raises:
             ConfigError: lengths differ, vectors are no matrix, or their rows have not length one.
         """
+        texts = None if texts is None else require_texts("texts", texts)
+        cells = None if cells is None else require_texts("cells", cells)
+        examples = require_texts("examples", examples)
         given = {"vectors": vectors, "scores": scores, "feedback": feedback, "cells": cells, "texts": texts}
         lengths = {name: len(value) for name, value in given.items() if value is not None}
         if size is not None:

@@ -13,7 +13,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from ...errors import ConfigError
+from ...errors import ConfigError, require_kind
 from ..numeric import np
 from .base import NOT_CHOSEN, Need, Options, Picked, Rng, Selection, Strategy
 from .pool import Places, Pool
@@ -59,6 +59,9 @@ class Selector:
         Raises:
             ConfigError: a negative count, or the pool lacks what the strategy needs; says what.
         """
+        require_kind("pool", pool, Pool, "give Pool.of(vectors=..., scores=...)")
+        require_kind("count", count, (int, np.integer), "give the number of items to choose")
+        require_kind("seed", seed, (int, np.integer), "give a whole number")
         if count < 0:
             raise ConfigError(f"count is {count}; give the number of items to choose, 0 or more")
         rng = np.random.default_rng(seed)
@@ -132,7 +135,7 @@ def selector(name: str, **options: Any) -> Selector:
     """
     strategy = _strategies.get(name)
     if strategy is None:
-        near = get_close_matches(name, _strategies, n=1, cutoff=0.5)
+        near = get_close_matches(str(name), _strategies, n=1, cutoff=0.5)
         meant = f"; did you mean '{near[0]}'?" if near else ""
         raise ConfigError(f"no strategy is called '{name}'{meant} (there are: {', '.join(_strategies)})")
     try:

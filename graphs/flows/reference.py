@@ -14,14 +14,14 @@ an edit may lose the quote that grounded the answer.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from langgraph.graph import END, START, StateGraph
 
 from ...agents.state import FlowContext, FlowState, Node, NodeInfo, info_of
 from ...agents.turns import in_turn
 from ...agents.verifiers.guards import guarded
-from ...errors import FlowError
+from ...errors import FlowError, require_kind, what_is
 from .routing import (
     CRITICISE,
     GENERATE,
@@ -36,6 +36,7 @@ from .routing import (
 )
 
 Flow = StateGraph[FlowState, FlowContext, FlowState, FlowState]
+EXAMPLES = {one: f"{one}(...)" for one in ("proposer", "generator", "critic", "refiner")}
 MOST_ROUNDS = 30  # three steps a round, within the 100 steps that a campaign lets a task take
 
 
@@ -63,13 +64,22 @@ def reference_flow(
         A graph that always ends with `decision` accept or reject, and with `reasons`.
 
     Raises:
-        FlowError: `max_rounds` is negative or above 30.
+        FlowError: a node is none, or `max_rounds` is negative or above 30.
     """
+    nodes = {"proposer": proposer, "generator": generator, "critic": critic, "refiner": refiner}
+    checked = (verifiers,) if callable(verifiers) else verifiers
+    if isinstance(checked, str) or not isinstance(checked, Iterable):
+        raise FlowError(f"verifiers is {what_is(checked)}; give a node or a tuple of nodes, () for none")
+    checked = tuple(checked)
+    for name, node in (*nodes.items(), *(("one of verifiers", one) for one in checked)):
+        if not callable(node) and (node is not None or name not in ("proposer", "critic", "refiner")):
+            raise FlowError(f"{name} is {what_is(node)}; give a node, such as {EXAMPLES.get(name, 'novelty()')}")
+    require_kind("max_rounds", max_rounds, int, f"give a whole number from 0 to {MOST_ROUNDS}")
     if not 0 <= max_rounds <= MOST_ROUNDS:
         raise FlowError(f"max_rounds is {max_rounds}; it must lie between 0 and {MOST_ROUNDS}")
     refines = refiner is not None and max_rounds > 0
     judged = SETTLE if critic is None else CRITICISE
-    checks = (guarded(), verifiers) if callable(verifiers) else (guarded(), *verifiers)
+    checks = (guarded(), *checked)
 
     flow = Flow(FlowState, context_schema=FlowContext)
     flow.add_node(GENERATE, generator)

@@ -65,6 +65,10 @@ def _nothing(_: Chunk) -> Mapping[str, Any]:
     return {}
 
 
+def _document(chunk: Chunk) -> str:
+    return chunk.document
+
+
 def _none_pending() -> int:
     return 0
 
@@ -79,6 +83,7 @@ class PlanView:
                 an absent key counts as 0.
     is_planned: whether a task id was planned before, in this process or an earlier one.
     meta:       chunk → the other columns of the row that it is from (JSON values); empty for what is no row.
+    source:     chunk → what it is from as people call it: the file, with `#` and the line or row where it is a row.
     accepted:   the items that are accepted so far.
     tries:      (chunk id, kind of task) → how many such tasks were planned on it and how they ended, live.
     pending:    how many tasks that were drawn have not ended; a planner that works in rounds waits for 0.
@@ -95,6 +100,7 @@ class PlanView:
     coverage: Mapping[str, int] = field(default_factory=dict)
     is_planned: Callable[[str], bool] = _never
     meta: Callable[[Chunk], Mapping[str, Any]] = _nothing
+    source: Callable[[Chunk], str] = _document
     accepted: Accepted = field(default_factory=NothingAccepted, repr=False, compare=False)
     tries: Callable[[str, str], Tried] = field(default=untried, repr=False, compare=False)
     pending: Callable[[], int] = _none_pending

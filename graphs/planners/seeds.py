@@ -24,8 +24,8 @@ def rows(view: PlanView, recipe: str, least: int = 1) -> Sequence[Chunk]:
     """
     if cut := next((chunk for chunk in view.chunks if chunk.index), None):
         raise ConfigError(
-            f"'{recipe}' takes a row as it is, and one of more than chunks.max_tokens was cut ({cut.document}); "
-            f"raise chunks.max_tokens"
+            f"'{recipe}' takes a row as it is, and one of more than chunks.max_tokens was cut "
+            f"({view.source(cut)}); raise chunks.max_tokens"
         )
     if len(view.chunks) < least:
         raise ConfigError(f"'{recipe}' needs {least} rows at least, and the documents have {len(view.chunks)}")
@@ -38,7 +38,8 @@ def column(view: PlanView, chunk: Chunk, name: str, recipe: str) -> str:
     if value is None or isinstance(value, dict | list) or not str(value).strip():
         there = ", ".join(view.meta(chunk)) or "none"
         raise ConfigError(
-            f"'{recipe}' reads the column '{name}', and a row has none (it has: {there}): {chunk.text[:80]}"
+            f"'{recipe}' reads the column '{name}', and {view.source(chunk)} has none (it has: {there}): "
+            f"{chunk.text[:80]}"
         )
     return str(value).strip()
 

@@ -121,8 +121,8 @@ def _tests(view: PlanView, chunk: Chunk, name: str) -> list[str]:
     tests = [str(one) for one in (value if isinstance(value, list) else [value or ""]) if str(one).strip()]
     if name and not tests:
         raise ConfigError(
-            f"'{NAME}' reads tests from the column '{name}', and a row has none: {chunk.text[:80]}; name another "
-            f'column, or none (tests = ""), which keeps every program that runs to its end'
+            f"'{NAME}' reads tests from the column '{name}', and {view.source(chunk)} has none: {chunk.text[:80]}; "
+            f'name another column, or none (tests = ""), which keeps every program that runs to its end'
         )
     return tests
 

@@ -40,7 +40,7 @@ def sampler(name: str, **options: Any) -> Sampler:
     """
     kind = _kinds.get(name)
     if kind is None:
-        near = get_close_matches(name, _kinds, n=1)
+        near = get_close_matches(str(name), _kinds, n=1)
         meant = f"; did you mean '{near[0]}'?" if near else ""
         raise ConfigError(f"no sampler is called '{name}'{meant} (there are: {', '.join(_kinds)})")
     try:
