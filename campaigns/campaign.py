@@ -38,6 +38,7 @@ from .prepare import Flow, Prepared, bind, check_models, context_of, prepare, re
 from .progress import Progress
 from .report import people_of
 from .run import Run
+from .sampling import sampled
 from .spec import CampaignSpec, make_spec
 from .spec_file import load_spec
 from .spending import open_budget, spent_before
@@ -228,7 +229,8 @@ class Campaign:
                     run.fleet, run.telemetry, run.exposition = fleet, telemetry, exposition
                     if (hook := self._hook) is not None:
                         run.trainer = Trainer(hook, run.store, minutes=self.spec.train.minutes, stopping=run.stopping)
-                    stop, ingested = await run.go(progress)
+                    async with sampled(run, progress):
+                        stop, ingested = await run.go(progress)
                     return CampaignReport(
                         name=self.spec.name,
                         folder=self.spec.folder,
@@ -247,7 +249,7 @@ class Campaign:
     def _expose(self, run: Run, progress: Progress, exposition: Exposition) -> None:
         run.meter.latencies = Latencies()
         exposition.add(process_source(self.spec.name, "coordinator"))
-        exposition.add(run_source(run, progress))
+        exposition.add(run_source(run.store, run.budget, self.spec.budget, progress))
         exposition.add(calls_source(run.meter, run.context.models, run.limiters))
 
     @asynccontextmanager

@@ -38,7 +38,6 @@ from .progress import Progress
 from .prompt_versions import note_versions, versions_in
 from .returns import Returns
 from .rounds import Contexts, open_round
-from .sampling import sampled
 from .signals import drained_by_signals
 from .spec import CampaignSpec
 from .steering.attributes import crossed, settle
@@ -85,23 +84,20 @@ class Run:
         books = self.store.books()
         LOG.info("run %s %s", self.spec.name, "goes on" if books.planned else "starts", extra={"data": asdict(books)})
         progress.start(self.meter, target=self.spec.target, accepted=books.accepted)
-        async with sampled(self, progress):
-            with drained_by_signals(lambda: self._drain(progress)):
-                for line in await note_versions(
-                    self.store, versions_of(self.spec, self.prepared, versions_in(self.store))
-                ):
-                    progress.say(line)
-                await self.store.set_mark("stop", None)  # an earlier start's; should this one be killed, it has none
-                try:
-                    stop = await self._phases(progress, books)
-                except Exception as error:
-                    with suppress(StoreError):  # the disk may be what failed
-                        await self._mark(Stop("error", storable(str(error))))
-                    raise
-                await self._mark(stop)
-                return stop, self.ingested
-            await self._mark(INTERRUPTED)
-            return INTERRUPTED, self.ingested
+        with drained_by_signals(lambda: self._drain(progress)):
+            for line in await note_versions(self.store, versions_of(self.spec, self.prepared, versions_in(self.store))):
+                progress.say(line)
+            await self.store.set_mark("stop", None)  # an earlier start's; should this one be killed, it has none
+            try:
+                stop = await self._phases(progress, books)
+            except Exception as error:
+                with suppress(StoreError):  # the disk may be what failed
+                    await self._mark(Stop("error", storable(str(error))))
+                raise
+            await self._mark(stop)
+            return stop, self.ingested
+        await self._mark(INTERRUPTED)
+        return INTERRUPTED, self.ingested
 
     async def _mark(self, stop: Stop) -> None:
         if self.plan is not None:

@@ -23,7 +23,7 @@ from ..storage.store import Books, RunStore
 from .fleet.endpoints import endpoints_of, together
 from .outcome import storable
 
-if TYPE_CHECKING:  # types only: that file imports this one
+if TYPE_CHECKING:
     from .progress import Progress
     from .run import Run
 

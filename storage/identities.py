@@ -9,13 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from .database import Row
 from .schema import FORGET_MOVED, FORGET_REF, MOVE, MOVE_ON, PUT_REF, Statement
-
-if TYPE_CHECKING:
-    from .store import RunStore
 
 MANY = 500  # ids in one statement
 GONE = ""  # where an id leads of which nothing is left
@@ -74,10 +71,16 @@ def today(read: Callable[..., list[Row]], ids: Iterable[str]) -> dict[str, str]:
     return found
 
 
+class Reading(Protocol):
+    """What is read from: a store, or a database."""
+
+    def rows(self, sql: str, *values: Any) -> list[Row]: ...
+
+
 class Identities:
     """The identities of one run, as its stored graph was made."""
 
-    def __init__(self, store: RunStore) -> None:
+    def __init__(self, store: Reading) -> None:
         self._store = store
 
     def today(self, ids: Iterable[str]) -> dict[str, str]:
@@ -110,7 +113,7 @@ class Identities:
 
     def membership(self) -> dict[str, str]:
         """Returns the entity of each id that is not its own: of references in another's, and of ids that were."""
-        found = dict(self._store.rows("SELECT id, entity FROM refs WHERE entity <> id"))
+        found: dict[str, str] = dict(self._store.rows("SELECT id, entity FROM refs WHERE entity <> id"))
         moved = self._store.rows(f"SELECT {NOW} WHERE m.now <> ? AND r.id IS NOT NULL", GONE)
         return found | dict(moved)
 

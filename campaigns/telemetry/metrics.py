@@ -14,6 +14,7 @@ from importlib import metadata
 from typing import TYPE_CHECKING, Literal, TypeVar
 
 from ...models.contract import Model
+from ...models.layers.budget import Budget
 from ...models.layers.latency import BOUNDS, Latencies
 from ...models.layers.limiter import AnyLimiter
 from ...models.layers.meter import Meter
@@ -26,7 +27,7 @@ if TYPE_CHECKING:  # types only: those files import this one
     from ..fleet.dispatch import Dispatcher
     from ..fleet.member import Member
     from ..progress import Progress
-    from ..run import Run
+    from ..spec import BudgetSpec
 
 Value = TypeVar("Value")
 DISTINCT = 50  # label values of one kind; further ones are `other`, so that nothing can make series without end
@@ -145,9 +146,9 @@ def _histograms(latencies: Latencies) -> Iterator[Sample]:
         yield Sample("gristmill_model_call_seconds", latencies.sums[role], (role,), tuple(buckets))
 
 
-def run_source(run: Run, progress: Progress) -> Source:
+def run_source(store: RunStore, budget: Budget, limit: BudgetSpec, progress: Progress) -> Source:
     """The run as its coordinator knows it: books, ends, budget, phase."""
-    counted = _Counted(run.store)
+    counted = _Counted(store)
 
     def source() -> Iterator[Sample]:
         books = counted.books()
@@ -159,7 +160,7 @@ def run_source(run: Run, progress: Progress) -> Source:
         if progress.phase_name:
             yield Sample("gristmill_phase_steps", progress.done, (progress.phase_name,))
         yield from ends(progress.ended)
-        spent, limit = run.budget.spent, run.spec.budget
+        spent = budget.spent
         seconds = None if limit.minutes is None else limit.minutes * 60
         for kind, most, now in (
             ("tokens", limit.tokens, spent.tokens),

@@ -27,9 +27,11 @@ from prometheus_client.parser import text_string_to_metric_families
 from write_and_judge import PROMPTS, flow, rows
 
 from gristmill import Campaign, GristmillError, ModelSpec, RunStore, Telemetry
+from gristmill.campaigns.spec import BudgetSpec
 from gristmill.campaigns.telemetry.exposition import Exposition
 from gristmill.campaigns.telemetry.metrics import DISTINCT, METRICS, Sample, calls_source, ends, run_source
 from gristmill.errors import ConfigError
+from gristmill.models.layers.budget import Budget
 from gristmill.models.layers.latency import BOUNDS, Latencies
 from gristmill.models.layers.meter import Meter
 from gristmill.storage.records import Status, Usage
@@ -285,11 +287,11 @@ def test_roles_without_end_make_series_with_one() -> None:
 
 async def test_a_source_that_fails_leaves_the_others(tmp_path: Path) -> None:
     """The store is not there yet while the run starts."""
-    run = cast(Any, SimpleNamespace(store=SimpleNamespace(reader=lambda: RunStore.read(tmp_path / "none"))))
+    store = cast(Any, SimpleNamespace(reader=lambda: RunStore.read(tmp_path / "none")))
     port = free_ports(1)
     exposition = Exposition("127.0.0.1", port)
     try:
-        exposition.add(run_source(run, cast(Any, None)))
+        exposition.add(run_source(store, Budget(), BudgetSpec(), cast(Any, None)))
         exposition.add(lambda: [Sample("gristmill_target_items", 3)])
         found = await scrape(port)
         assert found is not None
