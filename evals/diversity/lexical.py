@@ -7,11 +7,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from statistics import fmean
 
-from ...errors import ConfigError
+from ...errors import ConfigError, require_texts
 from ..figure import Figure
 from ..intervals import mean_figure
 from ..numeric import np
-from .wording import Wording, require_texts
+from .wording import Wording
 
 NOTHING = "no text with a word"
 THRESHOLD = 0.72  # McCarthy and Jarvis's
@@ -91,9 +91,10 @@ def compression_ratio(texts: Wording | Sequence[str]) -> Figure:
     Unit: times. Sets above 8 MB are read in 20 stretches of 256 kB, evenly apart, whose mean has Student's interval.
     Cost: about 2 s at most. Tiny sets carry the format's header of some 20 bytes.
     """
-    if not isinstance(texts, Wording):
-        require_texts(texts)
-    given = texts.texts if isinstance(texts, Wording) else [text for text in texts if text.strip()]
+    if isinstance(texts, Wording):
+        given: Sequence[str] = texts.texts
+    else:
+        given = [text for text in require_texts("texts", texts) if text.strip()]
     if not given:
         return Figure("compression_ratio", None, "times", note="no text")
     # a lone surrogate, as a broken JSON escape leaves it, has no UTF-8

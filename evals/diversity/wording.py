@@ -8,18 +8,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from ...errors import ConfigError
+from ...errors import require_texts
 from ..folding import words
 from ..numeric import np
-
-
-def require_texts(texts: Sequence[str]) -> None:
-    """Raises `ConfigError` where `texts` is one text (its characters would be measured), or holds what is none."""
-    if isinstance(texts, str):
-        raise ConfigError("texts is one text; give a list of texts")
-    for place, text in enumerate(texts):
-        if not isinstance(text, str):
-            raise ConfigError(f"text {place} is a {type(text).__name__}; give texts, an empty one where there is none")
 
 
 @dataclass(frozen=True)
@@ -42,7 +33,7 @@ class Wording:
         """
         if isinstance(texts, Wording):
             return texts
-        require_texts(texts)
+        texts = require_texts("texts", texts)
         known: dict[str, str] = {}  # each word once in memory: a string of its own for every place is 60 bytes
         pairs = [(text, [known.setdefault(word, word) for word in found]) for text in texts if (found := words(text))]
         return cls(tuple(text for text, _ in pairs), tuple(found for _, found in pairs), len(texts) - len(pairs))

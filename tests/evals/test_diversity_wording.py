@@ -242,7 +242,7 @@ def test_measure_gives_every_figure_a_value_or_a_reason() -> None:
 def test_what_are_no_texts_is_refused(figure: Callable[[Any], Any]) -> None:
     with pytest.raises(ConfigError, match="texts is one text"):
         figure("one text")
-    with pytest.raises(ConfigError, match="text 1 is a NoneType; give texts"):
+    with pytest.raises(ConfigError, match=r"texts\[1\] is None; give texts"):
         figure(["one", None])
 
 
