@@ -81,15 +81,17 @@ def _at(base: Path, name: str | os.PathLike[str]) -> str:
 def _line_of(text: str, error: tomllib.TOMLDecodeError) -> str:
     """The line that an error is about, and what is mostly wrong with it; nothing where the error names none.
 
-    The line may hold a credential: no value is shown whose key names one, and nothing that is long and unbroken.
+    The line may hold a credential: what follows a word that names one is not shown, and nothing long and unbroken is.
     """
     found = re.search(r"at line (\d+)", str(error))
     lines = text.split("\n")
     if found is None or not 0 < int(found[1]) <= len(lines) or not lines[int(found[1]) - 1].strip():
         return ""
-    key, equals, value = redact(lines[int(found[1]) - 1].strip()).partition("=")
-    if not equals or not re.fullmatch(r"[a-z_.\"' ]{1,100}", key):
-        shown = _UNBROKEN.sub("…", key + equals + value)
+    line = redact(lines[int(found[1]) - 1].strip())
+    key, equals, value = line.partition("=")
+    secret = _MAY_BE_SECRET.search(line)
+    if equals and re.fullmatch(r"[a-z_.\"']{1,100} *", key):
+        shown = f"{key.strip()} = {'…' if secret else _UNBROKEN.sub('…', value).strip()}"
     else:
-        shown = f"{key.strip()} = {'…' if _MAY_BE_SECRET.search(key + value) else _UNBROKEN.sub('…', value).strip()}"
+        shown = _UNBROKEN.sub("…", f"{line[: secret.end()]} …" if secret else line)
     return f"\n  {shown[:200]}\ntext stands in quotes, a list in brackets, and no key twice"

@@ -52,6 +52,17 @@ def test_a_line_that_is_not_toml_is_named_without_its_credential(tmp_path: Path,
     assert CANARY not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    "line",
+    ['api_key "{}"', 'api_key2 = "{}', "token {} = 5", 'API-KEY = "{}', '"my token" = {}', "[models.x] password {}"],
+)
+def test_a_short_credential_in_a_line_that_is_not_toml_is_not_shown_either(tmp_path: Path, line: str) -> None:
+    (tmp_path / "c.toml").write_text(f'name = "x"\n{line.format("hunter2")}\n')
+    with pytest.raises(ConfigError, match="line 2") as caught:
+        load_spec(tmp_path / "c.toml")
+    assert "hunter2" not in str(caught.value)
+
+
 def test_a_line_that_is_not_toml_is_shown(tmp_path: Path) -> None:
     (tmp_path / "c.toml").write_text('name = "x"\nrecipe = sft pairs\n')
     with pytest.raises(ConfigError, match=r"\n  recipe = sft pairs\n"):
