@@ -36,10 +36,8 @@ _WHOLE = (
     "`messages` is what to train on. `documents`, `chunks` and `evidence` lead back to the source: a span is "
     "characters `[start, end)` of its chunk. `fields`, `attributes`, `models` and `prompts` are JSON text.\n"
 )
-_LABELLED = (
-    "`text` is what is classified, `label` what as: a name in the file, its number for readers that know classes, "
-    "in the order of the table above. `id` is the item's.\n"
-)
+_LABELLED = "`text` is what is classified, `label` what as. `id` is the item's.\n"
+_CLASSES = "A label is a name in the file, its number for readers that know classes, in the order of the table above.\n"
 _MARKUP = re.compile(r"([\\`*_{}\[\]()#!|~])")
 
 
@@ -180,6 +178,7 @@ def card_text(
         _table("prompt", "versions", _joined(tally.prompts)) if tally.prompts else "",
         "## Columns\n",
         _LABELLED if "label" in columns else _WHOLE,
+        _CLASSES if classes else "",
         "## Example rows\n" if shown.examples else "",
         *(_block(example) for example in shown.examples),
     ]

@@ -91,6 +91,7 @@ def test_labels_without_number_are_text_and_not_classes(tmp_path: Path) -> None:
     header = yaml.safe_load(card.removeprefix("---\n").split("\n---\n", 1)[0])
     assert {"name": "label", "dtype": "string"} in header["dataset_info"]["features"]
     assert "## Labels" not in card
+    assert "table above" not in card
     assert len(rows(tmp_path / "classification/train.jsonl")) == 1001
 
 
