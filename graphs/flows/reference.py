@@ -65,6 +65,7 @@ def reference_flow(
 
     Raises:
         FlowError: a node is none, or `max_rounds` is negative or above 30.
+        ConfigError: `max_rounds` is no whole number.
     """
     nodes = {"proposer": proposer, "generator": generator, "critic": critic, "refiner": refiner}
     checked = (verifiers,) if callable(verifiers) else verifiers
