@@ -130,8 +130,8 @@ def draft_of(
     """
     fields = answer_fields(reply) if fields is None else dict(fields)
     fields |= {name: of(state) for name, of in (adds or {}).items()}
-    said = fields.get("evidence") or ()
-    quotes = [quote for quote in ([said] if isinstance(said, str) else said) if isinstance(quote, str)]
+    said = fields.get("evidence")  # of a schema of the user's own it may be anything
+    quotes = [quote for quote in (said if isinstance(said, list | tuple) else [said]) if isinstance(quote, str)]
     return Draft(
         index=len(state.get("drafts", [])),
         by=by,

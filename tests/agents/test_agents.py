@@ -68,6 +68,16 @@ def prompts_of(model: Scripted) -> list[str]:
     return [request.prompt for request in model.requests]
 
 
+@pytest.mark.parametrize(
+    ("said", "found"),
+    [("was built in 1742", 1), (["was built in 1742", 3], 1), (True, 0), ({"quote": "x"}, 0), (None, 0)],
+)
+async def test_evidence_of_another_type_is_read_as_far_as_it_is_text(said: Any, found: int) -> None:
+    end = await run_node(generator(adds={"evidence": lambda _: said}), Scripted([GOOD]))
+    (draft,) = end["drafts"]
+    assert len(draft.evidence) == found
+
+
 async def test_accepts_a_good_draft_with_its_spans_and_lineage() -> None:
     model = Scripted({"propose-question": PROPOSAL, "write-question-answer": GOOD, "judge-question-answer": ACCEPT})
     end = await run(qa_flow(), model, pool=ExactPool())
