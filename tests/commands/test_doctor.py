@@ -24,11 +24,13 @@ description: A prompt of one's own.
 """
 OWN_FLOW = """
 from gristmill.agents.generator import generator
+from gristmill.agents.messages import plain
 from gristmill.graphs.flows.reference import reference_flow
 
 
 def build():
-    return reference_flow(proposer=None, generator=generator(prompt="say-again", text_as="text"), critic=None)
+    saying = generator(prompt="say-again", text_as="text", messages=plain)
+    return reference_flow(proposer=None, generator=saying, critic=None)
 """
 SILENT_FLOW = """
 from langgraph.graph import END, START, StateGraph
