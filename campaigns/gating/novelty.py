@@ -41,6 +41,8 @@ class NoveltySpec(BaseModel):
     def _one_is_a_list(cls, value: Any) -> Any:
         if isinstance(value, str | os.PathLike):
             raise ValueError(f"must be a list, write [{str(value)!r}]")
+        if isinstance(value, list | tuple) and "" in value:
+            raise ValueError("has an empty text; name what is meant, or leave it out")
         return value
 
     @model_validator(mode="after")

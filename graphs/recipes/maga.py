@@ -36,7 +36,7 @@ from .base import Recipe
 class MagaOptions(Options):
     """Options of `maga`.
 
-    pairs:       pairs of genre and audience a chunk is written for; they are proposed in one call.
+    pairs:       pairs of genre and audience a chunk is written for, 20 at most; they are proposed in one call.
     most_copied: largest share of a text's words in runs that its source has.
     longest:     most words of a text for each word of its source.
     minimum:     least score by name (`consistent`, `style`, `fluent`) for the judge's acceptance.

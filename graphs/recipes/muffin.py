@@ -43,7 +43,7 @@ FACET, MATCHED = "facet", "matched"
 class MuffinOptions(Options):
     """Options of `muffin`.
 
-    facets:       instructions that an input gets from its facets, in one call.
+    facets:       instructions that an input gets from its facets, 30 at most, in one call.
     instructions: instructions that people wrote for other inputs.
     matches:      how many of these are tried on an input, drawn by chance.
     minimum:      least score by name (`correct`, `valid`) for the critic's acceptance.

@@ -260,6 +260,7 @@ def test_keys_that_cannot_work_are_refused(tmp_path: Path) -> None:
         ({"near": 0.1}, "near is 0.1; give a Jaccard index of 0.2 to 1"),
         ({"semantic": 1.5}, "less than or equal to 1"),
         ({"against": "runs/other"}, "must be a list"),
+        ({"against": [""]}, "has an empty text"),
         ({"attempts": 99}, "less than or equal to 10"),
         ({"embeder": "x"}, "did you mean 'embedder'"),
     )
