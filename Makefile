@@ -29,9 +29,9 @@ help:
 demo: $(CORE)
 	@$(BIN)/gristmill run examples/demo.toml
 
-# Three processes, since many tests wait for a lease to end or a server to come back.
+# Four processes on two cores, since many tests wait for a lease to end or a server to come back.
 test: lint types redis postgres chromium bubblewrap
-	@$(BIN)/python -m pytest -n 3 --dist worksteal
+	@$(BIN)/python -m pytest -n 4 --dist worksteal
 
 .PHONY: test-web
 test-web: chromium
