@@ -95,7 +95,7 @@ CALLS: list[tuple[str, Callable[[], object], str]] = [
     ("evaluate rows", lambda: odd(evaluate)(TEXTS, against=[None]), "texts[0] is None; give texts"),
     ("source", lambda: odd(evaluate)(source="runs/a"), "source is a str; give Run(folder)"),
     ("settings", lambda: odd(evaluate)(TEXTS, settings={"embedder": "none"}), "settings is a dict; give Settings"),
-    ("measure", lambda: odd(measure)([*TEXTS, None]), "text 2 is a NoneType; give texts"),
+    ("measure", lambda: odd(measure)([*TEXTS, None]), "texts[2] is None; give texts"),
     ("measure one", lambda: measure("a text"), "texts is one text; give a list"),
     ("ngrams", lambda: odd(measure)(TEXTS, ngrams=2), "ngrams is 2; give whole numbers"),
     ("lengths", lambda: odd(lengths)([{"text": "a"}]), "texts[0] is a dict"),
