@@ -19,6 +19,7 @@ from struct import Struct
 
 import rensa
 
+from ...errors import require_texts
 from ..folding import words
 
 LANES = 128  # MinHash permutations, of each of which the low byte is kept (b-bit MinHash, Li and König 2010)
@@ -118,12 +119,13 @@ def near_duplicates(texts: Sequence[str], *, threshold: float = 0.8, shingle: in
     The first of several that are alike is kept, as the gate of a campaign would do. Linear in the texts.
 
     Raises:
+        ConfigError: what is given is no list of texts.
         ValueError: the threshold is not between 0.2 and 1.
     """
     index = NearIndex(threshold)
     found: dict[int, Twin] = {}
     numbers: list[int] = []
-    for number, text in enumerate(texts):
+    for number, text in enumerate(require_texts("texts", texts)):
         nearest = index.claim(signature(text, shingle), threshold)
         if nearest is not None and nearest.likeness >= threshold:
             found[number] = Twin(numbers[nearest.number], nearest.likeness)

@@ -26,6 +26,7 @@ def semantic_duplicates(rows: Matrix, *, threshold: float = 0.9) -> dict[int, Tw
     Raises:
         ValueError: the rows are not finite or not of length one, or the threshold is not above 0 and at most 1.
     """
+    rows = np.asarray(rows)
     _require(rows, threshold)
     known = _filled(rows)
     found = _dropped(rows, known, threshold)

@@ -17,6 +17,7 @@ from gristmill.campaigns.evaluation.evaluating import evaluate
 from gristmill.errors import ConfigError, FlowError, GristmillError
 from gristmill.evals.contamination.scan import scan
 from gristmill.evals.diversity.measure import measure
+from gristmill.evals.duplicates.near import near_duplicates
 from gristmill.evals.quality.size import lengths, reasoning_steps
 from gristmill.evals.selection.catalogue import selector
 from gristmill.evals.selection.pool import Pool
@@ -96,6 +97,8 @@ CALLS: list[tuple[str, Callable[[], object], str]] = [
     ("source", lambda: odd(evaluate)(source="runs/a"), "source is a str; give Run(folder)"),
     ("settings", lambda: odd(evaluate)(TEXTS, settings={"embedder": "none"}), "settings is a dict; give Settings"),
     ("measure", lambda: odd(measure)([*TEXTS, None]), "texts[2] is None; give texts"),
+    ("near duplicates", lambda: odd(near_duplicates)([*TEXTS, None]), "texts[2] is None; give texts"),
+    ("near duplicates of one", lambda: near_duplicates("a text"), "texts is one text; give a list"),
     ("measure one", lambda: measure("a text"), "texts is one text; give a list"),
     ("ngrams", lambda: odd(measure)(TEXTS, ngrams=2), "ngrams is 2; give whole numbers"),
     ("lengths", lambda: odd(lengths)([{"text": "a"}]), "texts[0] is a dict"),

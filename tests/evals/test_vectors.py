@@ -191,6 +191,7 @@ def test_rows_that_are_all_identical_have_one_twin(few: int, monkeypatch: pytest
     monkeypatch.setattr(cells, "SIZE", 60)
     rows = np.repeat(planted(1, 0), 300, axis=0)
     assert semantic_duplicates(rows) == {number: Twin(0, 1.0) for number in range(1, 300)}
+    assert semantic_duplicates(rows.tolist()) == semantic_duplicates(rows)  # type: ignore[arg-type]  # a plain list will do
     mixed = np.concatenate([planted(1, 0), planted(50, 0, seed=2), rows])
     assert set(semantic_duplicates(mixed)) == set(range(51, 351))
 
